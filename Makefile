@@ -1,0 +1,34 @@
+.DEFAULT_GOAL := help
+.PHONY: run test build lint bench help
+
+# Debian keeps servers in sbin, which is not in every user's PATH.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin
+
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BUILDFLAGS = -trimpath -buildvcs=false -ldflags '-s -w -X github.com/paidui/paidui/deploy/process.version=$(VERSION)'
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+run: ## Run everything in one process; needs nothing but Go
+	go run ./deploy/local
+
+test: ## Test everything against private Redis and MariaDB servers
+	@deploy/install-test-deps.sh
+	@if echo '#include <stdlib.h>' | $${CC:-gcc} -E - >/dev/null 2>&1; then race=-race; export CGO_ENABLED=1; else race=; fi; \
+	set -x; go test $$race -timeout 14m ./...
+
+build: ## Build api, worker, scheduler and paidui into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/ ./api ./worker ./scheduler
+	CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/paidui ./deploy/local
+
+lint: ## Check the format, go vet, staticcheck and the import rules
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted (run gofmt -w):"; echo "$$files"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go test -count=1 -run '^TestImport' ./deploy
+
+bench: ## Compare with plain asynq on a private Redis
+	go test -run '^$$' -bench . -count 3 ./deploy/bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
