@@ -1,0 +1,102 @@
+// Package config holds every setting of Paidui's programs and reads them from, in rising order of precedence: the
+// defaults, a YAML file (--config), the environment and the command line.
+//
+// A setting is one field of Config. Its tags name the variable and the YAML key, give the default and the help line,
+// and carry the simple checks; Help, the flags, the parsing and the validation are all made from them. The YAML key
+// is the variable's name without PAIDUI_, in lower case. An empty value, wherever it stands, means the default.
+package config
+
+import (
+	"log/slog"
+	"time"
+	_ "time/tzdata" // time zones on machines that have none of their own
+)
+
+// Program is the program that is being configured: some defaults differ, and not every setting is required by all.
+type Program string
+
+// The programs. Migrate stands for the commands of api that only touch the database: they need no secrets.
+const (
+	API       Program = "api"
+	Worker    Program = "worker"
+	Scheduler Program = "scheduler"
+	Local     Program = "paidui"
+	Migrate   Program = "migrate"
+)
+
+// Values of Config.SMSProvider.
+const (
+	SMSOutbox  = "outbox"
+	SMSTencent = "tencent"
+)
+
+// Values of Config.BannerStrategy: what a committed write to the banners does to the cached list.
+const (
+	BannerDelete   = "delete"
+	BannerUpdate   = "update"
+	BannerPeriodic = "periodic"
+)
+
+// Config is the whole configuration. The one that Load returns has been validated, and prints without its secrets.
+//
+// Tags: env and yaml name the setting; default is its default, and defaults overrides it for single programs
+// ("program=value", separated by spaces); range and oneof limit it; flag gives it a flag ("long" or "long,s"), in
+// the programs of flagin; help describes it.
+type Config struct {
+	HTTPAddr       string        `env:"PAIDUI_HTTP_ADDR" yaml:"http_addr" default:"127.0.0.1:8000" help:"address of the HTTP API, host:port; an empty host means every interface"`
+	AdminAddr      string        `env:"PAIDUI_ADMIN_ADDR" yaml:"admin_addr" defaults:"api=127.0.0.1:9000 worker=127.0.0.1:9001 scheduler=127.0.0.1:9002 paidui=127.0.0.1:9000" help:"address of /healthz, /readyz, /metrics and /debug/pprof; keep it private"`
+	BackendURL     string        `env:"PAIDUI_BACKEND_URL" yaml:"backend_url" default:"http://127.0.0.1:8000" help:"what a browser reaches the API at; makes image addresses absolute"`
+	CORSOrigins    List          `env:"PAIDUI_CORS_ORIGINS" yaml:"cors_origins" help:"origins whose pages may call the API, as https://shop.example.com,...; * for any"`
+	TrustedProxies Networks      `env:"PAIDUI_TRUSTED_PROXIES" yaml:"trusted_proxies" help:"proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,192.168.1.7"`
+	JWTSecret      Secret        `env:"PAIDUI_JWT_SECRET" yaml:"jwt_secret" help:"signs the users' tokens, at least 32 bytes; api needs it"`
+	OperatorKey    Secret        `env:"PAIDUI_OPERATOR_KEY" yaml:"operator_key" help:"what an operator sends as bearer token, at least 16 bytes; api needs it"`
+	JWTLifetime    time.Duration `env:"PAIDUI_JWT_LIFETIME" yaml:"jwt_lifetime" default:"168h" range:"1m..8760h" help:"how long a user stays logged in"`
+
+	BrokerURL   URL `env:"PAIDUI_BROKER_URL" yaml:"broker_url" default:"redis://127.0.0.1:6379/1" defaults:"paidui=" help:"Redis of the tasks: redis:// rediss:// redis+sentinel:// redis+cluster://"`
+	CacheURL    URL `env:"PAIDUI_CACHE_URL" yaml:"cache_url" default:"redis://127.0.0.1:6379/2" defaults:"paidui=" help:"Redis of the cache, same forms"`
+	DatabaseURL URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"paidui=sqlite://.paidui/paidui.db" help:"mysql://user:password@host:port/name or sqlite://FILE"`
+
+	SMSProvider       string `env:"PAIDUI_SMS_PROVIDER" yaml:"sms_provider" default:"outbox" oneof:"outbox|tencent" help:"who sends SMS: outbox keeps them in a table, for development"`
+	SMSPerMinute      int    `env:"PAIDUI_SMS_PER_MINUTE" yaml:"sms_per_minute" default:"1" range:"1..60" help:"codes a number may ask for in a minute"`
+	SMSPerDay         int    `env:"PAIDUI_SMS_PER_DAY" yaml:"sms_per_day" default:"10" range:"1..1000" help:"codes a number may ask for in a day"`
+	SMSPerAddress     int    `env:"PAIDUI_SMS_PER_ADDRESS" yaml:"sms_per_address" default:"20" range:"1..1000000" help:"codes one client address may ask for in an hour"`
+	TencentSecretID   Secret `env:"PAIDUI_TENCENT_SECRET_ID" yaml:"tencent_secret_id" help:"Tencent Cloud API key id"`
+	TencentSecretKey  Secret `env:"PAIDUI_TENCENT_SECRET_KEY" yaml:"tencent_secret_key" help:"Tencent Cloud API key"`
+	TencentAppID      string `env:"PAIDUI_TENCENT_APP_ID" yaml:"tencent_app_id" help:"SdkAppId of the SMS application"`
+	TencentSignName   string `env:"PAIDUI_TENCENT_SIGN_NAME" yaml:"tencent_sign_name" help:"approved signature"`
+	TencentTemplateID string `env:"PAIDUI_TENCENT_TEMPLATE_ID" yaml:"tencent_template_id" help:"approved template, with the code and its minutes as parameters"`
+	TencentRegion     string `env:"PAIDUI_TENCENT_REGION" yaml:"tencent_region" default:"ap-guangzhou" help:"region of the SMS service"`
+	TencentEndpoint   string `env:"PAIDUI_TENCENT_ENDPOINT" yaml:"tencent_endpoint" default:"sms.tencentcloudapi.com" help:"host of the SMS service, or an http:// or https:// URL"`
+
+	Schedules      string `env:"PAIDUI_SCHEDULES" yaml:"schedules" default:"deploy/schedules.yaml" help:"file of the periodic tasks"`
+	Timezone       string `env:"PAIDUI_TIMEZONE" yaml:"timezone" default:"Asia/Shanghai" help:"IANA time zone of schedules and of the daily SMS limit"`
+	BannerCount    int    `env:"PAIDUI_BANNER_COUNT" yaml:"banner_count" default:"3" range:"1..100" help:"banners shown at most"`
+	BannerStrategy string `env:"PAIDUI_BANNER_STRATEGY" yaml:"banner_strategy" default:"delete" oneof:"delete|update|periodic" help:"what a write to the banners does to the cached list"`
+
+	Queues      Queues `env:"PAIDUI_QUEUES" yaml:"queues" default:"sms:6,seckill:6,default:3,cache:2,low:1" flag:"queues,Q" flagin:"worker paidui" help:"queues a worker takes from, as name:weight,...; weight 1..1000, 1 when left out"`
+	Concurrency int    `env:"PAIDUI_CONCURRENCY" yaml:"concurrency" default:"64" range:"1..100000" flag:"concurrency,c" flagin:"worker paidui" help:"tasks a worker runs at the same time"`
+	WorkerName  string `env:"PAIDUI_WORKER_NAME" yaml:"worker_name" flag:"name,n" flagin:"worker paidui" help:"the worker's name in logs and lists; host name and process id when empty"`
+
+	LogFormat    string        `env:"PAIDUI_LOG_FORMAT" yaml:"log_format" default:"json" defaults:"paidui=text" oneof:"json|text" help:"form of the log"`
+	LogLevel     string        `env:"PAIDUI_LOG_LEVEL" yaml:"log_level" default:"info" oneof:"debug|info|warn|error" flag:"log-level,l" flagin:"api worker scheduler paidui migrate" help:"least level that is logged"`
+	DrainTimeout time.Duration `env:"PAIDUI_DRAIN_TIMEOUT" yaml:"drain_timeout" default:"25s" range:"0s..1h" help:"how long running work may finish after SIGTERM"`
+	StartupWait  time.Duration `env:"PAIDUI_STARTUP_WAIT" yaml:"startup_wait" default:"1m" range:"0s..1h" help:"how long to wait at start for Redis and the database"`
+}
+
+// Location is the time zone of Timezone. It panics on a Config that was not validated and names no time zone.
+func (c Config) Location() *time.Location {
+	loc, err := time.LoadLocation(c.Timezone)
+	if err != nil {
+		panic("config: Location on an invalid Config: " + err.Error())
+	}
+	return loc
+}
+
+// LogValue lists every setting under its YAML key; secrets and the passwords in URLs are masked.
+func (c Config) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, s := range settings() {
+		attrs = append(attrs, slog.String(s.Key, s.text(c)))
+	}
+	return slog.GroupValue(attrs...)
+}

@@ -1,0 +1,174 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/spf13/pflag"
+)
+
+// fileFlag names the YAML file.
+const fileFlag = "config"
+
+// AddFlags gives flags the ones of program p: --config, and one for each setting that has a flag there.
+func AddFlags(p Program, flags *pflag.FlagSet) {
+	flags.String(fileFlag, "", "YAML `file` with settings; the environment overrides it")
+	for _, s := range settings() {
+		if s.flagFor(p) {
+			flags.StringP(s.Flag, s.Short, s.defaultFor(p), fmt.Sprintf("%s (%s)", s.Help, s.Variable))
+		}
+	}
+}
+
+// Load reads the configuration of program p: the defaults, below the file of --config, below environ (in the form of
+// os.Environ), below the flags. The flags are those of AddFlags after parsing, or nil. What checks finds, which may be
+// nil, is reported with the rest.
+//
+// Apart from reading that file it does no I/O. Its error is a *ValidationError with everything that is wrong,
+// unknown keys and unknown PAIDUI_ variables among it, or says why the file cannot be read.
+func Load(p Program, flags *pflag.FlagSet, environ []string, checks URLChecks) (Config, error) {
+	var file string
+	if flags != nil {
+		if f := flags.Lookup(fileFlag); f != nil {
+			file = f.Value.String()
+		}
+	}
+	var text []byte
+	if file != "" {
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
+			return Config{}, fmt.Errorf("--%s: %w", fileFlag, err)
+		}
+	}
+	return Parse(p, file, text, environ, flags, checks)
+}
+
+// Parse is Load with the text of the file given; file is its name, for errors.
+func Parse(p Program, file string, text []byte, environ []string, flags *pflag.FlagSet, checks URLChecks) (Config, error) {
+	l := &loader{settings: settings(), sources: map[string]string{}}
+
+	defaults := map[string]string{}
+	for _, s := range l.settings {
+		defaults[s.Variable] = s.defaultFor(p)
+	}
+	l.apply(defaults, func(setting) string { return "" })
+
+	values, lines, mistakes, readable := readYAML(file, text, l.settings)
+	l.mistakes = append(l.mistakes, mistakes...)
+	l.apply(values, func(s setting) string { return fmt.Sprintf("%s:%d", file, lines[s.Variable]) })
+
+	values, mistakes = readEnviron(environ, l.settings)
+	l.mistakes = append(l.mistakes, mistakes...)
+	l.apply(values, func(setting) string { return "environment" })
+
+	l.apply(readFlags(p, flags, l.settings), func(s setting) string { return "--" + s.Flag })
+
+	if readable { // otherwise what the file sets would be reported as missing
+		for _, m := range l.cfg.mistakes(p, checks) {
+			m.Source = l.sources[m.Variable]
+			l.mistakes = append(l.mistakes, m)
+		}
+	}
+	if err := asError(l.mistakes); err != nil {
+		return Config{}, err
+	}
+	return l.cfg, nil
+}
+
+// loader collects the configuration from its sources.
+type loader struct {
+	settings []setting
+	cfg      Config
+	sources  map[string]string // variable -> where its value stands
+	mistakes []Mistake
+}
+
+// apply sets what values, by variable, gives a text for; where says where a setting's value stands. A value that
+// does not parse leaves the setting as it was.
+func (l *loader) apply(values map[string]string, where func(setting) string) {
+	if values == nil {
+		return
+	}
+	wrong := map[string]bool{}
+	err := env.ParseWithOptions(&l.cfg, env.Options{Environment: values, FuncMap: parsers()})
+	var all env.AggregateError
+	if errors.As(err, &all) {
+		for _, err := range all.Errors {
+			var bad env.ParseError
+			if !errors.As(err, &bad) {
+				panic("config: the tags of Config are wrong: " + err.Error())
+			}
+			wrong[bad.Name] = true
+			for _, reason := range split(bad.Err) {
+				s := byField(l.settings, bad.Name)
+				l.mistakes = append(l.mistakes, Mistake{s.Variable, s.Key, where(s), reason.Error()})
+			}
+		}
+	}
+	for _, s := range l.settings {
+		if values[s.Variable] != "" && !wrong[s.Field] {
+			l.sources[s.Variable] = where(s)
+		}
+	}
+}
+
+// parsers reads the types whose errors would otherwise speak of Go.
+func parsers() map[reflect.Type]env.ParserFunc {
+	return map[reflect.Type]env.ParserFunc{
+		reflect.TypeFor[int](): func(text string) (any, error) {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				return nil, fmt.Errorf("%q is not a whole number", text)
+			}
+			return n, nil
+		},
+		reflect.TypeFor[time.Duration](): func(text string) (any, error) {
+			d, err := time.ParseDuration(text)
+			if err != nil {
+				return nil, fmt.Errorf("%q is not a duration such as 30s, 5m or 168h", text)
+			}
+			return d, nil
+		},
+	}
+}
+
+// readFlags returns the texts of the flags that were given, by variable.
+func readFlags(p Program, flags *pflag.FlagSet, all []setting) map[string]string {
+	if flags == nil {
+		return nil
+	}
+	values := map[string]string{}
+	for _, s := range all {
+		if !s.flagFor(p) {
+			continue
+		}
+		if f := flags.Lookup(s.Flag); f != nil && f.Changed {
+			values[s.Variable] = strings.TrimSpace(f.Value.String())
+		}
+	}
+	return values
+}
+
+// split takes a joined error apart.
+func split(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// byField finds the setting of a field, which must exist.
+func byField(all []setting, field string) setting {
+	for _, s := range all {
+		if s.Field == field {
+			return s
+		}
+	}
+	panic("config: no setting is called " + field)
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// setting is what the tags of one field of Config say.
+type setting struct {
+	Field    string
+	Variable string
+	Key      string
+	Default  string
+	By       []programDefault // where the default differs, in the order of the tag
+	Range    string           // "least..most"
+	OneOf    []string
+	Flag     string
+	Short    string
+	FlagIn   []string
+	Help     string
+	index    int
+}
+
+// programDefault is the default of one program.
+type programDefault struct {
+	Program Program
+	Value   string
+}
+
+// settings reads the tags of Config, in the order of its fields.
+func settings() []setting {
+	t := reflect.TypeFor[Config]()
+	all := make([]setting, 0, t.NumField())
+	for i := range t.NumField() {
+		f := t.Field(i)
+		s := setting{
+			Field:    f.Name,
+			Variable: f.Tag.Get("env"),
+			Key:      f.Tag.Get("yaml"),
+			Default:  f.Tag.Get("default"),
+			Range:    f.Tag.Get("range"),
+			FlagIn:   strings.Fields(f.Tag.Get("flagin")),
+			Help:     f.Tag.Get("help"),
+			index:    i,
+		}
+		s.Flag, s.Short, _ = strings.Cut(f.Tag.Get("flag"), ",")
+		if oneOf := f.Tag.Get("oneof"); oneOf != "" {
+			s.OneOf = strings.Split(oneOf, "|")
+		}
+		for _, by := range strings.Fields(f.Tag.Get("defaults")) {
+			program, value, _ := strings.Cut(by, "=")
+			s.By = append(s.By, programDefault{Program(program), value})
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// defaultFor is the text of the default in program p; "" is none.
+func (s setting) defaultFor(p Program) string {
+	for _, by := range s.By {
+		if by.Program == p {
+			return by.Value
+		}
+	}
+	return s.Default
+}
+
+// flagFor tells whether program p has a flag for the setting.
+func (s setting) flagFor(p Program) bool {
+	return s.Flag != "" && slices.Contains(s.FlagIn, string(p))
+}
+
+// value is the setting's field of c.
+func (s setting) value(c Config) any {
+	return reflect.ValueOf(c).Field(s.index).Interface()
+}
+
+// text is the setting's value in c, safe to print.
+func (s setting) text(c Config) string {
+	return fmt.Sprint(s.value(c))
+}

@@ -1,0 +1,218 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestValues(t *testing.T) {
+	t.Parallel()
+	const ok = ""
+	for _, c := range []struct{ variable, value, want string }{
+		{"HTTP_ADDR", ":8000", ok},
+		{"HTTP_ADDR", "[::1]:0", ok},
+		{"HTTP_ADDR", "localhost:http", "port"},
+		{"HTTP_ADDR", "8000", "no address"},
+		{"HTTP_ADDR", "127.0.0.1:65536", "65535"},
+		{"HTTP_ADDR", "http://127.0.0.1:8000", "no address"},
+		{"ADMIN_ADDR", "127.0.0.1:-1", "65535"},
+		{"ADMIN_ADDR", "127.0.0.1:8000", "address of the API already"},
+		{"BROKER_URL", "redis://:Admin123@127.0.0.1:6379/1", ok},
+		{"BROKER_URL", "rediss://h", ok},
+		{"BROKER_URL", "redis+sentinel://h1:26379,h2:26379/name", ok},
+		{"BROKER_URL", "redis+sentinel://me:pw@h1,h2/name?sentinel_password=a@b", ok},
+		{"BROKER_URL", "redis+cluster://[::1]:1,[::2]:2", ok},
+		{"BROKER_URL", "rediss+cluster://h1,h2", ok},
+		{"BROKER_URL", "redis://h1,h2/1", "several hosts"},
+		{"BROKER_URL", "http://h/1", "does not begin with"},
+		{"BROKER_URL", "127.0.0.1:6379", "does not begin with"},
+		{"BROKER_URL", "redis://", "names no host"},
+		{"BROKER_URL", "redis+cluster://h1,,h2", "names no host"},
+		{"BROKER_URL", "redis://:a/hunter2@h/1", "no URL"},
+		{"BROKER_URL", "redis://:1/hunter2@h/1", "no URL"},
+		{"BROKER_URL", "redis://:1#hunter2@h/1", "no URL"},
+		{"BROKER_URL", "redis://:1?hunter2@h/1", "no URL"},
+		{"BROKER_URL", "redis://me:1?hunter2@h/1", "no URL"},
+		{"BROKER_URL", "redis://me:a@b?hun=ter2@h/1", "no URL"},
+		{"BROKER_URL", "redis://:%zzhunter2@h/1", "no URL"},
+		{"CACHE_URL", "memcached://:hunter2@h", "does not begin with"},
+		{"DATABASE_URL", "mysql://root:p%40ss@h:3306/db", ok},
+		{"DATABASE_URL", "mysql://root@/db?socket=/run/mysqld.sock", ok},
+		{"DATABASE_URL", "sqlite://:memory:", ok},
+		{"DATABASE_URL", "sqlite:///var/lib/paidui.db", ok},
+		{"DATABASE_URL", "sqlite://", "names no file"},
+		{"DATABASE_URL", "mysql://root:hunter2@h", "names no database"},
+		{"DATABASE_URL", "mysql://root:hunter2@/db", "names no host"},
+		{"DATABASE_URL", "mysql://root:hunter2@h/db/x", "more than a database's name"},
+		{"DATABASE_URL", "mysql://root:hun/ter2@h/db", "no URL"},
+		{"DATABASE_URL", "postgres://root:hunter2@h/db", "begins neither"},
+		{"DATABASE_URL", "root:hunter2@tcp(h)/db", "begins neither"},
+		{"BACKEND_URL", "https://shop.example.com/api", ok},
+		{"BACKEND_URL", "shop.example.com", "begins neither"},
+		{"BACKEND_URL", "https://", "names no host"},
+		{"BACKEND_URL", "https://h/?a=b", "query"},
+		{"BACKEND_URL", "https://me:hunter2@h/", "has a user"},
+		{"CORS_ORIGINS", "https://a.example, http://b.example:8080,*", ok},
+		{"CORS_ORIGINS", "https://a.example/", "ends with a path"},
+		{"CORS_ORIGINS", "a.example", "begins neither"},
+		{"TRUSTED_PROXIES", "10.0.0.0/8, ::1, 192.168.1.7", ok},
+		{"TRUSTED_PROXIES", "10.0.0.1/8", "the network is 10.0.0.0/8"},
+		{"TRUSTED_PROXIES", "10.0.0.0/33", "neither an IP address nor a network"},
+		{"TRUSTED_PROXIES", "proxy.example", "neither an IP address nor a network"},
+		{"TRUSTED_PROXIES", "fe80::1%eth0", "zone"},
+		{"JWT_SECRET", strings.Repeat("x", 31), "has 31 bytes"},
+		{"JWT_SECRET", strings.Repeat("x", 32), ok},
+		{"OPERATOR_KEY", strings.Repeat("x", 15), "has 15 bytes"},
+		{"JWT_LIFETIME", "59s", "between 1m and 8760h"},
+		{"JWT_LIFETIME", "7d", "no"},
+		{"SMS_PROVIDER", "twilio", "outbox, tencent"},
+		{"SMS_PER_MINUTE", "0", "between 1 and 60"},
+		{"SMS_PER_DAY", "-1", "between 1 and 1000"},
+		{"SMS_PER_ADDRESS", "99999999999999999999", "not a whole number"},
+		{"TIMEZONE", "UTC", ok},
+		{"TIMEZONE", "Local", "machine to machine"},
+		{"TIMEZONE", "../../etc/passwd", "no time zone"},
+		{"BANNER_COUNT", "1", ok},
+		{"BANNER_COUNT", "100", ok},
+		{"BANNER_COUNT", "0", "between 1 and 100"},
+		{"BANNER_COUNT", "101", "between 1 and 100"},
+		{"BANNER_COUNT", "3.5", "not a whole number"},
+		{"BANNER_STRATEGY", "update", ok},
+		{"BANNER_STRATEGY", "never", "delete, update, periodic"},
+		{"QUEUES", "a:1,b_2-c:1000", ok},
+		{"QUEUES", strings.Repeat("q", 64), ok},
+		{"QUEUES", "Mail:1,9", ok},
+		{"QUEUES", "_mail", "the first a letter or digit"},
+		{"QUEUES", "-mail", "the first a letter or digit"},
+		{"QUEUES", strings.Repeat("q", 65), "not made of"},
+		{"QUEUES", "a:1,a:2", `queue "a" is listed twice`},
+		{"QUEUES", "a:1001", "from 1 to 1000"},
+		{"QUEUES", "a:", "from 1 to 1000"},
+		{"QUEUES", "a:b:1", "from 1 to 1000"},
+		{"QUEUES", "a b", "not made of"},
+		{"QUEUES", "队列:1", "not made of"},
+		{"QUEUES", ",,", "names no queue"},
+		{"CONCURRENCY", "100000", ok},
+		{"CONCURRENCY", "0", "between 1 and 100000"},
+		{"WORKER_NAME", "celery@host-1", ok},
+		{"WORKER_NAME", "a/b", "not made of"},
+		{"LOG_LEVEL", "INFO", "debug, info, warn, error"},
+		{"DRAIN_TIMEOUT", "0s", ok},
+		{"DRAIN_TIMEOUT", "-1s", "between 0s and 1h"},
+		{"STARTUP_WAIT", "61m", "between 0s and 1h"},
+	} {
+		t.Run(c.variable+"="+c.value, func(t *testing.T) {
+			t.Parallel()
+			environ := append([]string{}, required...)
+			_, err := Load(API, nil, append(environ, prefix+c.variable+"="+c.value), nil)
+			if c.want == ok {
+				require.NoError(t, err)
+				return
+			}
+			lines := reasons(t, err)
+			require.Len(t, lines, 1)
+			require.Contains(t, lines[0], c.want)
+			require.True(t, strings.HasPrefix(lines[0],
+				prefix+c.variable+" ("+strings.ToLower(c.variable)+", environment): "), lines[0])
+			require.NotContains(t, lines[0], "hunter2")
+		})
+	}
+}
+
+func TestOnlyAPINeedsTheSecrets(t *testing.T) {
+	t.Parallel()
+	for _, p := range []Program{Worker, Scheduler, Local, Migrate} {
+		_, err := Load(p, nil, nil, nil)
+		require.NoError(t, err, "%s", p)
+	}
+	_, err := Load(API, nil, nil, nil)
+	require.Len(t, reasons(t, err), 2)
+	_, err = Load(Worker, nil, []string{"PAIDUI_JWT_SECRET=short"}, nil)
+	require.ErrorContains(t, err, "PAIDUI_JWT_SECRET", "a bad secret is bad everywhere")
+}
+
+func TestTencentSettings(t *testing.T) {
+	t.Parallel()
+	tencent := append([]string{"PAIDUI_SMS_PROVIDER=tencent"}, required...)
+	_, err := Load(Worker, nil, tencent, nil)
+	lines := reasons(t, err)
+	require.Len(t, lines, 5)
+	for i, name := range []string{"SECRET_ID", "SECRET_KEY", "APP_ID", "SIGN_NAME", "TEMPLATE_ID"} {
+		require.Contains(t, lines[i], "PAIDUI_TENCENT_"+name)
+	}
+	for _, p := range []Program{API, Scheduler, Migrate} {
+		_, err = Load(p, nil, tencent, nil)
+		require.NoError(t, err, "%s sends nothing", p)
+	}
+
+	complete := append([]string{
+		"PAIDUI_TENCENT_SECRET_ID=id", "PAIDUI_TENCENT_SECRET_KEY=key", "PAIDUI_TENCENT_APP_ID=1400006666",
+		"PAIDUI_TENCENT_SIGN_NAME=排队", "PAIDUI_TENCENT_TEMPLATE_ID=449739",
+	}, tencent...)
+	_, err = Load(Worker, nil, complete, nil)
+	require.NoError(t, err)
+	for endpoint, good := range map[string]bool{
+		"127.0.0.1:8080": true, "http://127.0.0.1:8080": true, "sms.ap-beijing.tencentcloudapi.com": true,
+		"ftp://h": false, "host/path": false, "a b": false, ":80": false,
+	} {
+		_, err = Load(Worker, nil, append([]string{"PAIDUI_TENCENT_ENDPOINT=" + endpoint}, complete...), nil)
+		if good {
+			require.NoError(t, err, endpoint)
+		} else {
+			require.ErrorContains(t, err, "PAIDUI_TENCENT_ENDPOINT", endpoint)
+		}
+	}
+}
+
+func TestValidateOfAChangedConfig(t *testing.T) {
+	t.Parallel()
+	cfg, err := Load(Local, nil, nil, nil)
+	require.NoError(t, err)
+	cfg.JWTSecret, cfg.BannerCount, cfg.Queues = "short", 0, Queues{"B": 0, "_a": 1}
+	require.Equal(t, []string{
+		"PAIDUI_JWT_SECRET (jwt_secret): has 5 bytes; it needs at least 32",
+		"PAIDUI_BANNER_COUNT (banner_count): 0 is not between 1 and 100",
+		"PAIDUI_QUEUES (queues): B:0 is no queue",
+		"PAIDUI_QUEUES (queues): _a:1 is no queue",
+	}, reasons(t, cfg.Validate(Local, nil)))
+
+	// Nothing is valid about a zero Config, and it says so without a panic.
+	require.GreaterOrEqual(t, len(reasons(t, Config{}.Validate(API, nil))), 15)
+	require.Panics(t, func() { Config{Timezone: "nowhere"}.Location() })
+	require.Equal(t, time.UTC, Config{Timezone: "UTC"}.Location())
+}
+
+func TestURLChecks(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	check := func(url string) error {
+		asked = append(asked, url)
+		if strings.Contains(url, "bad") {
+			return errors.New("is bad")
+		}
+		return nil
+	}
+	checks := URLChecks{"PAIDUI_BROKER_URL": check, "PAIDUI_CACHE_URL": check, "PAIDUI_DATABASE_URL": check}
+	environ := append([]string{
+		"PAIDUI_BROKER_URL=redis://:hunter2@bad/1", "PAIDUI_CACHE_URL=http://bad", "PAIDUI_BANNER_COUNT=0",
+	}, required...)
+	_, err := Load(API, nil, environ, checks)
+	lines := reasons(t, err)
+	require.Equal(t, "PAIDUI_BROKER_URL (broker_url, environment): is bad", lines[0])
+	require.Contains(t, lines[1], "PAIDUI_CACHE_URL (cache_url, environment): ")
+	require.Contains(t, lines[1], "does not begin with", "what is no URL has one mistake, not two")
+	require.Contains(t, lines[2], "PAIDUI_BANNER_COUNT")
+	require.Len(t, lines, 3)
+	require.Equal(t, []string{"redis://:hunter2@bad/1", "mysql://root@127.0.0.1:3306/paidui"}, asked)
+
+	asked = nil
+	cfg, err := Load(Local, nil, nil, checks)
+	require.NoError(t, err)
+	require.Equal(t, []string{"sqlite://.paidui/paidui.db"}, asked, "its own Redis has no URL yet")
+	cfg.BrokerURL = "redis://bad"
+	require.ErrorContains(t, cfg.Validate(Local, checks), "PAIDUI_BROKER_URL (broker_url): is bad")
+}

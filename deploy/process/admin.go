@@ -1,0 +1,110 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// checkLimit is how long one readiness check may take.
+const checkLimit = 2 * time.Second
+
+// AdminOptions are what Admin serves.
+type AdminOptions struct {
+	Name     string                                     // of the program
+	Registry *prometheus.Registry                       // served as /metrics; must be set
+	Checks   map[string]func(ctx context.Context) error // of readiness; called concurrently, at most 2 s each
+	Stopping <-chan struct{}                            // closed when the program begins to stop; nil for never
+}
+
+// Admin serves what operators and their tools ask a process:
+//
+//	/healthz      200 for as long as the process answers at all
+//	/readyz       200 when every check passes, else 503; JSON with each check's "ok" or error
+//	/metrics      Prometheus metrics
+//	/debug/pprof  profiles
+//
+// It has no access control of its own: its address must not be public.
+func Admin(o AdminOptions) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "ok", "name": o.Name, "version": Version()})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { o.ready(w, r) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{Registry: o.Registry}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Status string            `json:"status"` // "ready", "not ready" or "stopping"
+	Checks map[string]string `json:"checks"` // "ok" or the error, by name
+}
+
+func (o AdminOptions) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkLimit)
+	defer cancel()
+	var (
+		mu    sync.Mutex
+		wait  sync.WaitGroup
+		ready = readiness{Status: "ready", Checks: map[string]string{}}
+	)
+	for name, check := range o.Checks {
+		wait.Go(func() {
+			err := check(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			ready.Checks[name] = "ok"
+			if err != nil {
+				ready.Checks[name] = err.Error()
+				ready.Status = "not ready"
+			}
+		})
+	}
+	wait.Wait()
+	select {
+	case <-o.Stopping:
+		ready.Status = "stopping"
+	default:
+	}
+	status := http.StatusOK
+	if ready.Status != "ready" {
+		status = http.StatusServiceUnavailable
+	}
+	answer(w, status, ready)
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// The only error left is that the client has gone.
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// NewRegistry is a registry with the metrics that every process has: of Go, of the process, and paidui_build_info
+// with the program's name and version.
+func NewRegistry(name string) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "paidui_build_info",
+		Help:        "Always 1; its labels tell the program and its version.",
+		ConstLabels: prometheus.Labels{"name": name, "version": Version()},
+	})
+	build.Set(1)
+	registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}

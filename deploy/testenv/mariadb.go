@@ -1,0 +1,167 @@
+package testenv
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// mariaDB is the one server of this test process. It is global because the tests of a package share it and only
+// Main, which has no test at hand, can stop it.
+var mariaDB struct {
+	sync.Mutex
+	server    *mariaDBServer
+	err       error // why it did not start; later tests fail fast with it
+	databases int
+}
+
+type mariaDBServer struct {
+	process *process
+	folder  *dataFolder
+	admin   *sql.DB
+	port    int
+}
+
+// MySQL returns the URL of a fresh, empty utf8mb4 database, mysql://root@127.0.0.1:PORT/NAME. The mariadbd
+// behind it starts with the first call in this test process, syncs to disk at every commit, and is stopped by Main.
+func MySQL(t testing.TB) string {
+	t.Helper()
+	mariaDB.Lock()
+	defer mariaDB.Unlock()
+	if mariaDB.server == nil && mariaDB.err == nil {
+		mariaDB.server, mariaDB.err = startMariaDB()
+	}
+	if mariaDB.err != nil {
+		t.Fatal(mariaDB.err)
+	}
+	mariaDB.databases++
+	name := "test_" + strconv.Itoa(mariaDB.databases)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := mariaDB.server.admin.ExecContext(ctx, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4"); err != nil {
+		t.Fatalf("creating a database for the test: %v", err)
+	}
+	return fmt.Sprintf("mysql://root@127.0.0.1:%d/%s", mariaDB.server.port, name)
+}
+
+func stopMariaDB() {
+	mariaDB.Lock()
+	defer mariaDB.Unlock()
+	if mariaDB.server != nil {
+		mariaDB.server.stop()
+		mariaDB.server = nil
+	}
+}
+
+func startMariaDB() (*mariaDBServer, error) {
+	path, err := lookPath("mariadbd", "mariadb-server")
+	if err != nil {
+		return nil, err
+	}
+	data, err := newDataFolder(path)
+	if err != nil {
+		return nil, err
+	}
+	const tries = 5 // another process may take a free port before the server does
+	for range tries {
+		var s *mariaDBServer
+		if s, err = runMariaDB(path, data); err == nil {
+			return s, nil
+		}
+	}
+	data.distrust()
+	return nil, err
+}
+
+func runMariaDB(path string, data *dataFolder) (*mariaDBServer, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	args := append(serverArgs(data.path),
+		"--bind-address=127.0.0.1",
+		"--port="+strconv.Itoa(port),
+		"--socket=sock", // relative to the data folder, so that a long TMPDIR cannot exceed the limit of a socket's path
+		"--pid-file=pid",
+		"--skip-name-resolve",
+		"--max-connections=500",
+		"--innodb-buffer-pool-size=64M",
+		"--key-buffer-size=1M",
+		"--aria-pagecache-buffer-size=1M",
+		"--performance-schema=OFF",
+		"--character-set-server=utf8mb4",
+	)
+	p, err := startProcess(exec.Command(path, args...), filepath.Join(data.path, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	config := mysql.NewConfig()
+	config.User, config.Net, config.Addr = "root", "tcp", "127.0.0.1:"+strconv.Itoa(port)
+	config.Logger = &mysql.NopLogger{} // refused connections are expected until the server is up
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		p.stop(syscall.SIGKILL, time.Second)
+		return nil, err
+	}
+	s := &mariaDBServer{process: p, folder: data, admin: sql.OpenDB(connector), port: port}
+	if err := p.await(time.Minute, s.answers); err != nil {
+		s.admin.Close()
+		p.stop(syscall.SIGKILL, time.Second)
+		return nil, err
+	}
+	return s, nil
+}
+
+// answers checks that the server behind the port is this one, and not one that won the port.
+func (s *mariaDBServer) answers() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var dir string
+	if err := s.admin.QueryRowContext(ctx, "SELECT @@datadir").Scan(&dir); err != nil {
+		return err
+	}
+	theirs, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	ours, err := os.Stat(s.folder.path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(ours, theirs) {
+		return errors.New("the port is served by another mariadbd")
+	}
+	return nil
+}
+
+// stop kills the server: nobody needs its data again.
+func (s *mariaDBServer) stop() {
+	s.admin.Close()
+	s.process.stop(syscall.SIGKILL, 10*time.Second)
+	s.folder.remove()
+}
+
+// serverArgs are what mariadbd and mariadb-install-db must agree on.
+func serverArgs(dataDir string) []string {
+	args := []string{
+		"--no-defaults", // must come first
+		"--datadir=" + dataDir,
+		"--innodb-log-file-size=16M",
+		"--skip-log-bin",
+	}
+	if os.Geteuid() == 0 {
+		args = append(args, "--user=root")
+	}
+	return args
+}

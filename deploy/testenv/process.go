@@ -1,0 +1,93 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a child that dies with this process.
+type process struct {
+	cmd     *exec.Cmd
+	logFile string
+	done    chan struct{} // closed when the child has exited
+	exit    error         // what Wait said; read it after done
+}
+
+// startProcess runs cmd with its output in logFile. The goroutine that starts the child owns an OS thread until
+// the child is gone, because the kernel sends the parent-death signal when the starting *thread* ends.
+func startProcess(cmd *exec.Cmd, logFile string) (*process, error) {
+	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = dieWithParent()
+
+	p := &process{cmd: cmd, logFile: logFile, done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		p.exit = cmd.Wait()
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// await calls ready until it succeeds, the child exits, or limit has passed.
+func (p *process) await(limit time.Duration, ready func() error) error {
+	deadline := time.After(limit)
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s exited (%v); its last words:\n%s", p.cmd.Path, p.exit, p.lastWords())
+		case <-deadline:
+			return fmt.Errorf("%s is not ready after %s (%w); its last words:\n%s", p.cmd.Path, limit, err, p.lastWords())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// stop sends the signal and waits; a child that has not exited after limit is killed.
+func (p *process) stop(signal syscall.Signal, limit time.Duration) {
+	select {
+	case <-p.done:
+		return
+	default:
+	}
+	_ = p.cmd.Process.Signal(signal) // fails only when the child has just exited
+	select {
+	case <-p.done:
+	case <-time.After(limit):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+func (p *process) lastWords() string {
+	const lines = 15
+	text, err := os.ReadFile(p.logFile)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
