@@ -1,0 +1,49 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// mysqlLock is a lock of the MySQL server that one program holds at a time on one database. It lives and dies
+// with the connection that took it, so a killed program cannot leave it behind.
+type mysqlLock struct {
+	name    string       // at most 16 characters
+	waiting func(string) // told when another program holds it; may be nil
+}
+
+// key is the lock's name on the server, which all its databases share and which is limited to 64 characters.
+const key = "CONCAT('paidui:', ?, ':', SHA1(DATABASE()))"
+
+// hold runs work while conn holds the lock. It waits until the lock is free or ctx ends.
+func (l mysqlLock) hold(ctx context.Context, conn *sql.Conn, work func() error) (err error) {
+	if err := l.take(ctx, conn); err != nil {
+		return err
+	}
+	defer func() {
+		_, releasing := conn.ExecContext(context.WithoutCancel(ctx), "SELECT RELEASE_LOCK("+key+")", l.name)
+		err = errors.Join(err, releasing)
+	}()
+	return work()
+}
+
+func (l mysqlLock) take(ctx context.Context, conn *sql.Conn) error {
+	const seconds = 1 // each wait is short, so that a server that is gone is noticed
+	for tries := 0; ; tries++ {
+		var got sql.NullInt64
+		if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+key+", ?)", l.name, seconds).Scan(&got); err != nil {
+			return fmt.Errorf("waiting for the %s lock: %w", l.name, err)
+		}
+		if !got.Valid {
+			return errors.New("MySQL could not take the " + l.name + " lock")
+		}
+		if got.Int64 == 1 {
+			return nil
+		}
+		if l.waiting != nil && tries == 0 {
+			l.waiting(l.name)
+		}
+	}
+}

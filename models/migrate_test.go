@@ -1,0 +1,135 @@
+package models_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models"
+)
+
+func TestMigrateAtOnceFromManyPrograms(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		const programs = 3
+		dbs := make([]*gorm.DB, programs)
+		for i := range dbs {
+			if i > 0 && databaseURL == "sqlite://:memory:" {
+				dbs[i] = dbs[0] // memory is private to a program
+				continue
+			}
+			dbs[i] = open(t, databaseURL, models.Options{})
+		}
+		require.NoError(t, errors.Join(together(programs, func(i int) error {
+			return models.Migrate(t.Context(), dbs[i])
+		})...))
+		for _, model := range models.All() {
+			require.True(t, dbs[0].Migrator().HasTable(model), "%T", model)
+		}
+	})
+}
+
+// TestMigrateAtOnceAgainAndAgain gives the programs many chances to come between each other's first steps.
+func TestMigrateAtOnceAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	const programs, rounds = 4, 8
+	for range rounds {
+		databaseURL := testenv.MySQL(t)
+		require.NoError(t, errors.Join(together(programs, func(int) error {
+			return models.Migrate(t.Context(), open(t, databaseURL, models.Options{}))
+		})...))
+	}
+}
+
+func TestMigrateTwiceKeepsTheRows(t *testing.T) {
+	t.Parallel()
+	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3}).Error)
+		before := schemaOf(t, db)
+		require.NoError(t, models.Migrate(t.Context(), db))
+		require.Equal(t, before, schemaOf(t, db))
+		var goods models.Goods
+		require.NoError(t, db.First(&goods, "name = ?", "茶").Error)
+		require.EqualValues(t, 3, goods.Stock)
+	})
+}
+
+func TestMigrateResumesAfterAnInterruption(t *testing.T) {
+	t.Parallel()
+	db := open(t, testenv.MySQL(t), models.Options{})
+	require.NoError(t, models.Migrate(t.Context(), db))
+	whole := schemaOf(t, db)
+	require.NoError(t, db.Exec("DROP TABLE outbox, task_records").Error)
+	require.NoError(t, db.Exec("DELETE FROM goose_db_version WHERE version_id = 1").Error)
+	require.ErrorContains(t, models.Migrated(t.Context(), db), "it has version 0")
+	require.NoError(t, models.Migrate(t.Context(), db))
+	require.Equal(t, whole, schemaOf(t, db))
+}
+
+func TestMigratedTellsWhetherTheTablesAreThere(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		logger, logged := logTo()
+		db := open(t, databaseURL, models.Options{Logger: logger})
+		err := models.Migrated(t.Context(), db)
+		require.ErrorIs(t, err, models.ErrNotMigrated)
+		require.ErrorContains(t, err, "api migrate")
+		require.NotContains(t, logged(), "WARN", "asking is no failure")
+		require.NoError(t, models.Migrate(t.Context(), db))
+		require.NoError(t, models.Migrated(t.Context(), db))
+
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, models.Migrated(ended, db), context.Canceled)
+	})
+}
+
+// TestMigrateBesideANewerProgram is a replica of the old version that restarts during a roll-out.
+func TestMigrateBesideANewerProgram(t *testing.T) {
+	t.Parallel()
+	db := open(t, testenv.MySQL(t), models.Options{})
+	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)").Error)
+	require.NoError(t, models.Migrated(t.Context(), db))
+	require.NoError(t, models.Migrate(t.Context(), db))
+}
+
+func TestMigrateWaitsForTheLockAsLongAsItMay(t *testing.T) {
+	t.Parallel()
+	databaseURL := testenv.MySQL(t)
+	holder := open(t, databaseURL, models.Options{})
+	logger, logged := logTo()
+	db := open(t, databaseURL, models.Options{Logger: logger})
+
+	err := holder.Connection(func(conn *gorm.DB) error {
+		var got int
+		if err := conn.Raw("SELECT GET_LOCK(CONCAT('paidui:migrate:', SHA1(DATABASE())), 0)").Scan(&got).Error; err != nil {
+			return err
+		}
+		require.Equal(t, 1, got)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, models.Migrate(ctx, db), context.DeadlineExceeded)
+
+		// The lock names the database: another one on the same server is not kept waiting.
+		other := open(t, testenv.MySQL(t), models.Options{})
+		require.NoError(t, models.Migrate(t.Context(), other))
+
+		migrated := make(chan error, 1)
+		go func() { migrated <- models.Migrate(t.Context(), db) }()
+		require.Eventually(t, func() bool { return strings.Contains(logged(), "waiting for another program") },
+			20*time.Second, 20*time.Millisecond)
+		if err := conn.Exec("SELECT RELEASE_ALL_LOCKS()").Error; err != nil {
+			return err
+		}
+		return <-migrated
+	})
+	require.NoError(t, err)
+	require.Contains(t, logged(), "migrated to version 1")
+}

@@ -1,0 +1,95 @@
+package models_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+)
+
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
+		now := time.Now()
+		const programs = 4
+		var seeded [programs]bool
+		require.NoError(t, errors.Join(together(programs, func(i int) (err error) {
+			seeded[i], err = models.Seed(t.Context(), db, now)
+			return err
+		})...))
+		count := 0
+		for _, one := range seeded {
+			if one {
+				count++
+			}
+		}
+		require.Equal(t, 1, count, "exactly one seeds")
+
+		var banners []models.Banner
+		require.NoError(t, db.Order("orders").Find(&banners).Error)
+		require.Len(t, banners, 4)
+		hidden := 0
+		for _, banner := range banners {
+			require.Regexp(t, `^/media/banner-[1-4]\.svg$`, banner.Image)
+			if !banner.IsShow {
+				hidden++
+			}
+		}
+		require.Equal(t, 1, hidden)
+
+		var onSale, later, over int64
+		goods := func() *gorm.DB { return db.Model(&models.Goods{}).Where("stock > 0 AND price > 0") }
+		require.NoError(t, goods().Where("starts_at <= ? AND ends_at > ?", now, now.Add(7*24*time.Hour)).Count(&onSale).Error)
+		require.NoError(t, goods().Where("starts_at > ?", now.Add(time.Hour)).Count(&later).Error)
+		require.NoError(t, goods().Where("ends_at < ?", now).Count(&over).Error)
+		require.Equal(t, []int64{2, 1, 1}, []int64{onSale, later, over})
+
+		var dangling int64
+		for _, query := range []string{
+			"SELECT COUNT(*) FROM followings WHERE user_id = target_id OR user_id NOT IN (SELECT id FROM users) OR target_id NOT IN (SELECT id FROM users)",
+			"SELECT COUNT(*) FROM articles WHERE user_id NOT IN (SELECT id FROM users)",
+		} {
+			require.NoError(t, db.Raw(query).Scan(&dangling).Error)
+			require.Zero(t, dangling, query)
+		}
+		var followings, articles int64
+		require.NoError(t, db.Model(&models.Following{}).Count(&followings).Error)
+		require.NoError(t, db.Model(&models.Article{}).Where("created_at < ?", now).Count(&articles).Error)
+		require.NotZero(t, followings)
+		require.NotZero(t, articles)
+	})
+}
+
+func TestSeedLeavesAnUsedDatabaseAlone(t *testing.T) {
+	t.Parallel()
+	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Create(&models.User{Mobile: "13900139000"}).Error)
+		seeded, err := models.Seed(t.Context(), db, time.Now())
+		require.NoError(t, err)
+		require.False(t, seeded)
+		var users, banners int64
+		require.NoError(t, db.Model(&models.User{}).Count(&users).Error)
+		require.NoError(t, db.Model(&models.Banner{}).Count(&banners).Error)
+		require.EqualValues(t, 1, users)
+		require.Zero(t, banners)
+	})
+}
+
+func TestSeedFailsWholeWithoutTables(t *testing.T) {
+	t.Parallel()
+	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Migrator().DropTable(&models.Article{}))
+		seeded, err := models.Seed(t.Context(), db, time.Now())
+		require.ErrorContains(t, err, "seeding the database")
+		require.False(t, seeded)
+		var users int64
+		require.NoError(t, db.Model(&models.User{}).Count(&users).Error)
+		require.Zero(t, users)
+		require.NotContains(t, strings.ToLower(err.Error()), "lock")
+	})
+}

@@ -1,0 +1,98 @@
+package models
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	gosqlite "github.com/glebarez/go-sqlite"
+	"github.com/glebarez/sqlite"
+	"gorm.io/gorm"
+)
+
+// openSQLite opens a file, making it and its folder when they are missing, or a fresh database in memory, which
+// lives until Close.
+func openSQLite(ctx context.Context, file string, opt Options) (*gorm.DB, error) {
+	if file == "" || strings.ContainsAny(file, "?#") {
+		return nil, fmt.Errorf("%s: %w: want sqlite://FILE or sqlite://:memory:, without options", Setting, ErrConfig)
+	}
+	pragmas := url.Values{"_pragma": {
+		"busy_timeout(10000)", // milliseconds
+		"journal_mode(WAL)",
+		"synchronous(NORMAL)",
+		"foreign_keys(1)",
+	}}
+	// A transaction takes the write lock when it begins: one that read first and asked for the lock later would
+	// be refused at once, not after the busy timeout, when another has written in between.
+	pragmas.Set("_txlock", "immediate")
+	if file == ":memory:" {
+		file = "/" + rand.Text() // the slash shares it among the connections of this process
+		pragmas.Set("vfs", "memdb")
+	} else if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, fmt.Errorf("%s: %w", Setting, err)
+	}
+	uri := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: pragmas.Encode()}
+	pool := sql.OpenDB(sqliteConnector{uri.String()})
+
+	// Reads run side by side, writes one after the other; the bound keeps the number of writers that wait for
+	// the lock so small that none of them starves. Connections stay: memory is freed with the last of them.
+	const conns = 8
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("%s: cannot open the SQLite file: %w", Setting, errors.Join(err, pool.Close()))
+	}
+	return wrap(pool, &sqlite.Dialector{Conn: pool}, opt.Logger)
+}
+
+// sqliteConnector opens connections that store times as MySQL does.
+type sqliteConnector struct{ dsn string }
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
+	conn, err := c.Driver().Open(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	full, ok := conn.(fullConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("the SQLite driver's connection is a %T", conn), conn.Close())
+	}
+	return utcConn{full}, nil
+}
+
+func (c sqliteConnector) Driver() driver.Driver { return &gosqlite.Driver{} }
+
+// fullConn is what the driver's connections can do, as database/sql looks for it.
+type fullConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+}
+
+// utcConn sends every time in UTC and cut to microseconds. SQLite keeps and compares times as text, so times with
+// different offsets would not compare.
+type utcConn struct{ fullConn }
+
+// CheckNamedValue implements driver.NamedValueChecker.
+func (utcConn) CheckNamedValue(arg *driver.NamedValue) error {
+	value, err := driver.DefaultParameterConverter.ConvertValue(arg.Value)
+	if err != nil {
+		return err
+	}
+	if t, ok := value.(time.Time); ok {
+		value = t.UTC().Truncate(time.Microsecond)
+	}
+	arg.Value = value
+	return nil
+}
