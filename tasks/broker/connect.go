@@ -1,0 +1,44 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Connect opens the Redis at raw, which came from the named setting, and asks it for a sign of life. A URL that makes
+// no sense, a wrong password or a missing database gives a *URLError; a server that does not answer gives an error
+// that names its address.
+func Connect(ctx context.Context, setting, raw string) (redis.UniversalClient, error) {
+	o, err := ParseURL(setting, raw)
+	if err != nil {
+		return nil, err
+	}
+	client := redis.NewUniversalClient(o)
+	if err := client.Ping(ctx).Err(); err != nil {
+		err = explain(setting, o, err)
+		return nil, errors.Join(err, client.Close())
+	}
+	return client, nil
+}
+
+func explain(setting string, o *redis.UniversalOptions, err error) error {
+	where := strings.Join(o.Addrs, ",")
+	fatal := func(msg string) error {
+		return &URLError{Setting: setting, Msg: fmt.Sprintf("Redis at %s %s", where, msg)}
+	}
+	switch {
+	case redis.IsAuthError(err) && o.Password == "":
+		return fatal("asks for a password: add it as redis://:password@" + where)
+	case redis.IsAuthError(err):
+		return fatal("refuses the user or password")
+	case redis.HasErrorPrefix(err, "ERR DB index is out of range"), redis.HasErrorPrefix(err, "DB index is out of range"):
+		return fatal(fmt.Sprintf("has no database %d", o.DB))
+	case redis.IsPermissionError(err):
+		return fatal("does not let this user in: " + err.Error())
+	}
+	return fmt.Errorf("%s: no answer from Redis at %s: %w", setting, where, err)
+}

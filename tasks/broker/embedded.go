@@ -1,0 +1,59 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// Embedded is a Redis inside this process, for development and tests. What it holds is lost when it closes.
+type Embedded struct {
+	server *miniredis.Miniredis
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+	once   sync.Once
+}
+
+// embeddedTick is how often the embedded clock moves; keys expire as late as this.
+const embeddedTick = 50 * time.Millisecond
+
+// StartEmbedded starts a server on a free port of the loopback interface, to run until Close or the end of ctx.
+func StartEmbedded(ctx context.Context) (*Embedded, error) {
+	server := miniredis.NewMiniRedis()
+	if err := server.Start(); err != nil {
+		return nil, fmt.Errorf("start embedded redis: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	e := &Embedded{server: server, stop: cancel}
+	e.done.Go(func() { e.run(ctx) })
+	return e, nil
+}
+
+// run drives the clock, which miniredis leaves standing: without it no key would ever expire.
+func (e *Embedded) run(ctx context.Context) {
+	defer e.server.Close()
+	ticker := time.NewTicker(embeddedTick)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			e.server.FastForward(now.Sub(last))
+			last = now
+		}
+	}
+}
+
+// URL addresses one of the server's databases.
+func (e *Embedded) URL(db int) string { return fmt.Sprintf("redis://%s/%d", e.server.Addr(), db) }
+
+// Close stops the server and drops all it holds. Twice is safe.
+func (e *Embedded) Close() {
+	e.once.Do(e.stop)
+	e.done.Wait()
+}

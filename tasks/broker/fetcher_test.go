@@ -1,0 +1,166 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+func open(t *testing.T, url string) *broker.Broker {
+	t.Helper()
+	b, err := broker.Open(t.Context(), url, broker.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	return b
+}
+
+// serve runs an asynq server whose polling the fetcher answers, with intervals that would flood Redis without it.
+func serve(t *testing.T, f *broker.Fetcher, queues map[string]int, h asynq.HandlerFunc) {
+	t.Helper()
+	server := asynq.NewServerFromRedisClient(f, asynq.Config{
+		Concurrency:              4,
+		Queues:                   queues,
+		LogLevel:                 asynq.FatalLevel,
+		TaskCheckInterval:        time.Millisecond,
+		DelayedTaskCheckInterval: 20 * time.Millisecond,
+	})
+	require.NoError(t, server.Start(h))
+	t.Cleanup(func() {
+		f.Stop()
+		f.Stop() // twice is safe
+		server.Shutdown()
+	})
+}
+
+// scriptCalls is how many scripts Redis has run.
+func scriptCalls(t *testing.T, rdb redis.UniversalClient) int {
+	t.Helper()
+	stats, err := rdb.Info(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	calls := 0
+	for line := range strings.Lines(stats) {
+		if strings.HasPrefix(line, "cmdstat_eval") {
+			_, after, _ := strings.Cut(line, "calls=")
+			n, err := strconv.Atoi(after[:strings.Index(after, ",")])
+			require.NoError(t, err)
+			calls += n
+		}
+	}
+	return calls
+}
+
+func TestIdleWorkerHardlyAsks(t *testing.T) {
+	t.Parallel()
+	b := open(t, testenv.RedisURL(t))
+	queues := map[string]int{"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
+	f := b.NewFetcher(len(queues))
+	serve(t, f, queues, func(context.Context, *asynq.Task) error { return nil })
+	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
+	// Due tasks are looked for as a second begins: count between the middles of seconds.
+	<-time.After(time.Until(time.Now().Truncate(time.Second).Add(1500 * time.Millisecond)))
+	before, begun := scriptCalls(t, b.Redis()), time.Now()
+	<-time.After(3 * time.Second)
+	perSecond := float64(scriptCalls(t, b.Redis())-before) / time.Since(begun).Seconds()
+	require.Less(t, perSecond, 25.0, "scripts a second of an idle worker; asynq alone would make thousands here")
+	require.Greater(t, perSecond, 1.0, "the fallback asks")
+}
+
+func TestRingWakesTheQueue(t *testing.T) {
+	t.Parallel()
+	url := testenv.RedisURL(t)
+	worker, producer := open(t, url), open(t, url)
+	got := make(chan string, 100)
+	queues := map[string]int{"a": 1, "b": 1}
+	f := worker.NewFetcher(len(queues))
+	serve(t, f, queues, func(_ context.Context, task *asynq.Task) error {
+		got <- string(task.Payload())
+		return nil
+	})
+	client := asynq.NewClientFromRedisClient(producer.Redis())
+	quick := 0
+	for i := range 20 {
+		queue := []string{"a", "b"}[i%2]
+		begun := time.Now()
+		_, err := client.Enqueue(asynq.NewTask("t", []byte(strconv.Itoa(i))), asynq.Queue(queue))
+		require.NoError(t, err)
+		producer.Ring(queue)
+		require.Equal(t, strconv.Itoa(i), <-got)
+		if time.Since(begun) < 250*time.Millisecond {
+			quick++
+		}
+	}
+	require.GreaterOrEqual(t, quick, 15, "of 20 tasks picked up well before the fallback of a second")
+}
+
+func TestTaskWithoutRingIsFound(t *testing.T) {
+	t.Parallel()
+	b := open(t, testenv.RedisURL(t))
+	var ran atomic.Int32
+	f := b.NewFetcher(1)
+	serve(t, f, map[string]int{"q": 1}, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
+	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
+	_, err := asynq.NewClientFromRedisClient(b.Redis()).Enqueue(asynq.NewTask("t", nil), asynq.Queue("q"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return ran.Load() == 1 }, 5*time.Second, 5*time.Millisecond)
+}
+
+func TestFetcherOutlivesRedis(t *testing.T) {
+	t.Parallel()
+	server := testenv.Redis(t)
+	b := open(t, server.URL(0))
+	var ran atomic.Int32
+	f := b.NewFetcher(1)
+	serve(t, f, map[string]int{"q": 1}, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
+	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
+	server.Kill()
+	require.Error(t, b.Ping(t.Context()))
+	server.Start()
+	client := asynq.NewClientFromRedisClient(b.Redis())
+	require.Eventually(t, func() bool {
+		_, err := client.Enqueue(asynq.NewTask("t", nil), asynq.Queue("q"))
+		return err == nil
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return ran.Load() > 0 }, 10*time.Second, 10*time.Millisecond)
+}
+
+// TestKeyNames holds our spelling of asynq's private keys against what asynq really writes.
+func TestKeyNames(t *testing.T) {
+	t.Parallel()
+	b := open(t, testenv.RedisURL(t))
+	client := asynq.NewClientFromRedisClient(b.Redis())
+	for _, queue := range []string{"low", "low_2"} {
+		_, err := client.Enqueue(asynq.NewTask("t", []byte("x")), asynq.Queue(queue), asynq.TaskID(queue+"_id"), asynq.Unique(time.Minute))
+		require.NoError(t, err)
+	}
+	queue, ok, err := b.Locate(t.Context(), "low_2_id")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "low_2", queue)
+	_, ok, err = b.Locate(t.Context(), "nobody")
+	require.NoError(t, err)
+	require.False(t, ok)
+	owner, err := b.UniqueOwner(t.Context(), "low", "t", []byte("x"))
+	require.NoError(t, err)
+	require.Equal(t, "low_id", owner)
+
+	// The forward script is recognised, too: what is due moves, and each delayed set is asked once a second.
+	var ran atomic.Int32
+	f := b.NewFetcher(1)
+	for i := range 250 {
+		_, err := client.Enqueue(asynq.NewTask("t", fmt.Append(nil, i)), asynq.Queue("due"), asynq.ProcessIn(time.Second))
+		require.NoError(t, err)
+	}
+	serve(t, f, map[string]int{"due": 1}, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
+	require.Eventually(t, func() bool { return ran.Load() == 250 }, 10*time.Second, 10*time.Millisecond)
+}

@@ -1,0 +1,44 @@
+package tasks
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Task is the running task as its handler sees it.
+type Task struct {
+	ID         string
+	Name       string
+	Queue      string
+	Attempt    int // 1 for the first; a run that died with its worker does not count
+	MaxRetries int
+	RequestID  string       // of the HTTP request that enqueued it, or ""
+	Logger     *slog.Logger // carries the task's id, name and attempt
+}
+
+type (
+	taskKey      struct{}
+	requestIDKey struct{}
+)
+
+// Current is the task whose handler got this context, or nil outside a handler.
+func Current(ctx context.Context) *Task {
+	t, _ := ctx.Value(taskKey{}).(*Task)
+	return t
+}
+
+// WithRequestID makes tasks enqueued under the context carry the id into the log of their worker.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID is the id set by WithRequestID, or in a handler the one that its task carries; "" without either.
+func RequestID(ctx context.Context) string {
+	if id, ok := ctx.Value(requestIDKey{}).(string); ok {
+		return id
+	}
+	if t := Current(ctx); t != nil {
+		return t.RequestID
+	}
+	return ""
+}

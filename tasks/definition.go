@@ -1,0 +1,145 @@
+package tasks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// Definition is the contract of one task: its name, the types of its arguments A and its result R (both JSON), and the
+// options that hold unless a call says otherwise. It does not change once made and is safe for concurrent use.
+type Definition[A, R any] struct {
+	name     string
+	defaults options
+	schema   json.RawMessage
+	required []requiredField
+}
+
+// Define makes a definition, usually as a package-level value. Without options a task goes to the queue "default", is
+// retried 3 times with exponential backoff (1 s to 10 min, full jitter), may run for 30 minutes, and its result is kept
+// for an hour. A bad name or option, or an A without a JSON form, is a programmer's error and panics.
+func Define[A, R any](name string, opts ...Option) *Definition[A, R] {
+	if err := checkName(name); err != nil {
+		panic(err)
+	}
+	defaults := standardOptions()
+	for _, opt := range opts {
+		opt(&defaults)
+	}
+	if err := defaults.validateDefaults(); err != nil {
+		panic(fmt.Errorf("task %s: %w", name, err))
+	}
+	schema, err := jsonschema.For[A](nil)
+	if err != nil {
+		panic(fmt.Errorf("task %s: schema of its arguments: %w", name, err))
+	}
+	encoded, err := json.Marshal(schema)
+	if err != nil {
+		panic(fmt.Errorf("task %s: schema of its arguments: %w", name, err))
+	}
+	return &Definition[A, R]{name: name, defaults: defaults, schema: encoded, required: requiredFields(schema)}
+}
+
+// Name is the task's stable name.
+func (d *Definition[A, R]) Name() string { return d.name }
+
+// Queue is where the task goes unless a call says otherwise.
+func (d *Definition[A, R]) Queue() string { return d.defaults.queue }
+
+// Schema is the JSON Schema of A.
+func (d *Definition[A, R]) Schema() json.RawMessage { return slices.Clone(d.schema) }
+
+// Enqueue puts a task into its queue. It returns ErrDuplicate, together with the handle of the task that is there
+// already, when the id is taken or a unique task exists; an *OptionError or *ArgsError when the call is wrong; and
+// ErrBroker when the task could not be stored, in which case it may still have arrived: repeat with the same ID to be
+// sure of exactly one.
+func (d *Definition[A, R]) Enqueue(ctx context.Context, c *Client, args A, opts ...Option) (*Result[R], error) {
+	if err := validateArgs(args); err != nil {
+		return nil, err
+	}
+	payload, err := json.Marshal(args)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: encode arguments: %w", d.name, err)
+	}
+	id, err := d.enqueue(ctx, c, payload, opts)
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return nil, err
+	}
+	return d.Result(c, id), err
+}
+
+// EnqueueJSON is Enqueue with arguments as JSON. They are stored in A's canonical form, so that uniqueness does not
+// depend on spacing or the order of fields.
+func (d *Definition[A, R]) EnqueueJSON(ctx context.Context, c *Client, raw json.RawMessage, opts ...Option) (string, error) {
+	args, err := d.parse(raw)
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(args)
+	if err != nil {
+		return "", fmt.Errorf("task %s: encode arguments: %w", d.name, err)
+	}
+	return d.enqueue(ctx, c, payload, opts)
+}
+
+func (d *Definition[A, R]) enqueue(ctx context.Context, c *Client, payload []byte, opts []Option) (string, error) {
+	o := d.defaults
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return c.enqueue(ctx, d.name, payload, o)
+}
+
+// CheckArgs returns an *ArgsError when raw does not decode into A, or lacks a field that A requires.
+func (d *Definition[A, R]) CheckArgs(raw json.RawMessage) error {
+	_, err := d.parse(raw)
+	return err
+}
+
+func (d *Definition[A, R]) parse(raw json.RawMessage) (A, error) {
+	args, err := readArgs[A](raw)
+	if err != nil {
+		return args, err
+	}
+	given := map[string]json.RawMessage{}
+	if len(d.required) > 0 && len(bytes.TrimSpace(raw)) > 0 {
+		if err := json.Unmarshal(raw, &given); err != nil {
+			return args, &ArgsError{Msg: err.Error()}
+		}
+	}
+	for _, field := range d.required {
+		value, ok := given[field.name]
+		switch {
+		case !ok:
+			return args, &ArgsError{Field: field.name, Msg: "is required"}
+		case string(value) == "null" && !field.nullable:
+			return args, &ArgsError{Field: field.name, Msg: "must not be null"}
+		}
+	}
+	return args, validateArgs(args)
+}
+
+// requiredField is a top-level field that arguments must have.
+type requiredField struct {
+	name     string
+	nullable bool
+}
+
+func requiredFields(schema *jsonschema.Schema) []requiredField {
+	var list []requiredField
+	for _, name := range schema.Required {
+		types := schema.Properties[name].Types
+		list = append(list, requiredField{name: name, nullable: slices.Contains(types, "null")})
+	}
+	return list
+}
+
+// Result is the handle of an existing task of this definition. It makes no request and does not check the id.
+func (d *Definition[A, R]) Result(c *Client, id string) *Result[R] {
+	return &Result[R]{client: c, id: id}
+}

@@ -1,0 +1,341 @@
+package tasks_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/taskstest"
+)
+
+func TestChosenIDIsTakenOnce(t *testing.T) {
+	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
+		client, m := tasks.NewClient(b), mux()
+		first, err := sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.ID("order:1@shop.example_7"))
+		require.NoError(t, err)
+		again, err := sum.Enqueue(t.Context(), client, pair{N: 2}, tasks.ID("order:1@shop.example_7"))
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
+		require.Equal(t, first.ID(), again.ID())
+		tasks.Handle(m, sum, func(_ context.Context, a pair) (int, error) { return a.N, nil })
+		taskstest.Serve(t, b, m, "default")
+		value, err := again.Get(soon(t))
+		require.NoError(t, err)
+		require.Equal(t, 1, value, "the first one's")
+		_, err = sum.Enqueue(t.Context(), client, pair{N: 3}, tasks.ID("order:1@shop.example_7"))
+		require.ErrorIs(t, err, tasks.ErrDuplicate, "the result is retained")
+	})
+}
+
+func TestUniqueFor(t *testing.T) {
+	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
+		client, m := tasks.NewClient(b), mux()
+		first, err := sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.UniqueFor(time.Hour))
+		require.NoError(t, err)
+		again, err := sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.UniqueFor(time.Hour))
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
+		require.Equal(t, first.ID(), again.ID())
+		// The same arguments in another spelling are the same arguments.
+		id, err := sum.EnqueueJSON(t.Context(), client, json.RawMessage(` {"m":0, "n": 1}`), tasks.UniqueFor(time.Hour))
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
+		require.Equal(t, first.ID(), id)
+		other, err := sum.Enqueue(t.Context(), client, pair{N: 2}, tasks.UniqueFor(time.Hour))
+		require.NoError(t, err)
+		require.NotEqual(t, first.ID(), other.ID())
+
+		tasks.Handle(m, sum, func(_ context.Context, a pair) (int, error) { return a.N, nil })
+		taskstest.Serve(t, b, m, "default")
+		_, err = first.Get(soon(t))
+		require.NoError(t, err)
+		_, err = sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.UniqueFor(time.Hour))
+		require.NoError(t, err, "the first one has succeeded")
+	})
+}
+
+func TestOptionsOutOfRange(t *testing.T) {
+	t.Parallel()
+	client := tasks.NewClient(taskstest.Embedded(t))
+	now := time.Now()
+	for name, c := range map[string]struct {
+		field string
+		opts  []tasks.Option
+	}{
+		"queue with a space":       {"queue", []tasks.Option{tasks.Queue("a b")}},
+		"queue empty":              {"queue", []tasks.Option{tasks.Queue("")}},
+		"queue with a brace":       {"queue", []tasks.Option{tasks.Queue("a}b")}},
+		"id with a slash":          {"id", []tasks.Option{tasks.ID("a/b")}},
+		"id too long":              {"id", []tasks.Option{tasks.ID(strings.Repeat("x", 129))}},
+		"countdown negative":       {"countdown", []tasks.Option{tasks.Countdown(-time.Second)}},
+		"countdown of a century":   {"countdown", []tasks.Option{tasks.Countdown(100 * 366 * 24 * time.Hour)}},
+		"eta in a century":         {"eta", []tasks.Option{tasks.ETA(now.AddDate(100, 0, 0))}},
+		"eta and countdown":        {"eta", []tasks.Option{tasks.ETA(now.Add(time.Hour)), tasks.Countdown(time.Second)}},
+		"expires before eta":       {"expires", []tasks.Option{tasks.ETA(now.Add(time.Hour)), tasks.Expires(now.Add(time.Minute))}},
+		"expires before countdown": {"expires", []tasks.Option{tasks.Countdown(time.Hour), tasks.Expires(now.Add(time.Minute))}},
+		"expires in the past":      {"expires", []tasks.Option{tasks.Expires(now.Add(-time.Second))}},
+		"expires negative":         {"expires", []tasks.Option{tasks.ExpiresIn(-1)}},
+		"retries negative":         {"max_retries", []tasks.Option{tasks.MaxRetries(-1)}},
+		"retries without end":      {"max_retries", []tasks.Option{tasks.MaxRetries(10_001)}},
+		"timeout zero":             {"timeout", []tasks.Option{tasks.Timeout(0)}},
+		"timeout of a month":       {"timeout", []tasks.Option{tasks.Timeout(31 * 24 * time.Hour)}},
+		"unique negative":          {"unique_for", []tasks.Option{tasks.UniqueFor(-1)}},
+		"retention of a century":   {"retention", []tasks.Option{tasks.Retention(100 * 366 * 24 * time.Hour)}},
+		"backoff negative":         {"backoff", []tasks.Option{tasks.Backoff(-1, 1)}},
+		"backoff cap below base":   {"backoff", []tasks.Option{tasks.Backoff(2, 1)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := sum.Enqueue(t.Context(), client, pair{}, c.opts...)
+			var optErr *tasks.OptionError
+			require.ErrorAs(t, err, &optErr)
+			require.Equal(t, c.field, optErr.Field)
+		})
+	}
+	t.Run("eta in the past runs at once", func(t *testing.T) {
+		res, err := sum.Enqueue(t.Context(), client, pair{}, tasks.ETA(now.AddDate(-100, 0, 0)))
+		require.NoError(t, err)
+		info, err := client.Info(t.Context(), res.ID())
+		require.NoError(t, err)
+		require.Nil(t, info.NextRunAt)
+	})
+}
+
+func TestOptionsFromJSON(t *testing.T) {
+	t.Parallel()
+	client := tasks.NewClient(taskstest.Embedded(t))
+	enqueue := func(raw string) (*tasks.Info, error) {
+		var o tasks.Options
+		if err := json.Unmarshal([]byte(raw), &o); err != nil {
+			return nil, err
+		}
+		opts, err := o.List()
+		if err != nil {
+			return nil, err
+		}
+		id, err := sum.EnqueueJSON(t.Context(), client, json.RawMessage(`{"n":1}`), opts...)
+		if err != nil {
+			return nil, err
+		}
+		return client.Info(t.Context(), id)
+	}
+	info, err := enqueue(`{"id":"mine","queue":"low","countdown":1.5,"expires":"1m","max_retries":0,
+		"backoff":{"base":"1s","cap":60,"jitter":false},"timeout":"30s","retention":"2h"}`)
+	require.NoError(t, err)
+	require.Equal(t, "mine", info.ID)
+	require.Equal(t, "low", info.Queue)
+	require.Equal(t, 0, info.MaxRetries)
+	require.WithinDuration(t, info.EnqueuedAt.Add(1500*time.Millisecond), *info.ETA, 2*time.Millisecond)
+	require.WithinDuration(t, info.ETA.Add(time.Minute), *info.Expires, 2*time.Millisecond)
+	require.False(t, info.NextRunAt.Before(*info.ETA))
+	at := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	info, err = enqueue(`{"expires":"` + at.Format(time.RFC3339) + `"}`)
+	require.NoError(t, err)
+	require.Equal(t, at, *info.Expires)
+
+	for _, raw := range []string{
+		`{"countdown":"soon"}`, `{"countdown":-1}`, `{"countdown":1e300}`, `{"eta":"tomorrow"}`, `{"expires":0}`,
+		`{"expires":"2001-01-01T00:00:00Z"}`, `{"id":""}`, `{"retention":-1}`, `{"backoff":{"base":2,"cap":1}}`,
+	} {
+		_, err := enqueue(raw)
+		require.Error(t, err, raw)
+	}
+}
+
+type guarded struct {
+	Even int `json:"even"`
+}
+
+func (g guarded) Validate() error {
+	if g.Even%2 != 0 {
+		return &tasks.ArgsError{Field: "even", Msg: "is odd"}
+	}
+	return nil
+}
+
+func TestArgumentsAreCheckedBeforeTheQueue(t *testing.T) {
+	t.Parallel()
+	client := tasks.NewClient(taskstest.Embedded(t))
+	even := tasks.Define[guarded, struct{}]("test.even")
+	_, err := even.Enqueue(t.Context(), client, guarded{1})
+	var argsErr *tasks.ArgsError
+	require.ErrorAs(t, err, &argsErr)
+	require.Equal(t, "even", argsErr.Field)
+
+	for raw, field := range map[string]string{
+		`{}`: "even", ``: "even", ` `: "even", `{"even":3}`: "even", `{"even":"x"}`: "even", `{"even":null}`: "even",
+		`{"even":2,"odd":1}`: "odd", `{"even":2,"even":4}`: "even", `{"Even":2}`: "Even", `null`: "", `7`: "",
+	} {
+		err := even.CheckArgs(json.RawMessage(raw))
+		require.ErrorAs(t, err, &argsErr, raw)
+		require.Equal(t, field, argsErr.Field, raw)
+	}
+	require.NoError(t, even.CheckArgs(json.RawMessage(`{"even":2}`)))
+	require.JSONEq(t, `{"type":"object","required":["even"],"properties":{"even":{"type":"integer"}},"additionalProperties":false}`, string(even.Schema()))
+}
+
+func TestDefineRefusesMistakes(t *testing.T) {
+	t.Parallel()
+	for _, define := range []func(){
+		func() { tasks.Define[pair, int]("") },
+		func() { tasks.Define[pair, int]("With Space") },
+		func() { tasks.Define[pair, int]("x", tasks.Queue("a b")) },
+		func() { tasks.Define[pair, int]("x", tasks.ID("always-the-same")) },
+		func() { tasks.Define[pair, int]("x", tasks.ETA(time.Now())) },
+		func() { tasks.Define[func(), int]("x") },
+	} {
+		require.Panics(t, define)
+	}
+}
+
+func TestCatalogAndMuxRefuseMistakes(t *testing.T) {
+	t.Parallel()
+	_, err := tasks.NewCatalog(sum, quick, tasks.Define[pair, string]("test.sum"))
+	require.ErrorContains(t, err, `"test.sum" is defined twice`)
+	catalog, err := tasks.NewCatalog(sum, quick)
+	require.NoError(t, err)
+	require.Equal(t, "test.quick", catalog.All()[0].Name())
+	_, ok := catalog.Lookup("nobody")
+	require.False(t, ok)
+
+	m := mux()
+	handler := func(context.Context, pair) (int, error) { return 0, nil }
+	tasks.Handle(m, sum, handler)
+	tasks.Handle(m, sum, handler)
+	err = m.Verify(catalog)
+	require.ErrorContains(t, err, `"test.sum" has two handlers`)
+	require.ErrorContains(t, err, `"test.quick" has no handler`)
+}
+
+func TestEnqueueWithoutBroker(t *testing.T) {
+	t.Parallel()
+	e, err := broker.StartEmbedded(t.Context())
+	require.NoError(t, err)
+	b := taskstest.Broker(t, e.URL(0))
+	e.Close()
+	_, err = sum.Enqueue(t.Context(), tasks.NewClient(b), pair{})
+	require.ErrorContains(t, err, "enqueue test.sum")
+	require.ErrorIs(t, err, tasks.ErrBroker)
+	var optErr *tasks.OptionError
+	require.False(t, errors.As(err, &optErr) || errors.Is(err, tasks.ErrDuplicate))
+}
+
+// TestValidIDsNeedNoEscaping: whatever is accepted as an id is safe in a URL path, a Redis key and a log line.
+func TestValidIDsNeedNoEscaping(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.String().Draw(t, "id")
+		if tasks.ValidID(id) && strings.ContainsAny(id, "/ {}\n\t\"'\\?#%") {
+			t.Fatalf("%q is accepted", id)
+		}
+	})
+	for _, queue := range []string{"default", "a_b", "x-1"} {
+		require.True(t, tasks.ValidID(tasks.NewID(queue)))
+	}
+}
+
+// TestTasksAreFoundAfterALossOfData: asynq's client lists a queue once in its life only.
+func TestTasksAreFoundAfterALossOfData(t *testing.T) {
+	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
+		client := tasks.NewClient(b)
+		for _, opts := range [][]tasks.Option{{tasks.ID("mine")}, {tasks.ID("mine"), tasks.Countdown(time.Hour)}, nil} {
+			_, err := sum.Enqueue(t.Context(), client, pair{}, tasks.Queue("default"))
+			require.NoError(t, err)
+			require.NoError(t, b.Redis().FlushDB(t.Context()).Err())
+			res, err := sum.Enqueue(t.Context(), client, pair{}, opts...)
+			require.NoError(t, err)
+			require.Eventually(t, func() bool {
+				_, err := res.State(t.Context())
+				return err == nil
+			}, 10*time.Second, time.Millisecond)
+		}
+	})
+}
+
+func TestTasksAreFoundAfterAnEmptyRestart(t *testing.T) {
+	t.Parallel()
+	server := testenv.Redis(t)
+	client := tasks.NewClient(taskstest.Broker(t, server.URL(0)))
+	_, err := sum.Enqueue(t.Context(), client, pair{})
+	require.NoError(t, err)
+	for range 5 {
+		server.Kill()
+		server.Start()
+		var res *tasks.Result[int]
+		require.Eventually(t, func() bool {
+			res, err = sum.Enqueue(t.Context(), client, pair{})
+			return err == nil
+		}, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool {
+			_, err := res.State(t.Context())
+			return err == nil
+		}, 10*time.Second, time.Millisecond)
+	}
+}
+
+// losesAnswers is a Redis whose answer to the first script gets lost, so that go-redis runs it again.
+type losesAnswers struct{ done atomic.Bool }
+
+func (*losesAnswers) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (*losesAnswers) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (l *losesAnswers) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil && strings.HasPrefix(cmd.Name(), "eval") && !l.done.Swap(true) {
+			return next(ctx, cmd) // what a repeat after a lost answer does
+		}
+		return err
+	}
+}
+
+func TestLostAnswerIsNoDuplicate(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]tasks.Option{"plain": nil, "unique": {tasks.UniqueFor(time.Hour)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := taskstest.Broker(t, testenv.RedisURL(t))
+			client := tasks.NewClient(b)
+			_, err := sum.Enqueue(t.Context(), client, pair{N: 1}, opts...) // so that Redis knows the script
+			require.NoError(t, err)
+			hook := &losesAnswers{}
+			b.Redis().AddHook(hook)
+			res, err := sum.Enqueue(t.Context(), client, pair{N: 2}, opts...)
+			require.NoError(t, err)
+			require.True(t, hook.done.Load())
+			state, err := res.State(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, tasks.StatePending, state)
+		})
+	}
+}
+
+func TestConflictKeepsNoUniqueness(t *testing.T) {
+	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
+		client := tasks.NewClient(b)
+		_, err := sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.ID("taken"))
+		require.NoError(t, err)
+		_, err = sum.Enqueue(t.Context(), client, pair{N: 2}, tasks.ID("taken"), tasks.UniqueFor(time.Hour))
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
+		_, err = sum.Enqueue(t.Context(), client, pair{N: 2}, tasks.UniqueFor(time.Hour))
+		require.NoError(t, err, "nothing with these arguments is there")
+	})
+}
+
+func TestChosenIDMayLookLikeAnotherQueues(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Embedded(t)
+	client := tasks.NewClient(b)
+	res, err := sum.Enqueue(t.Context(), client, pair{}, tasks.ID(tasks.NewID("low")))
+	require.NoError(t, err)
+	info, err := client.Info(t.Context(), res.ID())
+	require.NoError(t, err)
+	require.Equal(t, "default", info.Queue)
+}

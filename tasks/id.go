@@ -1,0 +1,44 @@
+package tasks
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/google/uuid"
+)
+
+var (
+	idPattern    = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,128}$`)
+	queuePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+	namePattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
+)
+
+// ValidID reports whether id can be a task's: 1 to 128 of the characters A-Z a-z 0-9 . _ : @ -
+func ValidID(id string) bool { return idPattern.MatchString(id) }
+
+// ValidQueue reports whether name can be a queue's: 1 to 64 letters, digits, '_' or '-', the first a letter or digit.
+func ValidQueue(name string) bool { return queuePattern.MatchString(name) }
+
+// NewID returns a fresh id for a task of the queue: the queue's name, '_' and a UUID version 7. It is unguessable
+// (74 random bits) and, within one queue, sorts by the time it was made.
+func NewID(queue string) string {
+	return queue + "_" + uuid.Must(uuid.NewV7()).String()
+}
+
+const uuidLength = 36
+
+// queueOf returns the queue in an id that NewID made; ok is false for an id that a caller chose.
+func queueOf(id string) (queue string, ok bool) {
+	cut := len(id) - uuidLength - 1
+	if cut < 1 || id[cut] != '_' || uuid.Validate(id[cut+1:]) != nil {
+		return "", false
+	}
+	return id[:cut], true
+}
+
+func checkName(name string) error {
+	if !namePattern.MatchString(name) {
+		return fmt.Errorf("task name %q: want 1 to 64 of the characters a-z 0-9 . _ -, the first a letter or digit", name)
+	}
+	return nil
+}

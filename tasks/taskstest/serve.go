@@ -1,0 +1,57 @@
+// Package taskstest helps to test code that enqueues tasks or handles them.
+package taskstest
+
+import (
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// Broker opens the Redis at url for one test.
+func Broker(t testing.TB, url string) *broker.Broker {
+	t.Helper()
+	b, err := broker.Open(t.Context(), url, broker.Options{Logger: Quiet()})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = b.Close() }) // the test may have stopped its Redis
+	return b
+}
+
+// Embedded starts an embedded Redis for one test and opens it.
+func Embedded(t testing.TB) *broker.Broker {
+	t.Helper()
+	e, err := broker.StartEmbedded(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(e.Close)
+	return Broker(t, e.URL(0))
+}
+
+// Serve runs the mux's tasks from the named queues until the test ends, ten at a time.
+func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
+	t.Helper()
+	weights := make(map[string]int, len(queues))
+	for _, q := range queues {
+		weights[q] = 1
+	}
+	fetcher := b.NewFetcher(len(queues))
+	server := asynq.NewServerFromRedisClient(fetcher, tasks.Engine(asynq.Config{
+		Concurrency:     10,
+		Queues:          weights,
+		LogLevel:        asynq.FatalLevel,
+		ShutdownTimeout: 5 * time.Second,
+	}))
+	require.NoError(t, server.Start(m))
+	t.Cleanup(func() {
+		fetcher.Stop()
+		server.Shutdown()
+	})
+}
+
+// Quiet is a logger that drops everything.
+func Quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
