@@ -1,0 +1,45 @@
+// Package catalog lists every task of this program, and binds all their handlers.
+//
+// A new task is added in its own package, and here to the imports, New and Bind.
+package catalog
+
+import (
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/demo"
+	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/seckill"
+	"github.com/paidui/paidui/tasks/sms"
+)
+
+// New is the catalog that the API, the workers and the scheduler share.
+func New() (*tasks.Catalog, error) {
+	return tasks.NewCatalog(
+		demo.Add,
+		demo.Low,
+		sms.Send,
+		seckill.Order,
+		seckill.Reconcile,
+		refresh.Banners,
+	)
+}
+
+// Deps is what the handlers need.
+type Deps struct {
+	DB      *gorm.DB
+	Cache   redis.UniversalClient
+	Broker  redis.UniversalClient // where reservations live, beside the tasks
+	Client  *tasks.Client
+	Sender  sms.Sender
+	Banners *refresh.BannerList
+}
+
+// Bind gives every task of the catalog its handler. Mux.Verify tells when one was forgotten.
+func Bind(m *tasks.Mux, d Deps) {
+	demo.Bind(m)
+	sms.Bind(m, d.DB, d.Cache, d.Sender)
+	seckill.Bind(m, d.DB, d.Broker, d.Client)
+	refresh.Bind(m, d.Banners)
+}

@@ -1,0 +1,114 @@
+package seckill
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// enterLimit bounds how long Enter waits for a sale to be loaded. It leaves time to replace a loader that died.
+const enterLimit = loadLease + 3*time.Second
+
+// Desk is where users queue for an order and ask what became of it. It is safe for concurrent use, in any number of
+// processes.
+type Desk struct {
+	ledger ledger
+	store  store
+	queue  queue
+	loader loader
+	names  *names
+	lookup chan struct{} // a slot for each search for a ticket that the broker does not know
+}
+
+// NewDesk makes a desk. rdb is the broker's Redis, which must not evict keys; db is where goods and orders are.
+func NewDesk(db *gorm.DB, rdb redis.UniversalClient, client *tasks.Client) *Desk {
+	return newDesk(db, newLedger(rdb), brokerQueue{client})
+}
+
+func newDesk(db *gorm.DB, l ledger, q queue) *Desk {
+	s := store{db}
+	return &Desk{
+		ledger: l, store: s, queue: q, loader: newLoader(l, s),
+		names:  newNames(s.goodsByName),
+		lookup: make(chan struct{}, maxLookups),
+	}
+}
+
+// Ticket is a user's place in the queue.
+type Ticket struct {
+	TaskID string // for Outcome
+}
+
+// Enter reserves a piece of the goods for the user and enqueues the order. A user who is in already gets the ticket
+// he has, whatever became of the sale since. It returns ErrSoldOut, ErrUnknownGoods or a *NotOpenError when the
+// business says no, and ErrLoading when the sale could not be loaded in time. After any other error the user may have a
+// reservation all the same: it is completed by his next call or by Reconcile.
+func (d *Desk) Enter(ctx context.Context, userID, goodsID int64) (Ticket, error) {
+	if userID <= 0 {
+		return Ticket{}, fmt.Errorf("enter goods %d: %d is not a user's id", goodsID, userID)
+	}
+	if goodsID <= 0 {
+		return Ticket{}, ErrUnknownGoods
+	}
+	a, err := d.admit(ctx, userID, goodsID)
+	if err != nil {
+		return Ticket{}, err
+	}
+	if a.pending {
+		// Whoever made the reservation may have died before this. A repetition costs little and has the same id.
+		ctx, cancel := afterwards(ctx)
+		defer cancel()
+		if err := d.queue.enqueue(ctx, a.taskID, OrderArgs{UserID: userID, GoodsID: goodsID}); err != nil {
+			return Ticket{}, err
+		}
+	}
+	return Ticket{TaskID: a.taskID}, nil
+}
+
+func (d *Desk) admit(ctx context.Context, userID, goodsID int64) (admission, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, enterLimit, ErrLoading)
+	defer cancel()
+	taskID := tasks.NewID(queueName)
+	for {
+		a, err := d.ledger.admit(ctx, userID, goodsID, taskID)
+		if err != nil {
+			return admission{}, err
+		}
+		switch a.verdict {
+		case admitNew, admitAgain:
+			return a, nil
+		case admitSoldOut:
+			return admission{}, ErrSoldOut
+		case admitUnknown:
+			return admission{}, ErrUnknownGoods
+		case admitNotStarted:
+			return admission{}, &NotOpenError{Reason: ReasonNotStarted, StartsAt: a.startsAt, EndsAt: a.endsAt}
+		case admitEnded:
+			return admission{}, &NotOpenError{Reason: ReasonEnded, StartsAt: a.startsAt, EndsAt: a.endsAt}
+		}
+		if err := d.loader.load(ctx, goodsID); err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			return admission{}, fmt.Errorf("load goods %d: %w", goodsID, err)
+		}
+	}
+}
+
+// Invalidate makes the next Enter read the goods anew. Call it after a write to the goods has committed, their
+// creation included. If it fails, or is never reached, Reconcile makes the change known.
+func (d *Desk) Invalidate(ctx context.Context, goodsID int64) error {
+	d.names.forget()
+	return d.ledger.drop(ctx, goodsID)
+}
+
+// GoodsByName is the id of the goods with the name, or ErrUnknownGoods. A change of names is known here at once after
+// Invalidate, and in the other processes two seconds later.
+func (d *Desk) GoodsByName(ctx context.Context, name string) (int64, error) {
+	return d.names.id(ctx, name)
+}

@@ -1,0 +1,126 @@
+package seckill
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	loadLimit = time.Minute // of one loading, however many orders it merges
+	loadPoll  = 20 * time.Millisecond
+)
+
+// loader brings a sale from the database into Redis. One process loads at a time, holding a token in Redis; whoever
+// changes the goods voids the token, so that what was read before the change is never published after it.
+type loader struct {
+	ledger  ledger
+	store   store
+	flights *singleflight.Group // one loading, or one wait for another process, of each goods in this process
+	poll    time.Duration       // how often to look whether another process has finished loading
+}
+
+func newLoader(l ledger, s store) loader {
+	return loader{ledger: l, store: s, flights: &singleflight.Group{}, poll: loadPoll}
+}
+
+// load returns when the sale is in Redis. The loading goes on when ctx ends, for the others who wait for it.
+func (l loader) load(ctx context.Context, goodsID int64) error {
+	done := l.flights.DoChan(strconv.FormatInt(goodsID, 10), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadLimit)
+		defer cancel()
+		return nil, l.untilLoaded(ctx, goodsID)
+	})
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r := <-done:
+		return r.Err
+	}
+}
+
+func (l loader) untilLoaded(ctx context.Context, goodsID int64) error {
+	for {
+		token := rand.Text()
+		whose, err := l.ledger.acquire(ctx, goodsID, token, false)
+		if err != nil {
+			return err
+		}
+		switch whose {
+		case turnNoOne:
+			return nil
+		case turnMine:
+			err = l.fill(ctx, goodsID, token)
+		default:
+			err = wait(ctx, l.poll)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// fill merges the orders and publishes the sale, unless the token is voided meanwhile. The orders need not be of the
+// moment at which the total was read: the total is the same after any of them, and whatever is committed too late to
+// be seen here is settled by its own worker.
+func (l loader) fill(ctx context.Context, goodsID int64, token string) (err error) {
+	defer func() {
+		if err != nil {
+			ctx, cancel := afterwards(ctx)
+			defer cancel()
+			err = errors.Join(err, l.ledger.release(ctx, goodsID, token))
+		}
+	}()
+	read, err := l.store.sale(ctx, goodsID)
+	if err != nil {
+		return err
+	}
+	if read.found {
+		if err := l.ledger.enliven(ctx, goodsID); err != nil {
+			return err
+		}
+		if mine, err := l.merge(ctx, goodsID, token); err != nil || !mine {
+			return err
+		}
+	}
+	_, err = l.ledger.fill(ctx, goodsID, token, read)
+	return err
+}
+
+// merge reports whether the token is still valid at its end.
+func (l loader) merge(ctx context.Context, goodsID int64, token string) (bool, error) {
+	var last int64
+	for {
+		page, err := l.store.buyers(ctx, goodsID, last)
+		if err != nil || len(page) == 0 {
+			return err == nil, err
+		}
+		if err := l.ledger.merge(ctx, goodsID, page); err != nil {
+			return false, err
+		}
+		if mine, err := l.ledger.extend(ctx, goodsID, token); err != nil || !mine {
+			return false, err
+		}
+		last = page[len(page)-1].ID
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// afterwards is a context for what must still be done when ctx has ended.
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+}

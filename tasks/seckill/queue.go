@@ -1,0 +1,30 @@
+package seckill
+
+import (
+	"context"
+	"errors"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// queue is what this package wants of the broker. Tests put one in its place that loses tasks.
+type queue interface {
+	// enqueue makes the task that is to place the order, and is content if it is there already.
+	enqueue(ctx context.Context, taskID string, args OrderArgs) error
+	// info is tasks.Client.Info.
+	info(ctx context.Context, taskID string) (*tasks.Info, error)
+}
+
+type brokerQueue struct{ client *tasks.Client }
+
+func (q brokerQueue) enqueue(ctx context.Context, taskID string, args OrderArgs) error {
+	_, err := Order.Enqueue(ctx, q.client, args, tasks.ID(taskID))
+	if errors.Is(err, tasks.ErrDuplicate) {
+		return nil
+	}
+	return err
+}
+
+func (q brokerQueue) info(ctx context.Context, taskID string) (*tasks.Info, error) {
+	return q.client.Info(ctx, taskID)
+}

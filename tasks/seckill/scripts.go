@@ -1,0 +1,126 @@
+package seckill
+
+import "github.com/redis/go-redis/v9"
+
+// Every script works on the keys of one goods, which share a cluster slot, in this order (see keys):
+//
+//	KEYS[1] sale      hash total, starts_at, ends_at (ms since 1970); a total of -1 marks unknown goods
+//	KEYS[2] admitted  hash user id -> task id: everyone who has an order or a reservation
+//	KEYS[3] pending   hash task id -> "user id:due": the reservations among them; due (ms) is when reconcile looks at it
+//	KEYS[4] load      string: the token of whoever is loading the sale
+//
+// A pending task is always its user's in admitted. The clock is Redis's own, one for all processes.
+
+const luaNow = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+`
+
+// admitScript ARGV: user, task, grace (ms). A user who is in keeps his task, whatever became of the sale since.
+var admitScript = redis.NewScript(luaNow + `
+local task = redis.call('HGET', KEYS[2], ARGV[1])
+if task then
+	return {'again', task, redis.call('HEXISTS', KEYS[3], task)}
+end
+local sale = redis.call('HMGET', KEYS[1], 'total', 'starts_at', 'ends_at')
+if not sale[1] then return {'load'} end
+if sale[1] == '-1' then return {'unknown'} end
+if now < tonumber(sale[2]) then return {'not_started', sale[2], sale[3]} end
+if now >= tonumber(sale[3]) then return {'ended', sale[2], sale[3]} end
+if redis.call('HLEN', KEYS[2]) >= tonumber(sale[1]) then return {'sold_out'} end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[1] .. ':' .. string.format('%.0f', now + tonumber(ARGV[3])))
+return {'new', ARGV[2], 1}
+`)
+
+// settleScript ARGV: user, task of the user's committed order. That task replaces any other that the user has. The
+// user of a sale that Redis does not know, and that nobody is loading, is left out: whoever loads it finds the order.
+var settleScript = redis.NewScript(`
+local had = redis.call('HGET', KEYS[2], ARGV[1])
+if had then redis.call('HDEL', KEYS[3], had) end
+redis.call('HDEL', KEYS[3], ARGV[2])
+if had or redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[4]) > 0 then
+	redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+end
+return 1
+`)
+
+// giveBackScript ARGV: user, task, '1' when the database had no stock. If Redis would then admit one more, what it
+// holds of the sale is wrong, and must be loaded again.
+var giveBackScript = redis.NewScript(`
+redis.call('HDEL', KEYS[3], ARGV[2])
+local mine = redis.call('HGET', KEYS[2], ARGV[1]) == ARGV[2]
+if mine then redis.call('HDEL', KEYS[2], ARGV[1]) end
+if ARGV[3] == '1' then
+	local total = redis.call('HGET', KEYS[1], 'total')
+	if total and redis.call('HLEN', KEYS[2]) < tonumber(total) then
+		redis.call('DEL', KEYS[1], KEYS[4])
+	end
+end
+return mine and 1 or 0
+`)
+
+// acquireScript ARGV: token, life (ms), '1' to let a loaded sale be.
+var acquireScript = redis.NewScript(`
+if ARGV[3] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then return 'loaded' end
+if redis.call('SET', KEYS[4], ARGV[1], 'NX', 'PX', ARGV[2]) then return 'mine' end
+return 'busy'
+`)
+
+// fillScript ARGV: token, total, starts, ends, keep (ms after the end), least (ms).
+var fillScript = redis.NewScript(luaNow + `
+if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 0 end
+local ttl = math.max(tonumber(ARGV[4]) + tonumber(ARGV[5]) - now, tonumber(ARGV[6]))
+redis.call('DEL', KEYS[1], KEYS[4])
+redis.call('HSET', KEYS[1], 'total', ARGV[2], 'starts_at', ARGV[3], 'ends_at', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ttl))
+return 1
+`)
+
+// extendScript ARGV: token, life (ms).
+var extendScript = redis.NewScript(`
+if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[4], ARGV[2])
+`)
+
+// releaseScript ARGV: token.
+var releaseScript = redis.NewScript(`
+if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[4])
+`)
+
+// forgetScript ARGV: token. Reservations outlive their sale.
+var forgetScript = redis.NewScript(`
+if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 0 end
+if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[4])
+return 1
+`)
+
+// countScript gives admitted, pending, and 1 if the sale is loaded.
+var countScript = redis.NewScript(`
+return {redis.call('HLEN', KEYS[2]), redis.call('HLEN', KEYS[3]), redis.call('EXISTS', KEYS[1])}
+`)
+
+// postponeScript ARGV: due, then task and user in turn.
+var postponeScript = redis.NewScript(`
+for i = 2, #ARGV, 2 do
+	if redis.call('HEXISTS', KEYS[3], ARGV[i]) == 1 then
+		redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1] .. ':' .. ARGV[1])
+	end
+end
+return 1
+`)
+
+// pruneScript ARGV: user, task. Removes someone admitted who has neither a reservation nor, the caller found, an order.
+var pruneScript = redis.NewScript(`
+if redis.call('HEXISTS', KEYS[3], ARGV[2]) == 1 then return 0 end
+if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('HDEL', KEYS[2], ARGV[1])
+`)
+
+// retireScript KEYS: live. ARGV: goods, the score seen. Somebody who loads the sale gives it a new score.
+var retireScript = redis.NewScript(`
+if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or '') ~= tonumber(ARGV[2]) then return 0 end
+return redis.call('ZREM', KEYS[1], ARGV[1])
+`)

@@ -1,0 +1,192 @@
+package seckill
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+	"unicode/utf8"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+)
+
+// pageSize bounds what one round trip carries of a sale's users.
+const pageSize = 500
+
+// store is what the database holds of the sales.
+type store struct{ db *gorm.DB }
+
+type sale struct {
+	found    bool
+	Stock    int64
+	Sold     int64
+	StartsAt time.Time
+	EndsAt   time.Time
+}
+
+// total is what the sale has in all. Orders do not change it: each takes one from Stock and adds one to Sold.
+func (s sale) total() int64 { return max(s.Stock, 0) + s.Sold }
+
+// sale reads stock and orders in one statement, so that both are of the same moment.
+func (s store) sale(ctx context.Context, goodsID int64) (sale, error) {
+	var rows []sale
+	err := s.db.WithContext(ctx).Model(&models.Goods{}).
+		Select("stock, starts_at, ends_at, (SELECT COUNT(*) FROM orders WHERE orders.goods_id = goods.id) AS sold").
+		Where("id = ?", goodsID).Scan(&rows).Error
+	if err != nil {
+		return sale{}, fmt.Errorf("read the sale of goods %d: %w", goodsID, err)
+	}
+	if len(rows) == 0 {
+		return sale{}, nil
+	}
+	rows[0].found = true
+	return rows[0], nil
+}
+
+type buyer struct {
+	ID     int64
+	UserID int64
+	TaskID string
+}
+
+// buyers lists orders of the goods by id, after the one given.
+func (s store) buyers(ctx context.Context, goodsID, after int64) ([]buyer, error) {
+	var page []buyer
+	err := s.db.WithContext(ctx).Model(&models.Order{}).Select("id, user_id, task_id").
+		Where("goods_id = ? AND id > ?", goodsID, after).Order("id").Limit(pageSize).Scan(&page).Error
+	if err != nil {
+		return nil, fmt.Errorf("list orders of goods %d: %w", goodsID, err)
+	}
+	return page, nil
+}
+
+// buyersAmong maps those of the users who have an order of the goods to its task.
+func (s store) buyersAmong(ctx context.Context, goodsID int64, rs []reservation) (map[int64]string, error) {
+	bought := make(map[int64]string, len(rs))
+	if len(rs) == 0 {
+		return bought, nil
+	}
+	users := make([]int64, len(rs))
+	for i, r := range rs {
+		users[i] = r.userID
+	}
+	var found []buyer
+	err := s.db.WithContext(ctx).Model(&models.Order{}).Select("user_id, task_id").
+		Where("goods_id = ? AND user_id IN ?", goodsID, users).Scan(&found).Error
+	if err != nil {
+		return nil, fmt.Errorf("look for orders of goods %d: %w", goodsID, err)
+	}
+	for _, b := range found {
+		bought[b.UserID] = b.TaskID
+	}
+	return bought, nil
+}
+
+// orderOf is the user's order of the goods, nil without one.
+func (s store) orderOf(ctx context.Context, userID, goodsID int64) (*models.Order, error) {
+	return s.order(ctx, "user_id = ? AND goods_id = ?", userID, goodsID)
+}
+
+// orderBy is the order that the task made, nil without one.
+func (s store) orderBy(ctx context.Context, taskID string) (*models.Order, error) {
+	return s.order(ctx, "task_id = ?", taskID)
+}
+
+func (s store) order(ctx context.Context, query string, args ...any) (*models.Order, error) {
+	var found []models.Order
+	if err := s.db.WithContext(ctx).Where(query, args...).Limit(1).Find(&found).Error; err != nil {
+		return nil, fmt.Errorf("look for the order: %w", err)
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return &found[0], nil
+}
+
+func (s store) goodsByName(ctx context.Context, name string) (int64, error) {
+	if name == "" || !utf8.ValidString(name) {
+		return 0, ErrUnknownGoods
+	}
+	var ids []int64
+	if err := s.db.WithContext(ctx).Model(&models.Goods{}).Where("name = ?", name).Limit(1).Pluck("id", &ids).Error; err != nil {
+		return 0, fmt.Errorf("look for goods by name: %w", err)
+	}
+	if len(ids) == 0 {
+		return 0, ErrUnknownGoods
+	}
+	return ids[0], nil
+}
+
+// place makes the order and takes its piece, both or neither. It returns the user's order of the goods, which may be
+// older than the call and another task's; or ErrSoldOut, or ErrUnknownGoods. After any other error the order may have
+// been committed all the same, and calling again finds out.
+func (s store) place(ctx context.Context, userID, goodsID int64, taskID string) (*models.Order, error) {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	number, err := newOrderNo(now)
+	if err != nil {
+		return nil, err
+	}
+	order := &models.Order{OrderNo: number, UserID: userID, GoodsID: goodsID, TaskID: taskID, CreatedAt: now}
+	err = s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		// The goods row, which all buyers want, comes last: its lock is then held for the commit alone, and nobody who
+		// holds it waits for another lock.
+		if err := tx.Create(order).Error; err != nil {
+			return err
+		}
+		taken := tx.Model(&models.Goods{}).Where("id = ? AND stock > 0", goodsID).
+			UpdateColumns(map[string]any{"stock": gorm.Expr("stock - 1"), "updated_at": now})
+		if taken.Error != nil {
+			return taken.Error
+		}
+		if taken.RowsAffected == 0 {
+			return ErrSoldOut
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		return order, nil
+	case errors.Is(err, ErrSoldOut):
+		return nil, s.refusal(ctx, goodsID)
+	case models.IsDuplicate(err):
+		return s.earlier(ctx, userID, goodsID, taskID, err)
+	}
+	return nil, fmt.Errorf("place the order of task %s: %w", taskID, err)
+}
+
+func (s store) refusal(ctx context.Context, goodsID int64) error {
+	read, err := s.sale(ctx, goodsID)
+	if err != nil {
+		return err
+	}
+	if !read.found {
+		return ErrUnknownGoods
+	}
+	return ErrSoldOut
+}
+
+// earlier finds the order that a unique key defended.
+func (s store) earlier(ctx context.Context, userID, goodsID int64, taskID string, cause error) (*models.Order, error) {
+	order, err := s.orderOf(ctx, userID, goodsID)
+	if err != nil {
+		return nil, err
+	}
+	if order == nil {
+		return nil, fmt.Errorf("place the order of task %s: %w", taskID, cause)
+	}
+	return order, nil
+}
+
+// newOrderNo is the UTC time to the millisecond, 17 digits, and 12 random ones.
+func newOrderNo(now time.Time) (string, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000_000_000))
+	if err != nil {
+		return "", fmt.Errorf("draw an order number: %w", err)
+	}
+	stamp := now.UTC().Format("20060102150405.000")
+	return fmt.Sprintf("%s%s%012d", stamp[:14], stamp[15:], n), nil
+}

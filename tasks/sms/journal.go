@@ -1,0 +1,89 @@
+package sms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/paidui/paidui/models"
+)
+
+// Bounds of what sms_messages holds, in characters.
+const (
+	maxError  = 255
+	maxSerial = 64
+)
+
+// How long and how often finish tries to record the outcome of a send.
+const (
+	finishTimeout = 5 * time.Second
+	finishTries   = 3
+	finishPause   = 200 * time.Millisecond
+)
+
+// journal keeps the row of sms_messages that each task has: made before its first attempt, updated by every one.
+type journal struct {
+	db       *gorm.DB
+	provider string
+}
+
+// begin makes the task's row unless it is there, and tells whether an earlier attempt has sent the message.
+func (j journal) begin(ctx context.Context, taskID, mobile string) (sent bool, err error) {
+	db := j.db.WithContext(ctx)
+	var rows []models.SMSMessage
+	if err := db.Select("serial_no").Where("task_id = ?", taskID).Limit(1).Find(&rows).Error; err != nil {
+		return false, fmt.Errorf("sms: looking for an earlier attempt: %w", err)
+	}
+	if len(rows) > 0 {
+		return rows[0].SerialNo != "", nil
+	}
+	row := models.SMSMessage{TaskID: taskID, Mobile: mobile, Provider: j.provider}
+	if err := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
+		return false, fmt.Errorf("sms: recording the attempt: %w", err)
+	}
+	return false, nil
+}
+
+// finish writes an attempt's outcome into the task's row. A message that is sent but not recorded could be sent
+// again, so it tries more than once.
+func (j journal) finish(ctx context.Context, taskID string, receipt Receipt, outcome error) error {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	values := map[string]any{"error": ""}
+	if outcome != nil {
+		values["error"] = truncate(reason(outcome), maxError)
+	} else {
+		values["serial_no"] = truncate(receipt.SerialNo, maxSerial)
+		values["fee"] = receipt.Fee
+	}
+	for try := 1; ; try++ {
+		err := j.db.WithContext(ctx).Model(&models.SMSMessage{}).Where("task_id = ?", taskID).Updates(values).Error
+		if err == nil || try == finishTries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(finishPause):
+		}
+	}
+}
+
+// reason is the cause without the sentence that a SendError puts around it for people.
+func reason(err error) string {
+	if e := (*SendError)(nil); errors.As(err, &e) {
+		err = e.Err
+	}
+	return err.Error()
+}
+
+func truncate(s string, characters int) string {
+	if runes := []rune(s); len(runes) > characters {
+		return string(runes[:characters])
+	}
+	return s
+}

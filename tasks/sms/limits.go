@@ -1,0 +1,181 @@
+package sms
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Limits is how often codes are sent and tried. A zero or negative number takes its default.
+type Limits struct {
+	PerMinute  int            // codes a number and minute, counted from the first; 1
+	PerDay     int            // codes a number and calendar day; 10
+	PerAddress int            // codes a client address and hour, counted from the first; 20. Three times as many may be tried in vain
+	Location   *time.Location // where the calendar day begins; UTC when nil
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.PerMinute <= 0 {
+		l.PerMinute = 1
+	}
+	if l.PerDay <= 0 {
+		l.PerDay = 10
+	}
+	if l.PerAddress <= 0 {
+		l.PerAddress = 20
+	}
+	if l.Location == nil {
+		l.Location = time.UTC
+	}
+	return l
+}
+
+// window is one fixed window: a set of the grants made in it, which expires with it. A set, and not a counter, so
+// that giving a grant back takes away that grant and no other, and so that a command which the client repeats after
+// a broken connection does not count twice.
+type window struct {
+	scope  string
+	key    string
+	limit  int
+	length time.Duration
+}
+
+// takeScript puts the grant ARGV[1] into every window of KEYS, or into none of them. ARGV goes on with the limit and
+// the length in milliseconds of each window. It answers {0, 0}, or the place in KEYS of the full window that stays
+// full longest and for how many milliseconds.
+var takeScript = redis.NewScript(`
+local full, wait = 0, 0
+for i, key in ipairs(KEYS) do
+  if redis.call('SISMEMBER', key, ARGV[1]) == 0 and redis.call('SCARD', key) >= tonumber(ARGV[2*i]) then
+    local left = redis.call('PTTL', key)
+    if left < 0 then
+      left = tonumber(ARGV[2*i+1])
+      redis.call('PEXPIRE', key, left)
+    end
+    if full == 0 or left > wait then
+      full, wait = i, left
+    end
+  end
+end
+if full > 0 then
+  return {full, wait}
+end
+for i, key in ipairs(KEYS) do
+  redis.call('SADD', key, ARGV[1])
+  if redis.call('PTTL', key) < 0 then
+    redis.call('PEXPIRE', key, ARGV[2*i+1])
+  end
+end
+return {0, 0}
+`)
+
+// grant is the right to send one code, taken from the windows of a number and of an address, or the right to try one,
+// taken from a window of the address alone.
+type grant struct {
+	id      string
+	cache   redis.UniversalClient
+	address window
+	number  []window
+}
+
+func newGrant(cache redis.UniversalClient, l Limits, mobile, addr string, now time.Time) *grant {
+	number := "paidui:sms:{" + mobile + "}:"
+	now = now.In(l.Location)
+	midnight := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, l.Location)
+	return &grant{
+		id:      rand.Text(),
+		cache:   cache,
+		address: window{ScopeAddress, "paidui:sms:{addr:" + addressGroup(addr) + "}:hour", l.PerAddress, time.Hour},
+		number: []window{
+			{ScopeMinute, number + "minute", l.PerMinute, time.Minute},
+			{ScopeDay, number + "day:" + now.Format("20060102"), l.PerDay, midnight.Sub(now)},
+		},
+	}
+}
+
+// triesPerCode is how many codes an address may try in vain for each one that it may ask for.
+const triesPerCode = 3
+
+func newTry(cache redis.UniversalClient, l Limits, addr string) *grant {
+	return &grant{
+		id:    rand.Text(),
+		cache: cache,
+		address: window{
+			ScopeTries, "paidui:sms:{addr:" + addressGroup(addr) + "}:tries", triesPerCode * l.PerAddress, time.Hour,
+		},
+	}
+}
+
+// take claims the grant in all windows, or in none and returns a *LimitError. The windows of a number and of an
+// address can be on different nodes of a cluster, so they are claimed one after the other: the address first, so
+// that an address beyond its limit cannot, not even for a moment, use up a number's minute.
+func (g *grant) take(ctx context.Context) error {
+	if err := g.claim(ctx, g.address); err != nil || len(g.number) == 0 {
+		return err
+	}
+	err := g.claim(ctx, g.number...)
+	if refused := (*LimitError)(nil); errors.As(err, &refused) {
+		if err := g.giveBack(ctx); err != nil {
+			return fmt.Errorf("sms: giving the address's allowance back: %w", err)
+		}
+	}
+	return err
+}
+
+func (g *grant) claim(ctx context.Context, windows ...window) error {
+	keys := make([]string, 0, len(windows))
+	args := []any{g.id}
+	for _, w := range windows {
+		keys = append(keys, w.key)
+		args = append(args, w.limit, max(w.length.Milliseconds(), 1))
+	}
+	answer, err := takeScript.Run(ctx, g.cache, keys, args...).Int64Slice()
+	if err != nil {
+		return fmt.Errorf("sms: checking the limits: %w", err)
+	}
+	if len(answer) != 2 || answer[0] < 0 || answer[0] > int64(len(windows)) {
+		return fmt.Errorf("sms: checking the limits: unexpected answer %v", answer)
+	}
+	if answer[0] == 0 {
+		return nil
+	}
+	return &LimitError{
+		Scope:      windows[answer[0]-1].scope,
+		RetryAfter: wholeSeconds(time.Duration(answer[1]) * time.Millisecond),
+	}
+}
+
+// giveBack undoes take; doing it twice, or for a grant that was refused, changes nothing.
+func (g *grant) giveBack(ctx context.Context) error {
+	_, err := g.cache.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, w := range append([]window{g.address}, g.number...) {
+			p.SRem(ctx, w.key, g.id)
+		}
+		return nil
+	})
+	return err
+}
+
+// wholeSeconds rounds up, and to at least one.
+func wholeSeconds(d time.Duration) time.Duration {
+	return max((d+time.Second-1)/time.Second, 1) * time.Second
+}
+
+// addressGroup is what shares one address's limit: an IPv4 address, the /64 that a single IPv6 customer has, or all
+// clients together whose address is unknown.
+func addressGroup(addr string) string {
+	ip, err := netip.ParseAddr(addr)
+	if err != nil {
+		return "unknown"
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(ip, 64).Masked().String()
+}

@@ -1,0 +1,156 @@
+package ticks
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Silence is how long nobody with the schedule in force has been heard before one who stands by takes over.
+const Silence = time.Minute
+
+// Entry is one entry of a schedule, as a scheduler announces it.
+type Entry struct {
+	Name     string `json:"-"`
+	Task     string `json:"task"`
+	Queue    string `json:"queue"`
+	Spec     string `json:"spec"`
+	Timezone string `json:"timezone"`
+	Paused   bool   `json:"paused"`
+
+	// Rule identifies what decides about ticks. When it changes, the entry starts anew from the time of the
+	// announcement, so that a change of the rule makes no ticks in the past.
+	Rule string `json:"-"`
+	// Next is the entry's next tick, for List; zero when there is none.
+	Next time.Time `json:"-"`
+}
+
+// Plan is a whole schedule. Two plans with the same Hash are the same schedule.
+type Plan struct {
+	Hash    string
+	Entries []Entry
+}
+
+// Announcement is the answer to Announce. Exactly one of its cases holds: InForce; or Open is not empty: nothing was
+// changed, and these claims must be settled first, because their entry's rule changes; or neither: a taking over came
+// too late, another schedule is in force.
+type Announcement struct {
+	InForce bool
+	Open    []Claim
+	Settled map[string]time.Time // by entry, when InForce
+	Secret  []byte               // the same for all schedulers of this Redis, when InForce
+}
+
+// Each entry passes its name, rule, JSON and next tick. Entries that the plan does not have are forgotten, with what
+// was claimed of them.
+var announceScript = redis.NewScript(scriptHead + `
+local hash, takeover, now, silence, secret = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+if tonumber(now) > horizon then now = clock end
+local current = redis.call('HMGET', KEYS[1], 'hash', 'seen')
+if takeover == '1' and current[1] and current[1] ~= hash and clock - tonumber(current[2]) < silence then
+  return {'standby'}
+end
+local open = {}
+for i = 6, #ARGV, 4 do
+  heal(KEYS[3] .. ARGV[i])
+  local state = redis.call('HMGET', KEYS[3] .. ARGV[i], 'rule', 'claim', 'claim_id', 'claim_queue', 'claim_at')
+  if state[1] and state[2] and state[1] ~= ARGV[i+1] then
+    table.insert(open, {ARGV[i], state[2], state[3], state[4], tostring(clock - tonumber(state[5]))})
+  end
+end
+if #open > 0 then return {'open', open} end
+local planned, settled = {}, {}
+for i = 6, #ARGV, 4 do
+  local name, key = ARGV[i], KEYS[3] .. ARGV[i]
+  planned[name] = true
+  local state = redis.call('HMGET', key, 'rule', 'settled')
+  if state[1] ~= ARGV[i+1] then
+    local from = now
+    if state[2] and tonumber(state[2]) > tonumber(now) then from = state[2] end
+    redis.call('HSET', key, 'rule', ARGV[i+1], 'settled', from)
+    state[2] = tostring(from)
+  end
+  if ARGV[i+3] == '' then redis.call('HDEL', key, 'next') else redis.call('HSET', key, 'next', ARGV[i+3]) end
+  redis.call('HSET', KEYS[2], name, ARGV[i+2])
+  table.insert(settled, state[2])
+end
+for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if not planned[name] then
+    redis.call('HDEL', KEYS[2], name)
+    redis.call('DEL', KEYS[3] .. name)
+  end
+end
+redis.call('HSET', KEYS[1], 'hash', hash, 'seen', clock)
+redis.call('HSETNX', KEYS[1], 'secret', secret)
+return {'in_force', settled, redis.call('HGET', KEYS[1], 'secret')}
+`)
+
+// Announce puts the plan in force. A new entry, or one whose rule changed, is settled up to now, so that it starts with
+// the next tick; a now that is more than Tolerance after Redis's clock is brought back to that, and so is what a wrong
+// clock has settled in the future. With takeover, the plan yields to another schedule that was heard within Silence.
+func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover bool) (Announcement, error) {
+	args := []any{plan.Hash, takeover, unix(now), int(Silence / time.Second), rand.Text()}
+	for _, e := range plan.Entries {
+		encoded, err := json.Marshal(e)
+		if err != nil {
+			return Announcement{}, fmt.Errorf("announce schedule: entry %s: %w", e.Name, err)
+		}
+		args = append(args, e.Name, e.Rule, encoded, unix(e.Next))
+	}
+	reply, err := announceScript.Run(ctx, s.rdb, []string{keyCurrent, keyEntries, keyState}, args...).Slice()
+	if err != nil {
+		return Announcement{}, fmt.Errorf("announce schedule: %w", err)
+	}
+	var a Announcement
+	switch reply[0] {
+	case "open":
+		for _, item := range items(reply, 1) {
+			fields, _ := item.([]any)
+			a.Open = append(a.Open, claimFrom(fields))
+		}
+	case "in_force":
+		a.InForce = true
+		a.Settled = make(map[string]time.Time, len(plan.Entries))
+		for i, item := range items(reply, 1) {
+			if t := optionalTime(item); t != nil {
+				a.Settled[plan.Entries[i].Name] = *t
+			}
+		}
+		a.Secret = []byte(text(reply, 2))
+	}
+	return a, nil
+}
+
+// Presence is the answer to Heartbeat.
+type Presence string
+
+const (
+	InForce Presence = "in_force" // this schedule is the one in force
+	StandBy Presence = "standby"  // another is
+	Vacant  Presence = "vacant"   // none is, or nobody with it has been heard for Silence: announce, with takeover
+)
+
+var heartbeatScript = redis.NewScript(`
+local clock = tonumber(redis.call('TIME')[1])
+local current = redis.call('HMGET', KEYS[1], 'hash', 'seen')
+if current[1] == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'seen', clock)
+  return 'in_force'
+end
+if not current[1] or clock - tonumber(current[2]) >= tonumber(ARGV[2]) then return 'vacant' end
+return 'standby'
+`)
+
+// Heartbeat says that a scheduler with this schedule is alive, and asks for its schedule's standing. It is due several
+// times within Silence.
+func (s *Store) Heartbeat(ctx context.Context, hash string) (Presence, error) {
+	reply, err := heartbeatScript.Run(ctx, s.rdb, []string{keyCurrent}, hash, int(Silence/time.Second)).Text()
+	if err != nil {
+		return "", fmt.Errorf("schedule heartbeat: %w", err)
+	}
+	return Presence(reply), nil
+}

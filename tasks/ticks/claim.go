@@ -1,0 +1,160 @@
+package ticks
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Claim is a tick that is being enqueued.
+type Claim struct {
+	Entry  string
+	Tick   time.Time
+	TaskID string
+	Queue  string
+	Age    time.Duration // since the first Begin of the tick, in whole seconds by Redis's clock
+}
+
+// Verdict is the answer to Begin and Pass.
+type Verdict string
+
+const (
+	Go         Verdict = "go"         // enqueue under the claim's TaskID and Queue, then Settle
+	Settled    Verdict = "settled"    // nothing is left to do up to the tick
+	InDoubt    Verdict = "in_doubt"   // the claim is an older one: see it through first
+	Superseded Verdict = "superseded" // another schedule is in force, or the entry has another rule: stop
+	Early      Verdict = "early"      // the tick is more than Tolerance after Redis's clock: ask again when it is not
+)
+
+// Both scripts open like this: KEYS current, state; ARGV schedule, rule, tick.
+var beginHead = scriptHead + `
+if redis.call('HGET', KEYS[1], 'hash') ~= ARGV[1] then return {'superseded'} end
+if redis.call('HGET', KEYS[2], 'rule') ~= ARGV[2] then return {'superseded'} end
+local tick = tonumber(ARGV[3])
+if tick > horizon then return {'early'} end
+heal(KEYS[2])
+local state = redis.call('HMGET', KEYS[2], 'settled', 'claim', 'claim_id', 'claim_queue', 'claim_at')
+if tick <= tonumber(state[1]) then return {'settled'} end
+`
+
+// A claim on a later tick means that a scheduler passed over this one.
+var beginScript = redis.NewScript(beginHead + `
+if state[2] then
+  local claimed = tonumber(state[2])
+  if claimed > tick then return {'settled'} end
+  local verdict = 'go'
+  if claimed < tick then verdict = 'in_doubt' end
+  return {verdict, state[2], state[3], state[4], tostring(clock - tonumber(state[5]))}
+end
+redis.call('HSET', KEYS[2], 'claim', ARGV[3], 'claim_id', ARGV[4], 'claim_queue', ARGV[5], 'claim_at', clock)
+return {'go', ARGV[3], ARGV[4], ARGV[5], '0'}
+`)
+
+// Begin claims a tick of an entry of the schedule in force. The claim in the answer is the one in Redis, which may be
+// another scheduler's; it is set with Go and InDoubt.
+func (s *Store) Begin(ctx context.Context, schedule, rule string, c Claim) (Verdict, Claim, error) {
+	reply, err := beginScript.Run(ctx, s.rdb, []string{keyCurrent, keyState + c.Entry},
+		schedule, rule, unix(c.Tick), c.TaskID, c.Queue).Slice()
+	if err != nil {
+		return "", Claim{}, fmt.Errorf("claim tick: %w", err)
+	}
+	return verdictFrom(c.Entry, reply)
+}
+
+var passScript = redis.NewScript(beginHead + `
+if state[2] then return {'in_doubt', state[2], state[3], state[4], tostring(clock - tonumber(state[5]))} end
+redis.call('HSET', KEYS[2], 'settled', ARGV[3])
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], 'next', ARGV[4]) end
+return {'settled'}
+`)
+
+// Pass settles all ticks up to the given one without enqueueing them. next is the tick after it, zero for none.
+func (s *Store) Pass(ctx context.Context, schedule, rule, entry string, tick, next time.Time) (Verdict, Claim, error) {
+	reply, err := passScript.Run(ctx, s.rdb, []string{keyCurrent, keyState + entry},
+		schedule, rule, unix(tick), unix(next)).Slice()
+	if err != nil {
+		return "", Claim{}, fmt.Errorf("pass over ticks: %w", err)
+	}
+	return verdictFrom(entry, reply)
+}
+
+// Without a settled field the entry has been forgotten meanwhile.
+var settleScript = redis.NewScript(`
+local state = redis.call('HMGET', KEYS[1], 'settled', 'claim')
+if not state[1] then return 0 end
+local tick = tonumber(ARGV[1])
+if state[2] and tonumber(state[2]) <= tick then
+  redis.call('HDEL', KEYS[1], 'claim', 'claim_id', 'claim_queue', 'claim_at')
+end
+if tick <= tonumber(state[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'settled', ARGV[1])
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'ran', ARGV[1], 'task_id', ARGV[2]) end
+if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'next', ARGV[3]) end
+return 1
+`)
+
+// Settle closes the claim of a tick. taskID is the task that the tick became, "" when it became none. next is the
+// tick after it, zero for none. first is false when another scheduler has settled it already.
+func (s *Store) Settle(ctx context.Context, entry string, tick time.Time, taskID string, next time.Time) (first bool, err error) {
+	n, err := settleScript.Run(ctx, s.rdb, []string{keyState + entry}, unix(tick), taskID, unix(next)).Int()
+	if err != nil {
+		return false, fmt.Errorf("settle tick: %w", err)
+	}
+	return n == 1, nil
+}
+
+var lastScript = redis.NewScript(scriptHead + `
+heal(KEYS[1])
+return redis.call('HGET', KEYS[1], 'settled')
+`)
+
+// LastSettled is the tick up to which the entry is settled; zero when the entry is unknown.
+func (s *Store) LastSettled(ctx context.Context, entry string) (time.Time, error) {
+	seconds, err := lastScript.Run(ctx, s.rdb, []string{keyState + entry}).Int64()
+	switch {
+	case err == redis.Nil:
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, fmt.Errorf("read settled ticks: %w", err)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+func verdictFrom(entry string, reply []any) (Verdict, Claim, error) {
+	verdict := Verdict(text(reply, 0))
+	if len(reply) == 1 {
+		return verdict, Claim{}, nil
+	}
+	return verdict, claimFrom(append([]any{entry}, reply[1:]...)), nil
+}
+
+// claimFrom reads entry, tick, task id, queue and age.
+func claimFrom(fields []any) Claim {
+	c := Claim{Entry: text(fields, 0), TaskID: text(fields, 2), Queue: text(fields, 3)}
+	if t := optionalTime(text(fields, 1)); t != nil {
+		c.Tick = *t
+	}
+	if age, err := strconv.ParseInt(text(fields, 4), 10, 64); err == nil {
+		c.Age = time.Duration(age) * time.Second
+	}
+	return c
+}
+
+func text(reply []any, i int) string {
+	if i >= len(reply) {
+		return ""
+	}
+	s, _ := reply[i].(string)
+	return s
+}
+
+func items(reply []any, i int) []any {
+	if i >= len(reply) {
+		return nil
+	}
+	list, _ := reply[i].([]any)
+	return list
+}
