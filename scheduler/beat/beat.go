@@ -1,0 +1,245 @@
+package beat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/ticks"
+)
+
+// Options is what a scheduler needs. Path, Catalog, Client and Redis are required.
+type Options struct {
+	Path       string         // of the YAML file, which is watched
+	Catalog    *tasks.Catalog // the tasks that entries may name
+	Client     *tasks.Client
+	Redis      redis.UniversalClient // the broker's
+	Location   *time.Location        // of entries and files that name none; nil is UTC
+	Logger     *slog.Logger          // nil is slog.Default
+	Clock      Clock                 // nil is the host's
+	Registerer prometheus.Registerer // nil is none
+}
+
+// Beat is one scheduler. Any number of them may run on one Redis.
+type Beat struct {
+	opt     Options
+	store   *ticks.Store
+	clock   *heldClock
+	metrics *metrics
+	outage  *outage
+	watcher *watcher
+	first   *Schedule
+	interject
+
+	mu        sync.Mutex
+	announced bool
+}
+
+// New loads the file of schedules, and makes no other request. Its error is one of Load's, or of the registerer.
+func New(opt Options) (*Beat, error) {
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	if opt.Clock == nil {
+		opt.Clock = systemClock{}
+	}
+	first, err := Load(opt.Path, opt.Catalog, opt.Location)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(opt.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	store := ticks.NewStore(opt.Redis)
+	b := &Beat{
+		opt: opt, store: store, metrics: m, first: first,
+		clock:   newHeldClock(opt.Clock, store, opt.Logger),
+		outage:  &outage{logger: opt.Logger},
+		watcher: newWatcher(opt, m, first),
+	}
+	return b, nil
+}
+
+// Run ticks until ctx ends, and then returns nil within tickTimeout or so, with every tick that it began settled if the
+// broker answers. A broker that is away is waited for. Call it once.
+func (b *Beat) Run(ctx context.Context) error {
+	changes := make(chan *Schedule)
+	var watching sync.WaitGroup
+	watching.Go(func() { b.watcher.run(ctx, changes) })
+	defer watching.Wait()
+	schedule := b.first
+	for {
+		holding, stop := context.WithCancel(ctx)
+		var held sync.WaitGroup
+		held.Go(func() { b.hold(holding, schedule) })
+		select {
+		case <-ctx.Done():
+		case changed := <-changes:
+			b.metrics.forget(schedule, changed)
+			schedule = changed
+		}
+		stop()
+		held.Wait()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// Ready returns an error while the scheduler has not come to an understanding with the broker, while the broker is
+// away, while the host's clock is ahead of the broker's, or while the file of schedules is wrong (the last good one is
+// then still in force).
+func (b *Beat) Ready(context.Context) error {
+	b.mu.Lock()
+	announced := b.announced
+	b.mu.Unlock()
+	errs := []error{b.outage.current(), b.clock.current(), b.watcher.current()}
+	if !announced {
+		errs = append(errs, errors.New("the schedule is not announced yet"))
+	}
+	return errors.Join(errs...)
+}
+
+// heartbeat is how often a scheduler says that it is there, several times within ticks.Silence.
+const heartbeat = 10 * time.Second
+
+// hold keeps a schedule going until ctx ends: announced and ticking, or standing by while another one is in force.
+func (b *Beat) hold(ctx context.Context, schedule *Schedule) {
+	takeover := false
+	for ctx.Err() == nil {
+		a, err := b.announce(ctx, schedule, takeover)
+		if err != nil {
+			return
+		}
+		b.mu.Lock()
+		b.announced = true
+		b.mu.Unlock()
+		b.metrics.inForce.Set(flag(a.InForce))
+		if a.InForce {
+			b.opt.Logger.Info("schedule in force", "path", b.opt.Path, "schedules", schedule.Len(), "hash", schedule.hash)
+			if b.serve(ctx, schedule, a) == nil {
+				return
+			}
+			b.metrics.inForce.Set(0)
+		}
+		if b.standBy(ctx, schedule) != nil {
+			return
+		}
+		takeover = true
+	}
+}
+
+// announce puts the schedule in force, with claims that are open settled first, as often as it takes. Its only error is
+// ctx's.
+func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) (a ticks.Announcement, err error) {
+	err = b.insist(ctx, func(ctx context.Context) error {
+		for {
+			if err := b.clock.measure(ctx); err != nil {
+				return err
+			}
+			asked, now := wallClock(), b.clock.Now()
+			a, err = b.store.Announce(ctx, schedule.plan(now), now, takeover)
+			if err != nil || len(a.Open) == 0 {
+				return err
+			}
+			for _, claim := range a.Open {
+				e, ok := schedule.find(claim.Entry)
+				if !ok {
+					return fmt.Errorf("schedule %s: open claim of an entry that is not announced", claim.Entry)
+				}
+				if err := b.runner(e, schedule, nil).complete(ctx, claim, asked); err != nil {
+					return err
+				}
+			}
+		}
+	})
+	return a, err
+}
+
+// serve runs every entry until ctx ends, which gives nil, or until another schedule is in force.
+func (b *Beat) serve(ctx context.Context, schedule *Schedule, a ticks.Announcement) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, e := range schedule.entries {
+		if !e.paused {
+			group.Go(func() error { return b.runner(e, schedule, a.Secret).run(ctx, a.Settled[e.name]) })
+		}
+	}
+	group.Go(func() error {
+		for b.clock.Sleep(ctx, heartbeat) == nil {
+			presence, err := b.presence(ctx, schedule)
+			if err == nil && presence != ticks.InForce {
+				return errSuperseded
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// standBy returns nil once the schedule may be announced again: nobody keeps another one in force, or a fellow
+// scheduler has put this one in force. Its only error is ctx's.
+func (b *Beat) standBy(ctx context.Context, schedule *Schedule) error {
+	for logged := false; ; logged = true {
+		presence, err := b.presence(ctx, schedule)
+		switch {
+		case err != nil:
+			return err
+		case presence != ticks.StandBy:
+			return nil
+		case !logged:
+			b.opt.Logger.Warn("standing by: another scheduler has announced another schedule; give all of them the same file",
+				"path", b.opt.Path, "hash", schedule.hash)
+		}
+		if err := b.clock.Sleep(ctx, heartbeat); err != nil {
+			return err
+		}
+	}
+}
+
+// presence gives a sign of life, asks for the schedule's standing, and compares the clocks. Its only error is ctx's.
+func (b *Beat) presence(ctx context.Context, schedule *Schedule) (p ticks.Presence, err error) {
+	err = b.insist(ctx, func(ctx context.Context) error {
+		if p, err = b.store.Heartbeat(ctx, schedule.hash); err != nil {
+			return err
+		}
+		return b.clock.measure(ctx)
+	})
+	return p, err
+}
+
+// insist repeats what asks the broker until it succeeds. Its only error is ctx's.
+func (b *Beat) insist(ctx context.Context, ask func(context.Context) error) error {
+	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+		attempt, cancel := context.WithTimeout(ctx, tickTimeout)
+		err := ask(attempt)
+		cancel()
+		if err == nil {
+			b.outage.answered()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.outage.failed(err)
+		if err := b.clock.Sleep(ctx, backoff); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *Beat) runner(e entry, schedule *Schedule, secret []byte) *runner {
+	return &runner{
+		entry: e, schedule: schedule.hash, secret: secret,
+		store: b.store, client: b.opt.Client, clock: b.clock,
+		metrics: b.metrics, outage: b.outage, logger: b.opt.Logger, interject: b.interject,
+	}
+}

@@ -1,0 +1,46 @@
+package beat
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSystemClockWaits(t *testing.T) {
+	t.Parallel()
+	c := systemClock{}
+	until := c.Now().Add(30 * time.Millisecond)
+	require.NoError(t, c.WaitUntil(t.Context(), until))
+	require.False(t, c.Now().Before(until))
+	require.NoError(t, c.WaitUntil(t.Context(), until), "a time that has passed")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	go cancel()
+	require.ErrorIs(t, c.WaitUntil(ctx, c.Now().Add(time.Hour)), context.Canceled)
+	require.ErrorIs(t, c.WaitUntil(ctx, until), context.Canceled)
+}
+
+func TestOutageIsLoggedNowAndThen(t *testing.T) {
+	t.Parallel()
+	var log logBuffer
+	o := &outage{logger: slog.New(slog.NewTextHandler(&log, nil))}
+	o.answered()
+	require.NoError(t, o.current())
+	for range 50 {
+		o.failed(errors.New("refused"))
+	}
+	require.EqualError(t, o.current(), "refused")
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
+	o.logged = o.logged.Add(-outageLogInterval)
+	o.failed(errors.New("refused"))
+	require.Contains(t, log.String(), "failures=51")
+	o.answered()
+	require.NoError(t, o.current())
+	require.Equal(t, 3, strings.Count(log.String(), "\n"))
+	require.Contains(t, log.String(), "the broker answers again")
+}

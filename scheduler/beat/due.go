@@ -1,0 +1,74 @@
+package beat
+
+import (
+	"slices"
+	"time"
+)
+
+// Misfire says what becomes of ticks that were missed: those that are older than lateness by the time a scheduler comes
+// to them, because none ran or Redis was away. A tick that is younger is merely late, and is enqueued under each rule.
+type Misfire string
+
+const (
+	// MisfireSkip drops missed ticks.
+	MisfireSkip Misfire = "skip"
+	// MisfireOnce, the default, makes up for all missed ticks with one: the newest that is due.
+	MisfireOnce Misfire = "once"
+	// MisfireAll enqueues every missed tick, the oldest first, but at most the newest 1000.
+	MisfireAll Misfire = "all"
+)
+
+const (
+	lateness   = 5 * time.Second
+	maxCatchUp = 1000
+)
+
+// due is what to do at one moment about the ticks since the last that was settled.
+type due struct {
+	run    []time.Time // to enqueue, ascending
+	count  int         // of ticks that are due
+	missed int         // those older than lateness, whether or not they are in run
+	more   bool        // count and missed are lower bounds
+	newest time.Time   // the last tick that is due; zero when none is
+}
+
+// dueBetween applies the misfire rule to the ticks after settled and not after now.
+func dueBetween(r rule, misfire Misfire, settled, now time.Time) due {
+	ticks, more := newestTicks(r, settled, now, maxCatchUp)
+	if len(ticks) == 0 {
+		return due{}
+	}
+	onTime, _ := slices.BinarySearchFunc(ticks, now.Add(-lateness), time.Time.Compare)
+	d := due{run: ticks, count: len(ticks), missed: onTime, more: more, newest: ticks[len(ticks)-1]}
+	switch misfire {
+	case MisfireSkip:
+		d.run = ticks[onTime:]
+	case MisfireOnce:
+		d.run = ticks[min(onTime, len(ticks)-1):]
+	case MisfireAll:
+	}
+	return d
+}
+
+// newestTicks lists at least the newest n ticks in (from, to], ascending, fewer when there are no more; more tells that
+// older ones were left out. It widens its window backwards from the end, so that a schedule that was silent for a year
+// costs no walk through that year.
+func newestTicks(r rule, from, to time.Time, n int) (ticks []time.Time, more bool) {
+	if first := r.next(from); first.IsZero() || first.After(to) {
+		return nil, false
+	}
+	for window := time.Minute; ; window *= 2 {
+		start, whole := to.Add(-window), false
+		if !start.After(from) || window > maxEvery*100 {
+			start, whole = from, true
+		}
+		ticks = ticks[:0]
+		for t := r.next(start); !t.IsZero() && !t.After(to); t = r.next(t) {
+			ticks = append(ticks, t)
+		}
+		if whole || len(ticks) >= n {
+			dropped := max(0, len(ticks)-n)
+			return ticks[dropped:], !whole || dropped > 0
+		}
+	}
+}

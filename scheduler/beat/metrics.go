@@ -1,0 +1,80 @@
+package beat
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// What became of a tick, as the label outcome counts it.
+const (
+	outcomeEnqueued  = "enqueued"  // by this scheduler
+	outcomeDuplicate = "duplicate" // another scheduler was first
+	outcomeCoalesced = "coalesced" // a unique task that is unfinished stands for it
+	outcomeFailed    = "failed"    // it could not be enqueued, and will not be
+	outcomeMissed    = "missed"    // dropped by the misfire rule
+)
+
+type metrics struct {
+	ticks    *prometheus.CounterVec
+	lateness prometheus.Histogram
+	reload   prometheus.Gauge
+	inForce  prometheus.Gauge
+}
+
+// newMetrics registers the scheduler's metrics; a nil registerer means that nobody reads them.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		ticks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "paidui_schedule_ticks_total",
+			Help: "Ticks by schedule and by what became of them at this scheduler.",
+		}, []string{"schedule", "outcome"}),
+		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "paidui_schedule_lateness_seconds",
+			Help:    "Time from a tick to its task being in the queue, for ticks that this scheduler enqueued.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30, 300, 3600},
+		}),
+		reload: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "paidui_schedule_reload_success",
+			Help: "1 when the file of schedules was right the last time it was read, 0 when it was not.",
+		}),
+		inForce: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "paidui_schedule_in_force",
+			Help: "1 when this scheduler's schedule is the one in force, 0 when it stands by.",
+		}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.ticks, m.lateness, m.reload, m.inForce} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("scheduler metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) count(schedule, outcome string, n int) {
+	if n > 0 {
+		m.ticks.WithLabelValues(schedule, outcome).Add(float64(n))
+	}
+}
+
+func (m *metrics) late(d time.Duration) { m.lateness.Observe(d.Seconds()) }
+
+// forget drops the counters of schedules that are gone.
+func (m *metrics) forget(old, kept *Schedule) {
+	for _, e := range old.entries {
+		if _, ok := kept.find(e.name); !ok {
+			m.ticks.DeletePartialMatch(prometheus.Labels{"schedule": e.name})
+		}
+	}
+}
+
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,122 @@
+package beat
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/ticks"
+)
+
+// runner is the goroutine of one entry: it sleeps until the next tick and sees it through.
+type runner struct {
+	entry    entry
+	schedule string // hash
+	secret   []byte
+	store    *ticks.Store
+	client   *tasks.Client
+	clock    *heldClock
+	metrics  *metrics
+	outage   *outage
+	logger   *slog.Logger
+	interject
+}
+
+// interject lets a test come between the steps of a tick. An error ends the runner as a kill would.
+type interject func(step string) error
+
+func (f interject) step(name string) error {
+	if f == nil {
+		return nil
+	}
+	return f(name)
+}
+
+var (
+	errSuperseded = errors.New("another schedule is in force")
+	// errEarly says that the broker's clock is behind a tick. The held clock knows by then, and waits for it.
+	errEarly = errors.New("the tick is ahead of the broker's clock")
+)
+
+// Between attempts while the broker is away.
+const (
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 2 * time.Second
+)
+
+// run ticks from the given time on until ctx ends, which gives nil, or the schedule is no longer in force, which gives
+// errSuperseded. A tick that has begun when ctx ends is seen through, within tickTimeout.
+func (r *runner) run(ctx context.Context, settled time.Time) error {
+	backoff := minBackoff
+	for {
+		next := r.entry.rule.next(settled)
+		if next.IsZero() {
+			<-ctx.Done()
+			return nil
+		}
+		if r.clock.WaitUntil(ctx, next) != nil {
+			return nil
+		}
+		reached, err := r.catchUp(ctx, settled)
+		settled = reached
+		switch {
+		case err == nil, errors.Is(err, errEarly):
+			r.outage.answered()
+			backoff = minBackoff
+		case errors.Is(err, errSuperseded):
+			return err
+		default:
+			r.outage.failed(err)
+			if r.clock.Sleep(ctx, backoff) != nil {
+				return nil
+			}
+			backoff = min(2*backoff, maxBackoff)
+		}
+	}
+}
+
+// catchUp does what is due after settled, and returns up to where all is settled now.
+func (r *runner) catchUp(ctx context.Context, settled time.Time) (time.Time, error) {
+	now := r.clock.Now()
+	d := dueBetween(r.entry.rule, r.entry.misfire, settled, now)
+	if d.missed > 0 {
+		// This scheduler was stopped or cut off, and the others may not have been; or its clock was set forward.
+		if err := r.clock.measure(ctx); err != nil {
+			return settled, err
+		}
+		now = r.clock.Now()
+		last, err := r.store.LastSettled(ctx, r.entry.name)
+		if err != nil {
+			return settled, err
+		}
+		if last.After(settled) {
+			settled = last
+		}
+		d = dueBetween(r.entry.rule, r.entry.misfire, settled, now)
+	}
+	if d.newest.IsZero() {
+		return settled, nil
+	}
+	if d.missed > 0 {
+		r.logger.Warn("ticks were missed", "schedule", r.entry.name, "missed", d.missed, "or_more", d.more,
+			"misfire", r.entry.misfire, "enqueued_now", len(d.run), "since", settled)
+	}
+	for _, tick := range d.run {
+		if ctx.Err() != nil {
+			return settled, nil
+		}
+		if err := r.tick(ctx, tick); err != nil {
+			return settled, err
+		}
+		settled = tick
+	}
+	if len(d.run) == 0 {
+		if err := r.pass(ctx, d.newest); err != nil {
+			return settled, err
+		}
+	}
+	r.metrics.count(r.entry.name, outcomeMissed, d.count-len(d.run))
+	return d.newest, nil
+}

@@ -1,0 +1,159 @@
+package beat
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/ticks"
+)
+
+const (
+	// tickTimeout bounds one walk through a tick's steps, so also how long a scheduler that is told to stop goes on.
+	tickTimeout = 10 * time.Second
+	// claimWindow is how long after Begin a task may still be enqueued on the strength of it. It is well below any
+	// retention.
+	claimWindow = tickTimeout
+)
+
+// retention is how long the finished task of a tick keeps its id, in place of its definition's retention: about 600
+// ticks of the entry, at least 10 minutes and at most 7 days. While it does, the broker refuses the tick a second time.
+func retention(spacing time.Duration) time.Duration {
+	const ticksKept, least, most = 600, 10 * time.Minute, 7 * 24 * time.Hour
+	if spacing >= most/ticksKept {
+		return most
+	}
+	return max(least, ticksKept*spacing)
+}
+
+// errStalled says that this process was stopped after Begin, for longer than claimWindow.
+var errStalled = errors.New("the process was stopped while it enqueued a tick")
+
+// tick sees one tick through: see package ticks for the steps, and why this enqueues it once. It returns nil when the
+// tick is settled, by whomever.
+func (r *runner) tick(ctx context.Context, tick time.Time) error {
+	return r.through(ctx, func(ctx context.Context) (ticks.Verdict, ticks.Claim, error) {
+		return r.store.Begin(ctx, r.schedule, r.entry.ruleID(), ticks.Claim{
+			Entry: r.entry.name, Tick: tick, Queue: r.entry.queue, TaskID: taskID(r.secret, r.entry.name, tick),
+		})
+	})
+}
+
+// pass settles ticks that the misfire rule drops.
+func (r *runner) pass(ctx context.Context, upTo time.Time) error {
+	return r.through(ctx, func(ctx context.Context) (ticks.Verdict, ticks.Claim, error) {
+		return r.store.Pass(ctx, r.schedule, r.entry.ruleID(), r.entry.name, upTo, r.entry.rule.next(upTo))
+	})
+}
+
+// through asks until the answer is final, and does on the way what the answers ask for. The end of ctx does not
+// interrupt it, because a tick that was begun is better finished here than by the next scheduler.
+func (r *runner) through(ctx context.Context, ask func(context.Context) (ticks.Verdict, ticks.Claim, error)) error {
+	for {
+		final, err := r.attempt(context.WithoutCancel(ctx), ask)
+		if final || (err != nil && !errors.Is(err, errStalled)) {
+			return err
+		}
+	}
+}
+
+func (r *runner) attempt(ctx context.Context, ask func(context.Context) (ticks.Verdict, ticks.Claim, error)) (final bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
+	defer cancel()
+	if err := r.step("due"); err != nil {
+		return false, err
+	}
+	asked := wallClock()
+	verdict, claim, err := ask(ctx)
+	switch {
+	case err != nil:
+		return false, err
+	case verdict == ticks.Superseded:
+		return true, errSuperseded
+	case verdict == ticks.Settled:
+		return true, nil
+	case verdict == ticks.Early:
+		if err := r.clock.measure(ctx); err != nil {
+			return false, err
+		}
+		return true, errEarly
+	}
+	if err := r.complete(ctx, claim, asked); err != nil {
+		return false, err
+	}
+	return verdict == ticks.Go, nil
+}
+
+// complete enqueues a claimed tick and settles it. asked is from before the claim was read.
+func (r *runner) complete(ctx context.Context, claim ticks.Claim, asked time.Time) error {
+	next := r.entry.rule.next(claim.Tick)
+	kept := retention(next.Sub(claim.Tick))
+	id := ""
+	if claim.Age+2*claimWindow < kept {
+		var err error
+		if id, err = r.enqueue(ctx, claim, kept, asked); err != nil {
+			return err
+		}
+	} else {
+		r.metrics.count(r.entry.name, outcomeFailed, 1)
+		r.logger.Error("gave up a tick: every scheduler stopped while it was being enqueued, too long ago to repeat it",
+			"schedule", r.entry.name, "tick", claim.Tick, "task_id", claim.TaskID)
+	}
+	if err := r.step("enqueued"); err != nil {
+		return err
+	}
+	_, err := r.store.Settle(ctx, r.entry.name, claim.Tick, id, next)
+	return err
+}
+
+// enqueue puts the task of a claim into its queue. It returns the id of the task that stands for the tick, "" when none
+// can, or an error when it is worth another try.
+func (r *runner) enqueue(ctx context.Context, claim ticks.Claim, kept time.Duration, asked time.Time) (string, error) {
+	if err := r.step("begun"); err != nil {
+		return "", err
+	}
+	if wallClock().Sub(asked) > claimWindow {
+		return "", errStalled
+	}
+	id, err := r.entry.task.EnqueueJSON(ctx, r.client, r.entry.args,
+		tasks.ID(claim.TaskID), tasks.Queue(claim.Queue), tasks.Retention(kept))
+	var wrongOption *tasks.OptionError
+	var wrongArgs *tasks.ArgsError
+	log := r.logger.With("schedule", r.entry.name, "task", r.entry.task.Name(), "tick", claim.Tick, "task_id", claim.TaskID)
+	switch {
+	case err == nil:
+		r.metrics.count(r.entry.name, outcomeEnqueued, 1)
+		r.metrics.late(r.clock.Now().Sub(claim.Tick))
+		log.Debug("enqueued a tick")
+		return id, nil
+	case errors.Is(err, tasks.ErrDuplicate) && id == claim.TaskID:
+		r.metrics.count(r.entry.name, outcomeDuplicate, 1)
+		return id, nil
+	case errors.Is(err, tasks.ErrDuplicate):
+		r.metrics.count(r.entry.name, outcomeCoalesced, 1)
+		log.Info("a unique task is unfinished and stands for the tick", "unique_task_id", id)
+		return id, nil
+	case errors.As(err, &wrongOption), errors.As(err, &wrongArgs):
+		r.metrics.count(r.entry.name, outcomeFailed, 1)
+		log.Error("a tick cannot be enqueued", "error", err)
+		return "", nil
+	}
+	return "", fmt.Errorf("schedule %s: %w", r.entry.name, err)
+}
+
+// taskID is made of the entry and the tick. The secret keeps the ids of future and past ticks from being guessed, since
+// whoever knows a task's id may ask for its result.
+func taskID(secret []byte, entry string, tick time.Time) string {
+	mac := hmac.New(sha256.New, secret)
+	plain := fmt.Sprintf("%s@%d", entry, tick.Unix())
+	mac.Write([]byte(plain))
+	return plain + "-" + hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+// wallClock goes on while the process is stopped and while the host is suspended; a monotonic clock does not.
+func wallClock() time.Time { return time.Now().Round(0) }

@@ -1,0 +1,140 @@
+package beat
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// watcher reads the file of schedules again when it has changed. It is told by the operating system of changes in the
+// file's folder (editors replace the file, and a Kubernetes ConfigMap swaps a link beside it), and also looks now and
+// then by itself, for file systems that tell nothing. What counts as a change is the file's content.
+type watcher struct {
+	opt     Options
+	metrics *metrics
+	logger  *slog.Logger
+	settle  time.Duration // a change is read when the folder has been quiet for so long
+	poll    time.Duration
+	good    *Schedule // the last
+	seen    string    // the last content, or what was wrong with reading it
+
+	mu  sync.Mutex
+	err error // of the last reading
+}
+
+func newWatcher(opt Options, m *metrics, first *Schedule) *watcher {
+	m.reload.Set(1)
+	return &watcher{
+		opt: opt, metrics: m, logger: opt.Logger, good: first,
+		settle: 100 * time.Millisecond, poll: 30 * time.Second,
+	}
+}
+
+// current is what was wrong with the file when it was last read.
+func (w *watcher) current() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// run sends every schedule that differs from the one before, until ctx ends.
+func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
+	events, stop := w.subscribe()
+	defer stop()
+	poll := time.NewTicker(w.poll)
+	defer poll.Stop()
+	quiet := time.NewTimer(0) // the first look is for a change between Load and now
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, ok := <-events:
+			if !ok {
+				events = nil
+				continue
+			}
+			quiet.Reset(w.settle)
+			continue
+		case <-quiet.C:
+		case <-poll.C:
+		}
+		changed := w.look()
+		if changed == nil {
+			continue
+		}
+		select {
+		case changes <- changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// subscribe asks for the folder's events. Without them polling remains.
+func (w *watcher) subscribe() (<-chan fsnotify.Event, func()) {
+	folder := filepath.Dir(w.opt.Path)
+	notify, err := fsnotify.NewWatcher()
+	if err == nil {
+		if err = notify.Add(folder); err != nil {
+			err = errors.Join(err, notify.Close())
+		}
+	}
+	if err != nil {
+		w.logger.Warn("cannot watch the folder of the schedules: changes are seen late",
+			"error", err, "path", folder, "every", w.poll)
+		return nil, func() {}
+	}
+	var draining sync.WaitGroup
+	draining.Go(func() {
+		for err := range notify.Errors {
+			w.logger.Warn("watching the folder of the schedules", "error", err, "path", folder)
+		}
+	})
+	return notify.Events, func() {
+		if err := notify.Close(); err != nil {
+			w.logger.Warn("stop watching the folder of the schedules", "error", err, "path", folder)
+		}
+		draining.Wait()
+	}
+}
+
+// look reads the file and returns its schedule when that is right and new. A wrong file changes nothing.
+func (w *watcher) look() *Schedule {
+	content, err := readFile(w.opt.Path)
+	seen := fmt.Sprintf("%x", sha256.Sum256(content))
+	if err != nil {
+		seen = err.Error()
+	}
+	if seen == w.seen {
+		return nil
+	}
+	w.seen = seen
+	var schedule *Schedule
+	if err == nil {
+		schedule, err = parse(w.opt.Path, content, w.opt.Catalog, w.opt.Location)
+	}
+	w.metrics.reload.Set(flag(err == nil))
+	w.mu.Lock()
+	w.err = err
+	w.mu.Unlock()
+	if err != nil {
+		for _, problem := range problemsOf(err) {
+			w.logger.Error("the file of schedules is wrong: the last good one stays in force", "path", w.opt.Path, "error", problem)
+		}
+		return nil
+	}
+	if schedule.hash == w.good.hash {
+		return nil
+	}
+	w.logger.Info("the file of schedules has changed", "path", w.opt.Path, "schedules", schedule.Len())
+	w.good = schedule
+	return schedule
+}

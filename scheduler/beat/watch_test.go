@@ -1,0 +1,139 @@
+package beat
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/tasks/taskstest"
+)
+
+// logBuffer keeps what is logged; a logger writes to it from several goroutines.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+const (
+	scheduleA     = "schedules:\n  - {name: a, task: test.noop, every: 1h}\n"
+	scheduleB     = "schedules:\n  - {name: b, task: test.noop, every: 1h}\n"
+	scheduleWrong = "schedules:\n  - {name: a, task: test.noop, every: 0s}\n  - {name: a, task: test.none, every: 1s}\n"
+)
+
+// replace writes a file as careful editors do.
+func replace(t testing.TB, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path+".new", []byte(text), 0o600))
+	require.NoError(t, os.Rename(path+".new", path))
+}
+
+func TestReload(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	path := scheduleFile(t, scheduleA)
+	beat := newBeat(t, b, path, newStepClock(noon))
+	var log logBuffer
+	beat.watcher.logger = slog.New(slog.NewTextHandler(&log, nil))
+	startReady(t, beat)
+	inForce := func(names ...string) func() bool {
+		return func() bool {
+			list, err := beat.store.List(t.Context())
+			require.NoError(t, err)
+			found := []string{}
+			for _, st := range list {
+				found = append(found, st.Name)
+			}
+			return len(found) == len(names) && (len(names) == 0 || found[0] == names[0])
+		}
+	}
+	reload := func() float64 { return testutil.ToFloat64(beat.metrics.reload) }
+	require.EqualValues(t, 1, reload())
+
+	replace(t, path, scheduleB)
+	eventually(t, inForce("b"))
+
+	replace(t, path, scheduleWrong)
+	eventually(t, func() bool { return reload() == 0 })
+	require.ErrorContains(t, beat.Ready(t.Context()), "every: 0s")
+	require.ErrorContains(t, beat.Ready(t.Context()), "test.none")
+	require.Contains(t, log.String(), `level=ERROR msg="the file of schedules is wrong: the last good one stays in force"`)
+	require.Contains(t, log.String(), "line 2")
+	require.Contains(t, log.String(), "line 3")
+	require.True(t, inForce("b")())
+
+	require.NoError(t, os.Remove(path))
+	eventually(t, func() bool { return errors.Is(beat.Ready(t.Context()), fs.ErrNotExist) })
+	require.True(t, inForce("b")())
+
+	require.NoError(t, os.WriteFile(path, []byte("# the same, in place\n"+scheduleB), 0o600))
+	eventually(t, func() bool { return beat.Ready(t.Context()) == nil })
+	require.EqualValues(t, 1, reload())
+	require.True(t, inForce("b")())
+
+	replace(t, path, "schedules: []\n")
+	eventually(t, inForce())
+}
+
+// Kubernetes mounts a ConfigMap as a link through the folder ..data, and swaps that.
+func TestReloadOfAConfigMap(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	dir := t.TempDir()
+	for version, text := range map[string]string{"..1": scheduleA, "..2": scheduleB} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, version), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, version, "schedules.yaml"), []byte(text), 0o600))
+	}
+	path := filepath.Join(dir, "schedules.yaml")
+	require.NoError(t, os.Symlink("..1", filepath.Join(dir, "..data")))
+	require.NoError(t, os.Symlink(filepath.Join("..data", "schedules.yaml"), path))
+	beat := newBeat(t, b, path, newStepClock(noon))
+	startReady(t, beat)
+
+	require.NoError(t, os.Symlink("..2", filepath.Join(dir, "..data_tmp")))
+	require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	eventually(t, func() bool {
+		list, err := beat.store.List(t.Context())
+		require.NoError(t, err)
+		return len(list) == 1 && list[0].Name == "b"
+	})
+}
+
+// A file on a file system that tells nothing of changes: here, behind a link into another folder.
+func TestReloadByPolling(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	target := scheduleFile(t, scheduleA)
+	link := filepath.Join(t.TempDir(), "schedules.yaml")
+	require.NoError(t, os.Symlink(target, link))
+	beat := newBeat(t, b, link, newStepClock(noon))
+	beat.watcher.poll = 20 * time.Millisecond
+	startReady(t, beat)
+	require.NoError(t, os.WriteFile(target, []byte(scheduleB), 0o600))
+	eventually(t, func() bool {
+		list, err := beat.store.List(t.Context())
+		require.NoError(t, err)
+		return len(list) == 1 && list[0].Name == "b"
+	})
+}
