@@ -1,0 +1,209 @@
+package server_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/api/server"
+)
+
+// contains reports whether text has every part.
+func contains(text string, parts ...string) bool {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return false
+		}
+	}
+	return true
+}
+
+// logged returns the access log's lines.
+func (s *system) logged(t *testing.T) (lines []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(s.log.String()) {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields))
+		if fields["msg"] == "request" {
+			lines = append(lines, fields)
+		}
+	}
+	return lines
+}
+
+func TestRequestIDs(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	require.Equal(t, "abc:1/2+3=@", s.get("/v1/goods", header("X-Request-ID", "abc:1/2+3=@")).header.Get("X-Request-ID"))
+	for _, unsafe := range []string{"", "a b", "<script>", "a\tb", strings.Repeat("a", 129)} {
+		got := s.get("/v1/nothing", header("X-Request-ID", unsafe)).header.Get("X-Request-ID")
+		require.Regexp(t, "^[A-Z0-9]{26}$", got)
+	}
+	require.NotEqual(t, s.get("/healthz").header.Get("X-Request-ID"), s.get("/healthz").header.Get("X-Request-ID"))
+}
+
+func TestAccessLogAndMetrics(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	s.get("/v1/goods/7?mobile=13812345678", header("X-Request-ID", "the-id"))
+	s.get("/v1/made-up/13812345678")
+	s.do("BREW", "/v1/goods", nil)
+	lines := s.logged(t)
+	require.Len(t, lines, 3)
+	require.Equal(t, []any{"GET", "/v1/goods/:id", 404.0, "127.0.0.1", "the-id"},
+		[]any{lines[0]["method"], lines[0]["route"], lines[0]["status"], lines[0]["ip"], lines[0]["request_id"]})
+	require.Contains(t, lines[0], "ms")
+	require.Equal(t, []any{"unmatched", 404.0}, []any{lines[1]["route"], lines[1]["status"]})
+	require.Equal(t, []any{"other", "unmatched", 405.0}, []any{lines[2]["method"], lines[2]["route"], lines[2]["status"]})
+	require.NotContains(t, s.log.String(), "13812345678")
+
+	const durations = "paidui_http_request_duration_seconds"
+	require.EqualValues(t, 1, s.metric(t, durations, `"/v1/goods/:id"`, `"404"`))
+	require.EqualValues(t, 1, s.metric(t, durations, `"unmatched"`, `"405"`, `"other"`))
+	require.EqualValues(t, 3, s.metric(t, durations))
+}
+
+func TestMethodNotAllowedSaysWhatIs(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	a := s.do(http.MethodPatch, "/v1/goods", nil)
+	require.Equal(t, 405, a.Code)
+	require.True(t, contains(a.header.Get("Allow"), "GET", "POST"), a.header.Get("Allow"))
+}
+
+func TestSecurityHeaders(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	for _, path := range []string{"/v1/goods", "/v1/nothing"} {
+		h := s.get(path).header
+		require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"))
+		require.Equal(t, "DENY", h.Get("X-Frame-Options"))
+		require.Contains(t, h.Get("Content-Security-Policy"), "default-src 'none'")
+		require.Equal(t, "no-store", h.Get("Cache-Control"))
+		require.Empty(t, h.Get("Access-Control-Allow-Origin"))
+	}
+}
+
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	for given, want := range map[string]string{
+		"": "zh-CN", "*": "zh-CN", "fr": "zh-CN", "zh-TW": "zh-CN", "en": "en", "en-US,zh;q=0.5": "en",
+		"zh,en;q=0.9": "zh-CN", "fr,en;q=0.1": "en", "not a language": "zh-CN",
+	} {
+		require.Equal(t, want, s.get("/v1/nothing", header("Accept-Language", given)).header.Get("Content-Language"), "%.40s", given)
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	s := assembleEmbedded(t, func(o *server.Options) { o.CORSOrigins = []string{"https://shop.example.com"} })
+	friend, stranger := header("Origin", "https://shop.example.com"), header("Origin", "https://evil.example.com")
+	a := s.get("/v1/goods", friend)
+	require.Equal(t, "https://shop.example.com", a.header.Get("Access-Control-Allow-Origin"))
+	require.Contains(t, a.header.Get("Access-Control-Expose-Headers"), "X-Request-Id")
+	require.Empty(t, s.get("/v1/goods", stranger).header.Get("Access-Control-Allow-Origin"))
+	ask := s.do(http.MethodOptions, "/v1/seckill", nil, friend,
+		header("Access-Control-Request-Method", "POST"), header("Access-Control-Request-Headers", "authorization,content-type"))
+	require.Equal(t, http.StatusNoContent, ask.status)
+	require.Contains(t, ask.header.Get("Access-Control-Allow-Headers"), "Authorization")
+}
+
+func TestOnlyTrustedProxiesNameTheClient(t *testing.T) {
+	t.Parallel()
+	forwarded := header("X-Forwarded-For", "203.0.113.9, 198.51.100.7, 10.1.1.1")
+	tests := map[string]struct {
+		proxies []string
+		want    string
+	}{
+		"none trusted":        {nil, "127.0.0.1"},
+		"others trusted":      {[]string{"10.0.0.0/8"}, "127.0.0.1"},
+		"the peer trusted":    {[]string{"127.0.0.1/32"}, "10.1.1.1"},
+		"a chain trusted":     {[]string{"127.0.0.0/8", "10.0.0.0/8"}, "198.51.100.7"},
+		"IPv6 is no obstacle": {[]string{"::1/128", "127.0.0.1/32", "10.0.0.0/8"}, "198.51.100.7"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := assembleEmbedded(t, func(o *server.Options) {
+				for _, p := range test.proxies {
+					o.TrustedProxies = append(o.TrustedProxies, netip.MustParsePrefix(p))
+				}
+			})
+			s.get("/v1/goods", forwarded)
+			require.Equal(t, test.want, s.logged(t)[0]["ip"])
+		})
+	}
+}
+
+func TestAPanicIsAnInternalErrorWithItsStackInTheLog(t *testing.T) {
+	t.Parallel()
+	s := assembleEmbedded(t, func(o *server.Options) {
+		o.Web = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret detail") })
+	})
+	a := s.get("/anything")
+	require.Equal(t, 500, a.Code)
+	require.Contains(t, a.Msg, a.header.Get("X-Request-ID"))
+	require.NotContains(t, string(a.raw), "secret detail")
+	require.True(t, contains(s.log.String(), "secret detail", "around_test.go", "handler panicked"))
+}
+
+func TestUnexpectedErrorsDoNotLeak(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	require.NoError(t, s.db.Exec("DROP TABLE goods").Error)
+	a := s.get("/v1/goods", inEnglish)
+	require.Equal(t, 500, a.Code)
+	require.NotContains(t, string(a.raw), "goods")
+	require.Contains(t, a.Msg, a.header.Get("X-Request-ID"))
+	require.True(t, contains(s.log.String(), "no such table", a.header.Get("X-Request-ID")))
+}
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'self'")
+		switch r.URL.Path {
+		case "/":
+			_, _ = w.Write([]byte("<title>排队</title>"))
+		case "/app.js":
+			w.WriteHeader(http.StatusNotModified)
+		default:
+			w.Header().Set("X-Page", "yes")
+			http.Error(w, "plain", http.StatusNotFound)
+		}
+	})
+	s := assembleEmbedded(t, func(o *server.Options) { o.Web = page })
+	index := s.get("/")
+	require.Equal(t, []any{200, "<title>排队</title>"}, []any{index.status, string(index.raw)})
+	require.Equal(t, []string{"default-src 'self'"}, index.header.Values("Content-Security-Policy"))
+	require.Equal(t, http.StatusNotModified, s.get("/app.js").status)
+	require.Equal(t, http.StatusOK, s.do(http.MethodHead, "/", nil).status)
+	for _, path := range []string{"/v1/nothing", "/nothing.js"} {
+		a := s.get(path)
+		require.Equal(t, 404, a.Code)
+		require.Empty(t, a.header.Get("X-Page"))
+		require.Contains(t, a.header.Get("Content-Security-Policy"), "default-src 'none'")
+	}
+	require.Equal(t, 404, s.post("/", "{}").Code)
+	require.Equal(t, 405, s.post("/healthz", "{}").Code)
+	require.Equal(t, "page", s.logged(t)[0]["route"])
+}
+
+func TestOutboxIsForDevelopment(t *testing.T) {
+	t.Parallel()
+	s := assembleEmbedded(t, func(o *server.Options) { o.OutboxEnabled = false })
+	require.Equal(t, 404, s.get("/v1/outbox?mobile=13812345678").Code)
+}
+
+func TestOptionsThatAreMissingAreNamedTogether(t *testing.T) {
+	t.Parallel()
+	_, err := server.New(server.Options{})
+	require.ErrorContains(t, err, "DB is missing")
+	require.ErrorContains(t, err, "JWTSecret is missing")
+	require.ErrorContains(t, err, "OperatorKey is missing")
+}

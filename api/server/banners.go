@@ -1,0 +1,133 @@
+package server
+
+import (
+	"context"
+
+	"github.com/labstack/echo/v4"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/refresh"
+)
+
+// bannerBody is what an operator writes. With PUT, a field that is absent stays as it is.
+type bannerBody struct {
+	Title  *string `json:"title" validate:"omitnil,max=64,line"`
+	Image  *string `json:"image" validate:"omitnil,max=255,webpath"`
+	Link   *string `json:"link" validate:"omitnil,max=255,anywebpath"`
+	Orders *int    `json:"orders" validate:"omitnil,min=-1000000,max=1000000"`
+	IsShow *bool   `json:"is_show"`
+}
+
+func (b bannerBody) apply(row *models.Banner) {
+	set(&row.Title, b.Title)
+	set(&row.Image, b.Image)
+	set(&row.Link, b.Link)
+	set(&row.Orders, b.Orders)
+	set(&row.IsShow, b.IsShow)
+}
+
+// bannerRow is a banner as operators see it.
+type bannerRow struct {
+	ID     int64  `json:"id"`
+	Title  string `json:"title"`
+	Image  string `json:"image"`
+	Link   string `json:"link"`
+	Orders int    `json:"orders"`
+	IsShow bool   `json:"is_show"`
+}
+
+func newBannerRow(b models.Banner) bannerRow {
+	return bannerRow{ID: b.ID, Title: b.Title, Image: b.Image, Link: b.Link, Orders: b.Orders, IsShow: b.IsShow}
+}
+
+var msgNoBanner = text{"没有这个轮播图", "there is no such banner"}
+
+func (s *Server) listBanners(c echo.Context) error {
+	list, err := s.Banners.Get(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return ok(c, list)
+}
+
+func (s *Server) createBanner(c echo.Context) error {
+	b, err := body[bannerBody](s, c)
+	if err != nil {
+		return err
+	}
+	if b.Title == nil {
+		return missing("title")
+	}
+	if b.Image == nil {
+		return missing("image")
+	}
+	row := models.Banner{IsShow: true}
+	b.apply(&row)
+	err = s.writeBanners(c.Request().Context(), func(tx *gorm.DB) error { return tx.Create(&row).Error })
+	if err != nil {
+		return err
+	}
+	return ok(c, newBannerRow(row))
+}
+
+func (s *Server) updateBanner(c echo.Context) error {
+	b, err := body[bannerBody](s, c)
+	if err != nil {
+		return err
+	}
+	if b == (bannerBody{}) {
+		return nothingToChange()
+	}
+	return s.changeBanner(c, func(row *models.Banner) { b.apply(row) })
+}
+
+func (s *Server) deleteBanner(c echo.Context) error {
+	return s.changeBanner(c, func(row *models.Banner) { row.IsDelete = true })
+}
+
+func (s *Server) changeBanner(c echo.Context, change func(*models.Banner)) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	var row models.Banner
+	err = s.writeBanners(c.Request().Context(), func(tx *gorm.DB) error {
+		if err := tx.Clauses(forUpdate).Where("is_delete = ?", false).Take(&row, id).Error; err != nil {
+			return err
+		}
+		change(&row)
+		return tx.Save(&row).Error
+	})
+	if err != nil {
+		return unless(err, msgNoBanner)
+	}
+	return ok(c, newBannerRow(row))
+}
+
+// writeBanners commits what write does, and has the cached list follow. It writes nothing when the list could not.
+func (s *Server) writeBanners(ctx context.Context, write func(tx *gorm.DB) error) error {
+	if err := s.Cache.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, refresh.WriteLimit)
+	defer cancel()
+	if err := s.Banners.Changing(limited, s.Tasks); err != nil {
+		return err
+	}
+	if err := s.db(limited).Transaction(write); err != nil {
+		return err
+	}
+	s.bannersChanged(ctx)
+	return nil
+}
+
+// bannersChanged follows a commit, so it does not end with the request. The write stands even if the cache fails in
+// this very moment; what Changing has enqueued then repairs it.
+func (s *Server) bannersChanged(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	if err := s.Banners.Changed(ctx); err != nil {
+		s.log.ErrorContext(ctx, "banners changed, but not in the cache", "error", err)
+	}
+}

@@ -1,0 +1,123 @@
+package server_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
+)
+
+// cable is a TCP connection to a server that can be pulled out.
+type cable struct {
+	to string
+	ln net.Listener
+
+	mu    sync.Mutex
+	out   bool
+	conns map[net.Conn]bool
+	all   sync.WaitGroup
+}
+
+func newCable(t *testing.T, to string) *cable {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c := &cable{to: to, ln: ln, conns: map[net.Conn]bool{}}
+	c.all.Go(c.accept)
+	t.Cleanup(func() {
+		c.plug(false)
+		_ = ln.Close()
+		c.all.Wait()
+	})
+	return c
+}
+
+func (c *cable) accept() {
+	for {
+		near, err := c.ln.Accept()
+		if err != nil {
+			return
+		}
+		far, err := net.Dial("tcp", c.to)
+		if err != nil || !c.keep(near, far) {
+			_ = near.Close()
+			continue
+		}
+		for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
+			c.all.Go(func() {
+				_, _ = io.Copy(way[0], way[1]) // ends when either is closed
+				_ = way[0].Close()
+			})
+		}
+	}
+}
+
+func (c *cable) keep(conns ...net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range conns {
+		if c.out {
+			_ = conn.Close()
+			continue
+		}
+		c.conns[conn] = true
+	}
+	return !c.out
+}
+
+// plug puts the cable in, or pulls it out and breaks what goes through.
+func (c *cable) plug(in bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out = !in
+	for conn := range c.conns {
+		if c.out {
+			_ = conn.Close()
+			delete(c.conns, conn)
+		}
+	}
+}
+
+func TestWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(testenv.MySQL(t))
+	require.NoError(t, err)
+	line := newCable(t, u.Host)
+	u.Host = line.ln.Addr().String()
+	r := testenv.Redis(t)
+	s := assemble(t, u.String(), r.URL(1), r.URL(2), nil)
+	user := bearer(s.login(t, mobile).Token)
+	require.Equal(t, 100, s.post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator).Code)
+	require.Len(t, s.visible(t), 1)
+	goods := s.sell(t, "键盘", 1, -time.Minute, time.Hour)
+	in := s.post("/v1/seckill", map[string]any{"goods_id": goods}, user)
+	require.Equal(t, 100, in.Code)
+
+	line.plug(false)
+	require.Len(t, s.visible(t), 1, "from the cache")
+	again := s.post("/v1/seckill", map[string]any{"goods_id": goods}, user)
+	require.Equal(t, []any{100, in.TaskID}, []any{again.Code, again.TaskID}, "the desk needs no database")
+	s.codeFor(t, "13800000002", "123456")
+	login := map[string]string{"mobile": "13800000002", "code": "123456"}
+	for i, a := range []answer{
+		s.get("/v1/goods"),
+		s.get("/v1/orders", user),
+		s.get("/v1/user", user),
+		s.post("/v1/login", login),
+		s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator),
+	} {
+		require.Equal(t, http.StatusServiceUnavailable, a.status, "%d: %s", i, a.raw)
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+	}
+
+	line.plug(true)
+	require.Eventually(t, func() bool { return s.get("/v1/goods").Code == 100 }, 10*time.Second, 20*time.Millisecond)
+	require.Equal(t, 100, s.post("/v1/login", login).Code, "the code was not used up in vain")
+}

@@ -1,0 +1,140 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/labstack/echo/v4"
+)
+
+// maxBody is the largest request body, in bytes.
+const maxBody = 64 << 10
+
+// body reads the request's JSON object into a T and checks its validate tags. Everything that JSON readers commonly
+// let pass is an error: unknown or repeated names, names in another case, more than one value, bytes that are not
+// UTF-8.
+func body[T any](s *Server, c echo.Context) (T, error) {
+	var v T
+	r := c.Request()
+	if err := checkContentType(r); err != nil {
+		return v, err
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return v, &apiError{
+			status: http.StatusRequestEntityTooLarge,
+			msg:    textf("请求体超过 %d 字节", "the body has more than %d bytes", tooLarge.Limit),
+		}
+	}
+	if err != nil {
+		return v, &apiError{
+			status: http.StatusBadRequest, cause: err,
+			msg: text{"请求体没有读完整", "the body could not be read"},
+		}
+	}
+	if err := decode(raw, &v); err != nil {
+		return v, err
+	}
+	return v, s.check.Struct(v)
+}
+
+func checkContentType(r *http.Request) error {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := params["charset"]
+	if err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return &apiError{
+			status: http.StatusUnsupportedMediaType,
+			msg:    text{"Content-Type 必须是 application/json", "Content-Type must be application/json"},
+		}
+	}
+	return nil
+}
+
+// decode reads exactly one JSON object.
+func decode(raw []byte, into any) error {
+	kind := jsontext.Value(raw).Kind()
+	err := json.Unmarshal(raw, into, json.RejectUnknownMembers(true))
+	switch {
+	case err != nil:
+		return explainJSON(err)
+	case kind != '{':
+		return badRequest("", msgNoObject)
+	}
+	return nil
+}
+
+var msgNoObject = text{"请求体必须是一个 JSON 对象", "the body must be a JSON object"}
+
+func explainJSON(err error) *apiError {
+	var (
+		syntax  *jsontext.SyntacticError
+		meaning *json.SemanticError
+	)
+	switch {
+	case errors.As(err, &meaning):
+		return explainMeaning(meaning)
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
+		field := fieldOf(syntax.JSONPointer)
+		return badRequest(field, textf("%s 出现了两次", "%s is given twice", field))
+	case errors.As(err, &syntax):
+		return badRequest("", textf("请求体不是合法的 JSON（第 %d 字节）", "the body is not valid JSON (at byte %d)", syntax.ByteOffset))
+	}
+	return badRequest("", text{"请求体不是合法的 JSON", "the body is not valid JSON"})
+}
+
+func explainMeaning(e *json.SemanticError) *apiError {
+	field := fieldOf(e.JSONPointer)
+	switch {
+	case field == "":
+		return badRequest("", msgNoObject)
+	case errors.Is(e.Err, json.ErrUnknownName):
+		return badRequest(field, textf("没有 %s 这个字段", "there is no field %s", field))
+	}
+	zh, en := kindOf(e.GoType)
+	if zh == "" {
+		if e.Err != nil {
+			return badRequest(field, textf("%s 不正确：%v", "%s: %v", field, e.Err))
+		}
+		zh, en = "别的类型", "of another type"
+	}
+	return badRequest(field, text{field + " 应为" + zh, field + " must be " + en})
+}
+
+// kindOf says in words what JSON a Go type takes, or nothing for a type that reads itself.
+func kindOf(t reflect.Type) (zh, en string) {
+	if t == nil {
+		return "", ""
+	}
+	if t == reflect.TypeFor[time.Time]() {
+		return " RFC 3339 时间，如 2026-01-02T15:04:05+08:00", "an RFC 3339 time, such as 2026-01-02T15:04:05+08:00"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "字符串", "a string"
+	case reflect.Bool:
+		return " true 或 false", "true or false"
+	case reflect.Int, reflect.Int32:
+		return "整数（不能过大）", "an integer, and not too large"
+	case reflect.Int64:
+		if t.PkgPath() == "" {
+			return "整数（不能过大）", "an integer, and not too large"
+		}
+	}
+	return "", ""
+}
+
+// fieldOf writes a JSON pointer as clients name fields: /backoff/base is backoff.base.
+func fieldOf(p jsontext.Pointer) string {
+	var names []string
+	for name := range p.Tokens() {
+		names = append(names, name)
+	}
+	return strings.Join(names, ".")
+}

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/seckill"
+	"github.com/paidui/paidui/tasks/sms"
+)
+
+// apiError is an error as the client sees it. Its cause stays in the log.
+type apiError struct {
+	status     int
+	msg        text
+	field      string        // the argument at fault, or ""
+	retryAfter time.Duration // when a repetition may succeed; 0: not said
+	cause      error
+}
+
+func (e *apiError) Error() string {
+	if e.cause != nil {
+		return fmt.Sprintf("%d %s: %v", e.status, e.msg.en, e.cause)
+	}
+	return fmt.Sprintf("%d %s", e.status, e.msg.en)
+}
+
+func (e *apiError) Unwrap() error { return e.cause }
+
+func badRequest(field string, msg text) *apiError {
+	return &apiError{status: http.StatusBadRequest, field: field, msg: msg}
+}
+
+func notFound(field string, msg text) *apiError {
+	return &apiError{status: http.StatusNotFound, field: field, msg: msg}
+}
+
+// retryWhenDown is how long a client is asked to wait while Redis or the database is away.
+const retryWhenDown = 3 * time.Second
+
+// retryWhenLoading is how long a client is asked to wait for a sale that is being loaded.
+const retryWhenLoading = time.Second
+
+// statusClientGone is nginx's word for a client that hung up. Nobody reads it but the log.
+const statusClientGone = 499
+
+// explain turns any error of a handler into the one that the client gets. What is not known is internal.
+func explain(err error) *apiError {
+	var (
+		own      *apiError
+		option   *tasks.OptionError
+		args     *tasks.ArgsError
+		limited  *sms.LimitError
+		fromEcho *echo.HTTPError
+	)
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &option):
+		return badRequest(option.Field, textf("参数 %s 不正确：%s", "option %s: %s", option.Field, option.Msg))
+	case errors.As(err, &args):
+		return badArgs(args)
+	case errors.As(err, &limited):
+		return tooOften(limited)
+	case errors.Is(err, tasks.ErrNotFound):
+		return notFound("", text{"没有这个任务，或者它已经过期", "there is no such task, or it is gone"})
+	case errors.Is(err, seckill.ErrUnknownGoods):
+		return notFound("goods_id", text{"没有这个商品", "there are no such goods"})
+	case errors.Is(err, sms.ErrInvalidMobile):
+		return badRequest("mobile", msgMobile)
+	case errors.Is(err, seckill.ErrLoading):
+		return &apiError{
+			status: http.StatusServiceUnavailable, retryAfter: retryWhenLoading, cause: err,
+			msg: text{"活动正在准备，请稍后再试", "the sale is being made ready, try again in a moment"},
+		}
+	case errors.Is(err, context.Canceled):
+		return &apiError{status: statusClientGone, msg: text{"客户端已断开", "the client is gone"}, cause: err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &apiError{
+			status: http.StatusServiceUnavailable, retryAfter: retryWhenDown, cause: err,
+			msg: text{"处理超时，请稍后再试", "the request took too long, try again later"},
+		}
+	case unavailable(err), errors.Is(err, tasks.ErrBroker):
+		return down(err)
+	case errors.As(err, &fromEcho):
+		return fromRouter(fromEcho)
+	}
+	return &apiError{status: http.StatusInternalServerError, cause: err}
+}
+
+func down(cause error) *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, retryAfter: retryWhenDown, cause: cause,
+		msg: text{"服务暂时不可用，请稍后再试", "the service is temporarily unavailable, try again later"},
+	}
+}
+
+func badArgs(e *tasks.ArgsError) *apiError {
+	if e.Field == "" {
+		return badRequest("args", textf("任务参数不正确：%s", "the task's arguments: %s", e.Msg))
+	}
+	field := "args." + e.Field
+	return badRequest(field, textf("任务参数 %s 不正确：%s", "%s: %s", field, e.Msg))
+}
+
+func tooOften(e *sms.LimitError) *apiError {
+	field, msg := "mobile", text{"短信发送太频繁，请稍后再试", "too many codes were asked for, try again later"}
+	switch e.Scope {
+	case sms.ScopeDay:
+		msg = text{"今天的短信次数已用完", "this number has had all its codes for today"}
+	case sms.ScopeTries:
+		field, msg = "code", text{"验证码错误次数太多，请稍后再试", "too many wrong codes were tried, try again later"}
+	}
+	return &apiError{status: http.StatusTooManyRequests, field: field, msg: msg, retryAfter: e.RetryAfter, cause: e}
+}
+
+func fromRouter(e *echo.HTTPError) *apiError {
+	switch e.Code {
+	case http.StatusNotFound:
+		return notFound("", text{"没有这个地址", "there is no such route"})
+	case http.StatusMethodNotAllowed:
+		return &apiError{status: e.Code, msg: text{"这个地址不支持此方法", "this route does not take that method"}}
+	}
+	return &apiError{status: e.Code, msg: textf("请求无法处理：%s", "%s", http.StatusText(e.Code)), cause: e}
+}
+
+// fail answers with the error and logs what is not the client's doing.
+func (s *Server) fail(c echo.Context, err error) {
+	e := explain(err)
+	ctx, id := c.Request().Context(), c.Response().Header().Get(echo.HeaderXRequestID)
+	if e.status >= http.StatusInternalServerError {
+		s.log.ErrorContext(ctx, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)
+	}
+	if c.Response().Committed {
+		return
+	}
+	if e.msg == (text{}) {
+		e.msg = textf("服务器内部错误（请求号 %s）", "internal error (request %s)", id)
+	}
+	h := c.Response().Header()
+	if e.retryAfter > 0 {
+		h.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))
+	}
+	if e.status == http.StatusUnauthorized {
+		h.Set(echo.HeaderWWWAuthenticate, `Bearer realm="paidui"`)
+	}
+	answer := envelope{Code: e.status, Msg: e.msg.in(languageOf(c)), Field: e.field}
+	if err := send(c, e.status, answer); err != nil {
+		s.log.DebugContext(ctx, "answer not sent", "request_id", id, "error", err)
+	}
+}

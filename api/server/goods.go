@@ -1,0 +1,177 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+)
+
+// maxGoods bounds the list of goods.
+const maxGoods = 200
+
+type goodsRow struct {
+	ID       int64     `json:"id"`
+	Name     string    `json:"name"`
+	Price    int64     `json:"price"` // fen
+	Stock    int64     `json:"stock"`
+	StartsAt time.Time `json:"starts_at"`
+	EndsAt   time.Time `json:"ends_at"`
+}
+
+func newGoodsRow(g models.Goods) goodsRow {
+	return goodsRow{ID: g.ID, Name: g.Name, Price: g.Price, Stock: g.Stock, StartsAt: g.StartsAt.UTC(), EndsAt: g.EndsAt.UTC()}
+}
+
+// goodsBody is what an operator writes. With PUT, a field that is absent stays as it is.
+type goodsBody struct {
+	Name     *string    `json:"name" validate:"omitnil,max=128,line"`
+	Price    *int64     `json:"price" validate:"omitnil,min=0,max=100000000000"`
+	Stock    *int64     `json:"stock" validate:"omitnil,min=0,max=1000000000"`
+	StartsAt *time.Time `json:"starts_at"`
+	EndsAt   *time.Time `json:"ends_at"`
+}
+
+func (b goodsBody) apply(row *models.Goods) {
+	set(&row.Name, b.Name)
+	set(&row.Price, b.Price)
+	set(&row.Stock, b.Stock)
+	set(&row.StartsAt, b.StartsAt)
+	set(&row.EndsAt, b.EndsAt)
+	row.StartsAt, row.EndsAt = row.StartsAt.UTC(), row.EndsAt.UTC()
+}
+
+// complete names the first field that new goods lack.
+func (b goodsBody) complete() error {
+	switch {
+	case b.Name == nil:
+		return missing("name")
+	case b.Price == nil:
+		return missing("price")
+	case b.Stock == nil:
+		return missing("stock")
+	case b.StartsAt == nil:
+		return missing("starts_at")
+	case b.EndsAt == nil:
+		return missing("ends_at")
+	}
+	return nil
+}
+
+// checkSale holds a sale's times within what a MySQL datetime can be, and in order.
+func checkSale(g models.Goods) error {
+	for field, t := range map[string]time.Time{"starts_at": g.StartsAt, "ends_at": g.EndsAt} {
+		if t.Year() < 1000 || t.Year() > 9999 {
+			return badRequest(field, textf("%s 的年份应在 1000 到 9999 之间", "%s must be in the years 1000 to 9999", field))
+		}
+	}
+	if !g.EndsAt.After(g.StartsAt) {
+		return badRequest("ends_at", text{"ends_at 必须晚于 starts_at", "ends_at must be after starts_at"})
+	}
+	return nil
+}
+
+var (
+	msgNoGoods   = text{"没有这个商品", "there are no such goods"}
+	msgSameGoods = text{"已有同名商品", "there are goods of this name already"}
+)
+
+func (s *Server) listGoods(c echo.Context) error {
+	var rows []models.Goods
+	if err := s.db(c.Request().Context()).Order("starts_at DESC, id DESC").Limit(maxGoods).Find(&rows).Error; err != nil {
+		return err
+	}
+	list := make([]goodsRow, len(rows))
+	for i, g := range rows {
+		list[i] = newGoodsRow(g)
+	}
+	return ok(c, list)
+}
+
+func (s *Server) oneGoods(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	var row models.Goods
+	if err := s.db(c.Request().Context()).Take(&row, id).Error; err != nil {
+		return unless(err, msgNoGoods)
+	}
+	return ok(c, newGoodsRow(row))
+}
+
+func (s *Server) createGoods(c echo.Context) error {
+	b, err := body[goodsBody](s, c)
+	if err != nil {
+		return err
+	}
+	if err := b.complete(); err != nil {
+		return err
+	}
+	var row models.Goods
+	b.apply(&row)
+	if err := checkSale(row); err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	if err := s.db(ctx).Create(&row).Error; err != nil {
+		return sameName(err)
+	}
+	s.goodsChanged(ctx, row.ID)
+	return ok(c, newGoodsRow(row))
+}
+
+func (s *Server) updateGoods(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	b, err := body[goodsBody](s, c)
+	if err != nil {
+		return err
+	}
+	if b == (goodsBody{}) {
+		return nothingToChange()
+	}
+	ctx := c.Request().Context()
+	if err := s.Broker.Ping(ctx); err != nil {
+		return err
+	}
+	var row models.Goods
+	err = s.db(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := tx.Clauses(forUpdate).Take(&row, id).Error; err != nil {
+			return unless(err, msgNoGoods)
+		}
+		b.apply(&row)
+		if err := checkSale(row); err != nil {
+			return err
+		}
+		return tx.Save(&row).Error
+	})
+	if err != nil {
+		return sameName(err)
+	}
+	s.goodsChanged(ctx, id)
+	return ok(c, newGoodsRow(row))
+}
+
+func sameName(err error) error {
+	if models.IsDuplicate(err) {
+		return &apiError{status: http.StatusConflict, field: "name", msg: msgSameGoods, cause: err}
+	}
+	return err
+}
+
+// goodsChanged follows a commit, so it does not end with the request. If it fails, seckill.Reconcile makes the change
+// known.
+func (s *Server) goodsChanged(ctx context.Context, id int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	if err := s.Desk.Invalidate(ctx, id); err != nil {
+		s.log.ErrorContext(ctx, "goods changed, but not at the desk", "goods_id", id, "error", err)
+	}
+}

@@ -1,0 +1,146 @@
+package server_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/seckill"
+	"github.com/paidui/paidui/tasks/sms"
+	"github.com/paidui/paidui/tasks/taskstest"
+	"github.com/paidui/paidui/tasks/ticks"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+const (
+	jwtSecret   = "a-secret-of-the-tests-32-bytes-long"
+	operatorKey = "operator-key-of-the-tests"
+	backendURL  = "https://shop.example.com"
+)
+
+// system is the API on servers of its own, as a client and as the test see it.
+type system struct {
+	*client
+	api      *server.Server
+	db       *gorm.DB
+	cache    redis.UniversalClient
+	broker   *broker.Broker
+	tasks    *tasks.Client
+	banners  *refresh.BannerList
+	redis    *testenv.RedisServer // nil in an embedded system
+	log      *logBuffer
+	registry *prometheus.Registry
+}
+
+type change func(*server.Options)
+
+// start brings the API up on a private Redis and MariaDB.
+func start(t *testing.T, changes ...change) *system {
+	r := testenv.Redis(t)
+	s := assemble(t, testenv.MySQL(t), r.URL(1), r.URL(2), changes)
+	s.redis = r
+	return s
+}
+
+// startEmbedded brings the API up on the embedded Redis and SQLite.
+func startEmbedded(t *testing.T) *system { return assembleEmbedded(t) }
+
+func assembleEmbedded(t *testing.T, changes ...change) *system {
+	t.Helper()
+	e, err := broker.StartEmbedded(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(e.Close)
+	return assemble(t, "sqlite://"+t.TempDir()+"/paidui.db", e.URL(1), e.URL(2), changes)
+}
+
+func assemble(t *testing.T, dbURL, brokerURL, cacheURL string, changes []change) *system {
+	t.Helper()
+	s := &system{log: &logBuffer{}, registry: prometheus.NewRegistry()}
+	var err error
+	s.db, err = models.Open(t.Context(), dbURL, models.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		pool, err := s.db.DB()
+		require.NoError(t, err)
+		require.NoError(t, pool.Close())
+	})
+	require.NoError(t, models.Migrate(t.Context(), s.db))
+	s.cache, err = broker.Connect(t.Context(), "PAIDUI_CACHE_URL", cacheURL)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.cache.Close()) })
+	s.broker = taskstest.Broker(t, brokerURL)
+	s.tasks = tasks.NewClient(s.broker)
+	known, err := catalog.New()
+	require.NoError(t, err)
+	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.banners = refresh.NewBannerList(s.db, s.cache, refresh.BannerOptions{BackendURL: backendURL, Logger: logger})
+	opt := server.Options{
+		DB:            s.db,
+		Cache:         s.cache,
+		Broker:        s.broker,
+		Tasks:         s.tasks,
+		Catalog:       known,
+		Banners:       s.banners,
+		Codes:         sms.NewCodes(s.cache, s.tasks, sms.Limits{}),
+		Desk:          seckill.NewDesk(s.db, s.broker.Redis(), s.tasks),
+		Ticks:         ticks.NewStore(s.broker.Redis()),
+		JWTSecret:     jwtSecret,
+		OperatorKey:   operatorKey,
+		OutboxEnabled: true,
+		Logger:        logger,
+		Registry:      s.registry,
+	}
+	for _, c := range changes {
+		c(&opt)
+	}
+	s.api, err = server.New(opt)
+	require.NoError(t, err)
+	web := httptest.NewServer(s.api.Handler())
+	t.Cleanup(web.Close)
+	s.client = newClient(t, web.URL)
+	return s
+}
+
+// work runs a worker on all queues until the test ends.
+func (s *system) work(t *testing.T) {
+	t.Helper()
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil))})
+	catalog.Bind(mux, catalog.Deps{
+		DB: s.db, Cache: s.cache, Broker: s.broker.Redis(), Client: s.tasks,
+		Sender: sms.NewOutbox(s.db), Banners: s.banners,
+	})
+	taskstest.Serve(t, s.broker, mux, "sms", "seckill", "default", "cache", "low")
+}
+
+// logBuffer keeps the log for the test to read.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

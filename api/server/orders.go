@@ -1,0 +1,37 @@
+package server
+
+import (
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/models"
+)
+
+// maxOrders bounds the list of a user's orders.
+const maxOrders = 200
+
+type orderRow struct {
+	OrderNo   string    `json:"order_no"`
+	GoodsID   int64     `json:"goods_id"`
+	TaskID    string    `json:"task_id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func newOrderRow(o models.Order) orderRow {
+	return orderRow{OrderNo: o.OrderNo, GoodsID: o.GoodsID, TaskID: o.TaskID, CreatedAt: o.CreatedAt.UTC()}
+}
+
+func (s *Server) listOrders(c echo.Context) error {
+	var rows []models.Order
+	err := s.db(c.Request().Context()).Where("user_id = ?", userOf(c)).
+		Order("created_at DESC, id DESC").Limit(maxOrders).Find(&rows).Error
+	if err != nil {
+		return err
+	}
+	list := make([]orderRow, len(rows))
+	for i, o := range rows {
+		list[i] = newOrderRow(o)
+	}
+	return ok(c, list)
+}

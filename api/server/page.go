@@ -1,0 +1,60 @@
+package server
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+const pageKey = "paidui.page"
+
+// orPage gives what is no route to the page, and turns the page's 404 back into the API's.
+func (s *Server) orPage(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		r := c.Request()
+		if s.Web == nil || !errors.Is(err, echo.ErrNotFound) || r.Method != http.MethodGet && r.Method != http.MethodHead {
+			return err
+		}
+		if !served(c, s.Web) {
+			return err
+		}
+		c.Set(pageKey, true)
+		return nil
+	}
+}
+
+// served lets h answer, unless its answer is a 404: then nothing has been written.
+func served(c echo.Context, h http.Handler) bool {
+	header := c.Response().Header()
+	before := header.Clone()
+	w := &unlessMissing{ResponseWriter: c.Response()}
+	h.ServeHTTP(w, c.Request())
+	if !w.missing {
+		return true
+	}
+	clear(header)
+	maps.Copy(header, before)
+	return false
+}
+
+// unlessMissing drops an answer that is a 404.
+type unlessMissing struct {
+	http.ResponseWriter
+	missing bool
+}
+
+func (w *unlessMissing) WriteHeader(status int) {
+	if w.missing = status == http.StatusNotFound; !w.missing {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *unlessMissing) Write(p []byte) (int, error) {
+	if w.missing {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}

@@ -1,0 +1,57 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// route is one operation of the contract, openapi.yaml. Every path works with a slash behind it too.
+type route struct {
+	method  string
+	path    string
+	handler echo.HandlerFunc
+	who     access
+	aliases []string
+	timeout time.Duration // requestTimeout when 0
+}
+
+func (s *Server) routes() []route {
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	list := []route{
+		{method: get, path: "/v1/banners", handler: s.listBanners, aliases: []string{"/home/banner"}},
+		{method: post, path: "/v1/banners", handler: s.createBanner, who: operators},
+		{method: put, path: "/v1/banners/:id", handler: s.updateBanner, who: operators},
+		{method: del, path: "/v1/banners/:id", handler: s.deleteBanner, who: operators},
+
+		{method: post, path: "/v1/sms", handler: s.sendCode},
+		{method: get, path: "/user/send_sms", handler: s.sendCodeByQuery},
+		{method: post, path: "/v1/login", handler: s.login, aliases: []string{"/user/mobile_login"}},
+		{method: get, path: "/v1/user", handler: s.ownProfile, who: users, aliases: []string{"/v1_0/user"}},
+		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}},
+		{method: get, path: "/v1/users/:id", handler: s.userProfile},
+
+		{method: get, path: "/v1/goods", handler: s.listGoods},
+		{method: get, path: "/v1/goods/:id", handler: s.oneGoods},
+		{method: post, path: "/v1/goods", handler: s.createGoods, who: operators},
+		{method: put, path: "/v1/goods/:id", handler: s.updateGoods, who: operators},
+		{method: get, path: "/v1/orders", handler: s.listOrders, who: users},
+		{method: post, path: "/v1/seckill", handler: s.enterSeckill, who: users, aliases: []string{"/user/skill"}},
+		{method: get, path: "/v1/seckill", handler: s.seckillOutcome, aliases: []string{"/user/skill"}},
+
+		{method: get, path: "/v1/task-types", handler: s.listTaskTypes, who: operators},
+		{method: post, path: "/v1/tasks", handler: s.createTask, who: operators},
+		{method: get, path: "/v1/tasks/:id", handler: s.oneTask, who: anyoneOrOperator, timeout: maxWait + requestTimeout},
+		{method: get, path: "/v1/schedules", handler: s.listSchedules, who: operators},
+
+		{method: get, path: healthPath, handler: s.healthz},
+		{method: get, path: docsPath, handler: s.docs},
+		{method: get, path: docsPath + "/*", handler: s.docs},
+		{method: get, path: specPath, handler: s.contract},
+	}
+	if s.OutboxEnabled {
+		list = append(list, route{method: get, path: "/v1/outbox", handler: s.listOutbox})
+	}
+	return list
+}

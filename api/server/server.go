@@ -1,0 +1,161 @@
+// Package server is the HTTP API: its routes, one file a resource, and what every request goes through.
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/seckill"
+	"github.com/paidui/paidui/tasks/sms"
+	"github.com/paidui/paidui/tasks/ticks"
+)
+
+// Options is what the API works with. A field is required unless its comment says otherwise.
+type Options struct {
+	DB      *gorm.DB
+	Cache   redis.UniversalClient
+	Broker  *broker.Broker
+	Tasks   *tasks.Client
+	Catalog *tasks.Catalog
+	Banners *refresh.BannerList
+	Codes   *sms.Codes
+	Desk    *seckill.Desk
+	Ticks   *ticks.Store
+
+	JWTSecret   string        // signs users' tokens
+	JWTLifetime time.Duration // of a token; 7 days when 0
+	OperatorKey string        // what an operator sends as bearer token
+
+	Web            http.Handler          // answers GET and HEAD of what is no route, such as "/" and "/media/…"; nil: nothing does
+	OutboxEnabled  bool                  // serve /v1/outbox
+	CORSOrigins    []string              // origins whose pages may call the API, "*" for any; none when empty
+	TrustedProxies []netip.Prefix        // whose X-Forwarded-For is believed; none when empty
+	Logger         *slog.Logger          // slog.Default() when nil
+	Registry       prometheus.Registerer // where the metrics go; nowhere when nil
+
+	// Draining gives the channel that is closed when the server of a request, whose context it gets, begins to drain:
+	// long polls then answer what they know. Nil, or a nil channel, is never.
+	Draining func(context.Context) <-chan struct{}
+}
+
+// Server is the API. It is safe for concurrent use.
+type Server struct {
+	Options
+	echo        *echo.Echo
+	log         *slog.Logger
+	operatorSum [sha256.Size]byte
+	check       *checker
+	metrics     *metrics
+	docsPage    http.Handler
+}
+
+const defaultJWTLifetime = 7 * 24 * time.Hour
+
+// New makes the API. It makes no request and starts nothing.
+func New(opt Options) (*Server, error) {
+	if err := opt.validate(); err != nil {
+		return nil, fmt.Errorf("api server: %w", err)
+	}
+	opt.JWTLifetime = cmp.Or(opt.JWTLifetime, defaultJWTLifetime)
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	check, err := newChecker()
+	if err != nil {
+		return nil, fmt.Errorf("api server: %w", err)
+	}
+	m, err := newMetrics(opt.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("api server: %w", err)
+	}
+	s := &Server{
+		Options:     opt,
+		echo:        echo.New(),
+		log:         opt.Logger,
+		operatorSum: sha256.Sum256([]byte(opt.OperatorKey)),
+		check:       check,
+		metrics:     m,
+		docsPage:    newDocs(),
+	}
+	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
+	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
+	s.echo.Pre(withoutTrailingSlash)
+	s.echo.Use(s.identify, s.observe, s.secure)
+	if len(opt.CORSOrigins) > 0 {
+		s.echo.Use(allowOrigins(opt.CORSOrigins))
+	}
+	s.echo.Use(s.recover, s.orPage)
+	for _, r := range s.routes() {
+		handler := limit(r.timeout, s.admit(r.who, r.handler))
+		for _, path := range append([]string{r.path}, r.aliases...) {
+			s.echo.Add(r.method, path, handler)
+		}
+	}
+	return s, nil
+}
+
+func (o Options) validate() error {
+	missing := func(name string, is bool) error {
+		if is {
+			return errors.New(name + " is missing")
+		}
+		return nil
+	}
+	return errors.Join(
+		missing("DB", o.DB == nil),
+		missing("Cache", o.Cache == nil),
+		missing("Broker", o.Broker == nil),
+		missing("Tasks", o.Tasks == nil),
+		missing("Catalog", o.Catalog == nil),
+		missing("Banners", o.Banners == nil),
+		missing("Codes", o.Codes == nil),
+		missing("Desk", o.Desk == nil),
+		missing("Ticks", o.Ticks == nil),
+		missing("JWTSecret", o.JWTSecret == ""),
+		missing("OperatorKey", o.OperatorKey == ""),
+	)
+}
+
+// Handler serves the API.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// Routes lists what is served, as "METHOD /path/:param".
+func (s *Server) Routes() []string {
+	var list []string
+	for _, r := range s.echo.Routes() {
+		list = append(list, r.Method+" "+r.Path)
+	}
+	return list
+}
+
+// clientIP is the peer's address, or behind trusted proxies the first address in X-Forwarded-For, from the right,
+// that is none of theirs.
+func clientIP(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		trust = append(trust, echo.TrustIPRange(&net.IPNet{
+			IP:   p.Addr().AsSlice(),
+			Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
+}

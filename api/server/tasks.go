@@ -1,0 +1,117 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/sms"
+)
+
+type taskBody struct {
+	Task string          `json:"task" validate:"required,max=64"`
+	Args json.RawMessage `json:"args"`
+	tasks.Options
+}
+
+// createTask enqueues any task of the catalog.
+func (s *Server) createTask(c echo.Context) error {
+	b, err := body[taskBody](s, c)
+	if err != nil {
+		return err
+	}
+	spec, known := s.Catalog.Lookup(b.Task)
+	if !known {
+		return badRequest("task", textf("没有 %q 这种任务", "there is no task %q", b.Task))
+	}
+	options, err := b.List()
+	if err != nil {
+		return err
+	}
+	id, err := spec.EnqueueJSON(c.Request().Context(), s.Tasks, b.Args, options...)
+	if errors.Is(err, tasks.ErrDuplicate) {
+		return say(c, codeNo, text{"同样的任务已经存在", "that task is there already"}, nil, id)
+	}
+	if err != nil {
+		return err
+	}
+	return say(c, codeOK, text{"任务已提交", "the task is queued"}, nil, id)
+}
+
+// oneTask tells where a task stands, after waiting for its end if so asked.
+func (s *Server) oneTask(c echo.Context) error {
+	id, err := pathTaskID(c)
+	if err != nil {
+		return err
+	}
+	wait, err := waitParam(c)
+	if err != nil {
+		return err
+	}
+	info, err := s.taskInfo(c.Request().Context(), id, wait)
+	if err != nil {
+		return err
+	}
+	if !isOperator(c) {
+		info.Args, info.RequestID = nil, ""
+		info.Error = publicError(info).in(languageOf(c))
+	}
+	return ok(c, info)
+}
+
+var (
+	msgTaskFailed    = text{"任务失败", "the task failed"}
+	msgAttemptFailed = text{"上次执行失败", "the last attempt failed"}
+)
+
+// publicError is what anyone may read of a task's error, which can name servers and tables: why it was revoked, the
+// sentence that sms.send makes for the person waiting, and of any other that there is one.
+func publicError(info *tasks.Info) text {
+	switch {
+	case info.Error == "",
+		info.State == tasks.StateRevoked,
+		info.Task == sms.Send.Name() && sms.IsSendError(info.Error):
+		return text{info.Error, info.Error}
+	case info.State == tasks.StateFailure:
+		return msgTaskFailed
+	}
+	return msgAttemptFailed
+}
+
+// taskInfo waits for the task's end, but no longer than wait, than the request lives, or than the server does. When
+// the wait ends first, it answers the last state seen.
+func (s *Server) taskInfo(ctx context.Context, id string, wait time.Duration) (*tasks.Info, error) {
+	if wait > 0 {
+		waiting, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		defer s.onDrain(waiting, cancel)()
+		info, err := s.Tasks.Wait(waiting, id)
+		if waiting.Err() == nil {
+			return info, err
+		}
+		if info != nil {
+			return info, nil
+		}
+	}
+	return s.Tasks.Info(ctx, id)
+}
+
+// onDrain calls f when the server of the request begins to drain, unless stop was called before.
+func (s *Server) onDrain(ctx context.Context, f func()) (stop func()) {
+	if s.Draining == nil {
+		return func() {}
+	}
+	draining, stopped := s.Draining(ctx), make(chan struct{})
+	go func() {
+		select {
+		case <-draining:
+			f()
+		case <-stopped:
+		}
+	}()
+	return func() { close(stopped) }
+}

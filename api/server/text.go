@@ -1,0 +1,65 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/labstack/echo/v4"
+	textlanguage "golang.org/x/text/language"
+)
+
+type language int
+
+const (
+	chinese language = iota
+	english
+)
+
+func (l language) tag() string {
+	if l == english {
+		return "en"
+	}
+	return "zh-CN"
+}
+
+// text is one message in every language of the API.
+type text struct{ zh, en string }
+
+func (t text) in(l language) string {
+	if l == english {
+		return t.en
+	}
+	return t.zh
+}
+
+// textf formats both languages with the same arguments.
+func textf(zh, en string, args ...any) text {
+	return text{fmt.Sprintf(zh, args...), fmt.Sprintf(en, args...)}
+}
+
+const languageKey = "paidui.language"
+
+// languageOf is what the request asked for in Accept-Language: Chinese unless it prefers English.
+func languageOf(c echo.Context) language {
+	if l, ok := c.Get(languageKey).(language); ok {
+		return l
+	}
+	l := acceptedLanguage(c.Request().Header.Get("Accept-Language"))
+	c.Set(languageKey, l)
+	return l
+}
+
+func acceptedLanguage(header string) language {
+	tags, _, err := textlanguage.ParseAcceptLanguage(header)
+	if err != nil {
+		return chinese
+	}
+	for _, tag := range tags {
+		switch base, _ := tag.Base(); base.String() {
+		case "zh":
+			return chinese
+		case "en":
+			return english
+		}
+	}
+	return chinese
+}

@@ -1,0 +1,105 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"reflect"
+	"strings"
+	"unicode"
+
+	enlocale "github.com/go-playground/locales/en"
+	zhlocale "github.com/go-playground/locales/zh"
+	ut "github.com/go-playground/universal-translator"
+	"github.com/go-playground/validator/v10"
+	entranslations "github.com/go-playground/validator/v10/translations/en"
+	zhtranslations "github.com/go-playground/validator/v10/translations/zh"
+
+	"github.com/paidui/paidui/tasks/sms"
+)
+
+// checker checks validate tags and words what it finds in both languages. Beside the validator's own tags it knows
+// mobile, line (visible text on one line), webpath (an http(s) URL, or a path on this host) and anywebpath (that, or "").
+type checker struct {
+	validate *validator.Validate
+	zh, en   ut.Translator
+}
+
+var (
+	msgMobile = text{
+		"手机号格式不正确，应为 11 位大陆手机号", "not a mobile number of mainland China (11 digits, without +86)",
+	}
+	msgWebPath = text{
+		"{0}应为 http(s) 网址，或以 / 开头的路径", "{0} must be an http(s) URL or a path that begins with /",
+	}
+)
+
+func newChecker() (*checker, error) {
+	v := validator.New(validator.WithRequiredStructEnabled())
+	v.RegisterTagNameFunc(func(f reflect.StructField) string {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		return name
+	})
+	zh, en := zhlocale.New(), enlocale.New()
+	translators := ut.New(zh, zh, en)
+	c := &checker{validate: v}
+	c.zh, _ = translators.GetTranslator(zh.Locale())
+	c.en, _ = translators.GetTranslator(en.Locale())
+	return c, errors.Join(
+		zhtranslations.RegisterDefaultTranslations(v, c.zh),
+		entranslations.RegisterDefaultTranslations(v, c.en),
+		c.add("mobile", sms.ValidMobile, msgMobile),
+		c.add("line", validLine, text{"{0}不能为空白，也不能有换行等控制字符", "{0} must be visible text without control characters"}),
+		c.add("webpath", validWebPath, msgWebPath),
+		c.add("anywebpath", func(s string) bool { return s == "" || validWebPath(s) }, msgWebPath),
+	)
+}
+
+func (c *checker) add(tag string, valid func(string) bool, msg text) error {
+	err := c.validate.RegisterValidation(tag, func(f validator.FieldLevel) bool { return valid(f.Field().String()) })
+	return errors.Join(err, c.word(c.zh, tag, msg.zh), c.word(c.en, tag, msg.en))
+}
+
+func (c *checker) word(into ut.Translator, tag, msg string) error {
+	return c.validate.RegisterTranslation(tag, into,
+		func(t ut.Translator) error { return t.Add(tag, msg, true) },
+		func(t ut.Translator, e validator.FieldError) string {
+			said, err := t.T(tag, e.Field())
+			if err != nil {
+				return e.Error()
+			}
+			return said
+		})
+}
+
+// Struct returns the first violation as a 400 that names its field.
+func (c *checker) Struct(v any) error {
+	err := c.validate.Struct(v)
+	if err == nil {
+		return nil
+	}
+	var found validator.ValidationErrors
+	if !errors.As(err, &found) || len(found) == 0 {
+		return fmt.Errorf("checking a %T: %w", v, err)
+	}
+	first := found[0]
+	return badRequest(first.Field(), text{first.Translate(c.zh), first.Translate(c.en)})
+}
+
+func validLine(s string) bool {
+	return strings.TrimSpace(s) != "" && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+func validWebPath(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || strings.ContainsFunc(s, unicode.IsSpace) {
+		return false
+	}
+	switch u.Scheme {
+	case "http", "https":
+		return u.Host != ""
+	case "":
+		return u.Host == "" && strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && !strings.Contains(s, `\`)
+	}
+	return false
+}
