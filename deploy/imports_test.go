@@ -1,0 +1,243 @@
+package deploy_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	module = "github.com/paidui/paidui"
+	root   = "deploy/program" // assembles the programs; main packages alone import it
+)
+
+// layers says which layers each layer may import; a package may import its own layer only where it is listed.
+// Main packages, and the composition root that they share, stand above all.
+var layers = map[string][]string{
+	"models":    {"models"},
+	"broker":    {},
+	"tasks":     {"models", "broker"},
+	"job":       {"models", "broker", "tasks"},
+	"catalog":   {"models", "broker", "tasks", "job"},
+	"api":       {"models", "broker", "tasks", "job", "catalog", "api"},
+	"worker":    {"models", "broker", "tasks", "job", "catalog", "worker"},
+	"scheduler": {"models", "broker", "tasks", "job", "catalog", "scheduler"},
+	"config":    {},
+	"deploy":    {"models", "broker", "tasks", "job", "catalog", "deploy"},
+	"testing":   {"models", "broker", "tasks", "testing"},
+}
+
+// source is what the rules need to know of one Go file. Dir is relative to the module, with slashes.
+type source struct {
+	dir, file string
+	main      bool
+	imports   []string // of this module, relative to it
+	inits     []token.Position
+}
+
+func (s source) isTest() bool { return strings.HasSuffix(s.file, "_test.go") }
+
+// layerOf names the layer of a library package.
+func layerOf(dir string) string {
+	top, rest, _ := strings.Cut(dir, "/")
+	switch {
+	case dir == "deploy/testenv" || strings.HasSuffix(dir, "test"):
+		return "testing"
+	case dir == "deploy/config":
+		return "config"
+	case dir == "tasks/broker":
+		return "broker"
+	case dir == "tasks/catalog":
+		return "catalog"
+	case top == "tasks" && rest != "":
+		return "job"
+	}
+	return top
+}
+
+// broken says which import of the file breaks the rules, and why.
+func broken(s source) []string {
+	var found []string
+	for _, target := range s.imports {
+		if why := refuse(s, target); why != "" {
+			found = append(found, fmt.Sprintf("%s/%s imports %s: %s", s.dir, s.file, target, why))
+		}
+	}
+	return found
+}
+
+func refuse(s source, target string) string {
+	from, to := layerOf(s.dir), layerOf(target)
+	composes := s.main || s.dir == root
+	// Tests and benchmarks of the whole.
+	everything := s.isTest() && slices.Contains([]string{"deploy", "deploy/e2e", "deploy/bench"}, s.dir)
+	switch {
+	case target == s.dir: // an external test package
+		return ""
+	case to == "testing" && !s.isTest() && from != "testing":
+		return "only tests may"
+	case s.dir == "deploy/testenv":
+		return "it serves the tests of every package and knows none"
+	case to == "testing":
+		return ""
+	case to == "config" && !composes:
+		return "only a main package and " + root + " read the configuration; take what you need as an argument"
+	case target == root && !s.main && !everything:
+		return "only a main package starts programs"
+	case slices.Contains([]string{"api", "worker", "scheduler"}, to) && from != to && from != "deploy":
+		return "api, worker and scheduler do not know each other"
+	case composes || everything:
+		return ""
+	case layers[from] == nil:
+		return "the package is in no layer"
+	case !slices.Contains(layers[from], to):
+		return fmt.Sprintf("%s may import %v only", from, layers[from])
+	}
+	return ""
+}
+
+// sources parses every Go file of the module.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	files := token.NewFileSet()
+	err := filepath.WalkDir("..", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := entry.Name()
+		if entry.IsDir() {
+			if name != ".." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "node_modules" || base == "bin") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(base, ".go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(files, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel("..", filepath.Dir(name))
+		if err != nil {
+			return err
+		}
+		all = append(all, read(files, parsed, filepath.ToSlash(relative), base))
+		return nil
+	})
+	require.NoError(t, err)
+	return all
+}
+
+func read(files *token.FileSet, parsed *ast.File, dir, file string) source {
+	s := source{dir: dir, file: file, main: parsed.Name.Name == "main"}
+	for _, spec := range parsed.Imports {
+		target, err := strconv.Unquote(spec.Path.Value)
+		if rest, ours := strings.CutPrefix(target, module+"/"); err == nil && ours {
+			s.imports = append(s.imports, path.Clean(rest))
+		}
+	}
+	for _, declaration := range parsed.Decls {
+		if f, ok := declaration.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+			s.inits = append(s.inits, files.Position(f.Pos()))
+		}
+	}
+	return s
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	t.Parallel()
+	all := sources(t)
+	require.Greater(t, len(all), 20, "the module's files were not found")
+	for _, s := range all {
+		for _, message := range broken(s) {
+			t.Error(message)
+		}
+	}
+}
+
+func TestImportsHaveNoInit(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		for _, position := range s.inits {
+			t.Errorf("%s: func init: make what is needed where it is needed", position)
+		}
+	}
+}
+
+func TestImportRules(t *testing.T) {
+	t.Parallel()
+	library, test := "x.go", "x_test.go"
+	for _, tc := range []struct {
+		dir, file string
+		main      bool
+		target    string
+		allowed   bool
+	}{
+		{"tasks", library, false, "models", true},
+		{"models", library, false, "tasks", false},
+		{"models/cache", library, false, "tasks/broker", false},
+		{"models", test, false, "tasks", false},
+		{"tasks", library, false, "tasks/broker", true},
+		{"tasks/broker", library, false, "tasks", false},
+		{"tasks", library, false, "tasks/sms", false},
+		{"tasks/sms", library, false, "tasks", true},
+		{"tasks/sms", library, false, "tasks/seckill", false},
+		{"tasks/catalog", library, false, "tasks/sms", true},
+		{"tasks/sms", library, false, "api/server", false},
+		{"api/server", library, false, "tasks/sms", true},
+		{"api/server", library, false, "api/web", true},
+		{"api/server", library, false, "worker/pool", false},
+		{"api/server", test, false, "worker/pool", false},
+		{"api/server", library, false, "deploy/config", false},
+		{"api/server", test, false, "deploy/config", false},
+		{"api/server", library, false, "deploy/process", false},
+		{"api", library, true, "api/server", true},
+		{"api", library, true, "deploy/config", true},
+		{"api", library, true, "scheduler/beat", false},
+		{"worker", library, true, "api/server", false},
+		{"deploy/local", library, true, "api/server", true},
+		{"deploy/local", library, true, "worker/pool", true},
+		{"deploy/local", library, true, "deploy/config", true},
+		{"deploy/process", library, false, "deploy/config", false},
+		{"deploy/program", library, false, "deploy/config", true},
+		{"deploy/program", library, false, "worker/pool", true},
+		{"deploy/program", test, false, "deploy/testenv", true},
+		{"api", library, true, "deploy/program", true},
+		{"deploy/process", library, false, "deploy/program", false},
+		{"api/server", library, false, "deploy/program", false},
+		{"deploy", test, false, "deploy/program", true},
+		{"deploy/config", library, false, "models", false},
+		{"deploy/config", test, false, "deploy/config", true},
+		{"deploy", test, false, "worker/pool", true},
+		{"deploy", test, false, "deploy/config", false},
+		{"deploy/bench", test, false, "worker/pool", true},
+		{"deploy/process", test, false, "worker/pool", false},
+		{"tasks/sms", test, false, "deploy/testenv", true},
+		{"tasks/sms", library, false, "deploy/testenv", false},
+		{"api", library, true, "deploy/testenv", false},
+		{"tasks/sms", library, false, "tasks/taskstest", false},
+		{"tasks", test, false, "tasks/taskstest", true},
+		{"tasks/taskstest", library, false, "tasks", true},
+		{"deploy/testenv", library, false, "models", false},
+		{"pkg/util", library, false, "models", false},
+	} {
+		s := source{dir: tc.dir, file: tc.file, main: tc.main, imports: []string{tc.target}}
+		if tc.allowed {
+			require.Empty(t, broken(s))
+		} else {
+			require.Len(t, broken(s), 1, "%+v", tc)
+		}
+	}
+}

@@ -1,0 +1,16 @@
+// Command local (built as paidui) is the whole of Paidui in one process, on an embedded Redis and an embedded SQLite.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/deploy/program"
+)
+
+func main() {
+	process.Main(program.Command(config.Local, "Paidui in one process: API, worker and scheduler, for development",
+		func(ctx context.Context, cfg config.Config) error { return program.Local(ctx, cfg, os.Stdout) }))
+}

@@ -1,0 +1,104 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/api/web"
+	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/seckill"
+	"github.com/paidui/paidui/tasks/sms"
+	"github.com/paidui/paidui/tasks/ticks"
+)
+
+// API runs the HTTP API until ctx ends. It migrates the database first; meanwhile its address answers 503.
+func API(ctx context.Context, cfg config.Config) error {
+	ln, err := listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer ln.Close() // for the errors before anything serves it; closing it again does nothing
+	return boot{
+		program:  config.API,
+		config:   cfg,
+		database: true,
+		migrates: true,
+		http:     ln,
+		assemble: func(ctx context.Context, e *Env) error {
+			if err := models.Migrate(ctx, e.Stores.DB); err != nil {
+				return err
+			}
+			return e.addAPI()
+		},
+	}.run(ctx)
+}
+
+// addAPI puts the API in the place of the answers that it is starting.
+func (e *Env) addAPI() error {
+	banners, err := e.banners()
+	if err != nil {
+		return err
+	}
+	cfg := e.Config
+	s, err := server.New(server.Options{
+		DB:      e.Stores.DB,
+		Cache:   e.Stores.Cache,
+		Broker:  e.Stores.Broker,
+		Tasks:   e.Client,
+		Catalog: e.Catalog,
+		Banners: banners,
+		Codes: sms.NewCodes(e.Stores.Cache, e.Client, sms.Limits{
+			PerMinute:  cfg.SMSPerMinute,
+			PerDay:     cfg.SMSPerDay,
+			PerAddress: cfg.SMSPerAddress,
+			Location:   cfg.Location(),
+		}),
+		Desk:           seckill.NewDesk(e.Stores.DB, e.Stores.Broker.Redis(), e.Client),
+		Ticks:          ticks.NewStore(e.Stores.Broker.Redis()),
+		JWTSecret:      cfg.JWTSecret.Reveal(),
+		JWTLifetime:    cfg.JWTLifetime,
+		OperatorKey:    cfg.OperatorKey.Reveal(),
+		Web:            web.Handler(),
+		Draining:       process.Draining,
+		OutboxEnabled:  cfg.SMSProvider == config.SMSOutbox,
+		CORSOrigins:    cfg.CORSOrigins,
+		TrustedProxies: []netip.Prefix(cfg.TrustedProxies),
+		Logger:         e.Logger,
+		Registry:       e.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	e.http.show(s.Handler())
+	e.group.Add("http", e.http.run)
+	return nil
+}
+
+// warnOfOutbox speaks up when anyone who reaches the API can read the codes that others log in with.
+func warnOfOutbox(ctx context.Context, logger *slog.Logger, cfg config.Config, addr net.Addr) {
+	tcp, ok := addr.(*net.TCPAddr)
+	if cfg.SMSProvider == config.SMSOutbox && !(ok && tcp.IP.IsLoopback()) {
+		logger.WarnContext(ctx, "login codes are public: whoever reaches this address reads them at /v1/outbox;"+
+			" PAIDUI_SMS_PROVIDER=outbox is for development", "addr", addr.String())
+	}
+}
+
+func (e *Env) banners() (*refresh.BannerList, error) {
+	strategy, err := refresh.ParseStrategy(e.Config.BannerStrategy)
+	if err != nil {
+		return nil, fmt.Errorf("PAIDUI_BANNER_STRATEGY: %w", err)
+	}
+	return refresh.NewBannerList(e.Stores.DB, e.Stores.Cache, refresh.BannerOptions{
+		BackendURL: e.Config.BackendURL,
+		Count:      e.Config.BannerCount,
+		Strategy:   strategy,
+		Logger:     e.Logger,
+	}), nil
+}

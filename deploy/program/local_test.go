@@ -1,0 +1,113 @@
+package program
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/testenv"
+)
+
+// output is written by a program while the test reads it.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// TestLocalFindsItsOwnWay runs it where both its ports are taken and its database is missing.
+func TestLocalFindsItsOwnWay(t *testing.T) {
+	t.Parallel()
+	server, err := url.Parse(testenv.MySQL(t))
+	require.NoError(t, err)
+	server.Path += "_missing"
+	for name, database := range map[string]string{
+		"SQLite": "sqlite://" + filepath.Join(t.TempDir(), "new", "paidui.db"),
+		"MySQL":  server.String(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var taken [2]string
+			for i := range taken {
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				defer ln.Close()
+				taken[i] = ln.Addr().String()
+			}
+			cfg, err := config.Load(config.Local, nil, []string{
+				"PAIDUI_HTTP_ADDR=" + taken[0],
+				"PAIDUI_ADMIN_ADDR=" + taken[1],
+				"PAIDUI_DATABASE_URL=" + database,
+				"PAIDUI_SCHEDULES=" + filepath.Join("..", "schedules.yaml"),
+				"PAIDUI_LOG_LEVEL=error",
+			}, urlChecks())
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var out output
+			ended := make(chan error, 1)
+			go func() { ended <- Local(ctx, cfg, &out) }()
+
+			var where []string
+			for where == nil {
+				select {
+				case err := <-ended:
+					t.Fatalf("it ended: %v\n%s", err, out.String())
+				case <-time.After(20 * time.Millisecond):
+					where = regexp.MustCompile(`(?s)ready\.  (http://\S+).*metrics\s+(http://\S+)/readyz`).FindStringSubmatch(out.String())
+				}
+			}
+			require.Contains(t, out.String(), taken[0]+" is taken")
+			require.NotContains(t, where[1:], "http://"+taken[0])
+			require.NotContains(t, where[1:], "http://"+taken[1])
+			require.Equal(t, http.StatusOK, awaitAnswer(t, where[1]+"/v1/banners"))
+			require.Equal(t, http.StatusOK, awaitAnswer(t, where[2]+"/healthz"))
+			cancel()
+			require.NoError(t, <-ended)
+		})
+	}
+}
+
+func TestOutboxIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		provider, host string
+		warned         bool
+	}{
+		{config.SMSOutbox, "127.0.0.1", false},
+		{config.SMSOutbox, "127.1.2.3", false},
+		{config.SMSOutbox, "::1", false},
+		{config.SMSOutbox, "0.0.0.0", true},
+		{config.SMSOutbox, "::", true},
+		{config.SMSOutbox, "192.168.1.7", true},
+		{config.SMSTencent, "0.0.0.0", false},
+	} {
+		var log bytes.Buffer
+		warnOfOutbox(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), config.Config{SMSProvider: c.provider},
+			&net.TCPAddr{IP: net.ParseIP(c.host), Port: 8000})
+		require.Equal(t, c.warned, bytes.Contains(log.Bytes(), []byte("level=WARN")), "%+v: %s", c, log.String())
+		require.Equal(t, c.warned, bytes.Contains(log.Bytes(), []byte("/v1/outbox")))
+	}
+}

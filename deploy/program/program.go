@@ -1,0 +1,129 @@
+// Package program is the composition root that the four programs share: it turns a Config into running parts. It is
+// the one package besides the main.go files that reads the configuration.
+package program
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/catalog"
+)
+
+// boot is what a program is started from.
+type boot struct {
+	program  config.Program
+	config   config.Config
+	database bool         // whether it uses one
+	migrates bool         // makes the database where the server lacks it
+	http     net.Listener // of the API; nil in a program without one
+	assemble func(context.Context, *Env) error
+}
+
+// Env is what the parts of one program share.
+type Env struct {
+	Config   config.Config
+	Logger   *slog.Logger
+	Registry *prometheus.Registry
+	Stores   *Stores
+	Catalog  *tasks.Catalog
+	Client   *tasks.Client
+
+	http   *front // nil in a program without an API
+	group  *process.Group
+	checks map[string]func(context.Context) error
+}
+
+const (
+	stopMargin = 5 * time.Second // what a part may take beyond the drain timeout to stop
+	adminDrain = time.Second     // how long a scrape that has begun may take to finish
+)
+
+// run boots a program: it serves its addresses at once, opens the stores it needs, assembles its parts, and runs them
+// until ctx ends or one fails. Parts stop in the order in which assemble adds them, the admin server last, and the
+// stores close after all. Nothing is left open on any error, the listener included.
+func (b boot) run(ctx context.Context) (err error) {
+	cfg := b.config
+	logger, err := newLogger(b.program, cfg)
+	if err != nil {
+		return err
+	}
+	ln, err := process.Listen(ctx, "PAIDUI_ADMIN_ADDR", cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
+	admin := process.AdminOptions{
+		Name:     string(b.program),
+		Registry: process.NewRegistry(string(b.program)),
+		Checks: map[string]func(context.Context) error{
+			"start": func(context.Context) error { return errors.New("still starting") },
+		},
+	}
+	adminFront := openFront(ctx, "admin", ln, process.Admin(admin), logger, adminDrain)
+	defer func() { err = errors.Join(err, adminFront.close(context.Canceled)) }()
+	env := &Env{
+		Config:   cfg,
+		Logger:   logger,
+		Registry: admin.Registry,
+		group:    &process.Group{Logger: logger, Limit: cfg.DrainTimeout + stopMargin},
+	}
+	if b.http != nil {
+		env.http = openFront(ctx, "http", b.http, starting(), logger, cfg.DrainTimeout)
+		defer func() { err = errors.Join(err, env.http.close(context.Canceled)) }()
+		warnOfOutbox(ctx, logger, cfg, b.http.Addr())
+	}
+	logger.InfoContext(ctx, "starting", "version", process.Version(), "config", cfg)
+
+	if env.Stores, err = openStores(ctx, b.stores(logger)); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, env.Stores.close()) }()
+	env.checks = env.Stores.checks()
+	env.Client = tasks.NewClient(env.Stores.Broker)
+	if env.Catalog, err = catalog.New(); err != nil {
+		return err
+	}
+	if err := b.assemble(ctx, env); err != nil {
+		return err
+	}
+	admin.Checks, admin.Stopping = env.checks, ctx.Done()
+	adminFront.show(process.Admin(admin))
+	env.group.Add("admin", adminFront.run)
+	return env.group.Run(ctx)
+}
+
+// stores are those that the program uses.
+func (b boot) stores(logger *slog.Logger) storeOptions {
+	o := storeOptions{
+		brokerURL:      b.config.BrokerURL.Reveal(),
+		cacheURL:       b.config.CacheURL.Reveal(),
+		createDatabase: b.migrates,
+		wait:           b.config.StartupWait,
+		logger:         logger,
+	}
+	if b.database {
+		o.databaseURL = b.config.DatabaseURL.Reveal()
+	}
+	return o
+}
+
+func newLogger(p config.Program, cfg config.Config) (*slog.Logger, error) {
+	logger, err := process.NewLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
+	if err != nil {
+		return nil, err
+	}
+	return logger.With("program", string(p)), nil
+}
+
+// listen opens the HTTP address of the API.
+func listen(ctx context.Context, cfg config.Config) (net.Listener, error) {
+	return process.Listen(ctx, "PAIDUI_HTTP_ADDR", cfg.HTTPAddr)
+}

@@ -1,0 +1,108 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// storeOptions says where the stores are. A URL that is "" leaves its store nil.
+type storeOptions struct {
+	brokerURL, cacheURL, databaseURL string
+	createDatabase                   bool          // make the MySQL database if the server lacks it
+	wait                             time.Duration // for each store, at most
+	logger                           *slog.Logger
+}
+
+// Stores are the open connections to what all programs keep their state in.
+type Stores struct {
+	Broker *broker.Broker
+	Cache  redis.UniversalClient
+	DB     *gorm.DB
+}
+
+// openStores connects to each store in turn. A store that does not answer is tried again until the wait has passed; a
+// setting that is wrong ends the attempt at once. On an error nothing stays open.
+func openStores(ctx context.Context, o storeOptions) (*Stores, error) {
+	s := &Stores{}
+	steps := []struct {
+		name, url string
+		try       func(context.Context) error
+	}{
+		{"database", o.databaseURL, func(ctx context.Context) (err error) {
+			s.DB, err = models.Open(ctx, o.databaseURL, models.Options{
+				Logger:         o.logger,
+				CreateDatabase: o.createDatabase,
+			})
+			return err
+		}},
+		{"broker", o.brokerURL, func(ctx context.Context) (err error) {
+			s.Broker, err = broker.Open(ctx, o.brokerURL, broker.Options{Logger: o.logger})
+			return err
+		}},
+		{"cache", o.cacheURL, func(ctx context.Context) (err error) {
+			s.Cache, err = broker.Connect(ctx, cacheSetting, o.cacheURL)
+			return err
+		}},
+	}
+	for _, step := range steps {
+		if step.url == "" {
+			continue
+		}
+		try := func(ctx context.Context) error { return markFatal(step.try(ctx)) }
+		if err := process.WaitFor(ctx, o.logger, step.name, o.wait, try); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
+	return s, nil
+}
+
+// markFatal tells errors in the configuration, which waiting does not mend, from servers that are not up yet.
+func markFatal(err error) error {
+	var urlErr *broker.URLError
+	if errors.As(err, &urlErr) || errors.Is(err, models.ErrConfig) {
+		return process.Fatal(err)
+	}
+	return err
+}
+
+// close ends all connections.
+func (s *Stores) close() error {
+	var errs []error
+	if s.Cache != nil {
+		if err := s.Cache.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close cache: %w", err))
+		}
+	}
+	if s.Broker != nil {
+		errs = append(errs, s.Broker.Close())
+	}
+	if s.DB != nil {
+		errs = append(errs, models.Close(s.DB))
+	}
+	return errors.Join(errs...)
+}
+
+// checks are the readiness checks of the stores that are open.
+func (s *Stores) checks() map[string]func(context.Context) error {
+	checks := make(map[string]func(context.Context) error)
+	if s.DB != nil {
+		checks["database"] = func(ctx context.Context) error { return models.Ping(ctx, s.DB) }
+	}
+	if s.Broker != nil {
+		checks["broker"] = s.Broker.Ping
+	}
+	if s.Cache != nil {
+		checks["cache"] = func(ctx context.Context) error { return s.Cache.Ping(ctx).Err() }
+	}
+	return checks
+}

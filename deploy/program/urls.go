@@ -1,0 +1,33 @@
+package program
+
+import (
+	"errors"
+
+	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// The settings that say where the stores are.
+const (
+	brokerSetting = "PAIDUI_BROKER_URL"
+	cacheSetting  = "PAIDUI_CACHE_URL"
+)
+
+// urlChecks ask the stores' own parsers, so that a URL which they would refuse is reported with the other mistakes.
+func urlChecks() config.URLChecks {
+	return config.URLChecks{
+		brokerSetting:  checkRedis,
+		cacheSetting:   checkRedis,
+		models.Setting: models.CheckURL,
+	}
+}
+
+func checkRedis(url string) error {
+	_, err := broker.ParseURL("", url)
+	var wrong *broker.URLError
+	if errors.As(err, &wrong) {
+		return errors.New(wrong.Msg) // the caller names the setting
+	}
+	return err
+}
