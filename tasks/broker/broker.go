@@ -15,7 +15,9 @@ const Setting = "PAIDUI_BROKER_URL"
 
 // Options configures a Broker.
 type Options struct {
-	Logger *slog.Logger // nil is slog.Default
+	Logger       *slog.Logger // nil is slog.Default
+	NoPipelining bool         // every command travels alone, as with plain asynq
+	NoWakeUp     bool         // idle workers ask regularly instead of waiting to be woken
 }
 
 // Broker is the Redis that tasks travel through, opened once a process and shared by its client and its servers. It is
