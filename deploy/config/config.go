@@ -56,6 +56,9 @@ type Config struct {
 	CacheURL    URL `env:"PAIDUI_CACHE_URL" yaml:"cache_url" default:"redis://127.0.0.1:6379/2" defaults:"paidui=" help:"Redis of the cache, same forms"`
 	DatabaseURL URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"paidui=sqlite://.paidui/paidui.db" help:"mysql://user:password@host:port/name or sqlite://FILE"`
 
+	BrokerPipelining bool `env:"PAIDUI_BROKER_PIPELINING" yaml:"broker_pipelining" default:"true" help:"commands to the broker travel together; false sends each alone, slower"`
+	BrokerWakeUp     bool `env:"PAIDUI_BROKER_WAKE_UP" yaml:"broker_wake_up" default:"true" help:"idle workers are woken for a task; false has them ask regularly"`
+
 	SMSProvider       string `env:"PAIDUI_SMS_PROVIDER" yaml:"sms_provider" default:"outbox" oneof:"outbox|tencent" help:"who sends SMS: outbox keeps them in a table, for development"`
 	SMSPerMinute      int    `env:"PAIDUI_SMS_PER_MINUTE" yaml:"sms_per_minute" default:"1" range:"1..60" help:"codes a number may ask for in a minute"`
 	SMSPerDay         int    `env:"PAIDUI_SMS_PER_DAY" yaml:"sms_per_day" default:"10" range:"1..1000" help:"codes a number may ask for in a day"`

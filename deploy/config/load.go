@@ -121,6 +121,13 @@ func (l *loader) apply(values map[string]string, where func(setting) string) {
 // parsers reads the types whose errors would otherwise speak of Go.
 func parsers() map[reflect.Type]env.ParserFunc {
 	return map[reflect.Type]env.ParserFunc{
+		reflect.TypeFor[bool](): func(text string) (any, error) {
+			on, err := strconv.ParseBool(text)
+			if err != nil {
+				return nil, fmt.Errorf("%q is neither true nor false", text)
+			}
+			return on, nil
+		},
 		reflect.TypeFor[int](): func(text string) (any, error) {
 			n, err := strconv.Atoi(text)
 			if err != nil {

@@ -42,29 +42,31 @@ func TestDefaults(t *testing.T) {
 	cfg, err := Load(Worker, nil, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, Config{
-		HTTPAddr:        "127.0.0.1:8000",
-		AdminAddr:       "127.0.0.1:9001",
-		BackendURL:      "http://127.0.0.1:8000",
-		JWTLifetime:     7 * 24 * time.Hour,
-		BrokerURL:       "redis://127.0.0.1:6379/1",
-		CacheURL:        "redis://127.0.0.1:6379/2",
-		DatabaseURL:     "mysql://root@127.0.0.1:3306/paidui",
-		SMSProvider:     SMSOutbox,
-		SMSPerMinute:    1,
-		SMSPerDay:       10,
-		SMSPerAddress:   20,
-		TencentRegion:   "ap-guangzhou",
-		TencentEndpoint: "sms.tencentcloudapi.com",
-		Schedules:       "deploy/schedules.yaml",
-		Timezone:        "Asia/Shanghai",
-		BannerCount:     3,
-		BannerStrategy:  BannerDelete,
-		Queues:          Queues{"sms": 6, "seckill": 6, "default": 3, "cache": 2, "low": 1},
-		Concurrency:     64,
-		LogFormat:       "json",
-		LogLevel:        "info",
-		DrainTimeout:    25 * time.Second,
-		StartupWait:     time.Minute,
+		HTTPAddr:         "127.0.0.1:8000",
+		AdminAddr:        "127.0.0.1:9001",
+		BackendURL:       "http://127.0.0.1:8000",
+		JWTLifetime:      7 * 24 * time.Hour,
+		BrokerURL:        "redis://127.0.0.1:6379/1",
+		CacheURL:         "redis://127.0.0.1:6379/2",
+		DatabaseURL:      "mysql://root@127.0.0.1:3306/paidui",
+		BrokerPipelining: true,
+		BrokerWakeUp:     true,
+		SMSProvider:      SMSOutbox,
+		SMSPerMinute:     1,
+		SMSPerDay:        10,
+		SMSPerAddress:    20,
+		TencentRegion:    "ap-guangzhou",
+		TencentEndpoint:  "sms.tencentcloudapi.com",
+		Schedules:        "deploy/schedules.yaml",
+		Timezone:         "Asia/Shanghai",
+		BannerCount:      3,
+		BannerStrategy:   BannerDelete,
+		Queues:           Queues{"sms": 6, "seckill": 6, "default": 3, "cache": 2, "low": 1},
+		Concurrency:      64,
+		LogFormat:        "json",
+		LogLevel:         "info",
+		DrainTimeout:     25 * time.Second,
+		StartupWait:      time.Minute,
 	}, cfg)
 	require.Equal(t, "Asia/Shanghai", cfg.Location().String())
 }
@@ -138,6 +140,25 @@ func TestFlags(t *testing.T) {
 	cfg, err = Load(API, flags, append([]string{"PAIDUI_LOG_LEVEL=warn"}, required...), nil)
 	require.NoError(t, err)
 	require.Equal(t, "warn", cfg.LogLevel, "a flag's default overrides nothing")
+}
+
+func TestSwitches(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"false": false, "0": false, "False": false, "true": true, "1": true, "": true} {
+		cfg, err := Load(Worker, nil, []string{"PAIDUI_BROKER_PIPELINING=" + text}, nil)
+		require.NoError(t, err, text)
+		require.Equal(t, want, cfg.BrokerPipelining, text)
+		require.True(t, cfg.BrokerWakeUp, text)
+		cfg, err = Parse(Worker, "f.yaml", []byte("broker_wake_up: "+text+"\n"), nil, nil, nil)
+		require.NoError(t, err, text)
+		require.Equal(t, want, cfg.BrokerWakeUp, text)
+		require.True(t, cfg.BrokerPipelining, text)
+	}
+	_, err := Parse(Worker, "f.yaml", []byte("broker_wake_up: yes\n"), []string{"PAIDUI_BROKER_PIPELINING=off"}, nil, nil)
+	require.Equal(t, []string{
+		`PAIDUI_BROKER_WAKE_UP (broker_wake_up, f.yaml:1): "yes" is neither true nor false`,
+		`PAIDUI_BROKER_PIPELINING (broker_pipelining, environment): "off" is neither true nor false`,
+	}, reasons(t, err))
 }
 
 func TestMistakesOfAllSourcesTogether(t *testing.T) {

@@ -105,6 +105,8 @@ func (b boot) stores(logger *slog.Logger) storeOptions {
 	o := storeOptions{
 		brokerURL:      b.config.BrokerURL.Reveal(),
 		cacheURL:       b.config.CacheURL.Reveal(),
+		noPipelining:   !b.config.BrokerPipelining,
+		noWakeUp:       !b.config.BrokerWakeUp,
 		createDatabase: b.migrates,
 		wait:           b.config.StartupWait,
 		logger:         logger,

@@ -18,6 +18,7 @@ import (
 // storeOptions says where the stores are. A URL that is "" leaves its store nil.
 type storeOptions struct {
 	brokerURL, cacheURL, databaseURL string
+	noPipelining, noWakeUp           bool          // of the broker
 	createDatabase                   bool          // make the MySQL database if the server lacks it
 	wait                             time.Duration // for each store, at most
 	logger                           *slog.Logger
@@ -46,7 +47,11 @@ func openStores(ctx context.Context, o storeOptions) (*Stores, error) {
 			return err
 		}},
 		{"broker", o.brokerURL, func(ctx context.Context) (err error) {
-			s.Broker, err = broker.Open(ctx, o.brokerURL, broker.Options{Logger: o.logger})
+			s.Broker, err = broker.Open(ctx, o.brokerURL, broker.Options{
+				Logger:       o.logger,
+				NoPipelining: o.noPipelining,
+				NoWakeUp:     o.noWakeUp,
+			})
 			return err
 		}},
 		{"cache", o.cacheURL, func(ctx context.Context) (err error) {

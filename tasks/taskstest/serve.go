@@ -4,6 +4,8 @@ package taskstest
 import (
 	"io"
 	"log/slog"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,13 +16,33 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// Broker opens the Redis at url for one test.
+// Broker opens the Redis at url for one test, with the options of Options.
 func Broker(t testing.TB, url string) *broker.Broker {
 	t.Helper()
-	b, err := broker.Open(t.Context(), url, broker.Options{Logger: Quiet()})
+	b, err := broker.Open(t.Context(), url, Options(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = b.Close() }) // the test may have stopped its Redis
 	return b
+}
+
+// Options are a quiet logger and what the programs' variables PAIDUI_BROKER_PIPELINING and PAIDUI_BROKER_WAKE_UP say,
+// so that all tests can be run with either off.
+func Options(t testing.TB) broker.Options {
+	t.Helper()
+	off := func(variable string) bool {
+		text := os.Getenv(variable)
+		if text == "" {
+			return false
+		}
+		on, err := strconv.ParseBool(text)
+		require.NoError(t, err, variable)
+		return !on
+	}
+	return broker.Options{
+		Logger:       Quiet(),
+		NoPipelining: off("PAIDUI_BROKER_PIPELINING"),
+		NoWakeUp:     off("PAIDUI_BROKER_WAKE_UP"),
+	}
 }
 
 // Embedded starts an embedded Redis for one test and opens it.
