@@ -21,13 +21,14 @@ import (
 // Main, which has no test at hand, can stop it.
 var mariaDB struct {
 	sync.Mutex
-	server    *mariaDBServer
+	server    *MariaDB
 	err       error // why it did not start; later tests fail fast with it
 	databases int
 }
 
-type mariaDBServer struct {
-	process *process
+// MariaDB is a private mariadbd that syncs to disk at every commit.
+type MariaDB struct {
+	process *Process
 	folder  *dataFolder
 	admin   *sql.DB
 	port    int
@@ -40,31 +41,32 @@ func MySQL(t testing.TB) string {
 	mariaDB.Lock()
 	defer mariaDB.Unlock()
 	if mariaDB.server == nil && mariaDB.err == nil {
-		mariaDB.server, mariaDB.err = startMariaDB()
+		mariaDB.server, mariaDB.err = StartMariaDB()
 	}
 	if mariaDB.err != nil {
 		t.Fatal(mariaDB.err)
 	}
 	mariaDB.databases++
-	name := "test_" + strconv.Itoa(mariaDB.databases)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if _, err := mariaDB.server.admin.ExecContext(ctx, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4"); err != nil {
-		t.Fatalf("creating a database for the test: %v", err)
+	url, err := mariaDB.server.Database(ctx, "test_"+strconv.Itoa(mariaDB.databases))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return fmt.Sprintf("mysql://root@127.0.0.1:%d/%s", mariaDB.server.port, name)
+	return url
 }
 
 func stopMariaDB() {
 	mariaDB.Lock()
 	defer mariaDB.Unlock()
 	if mariaDB.server != nil {
-		mariaDB.server.stop()
+		mariaDB.server.Stop()
 		mariaDB.server = nil
 	}
 }
 
-func startMariaDB() (*mariaDBServer, error) {
+// StartMariaDB starts a server outside tests; args override its defaults, which are small. Stop ends it.
+func StartMariaDB(args ...string) (*MariaDB, error) {
 	path, err := lookPath("mariadbd", "mariadb-server")
 	if err != nil {
 		return nil, err
@@ -75,8 +77,8 @@ func startMariaDB() (*mariaDBServer, error) {
 	}
 	const tries = 5 // another process may take a free port before the server does
 	for range tries {
-		var s *mariaDBServer
-		if s, err = runMariaDB(path, data); err == nil {
+		var s *MariaDB
+		if s, err = runMariaDB(path, data, args); err == nil {
 			return s, nil
 		}
 	}
@@ -84,8 +86,8 @@ func startMariaDB() (*mariaDBServer, error) {
 	return nil, err
 }
 
-func runMariaDB(path string, data *dataFolder) (*mariaDBServer, error) {
-	port, err := freePort()
+func runMariaDB(path string, data *dataFolder, extra []string) (*MariaDB, error) {
+	port, err := FindPort()
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +104,7 @@ func runMariaDB(path string, data *dataFolder) (*mariaDBServer, error) {
 		"--performance-schema=OFF",
 		"--character-set-server=utf8mb4",
 	)
-	p, err := startProcess(exec.Command(path, args...), filepath.Join(data.path, "server.log"))
+	p, err := StartProcess(exec.Command(path, append(args, extra...)...), filepath.Join(data.path, "server.log"))
 	if err != nil {
 		return nil, err
 	}
@@ -111,20 +113,20 @@ func runMariaDB(path string, data *dataFolder) (*mariaDBServer, error) {
 	config.Logger = &mysql.NopLogger{} // refused connections are expected until the server is up
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		p.stop(syscall.SIGKILL, time.Second)
+		p.Stop(syscall.SIGKILL, time.Second)
 		return nil, err
 	}
-	s := &mariaDBServer{process: p, folder: data, admin: sql.OpenDB(connector), port: port}
-	if err := p.await(time.Minute, s.answers); err != nil {
+	s := &MariaDB{process: p, folder: data, admin: sql.OpenDB(connector), port: port}
+	if err := p.Await(time.Minute, s.answers); err != nil {
 		s.admin.Close()
-		p.stop(syscall.SIGKILL, time.Second)
+		p.Stop(syscall.SIGKILL, time.Second)
 		return nil, err
 	}
 	return s, nil
 }
 
 // answers checks that the server behind the port is this one, and not one that won the port.
-func (s *mariaDBServer) answers() error {
+func (s *MariaDB) answers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var dir string
@@ -145,10 +147,18 @@ func (s *mariaDBServer) answers() error {
 	return nil
 }
 
-// stop kills the server: nobody needs its data again.
-func (s *mariaDBServer) stop() {
+// Database makes an empty utf8mb4 database and returns its URL.
+func (s *MariaDB) Database(ctx context.Context, name string) (url string, err error) {
+	if _, err := s.admin.ExecContext(ctx, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4"); err != nil {
+		return "", fmt.Errorf("creating the database %s: %w", name, err)
+	}
+	return fmt.Sprintf("mysql://root@127.0.0.1:%d/%s", s.port, name), nil
+}
+
+// Stop kills the server: nobody needs its data again.
+func (s *MariaDB) Stop() {
 	s.admin.Close()
-	s.process.stop(syscall.SIGKILL, 10*time.Second)
+	s.process.Stop(syscall.SIGKILL, 10*time.Second)
 	s.folder.remove()
 }
 

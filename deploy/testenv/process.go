@@ -10,26 +10,32 @@ import (
 	"time"
 )
 
-// process is a child that dies with this process.
-type process struct {
+// Process is a child that dies with this process. Its methods are safe for concurrent use.
+type Process struct {
 	cmd     *exec.Cmd
 	logFile string
 	done    chan struct{} // closed when the child has exited
 	exit    error         // what Wait said; read it after done
 }
 
-// startProcess runs cmd with its output in logFile. The goroutine that starts the child owns an OS thread until
-// the child is gone, because the kernel sends the parent-death signal when the starting *thread* ends.
-func startProcess(cmd *exec.Cmd, logFile string) (*process, error) {
+// StartProcess runs cmd with its output in logFile, but for what cmd already sends elsewhere. The goroutine that starts
+// the child owns an OS thread until the child is gone, because the kernel sends the parent-death signal when the
+// starting *thread* ends.
+func StartProcess(cmd *exec.Cmd, logFile string) (*Process, error) {
 	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	cmd.Stdout, cmd.Stderr = out, out
+	if cmd.Stdout == nil {
+		cmd.Stdout = out
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = out
+	}
 	cmd.SysProcAttr = dieWithParent()
 
-	p := &process{cmd: cmd, logFile: logFile, done: make(chan struct{})}
+	p := &Process{cmd: cmd, logFile: logFile, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -48,8 +54,14 @@ func startProcess(cmd *exec.Cmd, logFile string) (*process, error) {
 	return p, nil
 }
 
-// await calls ready until it succeeds, the child exits, or limit has passed.
-func (p *process) await(limit time.Duration, ready func() error) error {
+// Pid is the child's process id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Done is closed when the child has exited.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Await calls ready until it succeeds, the child exits, or limit has passed.
+func (p *Process) Await(limit time.Duration, ready func() error) error {
 	deadline := time.After(limit)
 	for {
 		err := ready()
@@ -66,8 +78,8 @@ func (p *process) await(limit time.Duration, ready func() error) error {
 	}
 }
 
-// stop sends the signal and waits; a child that has not exited after limit is killed.
-func (p *process) stop(signal syscall.Signal, limit time.Duration) {
+// Stop sends the signal and waits; a child that has not exited after limit is killed.
+func (p *Process) Stop(signal syscall.Signal, limit time.Duration) {
 	select {
 	case <-p.done:
 		return
@@ -82,7 +94,7 @@ func (p *process) stop(signal syscall.Signal, limit time.Duration) {
 	}
 }
 
-func (p *process) lastWords() string {
+func (p *Process) lastWords() string {
 	const lines = 15
 	text, err := os.ReadFile(p.logFile)
 	if err != nil {

@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// RedisServer is a redis-server process that belongs to one test. Its methods are called by the test's own
-// goroutine; the server itself takes any number of clients.
+// RedisServer is a private redis-server process. Its methods are called by one goroutine, of a test its own; the server
+// itself takes any number of clients.
 type RedisServer struct {
 	Addr string // host:port, the same after a restart
 
-	t        testing.TB
+	t        testing.TB // nil outside tests
 	path     string
 	dir      string
 	password string
 	extra    []string
-	process  *process
+	process  *Process
 }
 
 // RedisOption changes how a private redis-server runs.
@@ -44,24 +44,37 @@ func WithArgs(args ...string) RedisOption {
 // Redis starts a redis-server for this test and stops it when the test ends.
 func Redis(t testing.TB, opts ...RedisOption) *RedisServer {
 	t.Helper()
-	path, err := lookPath("redis-server", "redis-server")
+	s, err := StartRedis(t.TempDir(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &RedisServer{t: t, path: path, dir: t.TempDir()}
+	s.t = t
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// StartRedis starts a redis-server outside tests, with its files in dir. Stop or Kill ends it.
+func StartRedis(dir string, opts ...RedisOption) (*RedisServer, error) {
+	path, err := lookPath("redis-server", "redis-server")
+	if err != nil {
+		return nil, err
+	}
+	s := &RedisServer{path: path, dir: dir}
 	for _, opt := range opts {
 		opt(s)
 	}
-	t.Cleanup(s.Kill)
 	const tries = 5 // another process may take a free port before the server does
 	for range tries {
-		s.Addr = "127.0.0.1:" + strconv.Itoa(FreePort(t))
+		port, portErr := FindPort()
+		if portErr != nil {
+			return nil, portErr
+		}
+		s.Addr = "127.0.0.1:" + strconv.Itoa(port)
 		if err = s.start(); err == nil {
-			return s
+			return s, nil
 		}
 	}
-	t.Fatal(err)
-	return nil
+	return nil, err
 }
 
 // RedisURL is Redis(t).URL(0), for tests that need nothing else of the server.
@@ -79,7 +92,7 @@ func (s *RedisServer) URL(db int) string {
 	return u.String()
 }
 
-// Start runs the server again, on the same address and folder; it does nothing when the server is running.
+// Start runs the server of a test again, on the same address and folder; it does nothing when the server is running.
 func (s *RedisServer) Start() {
 	s.t.Helper()
 	if s.running() {
@@ -93,14 +106,14 @@ func (s *RedisServer) Start() {
 // Stop shuts the server down in order. Clients then find the address closed until Start.
 func (s *RedisServer) Stop() {
 	if s.process != nil {
-		s.process.stop(syscall.SIGTERM, 10*time.Second)
+		s.process.Stop(syscall.SIGTERM, 10*time.Second)
 	}
 }
 
 // Kill ends the server as a crash does.
 func (s *RedisServer) Kill() {
 	if s.process != nil {
-		s.process.stop(syscall.SIGKILL, 10*time.Second)
+		s.process.Stop(syscall.SIGKILL, 10*time.Second)
 	}
 }
 
@@ -122,12 +135,12 @@ func (s *RedisServer) start() error {
 	if s.password != "" {
 		args = append(args, "--requirepass", s.password)
 	}
-	p, err := startProcess(exec.Command(s.path, append(args, s.extra...)...), filepath.Join(s.dir, "redis.log"))
+	p, err := StartProcess(exec.Command(s.path, append(args, s.extra...)...), filepath.Join(s.dir, "redis.log"))
 	if err != nil {
 		return err
 	}
 	s.process = p
-	if err := p.await(30*time.Second, s.answers); err != nil {
+	if err := p.Await(30*time.Second, s.answers); err != nil {
 		s.Kill()
 		return err
 	}
@@ -162,7 +175,7 @@ func (s *RedisServer) answers() error {
 	if _, err := fmt.Fprint(conn, "INFO server\r\n"); err != nil {
 		return err
 	}
-	want := fmt.Sprintf("process_id:%d\r\n", s.process.cmd.Process.Pid)
+	want := fmt.Sprintf("process_id:%d\r\n", s.process.Pid())
 	for {
 		line, err := replies.ReadString('\n')
 		switch {

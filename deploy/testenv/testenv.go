@@ -5,6 +5,8 @@
 // however that ends. A package that uses them has
 //
 //	func TestMain(m *testing.M) { testenv.Main(m) }
+//
+// The benchmark, which is no test, starts the same servers with StartRedis and StartMariaDB.
 package testenv
 
 import (
@@ -57,17 +59,17 @@ func findLeaks(opts []goleak.Option) error {
 // FreePort returns a TCP port of 127.0.0.1 on which nothing listens at the moment.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	port, err := freePort()
+	port, err := FindPort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return port
 }
 
-// freePort draws below the kernel's ephemeral ports (32768 and up on Linux). A port from that range could be
+// FindPort is FreePort outside tests. It draws below the kernel's ephemeral ports (32768 and up on Linux). A port from that range could be
 // taken by any outgoing connection while its server restarts, and a client that redials a dead server there
 // may even end up connected to itself.
-func freePort() (int, error) {
+func FindPort() (int, error) {
 	const low, high, tries = 10000, 30000, 100
 	var last error
 	for range tries {

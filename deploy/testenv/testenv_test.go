@@ -161,13 +161,13 @@ func listens(addr string) bool {
 
 func TestAwaitSaysWhyAServerDidNotStart(t *testing.T) {
 	t.Parallel()
-	p, err := startProcess(exec.Command("sh", "-c", "echo no disk; exit 3"), filepath.Join(t.TempDir(), "log"))
+	p, err := StartProcess(exec.Command("sh", "-c", "echo no disk; exit 3"), filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)
-	err = p.await(10*time.Second, func() error { return os.ErrNotExist })
+	err = p.Await(10*time.Second, func() error { return os.ErrNotExist })
 	require.ErrorContains(t, err, "exit status 3")
 	require.ErrorContains(t, err, "no disk")
 
-	_, err = startProcess(exec.Command("/no/such/program"), filepath.Join(t.TempDir(), "log"))
+	_, err = StartProcess(exec.Command("/no/such/program"), filepath.Join(t.TempDir(), "log"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = lookPath("no-such-program", "some-package")
 	require.ErrorContains(t, err, "some-package")
