@@ -1,0 +1,197 @@
+package testenv
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Proxy forwards TCP connections to a server and breaks them on demand. It is safe for concurrent use.
+type Proxy struct {
+	Addr string // host:port that clients connect to
+
+	target string
+	ln     net.Listener
+	done   sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	links  map[*link]struct{}
+	flow   chan struct{} // closed while bytes flow
+	left   int           // bytes that may yet go downstream before the cut; below 0 there is none to come
+}
+
+// link is one connection of a client with its counterpart at the server.
+type link struct {
+	client, server net.Conn
+	once           sync.Once
+	cut            chan struct{} // closed when both are
+}
+
+func (l *link) close() {
+	l.once.Do(func() {
+		close(l.cut)
+		_ = l.client.Close()
+		_ = l.server.Close()
+	})
+}
+
+// NewProxy forwards to target, a host:port, until the test ends.
+func NewProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{
+		Addr:   ln.Addr().String(),
+		target: target,
+		ln:     ln,
+		links:  make(map[*link]struct{}),
+		flow:   make(chan struct{}),
+		left:   -1,
+	}
+	close(p.flow)
+	t.Cleanup(p.close)
+	p.done.Go(p.accept)
+	return p
+}
+
+// URL is the address of a database of the Redis behind the proxy, which has no password.
+func (p *Proxy) URL(db int) string { return fmt.Sprintf("redis://%s/%d", p.Addr, db) }
+
+// Cut closes all connections. New ones are accepted at once.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	p.left = -1
+	links := p.links
+	p.links = make(map[*link]struct{})
+	p.mu.Unlock()
+	for l := range links {
+		l.close()
+	}
+}
+
+// CutAfter makes a Cut as soon as the server has sent n more bytes, over all connections: in the middle of an answer,
+// as a rule. The n bytes arrive. A Cut that comes first takes its place.
+func (p *Proxy) CutAfter(n int) {
+	p.mu.Lock()
+	p.left = max(n, 0)
+	p.mu.Unlock()
+}
+
+// Stall holds back all bytes in both directions, on connections old and new, until it is turned off; then they arrive.
+func (p *Proxy) Stall(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stalled := false
+	select {
+	case <-p.flow:
+	default:
+		stalled = true
+	}
+	switch {
+	case on && !stalled:
+		p.flow = make(chan struct{})
+	case !on && stalled:
+		close(p.flow)
+	}
+}
+
+func (p *Proxy) close() {
+	_ = p.ln.Close()
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.Cut()
+	p.done.Wait()
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.ln.Accept()
+		if err != nil {
+			return
+		}
+		p.done.Go(func() { p.join(client) })
+	}
+}
+
+// join connects a client to the server. A server that is away looks like a connection that ends at once.
+func (p *Proxy) join(client net.Conn) {
+	const dialLimit = 5 * time.Second
+	server, err := net.DialTimeout("tcp", p.target, dialLimit)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	l := &link{client: client, server: server, cut: make(chan struct{})}
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.links[l] = struct{}{}
+	}
+	p.mu.Unlock()
+	if closed {
+		l.close()
+		return
+	}
+	p.done.Go(func() { p.pump(l, server, client, false) })
+	p.pump(l, client, server, true)
+}
+
+// pump copies one direction until either end closes, and closes both.
+func (p *Proxy) pump(l *link, to, from net.Conn, downstream bool) {
+	defer func() {
+		l.close()
+		p.mu.Lock()
+		delete(p.links, l)
+		p.mu.Unlock()
+	}()
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		n, last, ok := p.pass(l, n, downstream)
+		if !ok {
+			return
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+		if last {
+			p.Cut()
+			return
+		}
+	}
+}
+
+// pass waits while the proxy stalls, and says how many of n bytes may go and whether they are the last before a cut.
+// It is not ok when the connection was cut meanwhile.
+func (p *Proxy) pass(l *link, n int, downstream bool) (allowed int, last, ok bool) {
+	for {
+		p.mu.Lock()
+		flow := p.flow
+		select {
+		case <-flow:
+			if downstream && p.left >= 0 {
+				last = p.left <= n
+				n = min(n, p.left)
+				p.left -= n
+			}
+			p.mu.Unlock()
+			return n, last, true
+		default:
+		}
+		p.mu.Unlock()
+		select {
+		case <-l.cut:
+			return 0, false, false
+		case <-flow:
+		}
+	}
+}
