@@ -45,7 +45,8 @@ func TestBackoffTravels(t *testing.T) {
 
 // TestRetriesAreNeverEarly: asynq keeps whole seconds, rounded down.
 func TestRetriesAreNeverEarly(t *testing.T) {
-	task := asynq.NewTaskWithHeaders("t", nil, headers{backoff: backoff{base: 1500 * time.Millisecond, limit: time.Minute, exact: true}}.encode())
+	slow := backoff{base: 1500 * time.Millisecond, limit: time.Minute, exact: true}
+	task := asynq.NewTaskWithHeaders("t", nil, map[string]string{headerBackoff: slow.String()})
 	for range 1000 {
 		before := time.Now()
 		delay := retryDelay(0, ErrNotReady, task)

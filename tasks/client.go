@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 // Client enqueues tasks and asks about them. It shares its broker's connections and is safe for concurrent use.
 type Client struct {
 	broker    *broker.Broker
-	queue     *asynq.Client
 	inspector *asynq.Inspector
 	now       func() time.Time
 }
@@ -23,7 +21,6 @@ type Client struct {
 func NewClient(b *broker.Broker) *Client {
 	return &Client{
 		broker:    b,
-		queue:     asynq.NewClientFromRedisClient(b.Redis()),
 		inspector: asynq.NewInspectorFromRedisClient(b.Redis()),
 		now:       time.Now,
 	}
@@ -33,14 +30,20 @@ func NewClient(b *broker.Broker) *Client {
 // its context to another task.
 const handlerGrace = 5 * time.Second
 
-func (c *Client) enqueue(ctx context.Context, name string, payload []byte, o options) (string, error) {
+// crashAllowance is what asynq's retry limit has beyond the task's own. asynq archives a task whose worker died when
+// its retries are used up, although that run never failed; below the limit it runs it again without counting. The mux
+// holds the task's own limit.
+const crashAllowance = 1
+
+// message is the task as the broker stores it. It refuses with an *OptionError.
+func (c *Client) message(ctx context.Context, name string, payload []byte, o *options) (*broker.Message, error) {
 	now := c.now()
 	if err := o.validate(now); err != nil {
-		return "", err
+		return nil, err
 	}
 	start, end, err := o.times(now)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	id := o.id
 	if id == "" {
@@ -55,66 +58,46 @@ func (c *Client) enqueue(ctx context.Context, name string, payload []byte, o opt
 		noResult:  o.retention == 0,
 		requestID: RequestID(ctx),
 	}
-	opts := []asynq.Option{
-		asynq.TaskID(id),
-		asynq.Queue(o.queue),
-		asynq.MaxRetry(o.maxRetries + crashAllowance),
-		asynq.Timeout(ceilSeconds(o.timeout) + handlerGrace),
-		asynq.Retention(ceilSeconds(o.retention)),
+	m := &broker.Message{
+		Queue:     o.queue,
+		ID:        id,
+		Task:      name,
+		Payload:   payload,
+		Headers:   h.encode(),
+		MaxRetry:  o.maxRetries + crashAllowance,
+		Timeout:   ceilSeconds(o.timeout) + handlerGrace,
+		Retention: ceilSeconds(o.retention),
+		UniqueFor: ceilSeconds(o.uniqueFor),
 	}
 	if !start.IsZero() {
-		opts = append(opts, asynq.ProcessAt(ceilSecond(start)))
+		m.At = ceilSecond(start)
 	}
-	if o.uniqueFor > 0 {
-		opts = append(opts, asynq.Unique(ceilSeconds(o.uniqueFor)))
-	}
-	task := asynq.NewTaskWithHeaders(name, payload, h.encode(), opts...)
-	first, err := c.put(ctx, task, o, id)
-	if errors.Is(err, broker.ErrNoOwner) {
-		first, err = c.put(ctx, task, o, id) // the unique task ended in between
-	}
+	return m, nil
+}
+
+func (c *Client) enqueue(ctx context.Context, name string, payload []byte, o *options) (string, error) {
+	m, err := c.message(ctx, name, payload, o)
 	if err != nil {
-		return first, err
+		return "", err
 	}
-	if start.IsZero() {
-		c.broker.Ring(o.queue)
-	} else {
-		c.broker.List(o.queue)
-	}
-	return id, nil
+	return accept(m, o.id != "", c.broker.Enqueue(ctx, m)[0])
 }
 
-// put enqueues a task under its id. With ErrDuplicate it returns the id of the task that is there already.
-func (c *Client) put(ctx context.Context, task *asynq.Task, o options, id string) (string, error) {
-	_, err := c.queue.EnqueueContext(ctx, task)
-	switch {
-	case errors.Is(err, asynq.ErrTaskIDConflict):
-		if o.id == "" {
-			return id, nil // an id made here is nobody else's: the first try arrived and its answer was lost
-		}
-		if o.uniqueFor > 0 {
-			// asynq took the lock before it saw the conflict; nobody would give it back.
-			if err := c.broker.DropUnique(ctx, o.queue, task.Type(), task.Payload(), id); err != nil {
-				return "", fmt.Errorf("enqueue %s: %w: %w", task.Type(), ErrBroker, err)
-			}
-		}
-		return id, fmt.Errorf("task %s: %w", id, ErrDuplicate)
-	case errors.Is(err, asynq.ErrDuplicateTask):
-		first, err := c.broker.UniqueOwner(ctx, o.queue, task.Type(), task.Payload())
-		switch {
-		case err != nil:
-			return "", fmt.Errorf("enqueue %s: find the unique task: %w: %w", task.Type(), ErrBroker, err)
-		case first == id && o.id == "":
-			return id, nil // as above
-		}
-		return first, fmt.Errorf("task %s: %w", first, ErrDuplicate)
-	case err != nil:
-		return "", fmt.Errorf("enqueue %s: %w: %w", task.Type(), ErrBroker, err)
+// accept reads a receipt. With ErrDuplicate it returns the id of the task that is there already. An id that was made
+// here is nobody else's: if it is taken, an earlier try arrived whose answer was lost.
+func accept(m *broker.Message, chosen bool, r broker.Receipt) (id string, err error) {
+	owner := m.ID
+	switch r.Outcome {
+	case broker.Made:
+		return m.ID, nil
+	case broker.Held:
+		owner = r.Owner
+	case broker.Taken:
+	default:
+		return "", fmt.Errorf("enqueue %s: %w: %w", m.Task, ErrBroker, r.Err)
 	}
-	return id, nil
+	if owner == m.ID && !chosen {
+		return m.ID, nil
+	}
+	return owner, fmt.Errorf("task %s: %w", owner, ErrDuplicate)
 }
-
-// crashAllowance is what asynq's retry limit has beyond the task's own. asynq archives a task whose worker died when
-// its retries are used up, although that run never failed; below the limit it runs it again without counting. The mux
-// holds the task's own limit.
-const crashAllowance = 1

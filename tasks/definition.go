@@ -59,14 +59,12 @@ func (d *Definition[A, R]) Schema() json.RawMessage { return slices.Clone(d.sche
 // ErrBroker when the task could not be stored, in which case it may still have arrived: repeat with the same ID to be
 // sure of exactly one.
 func (d *Definition[A, R]) Enqueue(ctx context.Context, c *Client, args A, opts ...Option) (*Result[R], error) {
-	if err := validateArgs(args); err != nil {
+	payload, err := d.encodeArgs(args)
+	if err != nil {
 		return nil, err
 	}
-	payload, err := json.Marshal(args)
-	if err != nil {
-		return nil, fmt.Errorf("task %s: encode arguments: %w", d.name, err)
-	}
-	id, err := d.enqueue(ctx, c, payload, opts)
+	o := d.options(opts)
+	id, err := c.enqueue(ctx, d.name, payload, &o)
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return nil, err
 	}
@@ -84,15 +82,8 @@ func (d *Definition[A, R]) EnqueueJSON(ctx context.Context, c *Client, raw json.
 	if err != nil {
 		return "", fmt.Errorf("task %s: encode arguments: %w", d.name, err)
 	}
-	return d.enqueue(ctx, c, payload, opts)
-}
-
-func (d *Definition[A, R]) enqueue(ctx context.Context, c *Client, payload []byte, opts []Option) (string, error) {
-	o := d.defaults
-	for _, opt := range opts {
-		opt(&o)
-	}
-	return c.enqueue(ctx, d.name, payload, o)
+	o := d.options(opts)
+	return c.enqueue(ctx, d.name, payload, &o)
 }
 
 // CheckArgs returns an *ArgsError when raw does not decode into A, or lacks a field that A requires.

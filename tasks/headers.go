@@ -3,6 +3,8 @@ package tasks
 import (
 	"strconv"
 	"time"
+
+	"github.com/paidui/paidui/tasks/broker"
 )
 
 // The headers that travel with a task beside asynq's own message. Times are Unix milliseconds, durations milliseconds;
@@ -25,27 +27,29 @@ type headers struct {
 	requestID              string
 }
 
-func (h headers) encode() map[string]string {
-	m := map[string]string{headerEnqueued: millis(h.enqueued)}
+func (h headers) encode() []broker.Header {
+	list := make([]broker.Header, 1, 4)
+	list[0] = broker.Header{Key: headerEnqueued, Value: millis(h.enqueued)}
+	add := func(key, value string) { list = append(list, broker.Header{Key: key, Value: value}) }
 	if !h.eta.IsZero() {
-		m[headerETA] = millis(h.eta)
+		add(headerETA, millis(h.eta))
 	}
 	if !h.expires.IsZero() {
-		m[headerExpires] = millis(h.expires)
+		add(headerExpires, millis(h.expires))
 	}
 	if h.timeout != defaultTimeout {
-		m[headerTimeout] = strconv.FormatInt(h.timeout.Milliseconds(), 10)
+		add(headerTimeout, strconv.FormatInt(h.timeout.Milliseconds(), 10))
 	}
 	if h.backoff != standardBackoff {
-		m[headerBackoff] = h.backoff.String()
+		add(headerBackoff, h.backoff.String())
 	}
 	if h.noResult {
-		m[headerNoResult] = "1"
+		add(headerNoResult, "1")
 	}
 	if h.requestID != "" {
-		m[headerRequestID] = h.requestID
+		add(headerRequestID, h.requestID)
 	}
-	return m
+	return list
 }
 
 // parseHeaders reads what encode wrote. A value that is missing or unreadable, as in a task that another program put

@@ -101,7 +101,7 @@ func TestBadArgumentsFailAtOnce(t *testing.T) {
 		id := tasks.NewID("default")
 		_, err := plain.Enqueue(asynq.NewTask("test.sum", []byte(payload)), asynq.TaskID(id), asynq.MaxRetry(10))
 		require.NoError(t, err)
-		b.Ring("default")
+		require.NoError(t, b.Ring(t.Context(), "default"))
 		_, err = sum.Result(client, id).Get(soon(t))
 		var failure *tasks.FailureError
 		require.ErrorAs(t, err, &failure, payload)

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -23,9 +26,18 @@ type Options struct {
 // Broker is the Redis that tasks travel through, opened once a process and shared by its client and its servers. It is
 // safe for concurrent use.
 type Broker struct {
-	rdb    redis.UniversalClient
-	bell   *bell
-	logger *slog.Logger
+	rdb      redis.UniversalClient
+	connects *atomic.Uint64 // connections made so far
+	cluster  bool
+	opt      Options
+	logger   *slog.Logger
+
+	enqueues  batcher[*submission]
+	gates     gates // with the enqueue
+	questions gates // without
+	fences    fences
+
+	background sync.WaitGroup // calls of fetchers that block
 }
 
 // Open connects to the Redis at raw (see ParseURL) and warns when it may evict tasks. Errors are as of Connect.
@@ -33,13 +45,21 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	rdb, err := Connect(ctx, Setting, raw)
+	connects := new(atomic.Uint64)
+	rdb, err := connect(ctx, Setting, raw, func() { connects.Add(1) })
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{rdb: rdb, logger: opt.Logger, bell: newBell(rdb, opt.Logger)}
+	_, cluster := rdb.(*redis.ClusterClient)
+	b := &Broker{
+		rdb: rdb, connects: connects, cluster: cluster, opt: opt, logger: opt.Logger,
+		gates: gates{format: gatedScript}, questions: gates{format: askScript},
+	}
+	b.enqueues = batcher[*submission]{flush: b.flushEnqueues, size: enqueueBatch, lanes: enqueueLanes}
+	if opt.NoPipelining {
+		b.enqueues.size, b.enqueues.lanes = 1, math.MaxInt
+	}
 	b.warnOfEviction(ctx)
-	b.bell.start()
 	return b, nil
 }
 
@@ -56,19 +76,13 @@ func (b *Broker) Ping(ctx context.Context) error {
 
 // Close ends the connection. Close clients' and servers' work first.
 func (b *Broker) Close() error {
-	b.bell.close()
-	if err := b.rdb.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+	err := b.rdb.Close() // which ends the calls that block
+	b.background.Wait()
+	if err != nil && !errors.Is(err, redis.ErrClosed) {
 		return fmt.Errorf("close broker: %w", err)
 	}
 	return nil
 }
-
-// Ring wakes the workers that wait for the queue, in all processes. It does not wait and is coalesced to at most one
-// message a millisecond and queue. A task is found without it too, within a second.
-func (b *Broker) Ring(queue string) { b.bell.announce(queue, true) }
-
-// List makes the queue known, as Ring does, when there is nothing to fetch yet.
-func (b *Broker) List(queue string) { b.bell.announce(queue, false) }
 
 // Locate finds the queue that holds the task of an id which does not tell. It looks into all queues in one round trip.
 func (b *Broker) Locate(ctx context.Context, id string) (queue string, ok bool, err error) {
@@ -94,33 +108,6 @@ func (b *Broker) Locate(ctx context.Context, id string) (queue string, ok bool, 
 		}
 	}
 	return queue, queue != "", nil
-}
-
-// ErrNoOwner says that no task holds the uniqueness that was asked for.
-var ErrNoOwner = errors.New("no task holds the uniqueness")
-
-// UniqueOwner is the id of the task that holds the uniqueness of these arguments, or ErrNoOwner.
-func (b *Broker) UniqueOwner(ctx context.Context, queue, task string, payload []byte) (string, error) {
-	id, err := b.rdb.Get(ctx, uniqueKey(queue, task, payload)).Result()
-	if errors.Is(err, redis.Nil) {
-		return "", ErrNoOwner
-	}
-	return id, err
-}
-
-// dropOwn deletes KEYS[1] if it holds ARGV[1].
-var dropOwn = redis.NewScript(`
-if redis.call("GET", KEYS[1]) == ARGV[1] then
-	return redis.call("DEL", KEYS[1])
-end
-return 0`)
-
-// DropUnique gives the uniqueness of these arguments back if the task with the id holds it.
-func (b *Broker) DropUnique(ctx context.Context, queue, task string, payload []byte, id string) error {
-	if err := dropOwn.Run(ctx, b.rdb, []string{uniqueKey(queue, task, payload)}, id).Err(); err != nil {
-		return fmt.Errorf("give uniqueness back: %w", err)
-	}
-	return nil
 }
 
 // warnOfEviction looks at the policy that decides what Redis drops when its memory is full. Managed servers often

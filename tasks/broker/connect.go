@@ -13,10 +13,16 @@ import (
 // no sense, a wrong password or a missing database gives a *URLError; a server that does not answer gives an error
 // that names its address.
 func Connect(ctx context.Context, setting, raw string) (redis.UniversalClient, error) {
+	return connect(ctx, setting, raw, func() {})
+}
+
+// connect is Connect that reports every connection it makes, now and later.
+func connect(ctx context.Context, setting, raw string, connected func()) (redis.UniversalClient, error) {
 	o, err := ParseURL(setting, raw)
 	if err != nil {
 		return nil, err
 	}
+	o.OnConnect = func(context.Context, *redis.Conn) error { connected(); return nil }
 	client := redis.NewUniversalClient(o)
 	if err := client.Ping(ctx).Err(); err != nil {
 		err = explain(setting, o, err)

@@ -9,62 +9,83 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	// fetchFallback bounds how long a queue that was seen empty goes unasked without a wake-up: for messages that were
-	// lost, tasks that other programs enqueue, and queues that were resumed.
-	fetchFallback = time.Second
-	// The pauses after a fetch that failed; asynq itself would try again at once.
-	firstFetchPause = 50 * time.Millisecond
-	maxFetchPause   = time.Second
-)
+// FetcherConfig says what a fetcher serves.
+type FetcherConfig struct {
+	Queues map[string]int // weight by queue, at least 1: how often it is asked first
+	// Free is how many tasks could start now; the fetcher takes no more than that ahead. nil or less than 1 is one.
+	Free func() int
+}
 
-// Fetcher is a Redis client for one asynq server that waits where asynq would poll. It sees asynq's two polling
-// scripts pass by and answers them itself while there is nothing to fetch:
+// Fetcher is the Redis client of one asynq server. It sees asynq's calls pass by and makes them good:
 //
-//   - dequeue: a queue that was empty is not asked again before it rings or fetchFallback has passed; when all queues
-//     are in that state the call waits.
+//   - dequeue: a script fetches tasks for all free slots at once, from all queues, and asynq gets them one by one. While
+//     there is nothing the call waits to be woken, where asynq would poll.
+//   - the acknowledgements (done, complete, retry, archive, requeue): concurrent ones share a round trip. Each is fenced:
+//     it has no effect once another worker has got the task, or this one got it anew. It carries the task's result,
+//     which has no round trip of its own and can't be written late. When Redis does not answer it is repeated.
 //   - forward (tasks that become due): asynq keeps whole seconds, so one call a second is enough, if it comes right
 //     after the second begins. The server asks often; only the first time in each second reaches Redis.
 //
-// Everything else goes straight through. One asynq server calls dequeue from a single goroutine.
+// Everything else goes straight through.
 type Fetcher struct {
 	redis.UniversalClient
-	bell   *bell
-	closed chan struct{}
-	once   sync.Once
+	b       *Broker
+	cfg     FetcherConfig
+	queues  []string
+	closed  chan struct{}
+	once    sync.Once
+	sleeper *sleeper
 
 	lastFetch atomic.Int64 // Unix nanoseconds of the last dequeue that Redis answered
 
-	mu      sync.Mutex
-	empties map[string]empty // by queue; missing: not asked yet
-	queues  int
-	pause   time.Duration
+	prefetched prefetched
+	reclaimed  uint64 // the broker's connections when reclaim last looked
+	deliveries deliveries
+	acks       batcher[*acknowledgement]
 
 	forwardMu sync.Mutex
 	forwarded map[string]int64 // by delayed set: the second in which it was last found drained
 }
 
-// empty remembers that a queue had nothing.
-type empty struct {
-	strokes uint64 // of the bell, read before Redis was asked
-	at      time.Time
+// NewFetcher makes the client of a server, whose TaskCheckInterval should be short: the fetcher does the waiting.
+func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
+	f := &Fetcher{
+		UniversalClient: b.rdb,
+		b:               b,
+		cfg:             cfg,
+		closed:          make(chan struct{}),
+		forwarded:       make(map[string]int64, 2*len(cfg.Queues)),
+		deliveries:      newDeliveries(),
+	}
+	for q := range cfg.Queues {
+		f.queues = append(f.queues, q)
+	}
+	f.reclaimed = b.connects.Load()
+	f.sleeper = newSleeper(b, f.queues, f.closed)
+	f.acks = batcher[*acknowledgement]{flush: f.flushAcks, size: ackBatch, lanes: ackLanes}
+	if b.opt.NoPipelining {
+		f.acks.size, f.acks.lanes = 1, b.enqueues.lanes
+	}
+	return f
 }
 
-// NewFetcher makes the client of a server that serves the given number of queues.
-func (b *Broker) NewFetcher(queues int) *Fetcher {
-	return &Fetcher{
-		UniversalClient: b.rdb,
-		bell:            b.bell,
-		closed:          make(chan struct{}),
-		empties:         make(map[string]empty, queues),
-		queues:          queues,
-		forwarded:       make(map[string]int64, 2*queues),
+// Stop makes every dequeue find nothing from now on, releases one that waits, and puts back what was fetched ahead.
+// Call it before stopping the server, which otherwise waits for its fetch to return. Twice is safe.
+func (f *Fetcher) Stop() {
+	f.once.Do(func() {
+		close(f.closed)
+		f.putBack(f.prefetched.close())
+	})
+}
+
+func (f *Fetcher) stopped() bool {
+	select {
+	case <-f.closed:
+		return true
+	default:
+		return false
 	}
 }
-
-// Stop makes every dequeue find nothing from now on, and releases one that waits. Call it before stopping the server,
-// which otherwise waits for its fetch to return. Twice is safe.
-func (f *Fetcher) Stop() { f.once.Do(func() { close(f.closed) }) }
 
 // LastFetch is when Redis last answered a dequeue, zero before the first.
 func (f *Fetcher) LastFetch() time.Time {
@@ -76,104 +97,59 @@ func (f *Fetcher) LastFetch() time.Time {
 
 // EvalSha is how go-redis runs a script that the server knows.
 func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	return f.script(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.EvalSha(ctx, sha, keys, args...) })
+	if task, ok := acknowledges(keys); ok {
+		if d, mine := f.deliveries.get(keys[task]); mine {
+			fenced, known := f.b.fences.of(sha)
+			if !known {
+				return unknownScript(ctx) // go-redis comes again through Eval, with the text
+			}
+			return f.acknowledge(ctx, d, &call{script: fenced, keys: keys, args: args})
+		}
+	}
+	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.EvalSha(ctx, sha, keys, args...) })
 }
 
 // Eval is how go-redis runs a script that the server does not know yet.
 func (f *Fetcher) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	return f.script(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.Eval(ctx, script, keys, args...) })
+	if task, ok := acknowledges(keys); ok {
+		if d, mine := f.deliveries.get(keys[task]); mine {
+			return f.acknowledge(ctx, d, &call{script: f.b.fences.make(script, task), keys: keys, args: args})
+		}
+	}
+	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.Eval(ctx, script, keys, args...) })
 }
 
-func (f *Fetcher) script(ctx context.Context, keys []string, args []any, run func() *redis.Cmd) *redis.Cmd {
-	if queue, ok := dequeueQueue(keys); ok {
-		return f.dequeue(ctx, queue, run)
+func (f *Fetcher) poll(ctx context.Context, keys []string, args []any, through func() *redis.Cmd) *redis.Cmd {
+	if queue, ok := dequeues(keys); ok {
+		return f.dequeue(ctx, queue)
 	}
-	if queue, ok := forwardQueue(keys); ok && len(args) > 0 {
+	if queue, ok := forwards(keys); ok && len(args) > 0 {
 		if second, ok := args[0].(int64); ok {
-			return f.forward(ctx, queue, keys[0], second, run)
+			return f.forward(ctx, queue, keys[0], second, through)
 		}
 	}
-	return run()
+	return through()
 }
 
-func (f *Fetcher) dequeue(ctx context.Context, queue string, run func() *redis.Cmd) *redis.Cmd {
-	if !f.worthAsking(queue) {
-		return nothing(ctx)
+// HSet keeps a task's result for its acknowledgement.
+func (f *Fetcher) HSet(ctx context.Context, key string, values ...any) *redis.IntCmd {
+	if len(values) == 2 && values[0] == "result" {
+		if result, ok := values[1].([]byte); ok && f.deliveries.keep(key, result) {
+			return redis.NewIntCmd(ctx)
+		}
 	}
-	strokes := f.bell.strokes.of(queue)
-	cmd := run()
-	err := cmd.Err()
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		return cmd // go-redis comes again through Eval
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch err {
-	case nil:
-		delete(f.empties, queue)
-	case redis.Nil:
-		f.empties[queue] = empty{strokes: strokes, at: time.Now()}
-	default:
-		f.pause = min(max(2*f.pause, firstFetchPause), maxFetchPause)
-		f.empties[queue] = empty{strokes: strokes, at: time.Now().Add(f.pause - fetchFallback)}
-		return cmd
-	}
-	f.pause = 0
-	f.lastFetch.Store(time.Now().UnixNano())
-	return cmd
+	return f.UniversalClient.HSet(ctx, key, values...)
 }
 
-// worthAsking waits while every queue is known to be empty, and then says whether this queue should be asked.
-func (f *Fetcher) worthAsking(queue string) bool {
-	for {
-		rung := f.bell.strokes.wait()
-		ask, idle := f.look(queue, time.Now())
-		select {
-		case <-f.closed:
-			return false
-		default:
-		}
-		if ask || idle <= 0 {
-			return ask
-		}
-		timer := time.NewTimer(idle)
-		select {
-		case <-f.closed:
-		case <-rung:
-		case <-timer.C:
-		}
-		timer.Stop()
+// ZAddXX is how asynq extends leases.
+func (f *Fetcher) ZAddXX(ctx context.Context, key string, members ...redis.Z) *redis.IntCmd {
+	if queue, ok := leaseQueue(key); ok {
+		f.deliveries.extend(taskKeyPrefix(queue), members)
 	}
+	return f.UniversalClient.ZAddXX(ctx, key, members...)
 }
 
-// look says whether the queue may hold something; if not, idle is how long to wait when no other queue may either.
-func (f *Fetcher) look(queue string, now time.Time) (ask bool, idle time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.empties) < f.queues {
-		_, known := f.empties[queue]
-		if !known {
-			return true, 0
-		}
-	}
-	idle = fetchFallback
-	for q, e := range f.empties {
-		left := e.at.Add(fetchFallback).Sub(now)
-		if e.strokes != f.bell.strokes.of(q) {
-			left = 0
-		}
-		if q == queue && left <= 0 {
-			return true, 0
-		}
-		idle = min(idle, left)
-	}
-	if len(f.empties) < f.queues {
-		return false, 0
-	}
-	return false, idle
-}
-
-func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int64, run func() *redis.Cmd) *redis.Cmd {
+func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int64, through func() *redis.Cmd) *redis.Cmd {
 	f.forwardMu.Lock()
 	drained := f.forwarded[delayed] == second
 	f.forwardMu.Unlock()
@@ -182,13 +158,15 @@ func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int
 		cmd.SetVal(int64(0))
 		return cmd
 	}
-	cmd := run()
+	cmd := through()
 	moved, err := cmd.Int()
 	if err != nil {
 		return cmd
 	}
 	if moved > 0 {
-		f.bell.announce(queue, true)
+		if err := f.b.Ring(ctx, queue); err != nil {
+			f.b.logger.DebugContext(ctx, "no wake-up for due tasks; the fallback finds them", "queue", queue, "error", err)
+		}
 	}
 	if moved < forwardBatch {
 		f.forwardMu.Lock()

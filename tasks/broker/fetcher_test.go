@@ -64,7 +64,7 @@ func TestIdleWorkerHardlyAsks(t *testing.T) {
 	t.Parallel()
 	b := open(t, testenv.RedisURL(t))
 	queues := map[string]int{"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
-	f := b.NewFetcher(len(queues))
+	f := b.NewFetcher(broker.FetcherConfig{Queues: queues})
 	serve(t, f, queues, func(context.Context, *asynq.Task) error { return nil })
 	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
 	// Due tasks are looked for as a second begins: count between the middles of seconds.
@@ -82,7 +82,7 @@ func TestRingWakesTheQueue(t *testing.T) {
 	worker, producer := open(t, url), open(t, url)
 	got := make(chan string, 100)
 	queues := map[string]int{"a": 1, "b": 1}
-	f := worker.NewFetcher(len(queues))
+	f := worker.NewFetcher(broker.FetcherConfig{Queues: queues})
 	serve(t, f, queues, func(_ context.Context, task *asynq.Task) error {
 		got <- string(task.Payload())
 		return nil
@@ -94,7 +94,7 @@ func TestRingWakesTheQueue(t *testing.T) {
 		begun := time.Now()
 		_, err := client.Enqueue(asynq.NewTask("t", []byte(strconv.Itoa(i))), asynq.Queue(queue))
 		require.NoError(t, err)
-		producer.Ring(queue)
+		require.NoError(t, producer.Ring(t.Context(), queue))
 		require.Equal(t, strconv.Itoa(i), <-got)
 		if time.Since(begun) < 250*time.Millisecond {
 			quick++
@@ -107,8 +107,9 @@ func TestTaskWithoutRingIsFound(t *testing.T) {
 	t.Parallel()
 	b := open(t, testenv.RedisURL(t))
 	var ran atomic.Int32
-	f := b.NewFetcher(1)
-	serve(t, f, map[string]int{"q": 1}, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
+	queues := map[string]int{"q": 1}
+	f := b.NewFetcher(broker.FetcherConfig{Queues: queues})
+	serve(t, f, queues, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
 	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
 	_, err := asynq.NewClientFromRedisClient(b.Redis()).Enqueue(asynq.NewTask("t", nil), asynq.Queue("q"))
 	require.NoError(t, err)
@@ -120,8 +121,9 @@ func TestFetcherOutlivesRedis(t *testing.T) {
 	server := testenv.Redis(t)
 	b := open(t, server.URL(0))
 	var ran atomic.Int32
-	f := b.NewFetcher(1)
-	serve(t, f, map[string]int{"q": 1}, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
+	queues := map[string]int{"q": 1}
+	f := b.NewFetcher(broker.FetcherConfig{Queues: queues})
+	serve(t, f, queues, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
 	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
 	server.Kill()
 	require.Error(t, b.Ping(t.Context()))
@@ -150,17 +152,14 @@ func TestKeyNames(t *testing.T) {
 	_, ok, err = b.Locate(t.Context(), "nobody")
 	require.NoError(t, err)
 	require.False(t, ok)
-	owner, err := b.UniqueOwner(t.Context(), "low", "t", []byte("x"))
-	require.NoError(t, err)
-	require.Equal(t, "low_id", owner)
-
 	// The forward script is recognised, too: what is due moves, and each delayed set is asked once a second.
 	var ran atomic.Int32
-	f := b.NewFetcher(1)
+	due := map[string]int{"due": 1}
+	f := b.NewFetcher(broker.FetcherConfig{Queues: due})
 	for i := range 250 {
 		_, err := client.Enqueue(asynq.NewTask("t", fmt.Append(nil, i)), asynq.Queue("due"), asynq.ProcessIn(time.Second))
 		require.NoError(t, err)
 	}
-	serve(t, f, map[string]int{"due": 1}, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
+	serve(t, f, due, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
 	require.Eventually(t, func() bool { return ran.Load() == 250 }, 10*time.Second, 10*time.Millisecond)
 }

@@ -12,38 +12,72 @@ const (
 	allQueuesKey  = "asynq:queues"
 	keyPrefix     = "asynq:{"
 	pendingSuffix = "}:pending"
+	activeSuffix  = "}:active"
 	leaseSuffix   = "}:lease"
+	taskInfix     = "}:t:"
 )
 
-func taskKey(queue, id string) string { return keyPrefix + queue + "}:t:" + id }
+func pendingKey(queue string) string    { return keyPrefix + queue + pendingSuffix }
+func scheduledKey(queue string) string  { return keyPrefix + queue + "}:scheduled" }
+func pausedKey(queue string) string     { return keyPrefix + queue + "}:paused" }
+func activeKey(queue string) string     { return keyPrefix + queue + activeSuffix }
+func leaseKey(queue string) string      { return keyPrefix + queue + leaseSuffix }
+func taskKeyPrefix(queue string) string { return keyPrefix + queue + taskInfix }
+func taskKey(queue, id string) string   { return keyPrefix + queue + taskInfix + id }
 
 func uniqueKey(queue, task string, payload []byte) string {
 	sum := md5.Sum(payload)
 	return keyPrefix + queue + "}:unique:" + task + ":" + hex.EncodeToString(sum[:])
 }
 
-// dequeueQueue names the queue when a script call with these keys is asynq's dequeue: pending, paused, active, lease.
-func dequeueQueue(keys []string) (queue string, ok bool) {
+// wakeKey is our own: the list whose elements each wake one idle worker of the queue. It shares the queue's slot.
+func wakeKey(queue string) string { return "paidui:{" + queue + "}:wake" }
+
+// dequeues tells a call of asynq's dequeue script by its keys: pending, paused, active, lease.
+func dequeues(keys []string) (queue string, ok bool) {
 	if len(keys) != 4 || !strings.HasSuffix(keys[3], leaseSuffix) {
 		return "", false
 	}
 	return pendingQueue(keys[0])
 }
 
-// forwardQueue names the queue when a script call with these keys is asynq's forward: scheduled or retry, pending.
-func forwardQueue(keys []string) (queue string, ok bool) {
+// forwards tells a call of asynq's forward script by its keys: scheduled or retry, pending.
+func forwards(keys []string) (queue string, ok bool) {
 	if len(keys) != 2 || !strings.HasSuffix(keys[0], "}:scheduled") && !strings.HasSuffix(keys[0], "}:retry") {
 		return "", false
 	}
 	return pendingQueue(keys[1])
 }
 
-func pendingQueue(key string) (string, bool) {
+// acknowledges tells a call of one of asynq's scripts that end a delivery (done, complete, retry, archive, requeue) by
+// its keys: a task's comes with those of the active list and the leases. It returns the index of the task's key.
+func acknowledges(keys []string) (task int, ok bool) {
+	if len(keys) < 4 {
+		return 0, false
+	}
+	switch { // done, complete and requeue have the task third or fourth; retry and archive have it first
+	case strings.HasSuffix(keys[0], activeSuffix) && strings.HasSuffix(keys[1], leaseSuffix):
+		task = 2
+		if !strings.Contains(keys[2], taskInfix) {
+			task = 3
+		}
+	case strings.HasSuffix(keys[1], activeSuffix) && strings.HasSuffix(keys[2], leaseSuffix):
+		task = 0
+	default:
+		return 0, false
+	}
+	return task, strings.Contains(keys[task], taskInfix)
+}
+
+func pendingQueue(key string) (string, bool) { return between(key, pendingSuffix) }
+func leaseQueue(key string) (string, bool)   { return between(key, leaseSuffix) }
+
+func between(key, suffix string) (queue string, ok bool) {
 	rest, ok := strings.CutPrefix(key, keyPrefix)
 	if !ok {
 		return "", false
 	}
-	return strings.CutSuffix(rest, pendingSuffix)
+	return strings.CutSuffix(rest, suffix)
 }
 
 // forwardBatch is how many due tasks one forward call moves at most.

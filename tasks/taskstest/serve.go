@@ -61,7 +61,7 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 	for _, q := range queues {
 		weights[q] = 1
 	}
-	fetcher := b.NewFetcher(len(queues))
+	fetcher := b.NewFetcher(broker.FetcherConfig{Queues: weights})
 	server := asynq.NewServerFromRedisClient(fetcher, tasks.Engine(asynq.Config{
 		Concurrency:     10,
 		Queues:          weights,

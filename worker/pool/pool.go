@@ -60,11 +60,14 @@ func New(b *broker.Broker, m *tasks.Mux, cfg Config) (*Pool, error) {
 		cfg.Name = fmt.Sprintf("%s:%d", host, os.Getpid())
 	}
 	p := &Pool{
-		cfg:     cfg,
-		fetcher: b.NewFetcher(len(cfg.Queues)),
-		mux:     m,
-		logger:  cfg.Logger.With("worker", cfg.Name),
+		cfg:    cfg,
+		mux:    m,
+		logger: cfg.Logger.With("worker", cfg.Name),
 	}
+	p.fetcher = b.NewFetcher(broker.FetcherConfig{
+		Queues: cfg.Queues,
+		Free:   func() int { return cfg.Concurrency - int(p.running.Load()) },
+	})
 	base, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.server = asynq.NewServerFromRedisClient(p.fetcher, tasks.Engine(asynq.Config{

@@ -1,0 +1,366 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// enqueueBatch bounds the tasks of one script, and so how long Redis is kept from others: well under a millisecond.
+	enqueueBatch = 128
+	// enqueueLanes is how many batches are under way at a time: one is made while Redis works on another.
+	enqueueLanes = 2
+)
+
+// Outcome is what became of a message.
+type Outcome int
+
+// The outcomes of Enqueue.
+const (
+	Unknown Outcome = iota // see Receipt.Err
+	Made                   // the task is in its queue
+	Taken                  // a task with the id is there already
+	Held                   // another task holds the uniqueness: Receipt.Owner
+	Refused                // the gate said no: Receipt.Reply
+)
+
+// Receipt tells what became of a message.
+type Receipt struct {
+	Outcome Outcome
+	Owner   string // the id of the task that holds the uniqueness
+	Reply   any    // what the gate replied
+	Err     error  // why it is not known whether the message is stored
+}
+
+// Gate is a condition for a message, which Redis judges in the moment of enqueueing.
+type Gate struct {
+	// Source is the body of a Lua function of (KEYS, ARGV). It returns whether to enqueue, and a reply.
+	Source string
+	Keys   []string
+	Args   []any
+}
+
+// submission is a message on its way.
+type submission struct {
+	msg     *Message
+	gate    *Gate
+	encoded []byte
+	unique  string // key, or ""
+	receipt *Receipt
+	ticket  *ticket
+}
+
+// Enqueue stores messages and wakes workers. It returns a receipt for each, in order; concurrent calls share their
+// round trips. When ctx ends first, messages may be stored or not, and every receipt has ctx's error. The messages must
+// not change until it returns, and their payloads not until later.
+func (b *Broker) Enqueue(ctx context.Context, messages ...*Message) []Receipt {
+	return b.submit(ctx, nil, messages...)
+}
+
+// EnqueueIf is Enqueue of one message if the gate opens. Gate and enqueue are one script, but on a Redis Cluster, where
+// their keys may live apart: there the gate comes first, and a death in between leaves only what the gate has done.
+func (b *Broker) EnqueueIf(ctx context.Context, gate Gate, m *Message) Receipt {
+	if b.cluster {
+		opened, reply, err := b.ask(ctx, gate)
+		if err != nil || !opened {
+			return Receipt{Outcome: refusedUnless(err), Reply: reply, Err: err}
+		}
+		receipt := b.submit(ctx, nil, m)[0]
+		receipt.Reply = reply
+		return receipt
+	}
+	return b.submit(ctx, &gate, m)[0]
+}
+
+func refusedUnless(err error) Outcome {
+	if err != nil {
+		return Unknown
+	}
+	return Refused
+}
+
+func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) []Receipt {
+	receipts := make([]Receipt, len(messages))
+	if len(messages) == 0 {
+		return receipts
+	}
+	ticket := newTicket(len(messages))
+	list := make([]submission, len(messages))
+	waiting := make([]*submission, 0, min(len(messages), enqueueBatch))
+	for i, m := range messages {
+		s := &list[i]
+		*s = submission{msg: m, gate: gate, receipt: &receipts[i], ticket: ticket}
+		if m.UniqueFor > 0 {
+			s.unique = uniqueKey(m.Queue, m.Task, m.Payload)
+		}
+		s.encoded = m.encode(make([]byte, 0, m.encodedSize(s.unique)), s.unique)
+		if waiting = append(waiting, s); len(waiting) == enqueueBatch {
+			b.enqueues.add(waiting...) // the first go while the rest is made
+			waiting = waiting[:0]
+		}
+	}
+	b.enqueues.add(waiting...)
+	if err := ticket.wait(ctx); err != nil {
+		receipts = make([]Receipt, len(messages))
+		for i := range receipts {
+			receipts[i].Err = err
+		}
+	}
+	return receipts
+}
+
+// flushEnqueues stores a batch in one round trip: one script a queue, and one for each gated message.
+func (b *Broker) flushEnqueues(batch []*submission) {
+	ctx := context.Background() // the client's own time limits hold
+	var calls []*call
+	var of [][]*submission // by call
+	byQueue := make(map[string]int, 1)
+	for _, s := range batch {
+		switch at, ok := byQueue[s.msg.Queue]; {
+		case s.ticket.abandoned.Load():
+			s.ticket.done()
+		case s.gate != nil:
+			calls, of = append(calls, nil), append(of, []*submission{s})
+		case ok:
+			of[at] = append(of[at], s)
+		default:
+			byQueue[s.msg.Queue] = len(of)
+			calls, of = append(calls, nil), append(of, append(make([]*submission, 0, len(batch)), s))
+		}
+	}
+	if len(calls) == 0 {
+		return
+	}
+	now := time.Now()
+	for i, group := range of {
+		calls[i] = b.enqueueCall(group, now)
+	}
+	if b.cluster { // asynq's list of queues has another slot than the scripts
+		run(ctx, b.rdb, calls, func(p redis.Pipeliner) {
+			for _, group := range of {
+				p.SAdd(ctx, allQueuesKey, group[0].msg.Queue)
+			}
+		})
+	} else {
+		run(ctx, b.rdb, calls)
+	}
+	for i, group := range of {
+		receive(calls[i].cmd, group)
+	}
+}
+
+// enqueueCall is the script call for messages of one queue, or for a single one with a gate.
+func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
+	first := group[0]
+	queue := first.msg.Queue
+	c := &call{
+		script: enqueueScript,
+		keys:   make([]string, 0, 4+2*len(group)),
+		args:   make([]any, 0, 4+4*len(group)),
+	}
+	queues, listed := allQueuesKey, queue
+	if b.cluster {
+		queues, listed = pendingKey(queue), ""
+	}
+	c.keys = append(c.keys, pendingKey(queue), scheduledKey(queue), wakeKey(queue), queues)
+	c.args = append(c.args, now.UnixNano(), b.wakeUps(), listed, len(group))
+	for _, s := range group {
+		at, unique := int64(0), int64(0)
+		if !s.msg.At.IsZero() {
+			at = s.msg.At.Unix()
+		}
+		c.keys = append(c.keys, taskKey(queue, s.msg.ID))
+		if s.unique != "" {
+			unique = int64(s.msg.UniqueFor / time.Second)
+			c.keys = append(c.keys, s.unique)
+		}
+		c.args = append(c.args, s.msg.ID, s.encoded, at, unique)
+	}
+	if first.gate != nil {
+		c.script = b.gates.script(first.gate.Source)
+		c.keys = append(append(make([]string, 0, len(c.keys)+len(first.gate.Keys)), c.keys...), first.gate.Keys...)
+		c.args = append(c.args, first.gate.Args...)
+	}
+	return c
+}
+
+// wakeUps is how many workers one batch wakes: one, which wakes the next if there is more than it can take.
+func (b *Broker) wakeUps() int {
+	if b.opt.NoWakeUp {
+		return 0
+	}
+	return 1
+}
+
+var errReply = errors.New("unexpected reply of the enqueue script")
+
+// receive reads the script's reply: for each message 1 (made), 0 (the id is taken) or the id that holds the uniqueness;
+// with a gate first its verdict and reply.
+func receive(cmd *redis.Cmd, group []*submission) {
+	reply, err := cmd.Slice()
+	gated := group[0].gate != nil
+	if err == nil && gated {
+		reply, err = receiveGated(reply, group[0])
+	}
+	if err == nil && reply != nil && len(reply) != len(group) {
+		err = fmt.Errorf("%w: %d answers for %d tasks", errReply, len(reply), len(group))
+	}
+	for i, s := range group {
+		switch {
+		case err != nil:
+			s.receipt.Err = err
+		case reply == nil: // refused by its gate
+		default:
+			switch word := reply[i].(type) {
+			case int64:
+				s.receipt.Outcome = Taken
+				if word == 1 {
+					s.receipt.Outcome = Made
+				}
+			case string:
+				s.receipt.Outcome, s.receipt.Owner = Held, word
+			default:
+				s.receipt.Err = fmt.Errorf("%w: %v", errReply, word)
+			}
+		}
+		s.ticket.done()
+	}
+}
+
+func receiveGated(reply []any, s *submission) ([]any, error) {
+	if len(reply) != 3 {
+		return nil, fmt.Errorf("%w: %v", errReply, reply)
+	}
+	s.receipt.Reply = reply[1]
+	if reply[0] != int64(1) {
+		s.receipt.Outcome = Refused
+		return nil, nil
+	}
+	return []any{reply[2]}, nil
+}
+
+// luaPut defines put, which stores the task with the key if neither its id nor its uniqueness is taken.
+const luaPut = `
+local function put(key, unique, scheduled, id, msg, at, ttl, now)
+	if unique then
+		local owner = redis.call('GET', unique)
+		if owner then return owner end
+	end
+	if redis.call('EXISTS', key) == 1 then return 0 end
+	if at == '0' then
+		redis.call('HSET', key, 'msg', msg, 'state', 'pending', 'pending_since', now)
+	else
+		redis.call('HSET', key, 'msg', msg, 'state', 'scheduled')
+		redis.call('ZADD', scheduled, at, id)
+	end
+	if unique then
+		redis.call('SET', unique, id, 'EX', ttl)
+		redis.call('HSET', key, 'unique_key', unique)
+	end
+	return 1
+end
+`
+
+// luaRing wakes one worker. An element that nobody waits for is enough for whoever comes next.
+const luaRing = `
+local function ring(wake)
+	if redis.call('LLEN', wake) == 0 then
+		redis.call('RPUSH', wake, 1)
+		redis.call('PEXPIRE', wake, 2000)
+	end
+end
+`
+
+// luaList puts the queue into asynq's list of queues. asynq's client does it once in its life only: after the loss of
+// Redis' data its tasks would run but be found by nobody.
+const luaList = `
+if ARGV[3] ~= '' then redis.call('SADD', KEYS[4], ARGV[3]) end
+`
+
+// enqueueScript KEYS: pending, scheduled, wake, list of queues; then each task's key and, if it is unique, that key.
+// ARGV: now (ns), 1 to ring, the queue or ” to leave the list, number of tasks; then for each: id, message, due (s, 0 is
+// now), seconds of uniqueness (0 is none).
+var enqueueScript = redis.NewScript(luaPut + luaRing + luaList + `
+local out, made, k = {}, {}, 5
+for i = 1, tonumber(ARGV[4]) do
+	local a = 4 * i + 1
+	local key, unique = KEYS[k], nil
+	k = k + 1
+	if ARGV[a + 3] ~= '0' then
+		unique = KEYS[k]
+		k = k + 1
+	end
+	local r = put(key, unique, KEYS[2], ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[1])
+	out[i] = r
+	if r == 1 and ARGV[a + 2] == '0' then made[#made + 1] = ARGV[a] end
+end
+if #made > 0 then
+	redis.call('LPUSH', KEYS[1], unpack(made))
+	if ARGV[2] == '1' then ring(KEYS[3]) end
+end
+return out
+`)
+
+// gatedScript is as enqueueScript for one task, with the gate's KEYS and ARGV after its own. It returns whether the gate
+// opened, the gate's reply, and what became of the task.
+const gatedScript = luaPut + luaRing + `
+local function gate(KEYS, ARGV)
+%s
+end
+local own = ARGV[8] == '0' and 5 or 6
+local keys, args = {}, {}
+for i = own + 1, #KEYS do keys[#keys + 1] = KEYS[i] end
+for i = 9, #ARGV do args[#args + 1] = ARGV[i] end
+local open, reply = gate(keys, args)
+if reply == nil then reply = false end
+if not open then return {0, reply, 0} end
+` + luaList + `
+local r = put(KEYS[5], own == 6 and KEYS[6] or nil, KEYS[2], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[1])
+if r == 1 and ARGV[7] == '0' then
+	redis.call('LPUSH', KEYS[1], ARGV[5])
+	if ARGV[2] == '1' then ring(KEYS[3]) end
+end
+return {1, reply, r}
+`
+
+// askScript is a gate alone.
+const askScript = `
+local function gate(KEYS, ARGV)
+%s
+end
+local open, reply = gate(KEYS, ARGV)
+return {open and 1 or 0, reply == nil and false or reply}
+`
+
+// gates keeps the scripts made of gates, by source.
+type gates struct {
+	format  string
+	scripts sync.Map // source: *redis.Script
+}
+
+func (g *gates) script(source string) *redis.Script {
+	if s, ok := g.scripts.Load(source); ok {
+		return s.(*redis.Script)
+	}
+	s, _ := g.scripts.LoadOrStore(source, redis.NewScript(fmt.Sprintf(g.format, source)))
+	return s.(*redis.Script)
+}
+
+func (b *Broker) ask(ctx context.Context, gate Gate) (open bool, reply any, err error) {
+	answer, err := b.questions.script(gate.Source).Run(ctx, b.rdb, gate.Keys, gate.Args...).Slice()
+	if err != nil {
+		return false, nil, err
+	}
+	if len(answer) == 0 || len(answer) > 2 {
+		return false, nil, fmt.Errorf("%w: %v", errReply, answer)
+	}
+	if len(answer) == 2 {
+		reply = answer[1]
+	}
+	return answer[0] == int64(1), reply, nil
+}

@@ -1,0 +1,88 @@
+package broker
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Message is a task on its way into a queue. Its fields are not checked here.
+type Message struct {
+	Queue, ID, Task string
+	Payload         []byte
+	Headers         []Header
+	MaxRetry        int           // asynq's limit
+	Timeout         time.Duration // whole seconds, at least one
+	Retention       time.Duration // whole seconds
+	At              time.Time     // whole seconds; zero is now
+	UniqueFor       time.Duration // whole seconds; 0 is not unique
+}
+
+// Header is a pair that travels with a task.
+type Header struct{ Key, Value string }
+
+// The field numbers of asynq v0.26's TaskMessage, a protocol buffer that is private to asynq. A test reads what encode
+// writes with asynq.
+const (
+	fieldType      = 1
+	fieldPayload   = 2
+	fieldID        = 3
+	fieldQueue     = 4
+	fieldRetry     = 5
+	fieldTimeout   = 8
+	fieldUniqueKey = 10
+	fieldRetention = 12
+	fieldHeaders   = 15
+)
+
+// encode appends the message as asynq stores it. unique is the key of its uniqueness, or "".
+func (m *Message) encode(b []byte, unique string) []byte {
+	b = appendString(b, fieldType, m.Task)
+	b = protowire.AppendTag(b, fieldPayload, protowire.BytesType)
+	b = protowire.AppendBytes(b, m.Payload)
+	b = appendString(b, fieldID, m.ID)
+	b = appendString(b, fieldQueue, m.Queue)
+	b = appendInt(b, fieldRetry, int64(m.MaxRetry))
+	b = appendInt(b, fieldTimeout, int64(m.Timeout/time.Second))
+	b = appendString(b, fieldUniqueKey, unique)
+	b = appendInt(b, fieldRetention, int64(m.Retention/time.Second))
+	for _, h := range m.Headers {
+		b = protowire.AppendTag(b, fieldHeaders, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(pairSize(h)))
+		b = appendString(b, 1, h.Key)
+		b = appendString(b, 2, h.Value)
+	}
+	return b
+}
+
+// encodedSize is a little more than what encode appends.
+func (m *Message) encodedSize(unique string) int {
+	n := 64 + len(m.Task) + len(m.Payload) + len(m.ID) + len(m.Queue) + len(unique)
+	for _, h := range m.Headers {
+		n += 4 + pairSize(h)
+	}
+	return n
+}
+
+func pairSize(h Header) int { return fieldSize(h.Key) + fieldSize(h.Value) }
+
+func fieldSize(s string) int {
+	if s == "" {
+		return 0
+	}
+	return 1 + protowire.SizeBytes(len(s))
+}
+
+func appendString(b []byte, field protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
+}
+
+func appendInt(b []byte, field protowire.Number, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), uint64(n))
+}
