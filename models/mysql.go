@@ -24,6 +24,8 @@ const (
 	errDatabaseDenied  = 1044
 	errUnknownDatabase = 1049
 	errNoSuchTable     = 1146
+	errDeadlock        = 1213
+	errRecordChanged   = 1020 // MariaDB since 11.6, when a row is younger than the transaction's snapshot
 )
 
 func openMySQL(ctx context.Context, databaseURL string, opt Options) (*gorm.DB, error) {

@@ -28,7 +28,7 @@ func TestRedisAwayThenBackEmpty(t *testing.T) {
 	_, err = s.desk.Outcome(t.Context(), taskID)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, tasks.ErrNotFound)
-	w := &worker{ledger: s.desk.ledger, store: s.desk.store}
+	w := newWorker(s.desk.ledger, s.desk.store)
 	result, err := w.take(t.Context(), taskID, OrderArgs{UserID: 1, GoodsID: goodsID})
 	require.NoError(t, err, "what the database says does not wait for Redis")
 	require.Equal(t, order.OrderNo, result.OrderNo)

@@ -123,7 +123,7 @@ func (w *world) work(t *rapid.T) {
 
 // runTask is what the framework does with a task.
 func (w *world) runTask(ctx context.Context, taskID string, run int, args OrderArgs) {
-	worker := &worker{ledger: newLedger(w.rdb), store: store{w.db}}
+	worker := newWorker(newLedger(w.rdb), store{w.db})
 	result, err := worker.take(ctx, taskID, args)
 	state := tasks.StateSuccess
 	if err != nil {

@@ -3,6 +3,7 @@ package seckill
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,26 +44,41 @@ func newLedger(rdb redis.UniversalClient) ledger {
 	return ledger{rdb: rdb, grace: reservationGrace}
 }
 
-// settle records that the user has a committed order, made by the task.
-func (l ledger) settle(ctx context.Context, userID, goodsID int64, taskID string) error {
-	if err := settleScript.Run(ctx, l.rdb, keys(goodsID), userID, taskID).Err(); err != nil {
-		return fmt.Errorf("settle task %s: %w", taskID, err)
+// settle records that the users have committed orders, made by the tasks.
+func (l ledger) settle(ctx context.Context, goodsID int64, orders ...reservation) error {
+	if len(orders) == 0 {
+		return nil
+	}
+	if err := settleScript.Run(ctx, l.rdb, keys(goodsID), appendReservations(nil, orders)...).Err(); err != nil {
+		return fmt.Errorf("settle task %s and %d more: %w", orders[0].taskID, len(orders)-1, err)
 	}
 	return nil
 }
 
-// giveBack ends the reservation that the task has for the user, if any, and reports whether it had. soldOut says that
-// the database refused it for want of stock.
-func (l ledger) giveBack(ctx context.Context, userID, goodsID int64, taskID string, soldOut bool) (bool, error) {
+// giveBack ends the reservations that the tasks have for the users, and returns how many had any. soldOut says that
+// the database refused them for want of stock.
+func (l ledger) giveBack(ctx context.Context, goodsID int64, soldOut bool, rs ...reservation) (int, error) {
+	if len(rs) == 0 {
+		return 0, nil
+	}
 	flag := 0
 	if soldOut {
 		flag = 1
 	}
-	given, err := giveBackScript.Run(ctx, l.rdb, keys(goodsID), userID, taskID, flag).Bool()
+	given, err := giveBackScript.Run(ctx, l.rdb, keys(goodsID), appendReservations([]any{flag}, rs)...).Int()
 	if err != nil {
-		return false, fmt.Errorf("give back the reservation of task %s: %w", taskID, err)
+		return 0, fmt.Errorf("give back the reservation of task %s and %d more: %w", rs[0].taskID, len(rs)-1, err)
 	}
 	return given, nil
+}
+
+// appendReservations appends user and task of each.
+func appendReservations(args []any, rs []reservation) []any {
+	args = slices.Grow(args, 2*len(rs))
+	for _, r := range rs {
+		args = append(args, r.userID, r.taskID)
+	}
+	return args
 }
 
 // drop makes Redis forget the sale, but not who is in it, and voids every loading under way.

@@ -27,14 +27,14 @@ func TestGivingBackTwiceSparesTheNextReservation(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
 		first := s.reserve(t, 1, goodsID)
-		given, err := s.desk.ledger.giveBack(t.Context(), 1, goodsID, first, false)
+		given, err := s.desk.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
 		require.NoError(t, err)
-		require.True(t, given)
+		require.Equal(t, 1, given)
 		second := s.reserve(t, 1, goodsID)
 
-		given, err = s.desk.ledger.giveBack(t.Context(), 1, goodsID, first, false)
+		given, err = s.desk.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
 		require.NoError(t, err)
-		require.False(t, given)
+		require.Zero(t, given)
 		require.Equal(t, second, s.taskOf(t, 1, goodsID))
 		require.Equal(t, []string{second}, s.pendingTasks(t, goodsID))
 	})
@@ -44,15 +44,15 @@ func TestSettlingALateOrderEndsTheNextReservation(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
 		first := s.reserve(t, 1, goodsID)
-		_, err := s.desk.ledger.giveBack(t.Context(), 1, goodsID, first, false)
+		_, err := s.desk.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
 		require.NoError(t, err)
 		second := s.reserve(t, 1, goodsID)
 
-		result, err := (&worker{ledger: s.desk.ledger, store: s.desk.store}).take(t.Context(), first, OrderArgs{UserID: 1, GoodsID: goodsID})
+		result, err := newWorker(s.desk.ledger, s.desk.store).take(t.Context(), first, OrderArgs{UserID: 1, GoodsID: goodsID})
 		require.NoError(t, err)
 		require.True(t, result.OK)
 		s.requireTrue(t, goodsID)
-		again, err := (&worker{ledger: s.desk.ledger, store: s.desk.store}).take(t.Context(), second, OrderArgs{UserID: 1, GoodsID: goodsID})
+		again, err := newWorker(s.desk.ledger, s.desk.store).take(t.Context(), second, OrderArgs{UserID: 1, GoodsID: goodsID})
 		require.NoError(t, err)
 		require.Equal(t, result, again)
 		s.requireTrue(t, goodsID)
@@ -63,7 +63,7 @@ func TestSettlingCountsWhoWasNotAdmitted(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 2)
 		take := func(userID int64) {
-			w := &worker{ledger: s.desk.ledger, store: s.desk.store}
+			w := newWorker(s.desk.ledger, s.desk.store)
 			_, err := w.take(t.Context(), tasks.NewID(queueName), OrderArgs{UserID: userID, GoodsID: goodsID})
 			require.NoError(t, err)
 		}
@@ -86,9 +86,9 @@ func TestLoadingSparesReservations(t *testing.T) {
 		_, err := s.desk.store.place(t.Context(), 1, goodsID, older)
 		require.NoError(t, err)
 		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
-		given, err := s.desk.ledger.giveBack(t.Context(), 1, goodsID, older, false)
+		given, err := s.desk.ledger.giveBack(t.Context(), goodsID, false, reservation{1, older})
 		require.NoError(t, err)
-		require.True(t, given)
+		require.Equal(t, 1, given)
 		newer := s.reserve(t, 1, goodsID)
 
 		require.NoError(t, s.desk.Invalidate(t.Context(), goodsID))

@@ -68,17 +68,17 @@ func (s *stack) reconciler() *reconciler {
 }
 
 // openGoods puts goods on sale from an hour ago until an hour hence.
-func openGoods(t *testing.T, db *gorm.DB, stock int64) int64 {
+func openGoods(t testing.TB, db *gorm.DB, stock int64) int64 {
 	return addGoods(t, db, stock, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
 }
 
-func addGoods(t *testing.T, db *gorm.DB, stock int64, starts, ends time.Time) int64 {
+func addGoods(t testing.TB, db *gorm.DB, stock int64, starts, ends time.Time) int64 {
 	g := models.Goods{Name: tasks.NewID("goods"), Price: 999900, Stock: stock, StartsAt: starts, EndsAt: ends}
 	require.NoError(t, db.Create(&g).Error)
 	return g.ID
 }
 
-func stockOf(t *testing.T, db *gorm.DB, goodsID int64) int64 {
+func stockOf(t testing.TB, db *gorm.DB, goodsID int64) int64 {
 	var g models.Goods
 	require.NoError(t, db.First(&g, goodsID).Error)
 	return g.Stock

@@ -108,18 +108,16 @@ func (r *reconciler) page(ctx context.Context, goodsID int64, due []reservation,
 		state := states[d.taskID]
 		switch {
 		case ok:
-			if err := r.ledger.settle(ctx, d.userID, goodsID, orderTask); err != nil {
+			if err := r.ledger.settle(ctx, goodsID, reservation{userID: d.userID, taskID: orderTask}); err != nil {
 				return err
 			}
 			sum.Settled++
 		case state.Final():
-			given, err := r.ledger.giveBack(ctx, d.userID, goodsID, d.taskID, state == tasks.StateSuccess)
+			given, err := r.ledger.giveBack(ctx, goodsID, state == tasks.StateSuccess, d)
 			if err != nil {
 				return err
 			}
-			if given {
-				sum.Returned++
-			}
+			sum.Returned += given
 		default:
 			if err := r.queue.enqueue(ctx, d.taskID, OrderArgs{UserID: d.userID, GoodsID: goodsID}); err != nil {
 				return err

@@ -145,7 +145,7 @@ func TestFailureAfterTheCommitKeepsTheOrder(t *testing.T) {
 		taskID := s.reserve(t, 1, goodsID)
 		_, err := s.desk.store.place(t.Context(), 1, goodsID, taskID)
 		require.NoError(t, err)
-		w := &worker{ledger: s.desk.ledger, store: s.desk.store}
+		w := newWorker(s.desk.ledger, s.desk.store)
 		require.NoError(t, w.abandon(t.Context(), taskID, OrderArgs{UserID: 1, GoodsID: goodsID}))
 		s.requireTrue(t, goodsID)
 	})
@@ -193,16 +193,6 @@ func TestOrderArgsAreChecked(t *testing.T) {
 	}
 	require.NoError(t, Order.CheckArgs([]byte(`{"user_id":1,"goods_id":9223372036854775807}`)))
 	require.NoError(t, Reconcile.CheckArgs(nil))
-}
-
-func TestOrderNumbers(t *testing.T) {
-	at := time.Date(2026, 11, 11, 0, 0, 0, 7_000_000, time.FixedZone("", 8*3600))
-	n, err := newOrderNo(at)
-	require.NoError(t, err)
-	require.Regexp(t, `^20261110160000007\d{12}$`, n)
-	other, err := newOrderNo(at)
-	require.NoError(t, err)
-	require.NotEqual(t, n, other)
 }
 
 // With the broker away, the desk says so, and what was admitted is not lost.

@@ -33,31 +33,37 @@ redis.call('HSET', KEYS[3], ARGV[2], ARGV[1] .. ':' .. string.format('%.0f', now
 return {'new', ARGV[2], 1}
 `)
 
-// settleScript ARGV: user, task of the user's committed order. That task replaces any other that the user has. The
-// user of a sale that Redis does not know, and that nobody is loading, is left out: whoever loads it finds the order.
+// settleScript ARGV: user and task of each committed order in turn. That task replaces any other that the user has.
+// The user of a sale that Redis does not know, and that nobody is loading, is left out: whoever loads it finds the
+// order.
 var settleScript = redis.NewScript(`
-local had = redis.call('HGET', KEYS[2], ARGV[1])
-if had then redis.call('HDEL', KEYS[3], had) end
-redis.call('HDEL', KEYS[3], ARGV[2])
-if had or redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[4]) > 0 then
-	redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+local known = redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[4]) > 0
+for i = 1, #ARGV, 2 do
+	local had = redis.call('HGET', KEYS[2], ARGV[i])
+	if had and had ~= ARGV[i + 1] then redis.call('HDEL', KEYS[3], had) end
+	redis.call('HDEL', KEYS[3], ARGV[i + 1])
+	if known and had ~= ARGV[i + 1] then redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 end
 return 1
 `)
 
-// giveBackScript ARGV: user, task, '1' when the database had no stock. If Redis would then admit one more, what it
-// holds of the sale is wrong, and must be loaded again.
+// giveBackScript ARGV: '1' when the database had no stock, then user and task in turn. If Redis would then admit one
+// more, what it holds of the sale is wrong, and must be loaded again.
 var giveBackScript = redis.NewScript(`
-redis.call('HDEL', KEYS[3], ARGV[2])
-local mine = redis.call('HGET', KEYS[2], ARGV[1]) == ARGV[2]
-if mine then redis.call('HDEL', KEYS[2], ARGV[1]) end
-if ARGV[3] == '1' then
-	local total = redis.call('HGET', KEYS[1], 'total')
-	if total and redis.call('HLEN', KEYS[2]) < tonumber(total) then
-		redis.call('DEL', KEYS[1], KEYS[4])
+local given = 0
+for i = 2, #ARGV, 2 do
+	redis.call('HDEL', KEYS[3], ARGV[i + 1])
+	if redis.call('HGET', KEYS[2], ARGV[i]) == ARGV[i + 1] then
+		given = given + redis.call('HDEL', KEYS[2], ARGV[i])
 	end
 end
-return mine and 1 or 0
+local total = redis.call('HGET', KEYS[1], 'total')
+if total and ARGV[1] == '1' and redis.call('HLEN', KEYS[2]) < tonumber(total) then
+	redis.call('DEL', KEYS[1], KEYS[4])
+elseif total and given > 0 then
+	redis.call('HINCRBY', KEYS[1], 'left', given)
+end
+return given
 `)
 
 // acquireScript ARGV: token, life (ms), '1' to let a loaded sale be.

@@ -2,10 +2,7 @@ package seckill
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"math/big"
 	"time"
 	"unicode/utf8"
 
@@ -119,74 +116,4 @@ func (s store) goodsByName(ctx context.Context, name string) (int64, error) {
 		return 0, ErrUnknownGoods
 	}
 	return ids[0], nil
-}
-
-// place makes the order and takes its piece, both or neither. It returns the user's order of the goods, which may be
-// older than the call and another task's; or ErrSoldOut, or ErrUnknownGoods. After any other error the order may have
-// been committed all the same, and calling again finds out.
-func (s store) place(ctx context.Context, userID, goodsID int64, taskID string) (*models.Order, error) {
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	number, err := newOrderNo(now)
-	if err != nil {
-		return nil, err
-	}
-	order := &models.Order{OrderNo: number, UserID: userID, GoodsID: goodsID, TaskID: taskID, CreatedAt: now}
-	err = s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		// The goods row, which all buyers want, comes last: its lock is then held for the commit alone, and nobody who
-		// holds it waits for another lock.
-		if err := tx.Create(order).Error; err != nil {
-			return err
-		}
-		taken := tx.Model(&models.Goods{}).Where("id = ? AND stock > 0", goodsID).
-			UpdateColumns(map[string]any{"stock": gorm.Expr("stock - 1"), "updated_at": now})
-		if taken.Error != nil {
-			return taken.Error
-		}
-		if taken.RowsAffected == 0 {
-			return ErrSoldOut
-		}
-		return nil
-	})
-	switch {
-	case err == nil:
-		return order, nil
-	case errors.Is(err, ErrSoldOut):
-		return nil, s.refusal(ctx, goodsID)
-	case models.IsDuplicate(err):
-		return s.earlier(ctx, userID, goodsID, taskID, err)
-	}
-	return nil, fmt.Errorf("place the order of task %s: %w", taskID, err)
-}
-
-func (s store) refusal(ctx context.Context, goodsID int64) error {
-	read, err := s.sale(ctx, goodsID)
-	if err != nil {
-		return err
-	}
-	if !read.found {
-		return ErrUnknownGoods
-	}
-	return ErrSoldOut
-}
-
-// earlier finds the order that a unique key defended.
-func (s store) earlier(ctx context.Context, userID, goodsID int64, taskID string, cause error) (*models.Order, error) {
-	order, err := s.orderOf(ctx, userID, goodsID)
-	if err != nil {
-		return nil, err
-	}
-	if order == nil {
-		return nil, fmt.Errorf("place the order of task %s: %w", taskID, cause)
-	}
-	return order, nil
-}
-
-// newOrderNo is the UTC time to the millisecond, 17 digits, and 12 random ones.
-func newOrderNo(now time.Time) (string, error) {
-	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000_000_000))
-	if err != nil {
-		return "", fmt.Errorf("draw an order number: %w", err)
-	}
-	stamp := now.UTC().Format("20060102150405.000")
-	return fmt.Sprintf("%s%s%012d", stamp[:14], stamp[15:], n), nil
 }

@@ -2,8 +2,9 @@ package seckill
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
@@ -11,10 +12,20 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// Bind gives the mux the handlers of Order and Reconcile. The arguments are those of NewDesk.
-func Bind(m *tasks.Mux, db *gorm.DB, rdb redis.UniversalClient, client *tasks.Client) {
+// Option is a choice in Bind.
+type Option func(*worker)
+
+// BatchSize is how many orders share a transaction at most, 256 when it is not given. With 1, or less, each has its
+// own, as many at a time as there are handlers.
+func BatchSize(n int) Option {
+	return func(w *worker) { w.joint.size = max(n, 1) }
+}
+
+// Bind gives the mux the handlers of Order and Reconcile. The arguments are those of NewDesk. Handlers of Order that
+// run at the same time share transactions, so the more slots a worker has for the queue, the faster it is.
+func Bind(m *tasks.Mux, db *gorm.DB, rdb redis.UniversalClient, client *tasks.Client, opts ...Option) {
 	l := newLedger(rdb)
-	w := &worker{ledger: l, store: store{db}}
+	w := newWorker(l, store{db}, opts...)
 	r := &reconciler{ledger: l, store: store{db}, queue: brokerQueue{client}}
 	tasks.Handle(m, Order,
 		func(ctx context.Context, args OrderArgs) (OrderResult, error) {
@@ -36,28 +47,72 @@ func Bind(m *tasks.Mux, db *gorm.DB, rdb redis.UniversalClient, client *tasks.Cl
 type worker struct {
 	ledger ledger
 	store  store
+	joint  *batcher
 }
 
-// take places the order and tells Redis what became of it. What the database says is final: when Redis cannot be told,
-// reconcile tells it later.
+func newWorker(l ledger, s store, opts ...Option) *worker {
+	w := &worker{ledger: l, store: s}
+	w.joint = &batcher{size: defaultBatch, work: w.takeAll}
+	for _, opt := range opts {
+		opt(w)
+	}
+	return w
+}
+
+// take places the order, together with those of other handlers, and tells Redis what became of it. What the database
+// says is final: when Redis cannot be told, reconcile tells it later.
 func (w *worker) take(ctx context.Context, taskID string, args OrderArgs) (OrderResult, error) {
-	order, err := w.store.place(ctx, args.UserID, args.GoodsID, taskID)
-	refused := errors.Is(err, ErrSoldOut) || errors.Is(err, ErrUnknownGoods)
-	if err != nil && !refused {
-		return OrderResult{}, err
+	p := &placing{userID: args.UserID, goodsID: args.GoodsID, taskID: taskID}
+	if err := w.joint.do(ctx, p); err != nil {
+		return OrderResult{}, fmt.Errorf("place the order of task %s: %w", taskID, err)
 	}
-	tell, cancel := afterwards(ctx)
+	if p.untold != nil {
+		logger(ctx).WarnContext(ctx, "Redis does not know of the order's outcome yet", "error", p.untold)
+	}
+	return p.result()
+}
+
+func (p *placing) result() (OrderResult, error) {
+	switch {
+	case p.err == nil:
+		return successResult(p.order), nil
+	case p.refused():
+		return OrderResult{Reason: ReasonOf(p.err), UserID: p.userID, GoodsID: p.goodsID}, nil
+	}
+	return OrderResult{}, p.err
+}
+
+// takeAll is the joint work of several handlers.
+func (w *worker) takeAll(ctx context.Context, batch []*placing) {
+	w.store.placeAll(ctx, batch)
+	w.tell(ctx, batch)
+}
+
+// tell lets Redis know what became of the batch, with two scripts a goods at most.
+func (w *worker) tell(ctx context.Context, batch []*placing) {
+	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	if refused {
-		if _, tellErr := w.ledger.giveBack(tell, args.UserID, args.GoodsID, taskID, true); tellErr != nil {
-			logger(ctx).WarnContext(ctx, "reservation not given back yet", "error", tellErr)
+	decided := slices.DeleteFunc(slices.Clone(batch), func(p *placing) bool { return p.err != nil && !p.refused() })
+	for _, group := range byGoods(decided) {
+		var ordered, refused []reservation
+		for _, p := range group {
+			if p.order != nil {
+				ordered = append(ordered, reservation{userID: p.userID, taskID: p.order.TaskID})
+			} else {
+				refused = append(refused, reservation{userID: p.userID, taskID: p.taskID})
+			}
 		}
-		return OrderResult{Reason: ReasonOf(err), UserID: args.UserID, GoodsID: args.GoodsID}, nil
+		goodsID := group[0].goodsID
+		err := w.ledger.settle(ctx, goodsID, ordered...)
+		_, giveErr := w.ledger.giveBack(ctx, goodsID, true, refused...)
+		for _, p := range group {
+			if p.order != nil {
+				p.untold = err
+			} else {
+				p.untold = giveErr
+			}
+		}
 	}
-	if err := w.ledger.settle(tell, args.UserID, args.GoodsID, order.TaskID); err != nil {
-		logger(ctx).WarnContext(ctx, "reservation not settled yet", "error", err)
-	}
-	return successResult(order), nil
 }
 
 // abandon gives the reservation back, unless an attempt committed the order before it failed.
@@ -69,9 +124,9 @@ func (w *worker) abandon(ctx context.Context, taskID string, args OrderArgs) err
 		return err
 	}
 	if order != nil {
-		return w.ledger.settle(ctx, args.UserID, args.GoodsID, order.TaskID)
+		return w.ledger.settle(ctx, args.GoodsID, reservation{userID: args.UserID, taskID: order.TaskID})
 	}
-	_, err = w.ledger.giveBack(ctx, args.UserID, args.GoodsID, taskID, false)
+	_, err = w.ledger.giveBack(ctx, args.GoodsID, false, reservation{userID: args.UserID, taskID: taskID})
 	return err
 }
 

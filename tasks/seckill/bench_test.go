@@ -1,0 +1,51 @@
+package seckill
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+// BenchmarkTake has several handlers place orders on MariaDB, with a sync of the disk at each commit, and settle them
+// in Redis.
+func BenchmarkTake(b *testing.B) {
+	opt, err := redis.ParseURL(testenv.RedisURL(b))
+	require.NoError(b, err)
+	rdb := redis.NewClient(opt)
+	b.Cleanup(func() { _ = rdb.Close() })
+	db, err := models.Open(b.Context(), testenv.MySQL(b), models.Options{})
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = models.Close(db) })
+	require.NoError(b, models.Migrate(b.Context(), db))
+	var user atomic.Int64
+	for _, handlers := range []int{64, 256, 1000} {
+		for _, size := range []int{1, defaultBatch} {
+			b.Run(fmt.Sprintf("handlers=%d/batch=%d", handlers, size), func(b *testing.B) {
+				w := newWorker(newLedger(rdb), store{db}, BatchSize(size))
+				goodsID := openGoods(b, db, int64(b.N))
+				b.SetParallelism(max(handlers/2, 1)) // times the processors
+				b.ReportAllocs()
+				b.ResetTimer()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						args := OrderArgs{UserID: user.Add(1), GoodsID: goodsID}
+						if r, err := w.take(context.Background(), tasks.NewID(queueName), args); err != nil || !r.OK {
+							b.Error(r, err)
+							return
+						}
+					}
+				})
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
+				require.Zero(b, stockOf(b, db, goodsID))
+			})
+		}
+	}
+}

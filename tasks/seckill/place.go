@@ -1,0 +1,305 @@
+package seckill
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+)
+
+// placing is an order to be placed, and then what became of it: the user's order of the goods, which may be older and
+// another task's; or ErrSoldOut, ErrUnknownGoods, or a fault. After a fault the order may have been committed all the
+// same, and placing it again finds out.
+type placing struct {
+	userID, goodsID int64
+	taskID          string
+
+	order  *models.Order
+	err    error
+	untold error // why Redis does not know of it yet
+	turn   int   // position in the batch: the first come get the last pieces
+}
+
+// refused reports whether the business said no.
+func (p *placing) refused() bool {
+	return errors.Is(p.err, ErrSoldOut) || errors.Is(p.err, ErrUnknownGoods)
+}
+
+// place is placeAll of one.
+func (s store) place(ctx context.Context, userID, goodsID int64, taskID string) (*models.Order, error) {
+	p := &placing{userID: userID, goodsID: goodsID, taskID: taskID}
+	s.placeAll(ctx, []*placing{p})
+	return p.order, p.err
+}
+
+// placeAll makes the orders and takes their pieces in as few transactions as can be, mostly one, and tells each what
+// became of it. One that cannot be placed leaves the others alone.
+func (s store) placeAll(ctx context.Context, batch []*placing) {
+	rows := slices.Clone(batch)
+	for i, p := range rows {
+		p.turn = i
+	}
+	// Everybody inserts in the order of the index that finds duplicates, so that no two wait for each other.
+	slices.SortStableFunc(rows, func(a, b *placing) int {
+		return cmp.Or(cmp.Compare(a.userID, b.userID), cmp.Compare(a.goodsID, b.goodsID))
+	})
+	same := func(a, b *placing) bool { return a.userID == b.userID && a.goodsID == b.goodsID }
+	s.placeDistinct(ctx, slices.CompactFunc(slices.Clone(rows), same))
+
+	for i, p := range rows[1:] {
+		if first := rows[i]; same(first, p) {
+			p.order, p.err = first.order, first.err
+		}
+	}
+}
+
+// conflictTries bounds how often a transaction is run that other transactions got in the way of.
+const conflictTries = 5
+
+// placeDistinct is for rows none of which is of the same user and goods as another.
+func (s store) placeDistinct(ctx context.Context, rows []*placing) {
+	for try := 1; len(rows) > 0; try++ {
+		err := s.transact(ctx, rows)
+		switch {
+		case err == nil:
+			return
+		case models.IsConflict(err) && try < conflictTries:
+			if waitErr := wait(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); waitErr != nil {
+				failAll(rows, err)
+				return
+			}
+		case models.IsDuplicate(err):
+			rest, lookErr := s.withoutOrder(ctx, rows)
+			switch {
+			case lookErr != nil:
+				failAll(rows, lookErr)
+				return
+			case len(rest) == len(rows) && len(rows) > 1:
+				s.placeHalves(ctx, rows)
+				return
+			case len(rest) == len(rows) && try == conflictTries:
+				failAll(rows, err)
+				return
+			}
+			rows = rest
+		case models.IsRowFault(err) && len(rows) > 1:
+			s.placeHalves(ctx, rows)
+			return
+		default:
+			failAll(rows, err)
+			return
+		}
+	}
+}
+
+// placeHalves closes in on the row that spoils the others.
+func (s store) placeHalves(ctx context.Context, rows []*placing) {
+	half := len(rows) / 2
+	s.placeDistinct(ctx, rows[:half])
+	s.placeDistinct(ctx, rows[half:])
+}
+
+func failAll(rows []*placing, err error) {
+	for _, p := range rows {
+		p.order, p.err = nil, fmt.Errorf("place the order of task %s: %w", p.taskID, err)
+	}
+}
+
+// withoutOrder gives those who have an order already their order, and returns the others.
+func (s store) withoutOrder(ctx context.Context, rows []*placing) ([]*placing, error) {
+	had := make(map[[2]int64]*models.Order)
+	for _, group := range byGoods(rows) {
+		users := make([]int64, len(group))
+		for i, p := range group {
+			users[i] = p.userID
+		}
+		var found []models.Order
+		err := s.db.WithContext(ctx).Where("goods_id = ? AND user_id IN ?", group[0].goodsID, users).Find(&found).Error
+		if err != nil {
+			return nil, fmt.Errorf("look for orders of goods %d: %w", group[0].goodsID, err)
+		}
+		for i := range found {
+			had[[2]int64{found[i].UserID, found[i].GoodsID}] = &found[i]
+		}
+	}
+	var rest []*placing
+	for _, p := range rows {
+		if order := had[[2]int64{p.userID, p.goodsID}]; order != nil {
+			p.order, p.err = order, nil
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	return rest, nil
+}
+
+// byGoods divides the rows by their goods, in the order of the goods' ids.
+func byGoods(rows []*placing) [][]*placing {
+	sorted := slices.Clone(rows)
+	slices.SortStableFunc(sorted, func(a, b *placing) int { return cmp.Compare(a.goodsID, b.goodsID) })
+	var groups [][]*placing
+	for len(sorted) > 0 {
+		n := 1
+		for n < len(sorted) && sorted[n].goodsID == sorted[0].goodsID {
+			n++
+		}
+		groups, sorted = append(groups, sorted[:n:n]), sorted[n:]
+	}
+	return groups
+}
+
+// transact places the rows in one transaction, or none. Where there are fewer pieces than orders, the first come get
+// them and the others are refused.
+//
+// The goods rows, which all buyers want, come last and in the order of their ids: their locks are then held for little
+// more than the commit, and whoever holds one waits for nothing but the next. No snapshot is read before the last lock
+// is taken.
+func (s store) transact(ctx context.Context, rows []*placing) error {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	orders, err := newOrders(rows, now)
+	if err != nil {
+		return err
+	}
+	var refused map[*placing]error
+	err = s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := insert(tx, orders); err != nil {
+			return err
+		}
+		for _, group := range byGoods(rows) {
+			enough, err := take(tx, group[0].goodsID, len(group), now)
+			if err != nil {
+				return err
+			}
+			if enough {
+				continue
+			}
+			why, err := takeSome(tx, group, now)
+			if err != nil {
+				return err
+			}
+			if refused == nil {
+				refused = make(map[*placing]error)
+			}
+			maps.Copy(refused, why)
+		}
+		if len(refused) == len(rows) {
+			return errNothing
+		}
+		return identify(tx, orders)
+	})
+	if err != nil && !errors.Is(err, errNothing) {
+		return err
+	}
+	for i, p := range rows {
+		if p.err = refused[p]; p.err == nil {
+			p.order = &orders[i]
+		}
+	}
+	return nil
+}
+
+// errNothing rolls back a transaction that has nothing to commit.
+var errNothing = errors.New("every order is refused")
+
+func newOrders(rows []*placing, now time.Time) ([]models.Order, error) {
+	numbers, err := orderNumbers(now, len(rows))
+	if err != nil {
+		return nil, err
+	}
+	orders := make([]models.Order, len(rows))
+	for i, p := range rows {
+		orders[i] = models.Order{
+			OrderNo: numbers[i], UserID: p.userID, GoodsID: p.goodsID, TaskID: p.taskID, CreatedAt: now,
+		}
+	}
+	return orders, nil
+}
+
+func insert(tx *gorm.DB, orders []models.Order) error {
+	values := make([]any, 0, 5*len(orders))
+	for i := range orders {
+		o := &orders[i]
+		values = append(values, o.OrderNo, o.UserID, o.GoodsID, o.TaskID, o.CreatedAt)
+	}
+	return tx.Exec("INSERT INTO orders (order_no,user_id,goods_id,task_id,created_at) VALUES "+
+		strings.Repeat(",(?,?,?,?,?)", len(orders))[1:], values...).Error
+}
+
+// take lowers the stock by n pieces if there are so many. Either way the goods are locked.
+func take(tx *gorm.DB, goodsID int64, n int, now time.Time) (bool, error) {
+	taken := tx.Exec("UPDATE goods SET stock = stock - ?, updated_at = ? WHERE id = ? AND stock >= ?", n, now, goodsID, n)
+	return taken.RowsAffected > 0, taken.Error
+}
+
+// takeSome takes what pieces there are, removes the orders that get none, and returns them with the reason. The goods
+// are locked already.
+func takeSome(tx *gorm.DB, group []*placing, now time.Time) (map[*placing]error, error) {
+	count := "SELECT stock FROM goods WHERE id = ? FOR UPDATE"
+	// A scan of the table, which the planner prefers while it is small, would wait for the rows of others.
+	remove := "DELETE o FROM orders AS o FORCE INDEX (idx_orders_task_id) WHERE o.task_id IN ?"
+	if tx.Name() == "sqlite" { // where a transaction has the whole database
+		count = "SELECT stock FROM goods WHERE id = ?"
+		remove = "DELETE FROM orders WHERE task_id IN ?"
+	}
+	goodsID := group[0].goodsID
+	var stock []int64
+	if err := tx.Raw(count, goodsID).Scan(&stock).Error; err != nil {
+		return nil, err
+	}
+	reason, left := ErrUnknownGoods, 0
+	if len(stock) > 0 {
+		reason, left = ErrSoldOut, int(min(max(stock[0], 0), int64(len(group))))
+	}
+	slices.SortFunc(group, func(a, b *placing) int { return cmp.Compare(a.turn, b.turn) })
+	refused := make(map[*placing]error)
+	var taskIDs []string
+	for _, p := range group[left:] {
+		refused[p] = reason
+		taskIDs = append(taskIDs, p.taskID)
+	}
+	if err := tx.Exec(remove, taskIDs).Error; err != nil {
+		return nil, err
+	}
+	if left == 0 {
+		return refused, nil
+	}
+	enough, err := take(tx, goodsID, left, now)
+	if err == nil && !enough {
+		err = fmt.Errorf("goods %d lost stock under a lock", goodsID)
+	}
+	return refused, err
+}
+
+// identify reads the ids that the database gave the orders. They need not be in one sequence.
+func identify(tx *gorm.DB, orders []models.Order) error {
+	byTask := make(map[string]*models.Order, len(orders))
+	taskIDs := make([]string, len(orders))
+	for i := range orders {
+		byTask[orders[i].TaskID], taskIDs[i] = &orders[i], orders[i].TaskID
+	}
+	rows, err := tx.Raw("SELECT id, task_id FROM orders WHERE task_id IN ?", taskIDs).Rows()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var taskID string
+		if err := rows.Scan(&id, &taskID); err != nil {
+			return err
+		}
+		if o := byTask[taskID]; o != nil {
+			o.ID = id
+		}
+	}
+	return rows.Err()
+}
