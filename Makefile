@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: run test build lint bench help
+.PHONY: run test build lint bench bench-peers help
 
 # Debian keeps servers in sbin, which is not in every user's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin
@@ -27,8 +27,13 @@ lint: ## Check the format, go vet, staticcheck and the import rules
 	go run $(STATICCHECK) ./...
 	go test -count=1 -run '^TestImport' ./deploy
 
-bench: ## Compare with plain asynq on a private Redis
-	go test -run '^$$' -bench . -count 3 ./deploy/bench
+bench: ## Measure against plain asynq on private servers, some minutes; BENCH="--quick" or "--only run" for less
+	@deploy/install-test-deps.sh bench
+	go run ./deploy/bench $(BENCH)
+
+bench-peers: ## The same with Celery and BullMQ beside, where they are installed
+	@deploy/install-test-deps.sh bench
+	go run ./deploy/bench --peers deploy/bench/peers $(BENCH)
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

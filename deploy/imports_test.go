@@ -79,13 +79,13 @@ func broken(s source) []string {
 func refuse(s source, target string) string {
 	from, to := layerOf(s.dir), layerOf(target)
 	composes := s.main || s.dir == root
-	// Tests and benchmarks of the whole.
-	everything := s.isTest() && slices.Contains([]string{"deploy", "deploy/e2e", "deploy/bench"}, s.dir)
+	// Tests of the whole.
+	everything := s.isTest() && slices.Contains([]string{"deploy", "deploy/e2e"}, s.dir)
 	switch {
 	case target == s.dir: // an external test package
 		return ""
-	case to == "testing" && !s.isTest() && from != "testing":
-		return "only tests may"
+	case to == "testing" && !s.isTest() && from != "testing" && s.dir != "deploy/bench":
+		return "only tests and the benchmark may"
 	case s.dir == "deploy/testenv":
 		return "it serves the tests of every package and knows none"
 	case to == "testing":
@@ -222,7 +222,8 @@ func TestImportRules(t *testing.T) {
 		{"deploy/config", test, false, "deploy/config", true},
 		{"deploy", test, false, "worker/pool", true},
 		{"deploy", test, false, "deploy/config", false},
-		{"deploy/bench", test, false, "worker/pool", true},
+		{"deploy/bench", library, true, "worker/pool", true},
+		{"deploy/bench", library, true, "deploy/testenv", true},
 		{"deploy/process", test, false, "worker/pool", false},
 		{"tasks/sms", test, false, "deploy/testenv", true},
 		{"tasks/sms", library, false, "deploy/testenv", false},

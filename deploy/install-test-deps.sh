@@ -1,8 +1,19 @@
 #!/usr/bin/env bash
 # Sees to the programs that `make test` starts: redis-server, mariadbd, chromium and curl, and a C compiler for the race
-# detector. With all there it says nothing. What is missing it installs with apt-get when it may, and names
-# otherwise, with exit status 1; only the compiler can be done without.
+# detector; or, called as `install-test-deps.sh bench`, to those of `make bench`: redis-server, mariadbd and wrk. With all
+# there it says nothing. What is missing it installs with apt-get when it may, and names otherwise, with exit status 1;
+# only the compiler can be done without.
 set -euo pipefail
+
+purpose=${1:-tests}
+case $purpose in
+tests) user="the tests need" ;;
+bench) user="the benchmark needs" ;;
+*)
+  echo "usage: $0 [tests|bench]" >&2
+  exit 2
+  ;;
+esac
 
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" # Debian keeps mariadbd there, and few users have it in PATH
 
@@ -12,13 +23,17 @@ have_chromium() { have chromium || have chromium-browser || have google-chrome |
 missing() {
   have redis-server || echo redis-server
   { have mariadbd && have mariadb-install-db; } || echo mariadb-server
+  if [ "$purpose" = bench ]; then
+    have wrk || echo wrk
+    return
+  fi
   have_chromium || echo chromium
   have curl || echo curl
 }
 
 # The race detector links with the C library: a compiler without its headers does not help.
 missing_compiler() {
-  if ! { have "${CC:-gcc}" && echo '#include <stdlib.h>' | "${CC:-gcc}" -E - >/dev/null 2>&1; }; then
+  if [ "$purpose" = tests ] && ! { have "${CC:-gcc}" && echo '#include <stdlib.h>' | "${CC:-gcc}" -E - >/dev/null 2>&1; }; then
     echo gcc libc6-dev
   fi
 }
@@ -30,7 +45,7 @@ if [ -z "$required$optional" ]; then
 fi
 
 if [ "$(id -u)" = 0 ] && have apt-get; then
-  echo "installing for the tests: $required${required:+${optional:+ }}$optional" >&2
+  echo "installing for the $purpose: $required${required:+${optional:+ }}$optional" >&2
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
@@ -54,7 +69,7 @@ if [ -n "$optional" ]; then
   echo "no C compiler: the tests will run without the race detector (Debian: apt-get install $optional)" >&2
 fi
 if [ -n "$required" ]; then
-  echo "the tests need programs that are not installed. On Debian or Ubuntu, as root:" >&2
+  echo "$user programs that are not installed. On Debian or Ubuntu, as root:" >&2
   echo "  apt-get install --no-install-recommends $required" >&2
   exit 1
 fi

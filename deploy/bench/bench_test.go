@@ -1,203 +1,101 @@
-// Package bench measures Paidui against plain asynq on the same private Redis, in the same run:
-//
-//	go test -run '^$' -bench . ./deploy/bench
-package bench
+package main
 
 import (
+	"bytes"
 	"context"
-	"strconv"
-	"sync"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
-	"time"
 
-	"github.com/hibiken/asynq"
-
-	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/broker"
-	"github.com/paidui/paidui/tasks/taskstest"
-	"github.com/paidui/paidui/worker/pool"
+	"github.com/stretchr/testify/require"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
-
-type args struct {
-	N int `json:"n"`
-}
-
-// noop keeps no result, as a plain asynq task does.
-var noop = tasks.Define[args, struct{}]("bench.noop", tasks.Retention(0))
-
-const producers = 64
-
-// BenchmarkEnqueue is one task put into Redis, by 64 goroutines.
-func BenchmarkEnqueue(b *testing.B) {
-	b.Run("paidui", func(b *testing.B) {
-		client := tasks.NewClient(taskstest.Broker(b, testenv.RedisURL(b)))
-		b.SetParallelism(producers)
-		b.ResetTimer()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := noop.Enqueue(b.Context(), client, args{1}); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-		perSecond(b)
-	})
-	b.Run("asynq", func(b *testing.B) {
-		client := plainClient(b, testenv.RedisURL(b))
-		b.SetParallelism(producers)
-		b.ResetTimer()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := client.EnqueueContext(b.Context(), asynq.NewTask("bench.noop", []byte(`{"n":1}`))); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-		perSecond(b)
-	})
-}
-
-// BenchmarkRun is one no-op task taken from a backlog, run and acknowledged, with 64 slots.
-func BenchmarkRun(b *testing.B) {
-	b.Run("paidui", func(b *testing.B) {
-		br := taskstest.Broker(b, testenv.RedisURL(b))
-		var left sync.WaitGroup
-		left.Add(b.N)
-		mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
-		tasks.Handle(mux, noop, func(context.Context, args) (struct{}, error) { left.Done(); return struct{}{}, nil })
-		fill(b, func(int) error {
-			_, err := noop.Enqueue(b.Context(), tasks.NewClient(br), args{1})
-			return err
-		})
-		b.ResetTimer()
-		stop := serve(b, br, mux)
-		left.Wait()
-		perSecond(b)
-		stop()
-	})
-	b.Run("asynq", func(b *testing.B) {
-		url := testenv.RedisURL(b)
-		client := plainClient(b, url)
-		var left sync.WaitGroup
-		left.Add(b.N)
-		fill(b, func(int) error {
-			_, err := client.Enqueue(asynq.NewTask("bench.noop", []byte(`{"n":1}`)))
-			return err
-		})
-		b.ResetTimer()
-		server := plainServer(b, url, func(context.Context, *asynq.Task) error { left.Done(); return nil })
-		left.Wait()
-		perSecond(b)
-		server.Shutdown()
-	})
-}
-
-// BenchmarkPickup is the time from enqueueing to the handler's start, on an idle worker.
-func BenchmarkPickup(b *testing.B) {
-	started := make(chan struct{})
-	b.Run("paidui", func(b *testing.B) {
-		br := taskstest.Broker(b, testenv.RedisURL(b))
-		client := tasks.NewClient(br)
-		mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
-		tasks.Handle(mux, noop, func(context.Context, args) (struct{}, error) {
-			started <- struct{}{}
-			return struct{}{}, nil
-		})
-		defer serve(b, br, mux)()
-		for b.Loop() {
-			if _, err := noop.Enqueue(b.Context(), client, args{1}); err != nil {
-				b.Fatal(err)
-			}
-			<-started
-		}
-	})
-	b.Run("asynq", func(b *testing.B) {
-		url := testenv.RedisURL(b)
-		client := plainClient(b, url)
-		server := plainServer(b, url, func(context.Context, *asynq.Task) error { started <- struct{}{}; return nil })
-		defer server.Shutdown()
-		for b.Loop() {
-			if _, err := client.Enqueue(asynq.NewTask("bench.noop", []byte(`{"n":1}`))); err != nil {
-				b.Fatal(err)
-			}
-			<-started
-		}
-	})
-}
-
-const slots = 64
-
-func serve(b *testing.B, br *broker.Broker, mux *tasks.Mux) (stop func()) {
-	b.Helper()
-	p, err := pool.New(br, mux, pool.Config{
-		Queues: map[string]int{"default": 1}, Concurrency: slots, Drain: time.Second, Logger: taskstest.Quiet(),
-	})
-	if err != nil {
-		b.Fatal(err)
+// results reads what --json has written.
+func results(t *testing.T, file string) map[string]result {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var list []result
+	require.NoError(t, json.Unmarshal(text, &list))
+	byName := make(map[string]result)
+	for _, r := range list {
+		byName[r.Name] = r
 	}
-	ctx, cancel := context.WithCancel(b.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
-	return func() {
+	return byName
+}
+
+// TestQuick measures for real.
+func TestQuick(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	file, profile := filepath.Join(t.TempDir(), "result.json"), filepath.Join(t.TempDir(), "cpu")
+	cmd := command()
+	var out, progress bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&progress)
+	cmd.SetArgs([]string{"--quick", "--only", "enqueue", "--json", file, "--cpuprofile", profile})
+	require.NoError(t, cmd.ExecuteContext(t.Context()), progress.String())
+
+	require.Contains(t, out.String(), "enqueue")
+	require.Contains(t, progress.String(), "[1/1] enqueue")
+	got := results(t, file)
+	require.Len(t, got, 1)
+	require.Positive(t, got["enqueue"].Value)
+	require.InEpsilon(t, got["enqueue"].Value / *got["enqueue"].Baseline, *got["enqueue"].Ratio, 1e-9)
+	require.FileExists(t, profile)
+	left, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "paidui-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// TestRolesRun starts processes as rows do.
+func TestRolesRun(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	profile := filepath.Join(t.TempDir(), "cpu")
+	l, err := newLab(options{logLevel: "error", cpuprofile: profile})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.close()) }()
+
+	echo, err := l.startEcho(t.Context())
+	require.NoError(t, err)
+	resident, err := echo.memory("VmRSS")
+	require.NoError(t, err)
+	require.Greater(t, resident, 1.0)
+
+	_, err = withQueue(t.Context(), l, openPaidui, withoutResult, func(q queue) (float64, error) {
+		require.NoError(t, fill(t.Context(), q, 500))
+		return l.runInProcesses(t.Context(), 2, 500)
+	})
+	require.NoError(t, err)
+	l.endRow()
+	for _, name := range []string{"echo-1", "noop-2", "noop-3"} {
+		require.FileExists(t, profile+"."+name)
+	}
+}
+
+// TestRowsThatFail checks that the others run nevertheless, and that an end from outside is no failure.
+func TestRowsThatFail(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	broken := errors.New("no disk")
+	fine := one("fine", "s", noTarget(), "", func(context.Context, *lab) (measurement, error) { return measurement{value: 1}, nil })
+	fails := one("fails", "s", noTarget(), "", func(context.Context, *lab) (measurement, error) { return measurement{}, broken })
+	var out, progress bytes.Buffer
+	err := bench(t.Context(), []row{fails, fine}, options{logLevel: "error"}, &out, &progress)
+	require.ErrorIs(t, err, broken)
+	require.ErrorContains(t, err, "fails: ")
+	require.Contains(t, out.String(), "fine")
+	require.NotContains(t, out.String(), "fails")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ends := one("ends", "s", noTarget(), "", func(context.Context, *lab) (measurement, error) {
 		cancel()
-		if err := <-ended; err != nil {
-			b.Error(err)
-		}
-	}
-}
-
-func plainOptions(b *testing.B, url string) asynq.RedisConnOpt {
-	b.Helper()
-	o, err := asynq.ParseRedisURI(url)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return o
-}
-
-func plainClient(b *testing.B, url string) *asynq.Client {
-	b.Helper()
-	client := asynq.NewClient(plainOptions(b, url))
-	b.Cleanup(func() { _ = client.Close() })
-	return client
-}
-
-// plainServer is asynq with its defaults but for the number of slots.
-func plainServer(b *testing.B, url string, h asynq.HandlerFunc) *asynq.Server {
-	b.Helper()
-	server := asynq.NewServer(plainOptions(b, url), asynq.Config{Concurrency: slots, LogLevel: asynq.FatalLevel})
-	if err := server.Start(h); err != nil {
-		b.Fatal(err)
-	}
-	return server
-}
-
-// fill makes the backlog of b.N tasks.
-func fill(b *testing.B, enqueue func(i int) error) {
-	b.Helper()
-	var wg sync.WaitGroup
-	for p := range producers {
-		wg.Go(func() {
-			for i := p; i < b.N; i += producers {
-				if err := enqueue(i); err != nil {
-					b.Error("task", strconv.Itoa(i), err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if b.Failed() {
-		b.FailNow()
-	}
-}
-
-func perSecond(b *testing.B) {
-	b.StopTimer()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
+		return measurement{}, broken
+	})
+	err = bench(ctx, []row{ends, fails}, options{logLevel: "error"}, &out, &progress)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, broken)
+	left, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "paidui-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }

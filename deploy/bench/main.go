@@ -1,0 +1,13 @@
+// Command bench measures Paidui: against plain asynq in the same run, on a private Redis and MariaDB, one row for each
+// kind of work. It needs redis-server, mariadbd and wrk.
+//
+//	go run ./deploy/bench --quick
+//	go run ./deploy/bench --only run,enqueue --json result.json
+//
+// What serves in real life as a process of its own does so here: the program starts itself again as api, worker, empty
+// Echo server or no-op worker.
+package main
+
+import "github.com/paidui/paidui/deploy/process"
+
+func main() { process.Main(command()) }

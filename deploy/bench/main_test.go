@@ -1,0 +1,19 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/deploy/testenv"
+)
+
+// asProgram makes this test binary the program itself, as which rows start it again.
+const asProgram = "BENCH_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		process.Main(command())
+	}
+	testenv.Main(m)
+}

@@ -1,0 +1,76 @@
+package main
+
+import "context"
+
+// row is one kind of work to measure.
+type row struct {
+	name    string // what --only takes
+	about   string
+	metrics []metric
+	measure func(context.Context, *lab) ([]measurement, error) // one measurement for each metric, in their order
+}
+
+// metric is one figure that a row yields.
+type metric struct {
+	name   string
+	unit   string
+	target target
+}
+
+// measurement is what a metric came to. Baseline is what it is compared with, 0 where there is nothing to compare.
+type measurement struct{ value, baseline float64 }
+
+// one is a row with a single metric, of the row's name.
+func one(name, unit string, t target, about string, measure func(context.Context, *lab) (measurement, error)) row {
+	return row{
+		name: name, about: about, metrics: []metric{{name, unit, t}},
+		measure: func(ctx context.Context, l *lab) ([]measurement, error) {
+			m, err := measure(ctx, l)
+			return []measurement{m}, err
+		},
+	}
+}
+
+// rows are all there are, in the order in which they run.
+func rows() []row {
+	const tasks, requests = "tasks/s", "requests/s"
+	return []row{
+		one("run", tasks, ratioAtLeast(3), "no-op tasks of a backlog, one worker; against asynq", measureRun),
+		one("run-result", tasks, ratioAtLeast(2.5), "the same with a result that is kept for an hour", measureRunResult),
+		one("enqueue", tasks, ratioAtLeast(1.5), "64 goroutines put tasks into a queue; against asynq", measureEnqueue),
+		{
+			name: "pickup", about: "from enqueue to the handler's start on an idle worker; against asynq",
+			metrics: []metric{{"pickup-p50", "ms", atMost(1)}, {"pickup-p99", "ms", atMost(5)}},
+			measure: measurePickup,
+		},
+		one("idle", "commands/s", atMost(25), "Redis commands of an idle worker with five queues; against asynq", measureIdle),
+		{
+			name: "eta", about: "lateness of tasks that are due at random times; against asynq",
+			metrics: []metric{{"eta-late-p99", "s", atMost(1.2)}, {"eta-early", "tasks", atMost(0)}},
+			measure: measureETA,
+		},
+		one("http-tasks", requests, ratioAtLeast(0.45), "POST /v1/tasks; against an empty Echo handler", measureHTTPTasks),
+		{
+			name: "http-soldout", about: "POST /v1/seckill when all is sold; against an empty Echo handler",
+			metrics: []metric{
+				{"http-soldout", requests, ratioAtLeast(0.75)},
+				{"soldout-redis", "commands/request", atMost(0.01)},
+			},
+			measure: measureHTTPSoldOut,
+		},
+		one("http-admitted", requests, ratioAtLeast(0.35), "POST /v1/seckill of users who get in; against an empty Echo handler",
+			measureHTTPAdmitted),
+		one("seckill", "orders/s", both(atLeast(10_000), ratioAtLeast(4)),
+			"from POST to the committed order; against one transaction an order", measureSeckill),
+		{
+			name: "memory", about: "resident memory of a worker with 1,000 slots",
+			metrics: []metric{{"memory-idle", "MiB", atMost(60)}, {"memory-full", "MiB", atMost(150)}},
+			measure: measureMemory,
+		},
+		one("pending-growth", tasks, ratioAtLeast(0.9), "no-op tasks beside 1,000,000 that wait; against beside 10,000",
+			measurePendingGrowth),
+		one("processes", tasks, ratioAtLeast(0.95), "no-op tasks by four worker processes; against one", measureProcesses),
+		one("herd", "commands/task", noTarget(), "Redis commands that one task costs with 200 idle workers; against with one",
+			measureHerd),
+	}
+}

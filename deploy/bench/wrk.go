@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+//go:embed post.lua
+var postScript []byte
+
+const (
+	wrkConnections = 128
+	wrkThreads     = 2
+)
+
+// load is a load of POST requests.
+type load struct {
+	url    string
+	body   string
+	tokens string        // a file with a bearer token a line, walked through
+	once   bool          // stop after the last token instead of beginning again
+	limit  time.Duration // how long to post, in whole seconds
+}
+
+// posted is what came of a load.
+type posted struct {
+	Requests int     // that were answered
+	Seconds  float64 // that it took
+	Broken   int     // connections that failed, and answers that did not come in time
+	Refused  int     // answers of a status of 400 and above
+}
+
+// post runs wrk until its time is over, or until ctx ends, which is no error.
+func (l *lab) post(ctx context.Context, o load) (posted, error) {
+	wrk, err := exec.LookPath("wrk")
+	if err != nil {
+		return posted{}, fmt.Errorf("wrk is not installed: run deploy/install-test-deps.sh bench, or install the package wrk")
+	}
+	script := l.file("post.lua")
+	if err := os.WriteFile(script, postScript, 0o600); err != nil {
+		return posted{}, err
+	}
+	passes := "again"
+	if o.once {
+		passes = "once"
+	}
+	cmd := exec.CommandContext(ctx, wrk, "-t", strconv.Itoa(wrkThreads), "-c", strconv.Itoa(wrkConnections),
+		"-d", fmt.Sprintf("%.0fs", o.limit.Seconds()), "-s", script, o.url, "--", o.body, o.tokens, strconv.Itoa(wrkThreads), passes)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = 10 * time.Second
+	text, err := cmd.CombinedOutput()
+	if err != nil && ctx.Err() == nil {
+		return posted{}, fmt.Errorf("wrk: %w\n%s", err, text)
+	}
+	var p posted
+	start := bytes.LastIndexByte(text, '{')
+	if start < 0 {
+		return p, fmt.Errorf("wrk ended without a summary:\n%s", text)
+	}
+	if err := json.NewDecoder(bytes.NewReader(text[start:])).Decode(&p); err != nil {
+		return p, fmt.Errorf("wrk's summary: %w\n%s", err, text)
+	}
+	if p.Broken > 0 || p.Refused > 0 {
+		return p, fmt.Errorf("%s: of %d requests, %d were refused, and %d connections or answers failed",
+			o.url, p.Requests, p.Refused, p.Broken)
+	}
+	return p, nil
+}
+
+// writeTokens makes a file with a token for each user from first on.
+func (l *lab) writeTokens(name string, first, users int) (file string, err error) {
+	lines := make([][]byte, users)
+	if err := inParallel(users, func(i int) error {
+		t, err := token(int64(first + i))
+		lines[i] = []byte(t)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	file = l.file(name)
+	return file, os.WriteFile(file, append(bytes.Join(lines, []byte("\n")), '\n'), 0o600)
+}
