@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"log/slog"
+	"sync"
 )
 
 // Task is the running task as its handler sees it.
@@ -12,8 +13,22 @@ type Task struct {
 	Queue      string
 	Attempt    int // 1 for the first; a run that died with its worker does not count
 	MaxRetries int
-	RequestID  string       // of the HTTP request that enqueued it, or ""
-	Logger     *slog.Logger // carries the task's id, name and attempt
+	RequestID  string // of the HTTP request that enqueued it, or ""
+
+	parent *slog.Logger
+	once   sync.Once
+	logger *slog.Logger
+}
+
+// Logger carries the task's id, name and attempt.
+func (t *Task) Logger() *slog.Logger {
+	t.once.Do(func() {
+		t.logger = t.parent.With("task_id", t.ID, "task", t.Name, "attempt", t.Attempt)
+		if t.RequestID != "" {
+			t.logger = t.logger.With("request_id", t.RequestID)
+		}
+	})
+	return t.logger
 }
 
 type (

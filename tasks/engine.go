@@ -34,8 +34,5 @@ func retryDelay(n int, err error, t *asynq.Task) time.Duration {
 	return ceilSecond(now.Add(parseHeaders(t.Headers()).backoff.delay(n))).Sub(now)
 }
 
-// countsAsFailure tells which errors cost a retry: all but the death of a worker and a result that could not be stored.
-func countsAsFailure(err error) bool {
-	var unstored *unstoredError
-	return !errors.Is(err, asynq.ErrLeaseExpired) && !errors.As(err, &unstored)
-}
+// countsAsFailure tells which errors cost a retry: all but the death of a worker.
+func countsAsFailure(err error) bool { return !errors.Is(err, asynq.ErrLeaseExpired) }

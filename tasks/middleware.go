@@ -53,9 +53,12 @@ func (t *Task) outcome(ctx context.Context, err error) outcome {
 }
 
 func logAttempt(ctx context.Context, t *Task, took time.Duration, err error) {
+	if err == nil && !t.parent.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
 	ms := slog.Float64("ms", float64(took.Microseconds())/1000)
 	if err == nil {
-		t.Logger.InfoContext(ctx, "task succeeded", "state", StateSuccess, ms)
+		t.Logger().InfoContext(ctx, "task succeeded", "state", StateSuccess, ms)
 		return
 	}
 	attrs := []any{ms, errorAttr(err)}
@@ -65,11 +68,11 @@ func logAttempt(ctx context.Context, t *Task, took time.Duration, err error) {
 	}
 	switch t.outcome(ctx, err) {
 	case failed:
-		t.Logger.ErrorContext(ctx, "task failed", append(attrs, "state", StateFailure)...)
+		t.Logger().ErrorContext(ctx, "task failed", append(attrs, "state", StateFailure)...)
 	case interrupted:
-		t.Logger.WarnContext(ctx, "task interrupted", attrs...)
+		t.Logger().WarnContext(ctx, "task interrupted", attrs...)
 	default:
-		t.Logger.WarnContext(ctx, "task will be retried", append(attrs, "state", StateRetry)...)
+		t.Logger().WarnContext(ctx, "task will be retried", append(attrs, "state", StateRetry)...)
 	}
 }
 

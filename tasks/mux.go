@@ -139,7 +139,7 @@ func (m *Mux) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		}
 		return err
 	}
-	return storeResult(ctx, task, t, h, result)
+	return storeResult(t, h, result)
 }
 
 func (m *Mux) newTask(ctx context.Context, t *asynq.Task, h headers) *Task {
@@ -147,7 +147,8 @@ func (m *Mux) newTask(ctx context.Context, t *asynq.Task, h headers) *Task {
 	queue, _ := asynq.GetQueueName(ctx)
 	retried, _ := asynq.GetRetryCount(ctx)
 	limit, _ := asynq.GetMaxRetry(ctx)
-	task := &Task{
+	return &Task{
+		parent:     m.logger,
 		ID:         id,
 		Name:       t.Type(),
 		Queue:      queue,
@@ -155,11 +156,6 @@ func (m *Mux) newTask(ctx context.Context, t *asynq.Task, h headers) *Task {
 		MaxRetries: max(limit-crashAllowance, 0),
 		RequestID:  h.requestID,
 	}
-	task.Logger = m.logger.With("task_id", id, "task", task.Name, "attempt", task.Attempt)
-	if h.requestID != "" {
-		task.Logger = task.Logger.With("request_id", h.requestID)
-	}
-	return task
 }
 
 // attempt runs the handler within its time limit, logs what came of it and, when the task has failed for good, calls
@@ -184,54 +180,25 @@ func (m *Mux) attempt(parent context.Context, task *Task, args []byte, timeout t
 	logAttempt(parent, task, time.Since(begun), err)
 	if b.onFailure != nil && task.outcome(parent, err) == failed {
 		if hookErr := b.onFailure(context.WithValue(parent, taskKey{}, task), args, err); hookErr != nil {
-			task.Logger.ErrorContext(parent, "failure hook failed", errorAttr(hookErr))
+			task.Logger().ErrorContext(parent, "failure hook failed", errorAttr(hookErr))
 		}
 	}
 	return result, err
 }
 
 func (m *Mux) revoke(ctx context.Context, task *Task, t *asynq.Task, h headers, reason string) error {
-	task.Logger.InfoContext(ctx, "task revoked", "state", StateRevoked, "reason", reason)
-	return storeResult(ctx, task, t, h, append(slices.Clone(revokedPrefix), reason...))
+	task.Logger().InfoContext(ctx, "task revoked", "state", StateRevoked, "reason", reason)
+	return storeResult(t, h, append(slices.Clone(revokedPrefix), reason...))
 }
 
-// The pauses between tries to store a result, and how long to go on: well within asynq's lease of 30 s.
-const (
-	firstStorePause = 50 * time.Millisecond
-	maxStorePause   = time.Second
-	storeLimit      = 15 * time.Second
-)
-
-// storeResult writes what Get will read. The handler is done, so a broker that is away for a moment must not make it
-// run again: the write is repeated for a while, and even its failure does not count against the task.
-func storeResult(ctx context.Context, task *Task, t *asynq.Task, h headers, result []byte) error {
+// storeResult gives the result to the acknowledgement.
+func storeResult(t *asynq.Task, h headers, result []byte) error {
 	if h.noResult {
 		return nil
 	}
-	deadline := time.Now().Add(storeLimit)
-	for pause := firstStorePause; ; pause = min(2*pause, maxStorePause) {
-		_, err := t.ResultWriter().Write(result)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil || time.Now().Add(pause).After(deadline) {
-			task.Logger.ErrorContext(ctx, "the result is not stored; the task will run again", errorAttr(err))
-			return &unstoredError{err}
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
+	_, err := t.ResultWriter().Write(result)
+	return err
 }
-
-// unstoredError is an attempt that succeeded and could not say so.
-type unstoredError struct{ err error }
-
-func (e *unstoredError) Error() string { return "store the result: " + e.err.Error() }
-func (e *unstoredError) Unwrap() error { return e.err }
 
 // maxSkew is the difference between two machines' clocks that notBefore makes good.
 const maxSkew = 5 * time.Second
@@ -244,7 +211,7 @@ func notBefore(ctx context.Context, t *Task, eta time.Time) error {
 	case eta.IsZero() || early <= 0:
 		return nil
 	case early > maxSkew:
-		t.Logger.WarnContext(ctx, "task runs before its eta: it was pulled forward, or a clock is wrong", "eta", eta)
+		t.Logger().WarnContext(ctx, "task runs before its eta: it was pulled forward, or a clock is wrong", "eta", eta)
 		return nil
 	}
 	timer := time.NewTimer(early)

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -12,16 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	ackBatch = 128
-	ackLanes = 2
-	// The pauses between tries to acknowledge while Redis does not answer. asynq ends them with the lease; once the
-	// fetcher has stopped they end after lastAckTries.
-	firstAckPause = 50 * time.Millisecond
-	maxAckPause   = time.Second
-	lastAckTries  = 5 * time.Second
-)
-
 // delivery is a task in the hands of this worker.
 type delivery struct {
 	token string // which Redis holds as the task's owner, until another delivery
@@ -29,6 +18,13 @@ type delivery struct {
 	mu     sync.Mutex
 	result []byte
 	alive  time.Time // when asynq last extended its lease
+}
+
+// kept is the result that the handler has given, nil without one.
+func (d *delivery) kept() []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.result
 }
 
 // deliveries are those of one fetcher that are not acknowledged yet, by the task's key.
@@ -58,26 +54,27 @@ func (d *deliveries) add(t fetched) {
 	d.byKey[t.key] = &delivery{token: t.token, alive: time.Now()}
 }
 
-func (d *deliveries) get(key string) (*delivery, bool) {
+// get is nil for a task that is not in this worker's hands.
+func (d *deliveries) get(key string) *delivery {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	found, ok := d.byKey[key]
-	return found, ok
+	return d.byKey[key]
 }
 
 func (d *deliveries) has(t fetched) bool {
-	found, ok := d.get(t.key)
-	return ok && found.token == t.token
+	found := d.get(t.key)
+	return found != nil && found.token == t.token
 }
 
 func (d *deliveries) keep(key string, result []byte) bool {
-	found, ok := d.get(key)
-	if ok {
-		found.mu.Lock()
-		found.result = result
-		found.mu.Unlock()
+	found := d.get(key)
+	if found == nil {
+		return false
 	}
-	return ok
+	found.mu.Lock()
+	defer found.mu.Unlock()
+	found.result = result
+	return true
 }
 
 func (d *deliveries) drop(key string, gone *delivery) {
@@ -94,7 +91,7 @@ func (d *deliveries) extend(prefix string, members []redis.Z) {
 	now := time.Now()
 	for _, z := range members {
 		id, _ := z.Member.(string)
-		if found, ok := d.get(prefix + id); ok {
+		if found := d.get(prefix + id); found != nil {
 			found.mu.Lock()
 			found.alive = now
 			found.mu.Unlock()
@@ -108,76 +105,6 @@ func (d *deliveries) extend(prefix string, members []redis.Z) {
 			delete(d.byKey, key)
 		}
 		one.mu.Unlock()
-	}
-}
-
-// acknowledgement is the end of a delivery on its way.
-type acknowledgement struct {
-	call   *call
-	ticket *ticket
-}
-
-// acknowledge runs a fenced script, together with others. Its caller runs a task, so nothing waits for it but a slot;
-// while Redis does not answer it tries again, as the task would otherwise run a second time.
-func (f *Fetcher) acknowledge(ctx context.Context, d *delivery, c *call) *redis.Cmd {
-	task, _ := acknowledges(c.keys)
-	d.mu.Lock()
-	c.args = append(append(make([]any, 0, len(c.args)+2), c.args...), d.token, d.result)
-	d.mu.Unlock()
-	var end time.Time
-	for pause := firstAckPause; ; pause = min(2*pause, maxAckPause) {
-		again := !end.IsZero()
-		a := &acknowledgement{call: &call{script: c.script, keys: c.keys, args: c.args}, ticket: newTicket(1)}
-		f.acks.add(a)
-		if err := a.ticket.wait(ctx); err != nil { // the lease has ended
-			f.deliveries.drop(c.keys[task], d)
-			cmd := redis.NewCmd(ctx)
-			cmd.SetErr(err)
-			return cmd
-		}
-		cmd := a.call.cmd
-		err := cmd.Err()
-		if err == nil || redis.HasErrorPrefix(err, "NOT FOUND") || redis.HasErrorPrefix(err, "INTERNAL") {
-			f.deliveries.drop(c.keys[task], d)
-			if err == nil && cmd.Val() == fencedReply && !again {
-				f.b.logger.WarnContext(ctx, "late acknowledgement without effect: another delivery has the task", "task", c.keys[task])
-			}
-			return cmd
-		}
-		if end.IsZero() {
-			end = time.Now().Add(leaseTime)
-		}
-		if f.stopped() {
-			end = minTime(end, time.Now().Add(lastAckTries))
-		}
-		if time.Now().After(end) {
-			return cmd
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return cmd
-		case <-timer.C:
-		}
-	}
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-func (f *Fetcher) flushAcks(batch []*acknowledgement) {
-	calls := make([]*call, 0, len(batch))
-	for _, a := range batch {
-		calls = append(calls, a.call)
-	}
-	run(context.Background(), f.b.rdb, calls)
-	for _, a := range batch {
-		a.ticket.done()
 	}
 }
 
@@ -209,13 +136,7 @@ func (f *fences) make(script string, task int) *redis.Script {
 	return fenced
 }
 
-// unknownScript is the answer with which go-redis sends a script's text.
-func unknownScript(ctx context.Context) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
-	cmd.SetErr(noScript{})
-	return cmd
-}
-
+// noScript is the answer with which go-redis sends a script's text.
 type noScript struct{}
 
 func (noScript) Error() string { return "NOSCRIPT the fenced form of this script is not made yet" }

@@ -97,26 +97,34 @@ func (f *Fetcher) LastFetch() time.Time {
 
 // EvalSha is how go-redis runs a script that the server knows.
 func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	if task, ok := acknowledges(keys); ok {
-		if d, mine := f.deliveries.get(keys[task]); mine {
-			fenced, known := f.b.fences.of(sha)
-			if !known {
-				return unknownScript(ctx) // go-redis comes again through Eval, with the text
-			}
-			return f.acknowledge(ctx, d, &call{script: fenced, keys: keys, args: args})
+	if task, d := f.acknowledged(keys); d != nil {
+		if finishes(keys) {
+			return f.acknowledge(ctx, task, d, nil, keys, args)
 		}
+		fenced, known := f.b.fences.of(sha)
+		if !known {
+			return failed(ctx, noScript{}) // go-redis comes again through Eval, with the text
+		}
+		return f.acknowledge(ctx, task, d, fenced, keys, args)
 	}
 	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.EvalSha(ctx, sha, keys, args...) })
 }
 
 // Eval is how go-redis runs a script that the server does not know yet.
 func (f *Fetcher) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	if task, ok := acknowledges(keys); ok {
-		if d, mine := f.deliveries.get(keys[task]); mine {
-			return f.acknowledge(ctx, d, &call{script: f.b.fences.make(script, task), keys: keys, args: args})
-		}
+	if task, d := f.acknowledged(keys); d != nil {
+		return f.acknowledge(ctx, task, d, f.b.fences.make(script, task), keys, args)
 	}
 	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.Eval(ctx, script, keys, args...) })
+}
+
+// acknowledged is the delivery that a script with these keys ends, nil if it ends none of this worker's.
+func (f *Fetcher) acknowledged(keys []string) (task int, d *delivery) {
+	task, ok := acknowledges(keys)
+	if !ok {
+		return 0, nil
+	}
+	return task, f.deliveries.get(keys[task])
 }
 
 func (f *Fetcher) poll(ctx context.Context, keys []string, args []any, through func() *redis.Cmd) *redis.Cmd {
@@ -176,8 +184,4 @@ func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int
 	return cmd
 }
 
-func nothing(ctx context.Context) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
-	cmd.SetErr(redis.Nil)
-	return cmd
-}
+func nothing(ctx context.Context) *redis.Cmd { return failed(ctx, redis.Nil) }

@@ -9,18 +9,21 @@ import (
 // The private key names of asynq v0.26. Nothing outside this file spells them; a test compares them with what asynq
 // writes.
 const (
-	allQueuesKey  = "asynq:queues"
-	keyPrefix     = "asynq:{"
-	pendingSuffix = "}:pending"
-	activeSuffix  = "}:active"
-	leaseSuffix   = "}:lease"
-	taskInfix     = "}:t:"
+	allQueuesKey    = "asynq:queues"
+	keyPrefix       = "asynq:{"
+	pendingSuffix   = "}:pending"
+	activeSuffix    = "}:active"
+	leaseSuffix     = "}:lease"
+	completedSuffix = "}:completed"
+	taskInfix       = "}:t:"
 )
 
 func pendingKey(queue string) string    { return keyPrefix + queue + pendingSuffix }
 func scheduledKey(queue string) string  { return keyPrefix + queue + "}:scheduled" }
 func pausedKey(queue string) string     { return keyPrefix + queue + "}:paused" }
 func activeKey(queue string) string     { return keyPrefix + queue + activeSuffix }
+func completedKey(queue string) string  { return keyPrefix + queue + completedSuffix }
+func processedKey(queue string) string  { return keyPrefix + queue + "}:processed" }
 func leaseKey(queue string) string      { return keyPrefix + queue + leaseSuffix }
 func taskKeyPrefix(queue string) string { return keyPrefix + queue + taskInfix }
 func taskKey(queue, id string) string   { return keyPrefix + queue + taskInfix + id }

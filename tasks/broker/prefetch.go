@@ -97,9 +97,7 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 		}
 		if err != nil {
 			f.rest()
-			cmd := redis.NewCmd(ctx)
-			cmd.SetErr(err)
-			return cmd
+			return failed(ctx, err)
 		}
 		f.prefetched.pause = 0
 		f.lastFetch.Store(time.Now().UnixNano())
@@ -205,31 +203,33 @@ func (f *Fetcher) order() []string {
 }
 
 // fetchScript KEYS, for each queue: pending, paused, active, lease, wake. ARGV: end of the lease (s), limit, token, 1 to
-// ring; then for each queue the prefix of its tasks' keys. It does what asynq's dequeue does, and marks who has the
-// task. It returns nil, or the number of the queue and each task's id and message; if more wait, it wakes a worker.
+// ring; then for each queue the prefix of its tasks' keys. It does what asynq's dequeue does, for many, and marks who has
+// the tasks. It returns nil, or the number of the queue and each task's id and message; if more wait, it wakes a worker.
 var fetchScript = redis.NewScript(luaRing + `
 for q = 1, #KEYS / 5 do
 	local k = 5 * (q - 1)
-	if redis.call('EXISTS', KEYS[k + 2]) == 0 then
-		local out, left = {q}, tonumber(ARGV[2])
-		while left > 0 do
-			local id = redis.call('RPOPLPUSH', KEYS[k + 1], KEYS[k + 3])
-			if not id then break end
+	local ids = redis.call('EXISTS', KEYS[k + 2]) == 0 and redis.call('RPOP', KEYS[k + 1], ARGV[2])
+	if ids and #ids > 0 then
+		local out, active, leases = {q}, {}, {}
+		for i = 1, #ids do
+			local id = ids[i]
 			local key = ARGV[4 + q] .. id
 			local msg = redis.call('HGET', key, 'msg')
 			if msg then
 				redis.call('HSET', key, 'state', 'active', 'owner', ARGV[3])
-				redis.call('HDEL', key, 'pending_since')
-				redis.call('ZADD', KEYS[k + 4], ARGV[1], id)
+				active[#active + 1] = id
+				leases[#leases + 1] = ARGV[1]
+				leases[#leases + 1] = id
 				out[#out + 1] = id
 				out[#out + 1] = msg
-				left = left - 1
-			else
-				redis.call('LREM', KEYS[k + 3], 1, id)
 			end
 		end
-		if #out > 1 then
-			if left == 0 and ARGV[4] == '1' and redis.call('EXISTS', KEYS[k + 1]) == 1 then ring(KEYS[k + 5]) end
+		if #active > 0 then
+			redis.call('LPUSH', KEYS[k + 3], unpack(active))
+			redis.call('ZADD', KEYS[k + 4], unpack(leases))
+			if ARGV[4] == '1' and #ids == tonumber(ARGV[2]) and redis.call('EXISTS', KEYS[k + 1]) == 1 then
+				ring(KEYS[k + 5])
+			end
 			return out
 		end
 	end

@@ -132,7 +132,7 @@ func (w *worker) abandon(ctx context.Context, taskID string, args OrderArgs) err
 
 func logger(ctx context.Context) *slog.Logger {
 	if t := tasks.Current(ctx); t != nil {
-		return t.Logger
+		return t.Logger()
 	}
 	return slog.Default()
 }

@@ -23,7 +23,7 @@ func Bind(m *tasks.Mux, db *gorm.DB, cache redis.UniversalClient, s Sender) {
 	w := &worker{journal: journal{db: db, provider: s.Provider()}, cache: cache, sender: s}
 	tasks.Handle(m, Send, func(ctx context.Context, args SendArgs) (string, error) {
 		task := tasks.Current(ctx)
-		return w.send(ctx, task.ID, args.Mobile, task.Logger)
+		return w.send(ctx, task.ID, args.Mobile, task.Logger())
 	})
 }
 

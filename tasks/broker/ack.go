@@ -1,0 +1,213 @@
+package broker
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	ackBatch = 128
+	ackLanes = 2
+	// The pauses between tries to acknowledge while Redis does not answer. They end with the lease; once the fetcher has
+	// stopped, after lastAckTries.
+	firstAckPause = 50 * time.Millisecond
+	maxAckPause   = time.Second
+	lastAckTries  = 5 * time.Second
+)
+
+// acknowledgement is the end of a delivery on its way.
+type acknowledgement struct {
+	call   call // as asynq makes it, its script fenced; nil for a script that joins others
+	token  string
+	result []byte
+	cmd    *redis.Cmd
+	fenced bool
+	ticket *ticket
+}
+
+// acknowledge ends a delivery, together with others. Its caller runs a task, so nothing waits for it but a slot; while
+// Redis does not answer it tries again, as the task would otherwise run a second time. script is nil for done and
+// complete.
+func (f *Fetcher) acknowledge(ctx context.Context, task int, d *delivery, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	var end time.Time
+	for pause := firstAckPause; ; pause = min(2*pause, maxAckPause) {
+		a := &acknowledgement{
+			call: call{script: script, keys: keys, args: args}, token: d.token, result: d.kept(), ticket: newTicket(1),
+		}
+		f.acks.add(a)
+		if err := a.ticket.wait(ctx); err != nil { // the lease has ended
+			f.deliveries.drop(keys[task], d)
+			return failed(ctx, err)
+		}
+		err := a.cmd.Err()
+		if err == nil || redis.HasErrorPrefix(err, "NOT FOUND") || redis.HasErrorPrefix(err, "INTERNAL") {
+			f.deliveries.drop(keys[task], d)
+			if a.fenced && end.IsZero() { // a repetition is fenced by its first try
+				f.b.logger.WarnContext(ctx, "late acknowledgement without effect: another delivery has the task", "task", keys[task])
+			}
+			return a.cmd
+		}
+		if end.IsZero() {
+			end = time.Now().Add(leaseTime)
+		}
+		if f.stopped() && time.Until(end) > lastAckTries {
+			end = time.Now().Add(lastAckTries)
+		}
+		if time.Now().After(end) {
+			return a.cmd
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return a.cmd
+		case <-timer.C:
+		}
+	}
+}
+
+// flushAcks sends a batch in one round trip: one script for the tasks of a queue that are done or complete, one for
+// each other.
+func (f *Fetcher) flushAcks(batch []*acknowledgement) {
+	ctx := context.Background() // the client's own time limits hold
+	calls := make([]*call, 0, 1)
+	of := make([][]*acknowledgement, 0, 1) // by call
+	joined := make(map[string]int, 1)      // by the day's counter, which has the queue and the date
+	for _, a := range batch {
+		if a.call.script != nil {
+			a.call.args = append(append(make([]any, 0, len(a.call.args)+2), a.call.args...), a.token, a.result)
+			calls, of = append(calls, &a.call), append(of, []*acknowledgement{a})
+			continue
+		}
+		day := finishDay(a.call.keys)
+		at, ok := joined[day]
+		if !ok {
+			at = len(of)
+			joined[day] = at
+			calls, of = append(calls, nil), append(of, make([]*acknowledgement, 0, len(batch)))
+		}
+		of[at] = append(of[at], a)
+	}
+	for i, group := range of {
+		if calls[i] == nil {
+			calls[i] = finishCall(group)
+		}
+	}
+	run(ctx, f.b.rdb, calls)
+	for i, group := range of {
+		settle(ctx, calls[i].cmd, group)
+	}
+}
+
+// settle gives each its answer.
+func settle(ctx context.Context, cmd *redis.Cmd, group []*acknowledgement) {
+	var fenced []any
+	if group[0].call.script == nil {
+		fenced, _ = cmd.Slice()
+	}
+	for i, a := range group {
+		a.cmd = cmd
+		switch {
+		case cmd.Err() != nil:
+		case a.call.script != nil:
+			a.fenced = cmd.Val() == fencedReply
+		case i < len(fenced):
+			a.fenced = fenced[i] == int64(0)
+		}
+		a.ticket.done()
+	}
+}
+
+// finishes tells a call of asynq's done or complete: active, lease, then the task, or the completed set and the task;
+// then the processed counters, of the day and in all, and the uniqueness if there is one.
+func finishes(keys []string) bool {
+	return len(keys) >= 5 && strings.HasSuffix(keys[0], activeSuffix) &&
+		(strings.Contains(keys[2], taskInfix) || strings.HasSuffix(keys[2], completedSuffix))
+}
+
+func completes(keys []string) bool { return strings.HasSuffix(keys[2], completedSuffix) }
+
+func finishDay(keys []string) string {
+	if completes(keys) {
+		return keys[4]
+	}
+	return keys[3]
+}
+
+// finishCall joins calls of done (ARGV id, end of the statistics, largest number) and complete (id, end of the
+// statistics, end of the retention, message, largest number) for one queue and day.
+func finishCall(group []*acknowledgement) *call {
+	c := &call{
+		script: finishScript,
+		keys:   make([]string, 0, 5+2*len(group)),
+		args:   make([]any, 0, 1+6*len(group)),
+	}
+	first := group[0].call.keys
+	queue, _ := between(first[0], activeSuffix)
+	c.keys = append(c.keys, first[0], first[1], completedKey(queue), finishDay(first), processedKey(queue))
+	c.args = append(c.args, group[0].call.args[1])
+	for _, a := range group {
+		keys, args := a.call.keys, a.call.args
+		var until, message any = "", ""
+		own := keys[2:]
+		if completes(keys) {
+			own = keys[3:]
+			until, message = args[2], args[3]
+		}
+		unique := 0
+		c.keys = append(c.keys, own[0])
+		if len(own) > 3 {
+			unique = 1
+			c.keys = append(c.keys, own[3])
+		}
+		c.args = append(c.args, args[0], a.token, unique, until, message, a.result)
+	}
+	return c
+}
+
+// finishScript KEYS: active, lease, completed, processed of the day, processed in all; then each task and, if it has one,
+// its uniqueness. ARGV: end of the day's counter (s); then for each: id, token, 1 with uniqueness, end of the retention
+// (s) or ”, message, result. It does what asynq's done (no retention: the task is deleted) and markAsComplete do, for
+// tasks that are still this worker's, and returns for each 1, or 0 if it is not.
+var finishScript = redis.NewScript(`
+local out, gone, leases, kept = {}, {}, {}, {}
+local k, n = 6, 0
+for a = 2, #ARGV, 6 do
+	local key, id = KEYS[k], ARGV[a]
+	local unique = ARGV[a + 2] == '1' and KEYS[k + 1]
+	k = k + (unique and 2 or 1)
+	local held = redis.call('HMGET', key, 'owner', 'state')
+	local mine = held[1] == ARGV[a + 1] and held[2] == 'active'
+	out[#out + 1] = mine and 1 or 0
+	if mine then
+		n = n + 1
+		redis.call('LREM', KEYS[1], -1, id)
+		leases[#leases + 1] = id
+		if ARGV[a + 3] == '' then
+			gone[#gone + 1] = key
+		else
+			kept[#kept + 1] = ARGV[a + 3]
+			kept[#kept + 1] = id
+			redis.call('HSET', key, 'msg', ARGV[a + 4], 'state', 'completed', 'result', ARGV[a + 5])
+		end
+		if unique and redis.call('GET', unique) == id then gone[#gone + 1] = unique end
+	end
+end
+if n == 0 then return out end
+redis.call('ZREM', KEYS[2], unpack(leases))
+if #gone > 0 then redis.call('DEL', unpack(gone)) end
+if #kept > 0 then redis.call('ZADD', KEYS[3], unpack(kept)) end
+if redis.call('INCRBY', KEYS[4], n) == n then redis.call('EXPIREAT', KEYS[4], ARGV[1]) end
+if tonumber(redis.call('GET', KEYS[5]) or 0) >= 9e18 then redis.call('SET', KEYS[5], 0) end
+redis.call('INCRBY', KEYS[5], n)
+return out
+`)
+
+func failed(ctx context.Context, err error) *redis.Cmd {
+	cmd := redis.NewCmd(ctx)
+	cmd.SetErr(err)
+	return cmd
+}
