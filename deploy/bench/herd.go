@@ -23,11 +23,7 @@ func commandsPerTask(ctx context.Context, l *lab, workers int) (cost float64, er
 	}
 	var ends []func() error
 	defer func() {
-		var errs []error
-		for _, end := range ends {
-			errs = append(errs, end())
-		}
-		err = errors.Join(append(errs, err)...)
+		err = errors.Join(err, inParallel(len(ends), func(i int) error { return ends[i]() }))
 	}()
 	ran := make(chan struct{}, 1)
 	for range workers {

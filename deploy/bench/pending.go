@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"runtime"
+	"time"
 )
 
 // measurePendingGrowth compares runs that leave many tasks waiting with runs that leave few.
@@ -24,6 +26,10 @@ func measurePendingGrowth(ctx context.Context, l *lab) (measurement, error) {
 				return 0, err
 			}
 			if err := fill(ctx, q, waiting+run-left); err != nil {
+				return 0, err
+			}
+			runtime.GC()
+			if err := pause(ctx, time.Second); err != nil { // Redis tidies up after it has grown
 				return 0, err
 			}
 			rate, _, err := runSome(ctx, q, run)

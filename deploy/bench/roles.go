@@ -17,6 +17,7 @@ const (
 	roleWorker = "worker"
 	roleEcho   = "echo"
 	roleNoop   = "noop"
+	roleSingle = "single"
 )
 
 // roles are the commands of the roles. The API and the worker are the real ones, as their own programs compose them.
@@ -26,6 +27,7 @@ func roles() []*cobra.Command {
 		program.Command(config.Worker, "The worker", program.Worker),
 		echoCommand(),
 		noopCommand(),
+		singleCommand(),
 	}
 }
 

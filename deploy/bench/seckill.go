@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/tasks"
 )
 
-// measureSeckill sells all pieces to a tenth more users than there are pieces.
+// measureSeckill sells pieces by the real worker, and by one that gives every order a transaction of its own.
 func measureSeckill(ctx context.Context, l *lab) (measurement, error) {
 	db, err := l.openShop(ctx)
 	if err != nil {
@@ -28,21 +27,35 @@ func measureSeckill(ctx context.Context, l *lab) (measurement, error) {
 	if err != nil {
 		return measurement{}, err
 	}
-	if _, err := l.startWorker(ctx, "-Q", "seckill", "-c", "512"); err != nil {
-		return measurement{}, err
+	jointly := func(ctx context.Context) (float64, error) {
+		worker, err := l.startWorker(ctx, "-Q", "seckill", "-c", strconv.Itoa(seckillSlots))
+		if err != nil {
+			return 0, err
+		}
+		defer worker.stop()
+		return l.sell(ctx, db, api, l.pick(100_000, 10_000))
 	}
-	pieces := l.pick(100_000, 10_000)
-	users, err := l.writeTokens("users", 1, pieces+pieces/10)
-	if err != nil {
-		return measurement{}, err
+	singly := func(ctx context.Context) (float64, error) {
+		worker, err := l.startSingle()
+		if err != nil {
+			return 0, err
+		}
+		defer worker.stop()
+		return l.sell(ctx, db, api, l.pick(20_000, 2_000))
 	}
-	sale := func(ctx context.Context) (float64, error) { return l.sell(ctx, db, api, pieces, users) }
-	singly := func(ctx context.Context) (float64, error) { return orderSingly(ctx, db, l.pick(20_000, 4_000)) }
-	return alternate(ctx, l.rounds(), sale, singly)
+	return alternate(ctx, l.rounds(), jointly, singly)
 }
 
-// sell is one sale, from the first POST to the last committed order. It returns orders a second.
-func (l *lab) sell(ctx context.Context, db *gorm.DB, api *child, pieces int, users string) (float64, error) {
+// seckillSlots is how many orders a worker of the sale has in hand.
+const seckillSlots = 512
+
+// sell is one sale to a tenth more users than there are pieces, from the first POST to the last committed order. It
+// returns orders a second.
+func (l *lab) sell(ctx context.Context, db *gorm.DB, api *child, pieces int) (float64, error) {
+	users, err := l.writeTokens("users", 1, pieces+pieces/10)
+	if err != nil {
+		return 0, err
+	}
 	goodsID, err := putOnSale(ctx, db, pieces)
 	if err != nil {
 		return 0, err
@@ -108,49 +121,4 @@ func checkOrders(ctx context.Context, db *gorm.DB, goodsID int64, pieces int) (f
 		return first, fmt.Errorf("the task id %q does not end in a UUID: %w", found.First, err)
 	}
 	return time.Unix(id.Time().UnixTime()), nil
-}
-
-// orderSingly makes orders in transactions of their own, 64 at a time, and returns how many a second.
-func orderSingly(ctx context.Context, db *gorm.DB, pieces int) (float64, error) {
-	goodsID, err := putOnSale(ctx, db, pieces)
-	if err != nil {
-		return 0, err
-	}
-	pool, err := db.DB()
-	if err != nil {
-		return 0, err
-	}
-	pool.SetMaxOpenConns(slots)
-	pool.SetMaxIdleConns(slots)
-	var next atomic.Int64
-	begun := time.Now()
-	if err := together(slots, func() error {
-		for {
-			user := next.Add(1)
-			if user > int64(pieces) {
-				return nil
-			}
-			if err := orderOne(ctx, db, goodsID, user); err != nil {
-				return err
-			}
-		}
-	}); err != nil {
-		return 0, err
-	}
-	took := time.Since(begun)
-	_, err = checkOrders(ctx, db, goodsID, pieces)
-	return float64(pieces) / took.Seconds(), err
-}
-
-func orderOne(ctx context.Context, db *gorm.DB, goodsID, userID int64) error {
-	now := time.Now().UTC()
-	id := tasks.NewID("seckill")
-	order := models.Order{OrderNo: id[len(id)-32:], UserID: userID, GoodsID: goodsID, TaskID: id, CreatedAt: now}
-	return db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Create(&order).Error; err != nil {
-			return err
-		}
-		return tx.Model(&models.Goods{}).Where("id = ? AND stock > 0", goodsID).
-			UpdateColumns(map[string]any{"stock": gorm.Expr("stock - 1"), "updated_at": now}).Error
-	})
 }
