@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -65,6 +66,30 @@ func TestAccessLogAndMetrics(t *testing.T) {
 	require.EqualValues(t, 1, s.metric(t, durations, `"/v1/goods/:id"`, `"404"`))
 	require.EqualValues(t, 1, s.metric(t, durations, `"unmatched"`, `"405"`, `"other"`))
 	require.EqualValues(t, 3, s.metric(t, durations))
+}
+
+func TestTheLogHasWhatFailedOrWasSlow(t *testing.T) {
+	t.Parallel()
+	var usual *logBuffer
+	s := assembleEmbedded(t, func(o *server.Options) {
+		usual = &logBuffer{}
+		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
+	})
+	require.Equal(t, 200, s.get("/v1/goods").status)
+	require.Empty(t, usual.String())
+	require.Equal(t, 404, s.get("/v1/goods/7").status)
+	require.True(t, contains(usual.String(), `"level":"INFO","msg":"request","method":"GET","route":"/v1/goods/:id","status":404`), usual)
+	task := s.post("/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2}}`, asOperator).TaskID
+	require.NotContains(t, usual.String(), "/v1/tasks")
+	require.Equal(t, 200, s.get("/v1/tasks/"+task+"?wait=1s").status)
+	require.True(t, contains(usual.String(), `"route":"/v1/tasks/:id","status":200`), usual)
+}
+
+func TestQueriesCanAskForIndentedAnswers(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	require.Equal(t, "{\"code\":100,\"msg\":\"OK\",\"data\":{\"status\":\"ok\"}}\n", string(s.get("/healthz", inEnglish).raw))
+	require.Contains(t, string(s.get("/healthz?pretty", inEnglish).raw), "{\n  \"code\": 100,\n")
 }
 
 func TestMethodNotAllowedSaysWhatIs(t *testing.T) {

@@ -3,14 +3,9 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/labstack/echo/v4"
 )
 
@@ -24,19 +19,10 @@ const (
 	operators
 )
 
-const (
-	issuer      = "paidui"
-	userKey     = "paidui.user"
-	operatorKey = "paidui.operator"
-)
-
 // userOf is the id of the user who is logged in, on a route for users.
-func userOf(c echo.Context) int64 {
-	id, _ := c.Get(userKey).(int64)
-	return id
-}
+func userOf(c echo.Context) int64 { return requestOf(c).user }
 
-func isOperator(c echo.Context) bool { return c.Get(operatorKey) == true }
+func isOperator(c echo.Context) bool { return requestOf(c).operator }
 
 // admit lets a request pass to next if it comes from who may.
 func (s *Server) admit(who access, next echo.HandlerFunc) echo.HandlerFunc {
@@ -45,26 +31,21 @@ func (s *Server) admit(who access, next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		token, given := bearer(c.Request())
-		operator := given && s.isOperatorKey(token)
-		switch who {
-		case anyoneOrOperator:
-			c.Set(operatorKey, operator)
-			return next(c)
-		case operators:
-			if !operator {
-				return s.refuseOperator(token, given)
+		r := requestOf(c)
+		if who == users {
+			if !given {
+				return unauthorized(text{"请先登录", "log in first"}, nil)
 			}
-			c.Set(operatorKey, true)
+			var err error
+			if r.user, err = s.tokens.user(token); err != nil {
+				return err
+			}
 			return next(c)
 		}
-		if !given {
-			return unauthorized(text{"请先登录", "log in first"}, nil)
+		r.operator = given && s.isOperatorKey(token)
+		if who == operators && !r.operator {
+			return s.refuseOperator(token, given)
 		}
-		id, err := s.userOfToken(token)
-		if err != nil {
-			return err
-		}
-		c.Set(userKey, id)
 		return next(c)
 	}
 }
@@ -73,7 +54,7 @@ func (s *Server) refuseOperator(token string, given bool) error {
 	if !given {
 		return unauthorized(text{"需要运营密钥", "this needs the operator key"}, nil)
 	}
-	if _, err := s.userOfToken(token); err == nil {
+	if _, err := s.tokens.user(token); err == nil {
 		return &apiError{
 			status: http.StatusForbidden,
 			msg:    text{"只有运营人员可以这样做", "only an operator may do this"},
@@ -97,39 +78,4 @@ func bearer(r *http.Request) (token string, given bool) {
 func (s *Server) isOperatorKey(token string) bool {
 	sum := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(sum[:], s.operatorSum[:]) == 1
-}
-
-// newToken is the token with which the user is recognised from now on.
-func (s *Server) newToken(userID int64, now time.Time) (string, error) {
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
-		Issuer:    issuer,
-		Subject:   strconv.FormatInt(userID, 10),
-		IssuedAt:  jwt.NewNumericDate(now),
-		ExpiresAt: jwt.NewNumericDate(now.Add(s.JWTLifetime)),
-	}).SignedString([]byte(s.JWTSecret))
-	if err != nil {
-		return "", fmt.Errorf("signing a token: %w", err)
-	}
-	return token, nil
-}
-
-func (s *Server) userOfToken(token string) (int64, error) {
-	var claims jwt.RegisteredClaims
-	_, err := jwt.ParseWithClaims(token, &claims,
-		func(*jwt.Token) (any, error) { return []byte(s.JWTSecret), nil },
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithIssuer(issuer),
-		jwt.WithExpirationRequired(),
-	)
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return 0, unauthorized(text{"登录已过期，请重新登录", "the login has expired, log in again"}, err)
-	case err != nil:
-		return 0, unauthorized(text{"登录凭证无效，请重新登录", "the token is not valid, log in again"}, err)
-	}
-	id, err := strconv.ParseInt(claims.Subject, 10, 64)
-	if err != nil || id <= 0 {
-		return 0, unauthorized(text{"登录凭证无效，请重新登录", "the token is not valid, log in again"}, err)
-	}
-	return id, nil
 }

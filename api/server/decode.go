@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,22 +23,17 @@ const maxBody = 64 << 10
 // UTF-8.
 func body[T any](s *Server, c echo.Context) (T, error) {
 	var v T
-	r := c.Request()
-	if err := checkContentType(r); err != nil {
+	if err := checkContentType(c.Request()); err != nil {
 		return v, err
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return v, &apiError{
-			status: http.StatusRequestEntityTooLarge,
-			msg:    textf("请求体超过 %d 字节", "the body has more than %d bytes", tooLarge.Limit),
-		}
-	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	raw, err := readBody(c, (*buf)[:0])
 	if err != nil {
-		return v, &apiError{
-			status: http.StatusBadRequest, cause: err,
-			msg: text{"请求体没有读完整", "the body could not be read"},
-		}
+		return v, err
+	}
+	if cap(raw) <= maxBuffer {
+		*buf = raw
 	}
 	if err := decode(raw, &v); err != nil {
 		return v, err
@@ -45,8 +41,42 @@ func body[T any](s *Server, c echo.Context) (T, error) {
 	return v, s.check.Struct(v)
 }
 
+// readBody appends the request's body to b.
+func readBody(c echo.Context, b []byte) ([]byte, error) {
+	r := c.Request()
+	if n := r.ContentLength; 0 <= n && n <= maxBody {
+		b = slices.Grow(b, int(n))[:n]
+		if _, err := io.ReadFull(r.Body, b); err != nil {
+			return nil, unreadable(err)
+		}
+		return b, nil
+	}
+	read, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, &apiError{
+			status: http.StatusRequestEntityTooLarge,
+			msg:    textf("请求体超过 %d 字节", "the body has more than %d bytes", tooLarge.Limit),
+		}
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	return read, nil
+}
+
+func unreadable(cause error) error {
+	return &apiError{
+		status: http.StatusBadRequest, cause: cause,
+		msg: text{"请求体没有读完整", "the body could not be read"},
+	}
+}
+
 func checkContentType(r *http.Request) error {
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	given := r.Header.Get("Content-Type")
+	if given == echo.MIMEApplicationJSON {
+		return nil
+	}
+	kind, params, err := mime.ParseMediaType(given)
 	charset := params["charset"]
 	if err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return &apiError{
@@ -57,10 +87,12 @@ func checkContentType(r *http.Request) error {
 	return nil
 }
 
+var strict = json.JoinOptions(json.RejectUnknownMembers(true))
+
 // decode reads exactly one JSON object.
 func decode(raw []byte, into any) error {
 	kind := jsontext.Value(raw).Kind()
-	err := json.Unmarshal(raw, into, json.RejectUnknownMembers(true))
+	err := json.Unmarshal(raw, into, strict)
 	switch {
 	case err != nil:
 		return explainJSON(err)

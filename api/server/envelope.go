@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 )
@@ -36,8 +37,42 @@ func say(c echo.Context, code int, msg text, data any, taskID string) error {
 
 func send(c echo.Context, status int, e envelope) error {
 	h := c.Response().Header()
-	h.Set("Cache-Control", "no-store")
-	h.Add("Vary", "Accept-Language")
-	h.Set("Content-Language", languageOf(c).tag())
-	return c.JSON(status, e)
+	h["Cache-Control"] = noStore
+	if h["Vary"] == nil {
+		h["Vary"] = varyLanguage
+	} else {
+		h.Add("Vary", "Accept-Language")
+	}
+	h["Content-Language"] = languageOf(c).header()
+	if c.Request().URL.RawQuery != "" {
+		return c.JSON(status, e) // Echo indents it for ?pretty
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	raw, err := e.appendTo((*buf)[:0])
+	if err != nil {
+		return err
+	}
+	if cap(raw) <= maxBuffer {
+		*buf = raw
+	}
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = contentJSON
+	}
+	c.Response().WriteHeader(status)
+	_, err = c.Response().Write(raw)
+	return err
 }
+
+// maxBuffer is the largest buffer that is kept, in bytes.
+const maxBuffer = 16 << 10
+
+// buffers hold one request or answer body each. A slice's pointer is kept, since a slice in an interface is a copy.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 1<<10)) }}
+
+// Header values that every answer shares. Nothing may write to them: net/http's Add and Set do not.
+var (
+	noStore      = []string{"no-store"}
+	varyLanguage = []string{"Accept-Language"}
+	contentJSON  = []string{echo.MIMEApplicationJSON}
+)

@@ -134,7 +134,7 @@ func fromRouter(e *echo.HTTPError) *apiError {
 // fail answers with the error and logs what is not the client's doing.
 func (s *Server) fail(c echo.Context, err error) {
 	e := explain(err)
-	ctx, id := c.Request().Context(), c.Response().Header().Get(echo.HeaderXRequestID)
+	ctx, id := c.Request().Context(), requestOf(c).id
 	if e.status >= http.StatusInternalServerError {
 		s.log.ErrorContext(ctx, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)
 	}

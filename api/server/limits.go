@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -17,24 +16,28 @@ const requestTimeout = 10 * time.Second
 // limit ends the request's context after timeout, requestTimeout when that is 0.
 func limit(timeout time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), cmp.Or(timeout, requestTimeout))
-		defer cancel()
-		c.SetRequest(c.Request().WithContext(ctx))
+		r := requestOf(c)
+		r.limit(cmp.Or(timeout, requestTimeout))
+		defer r.end()
 		return next(c)
 	}
 }
 
 // secure sets what every answer says to browsers. The page and /docs replace the policy with their own.
-func (s *Server) secure(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		return next(c)
-	}
+func secure(h http.Header) {
+	h["X-Content-Type-Options"] = noSniff
+	h["X-Frame-Options"] = noFrames
+	h["Referrer-Policy"] = sameOrigin
+	h["Content-Security-Policy"] = noContent
 }
+
+// Like the values in envelope.go, all answers share these.
+var (
+	noSniff    = []string{"nosniff"}
+	noFrames   = []string{"DENY"}
+	sameOrigin = []string{"same-origin"}
+	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+)
 
 func allowOrigins(origins []string) echo.MiddlewareFunc {
 	return middleware.CORSWithConfig(middleware.CORSConfig{
@@ -49,13 +52,12 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 }
 
 // withoutTrailingSlash makes /home/banner/ the route /home/banner.
-func withoutTrailingSlash(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		u := c.Request().URL
-		if len(u.Path) > 1 {
+func withoutTrailingSlash(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u := r.URL; len(u.Path) > 1 {
 			u.Path = strings.TrimSuffix(u.Path, "/")
 			u.RawPath = strings.TrimSuffix(u.RawPath, "/")
 		}
-		return next(c)
-	}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -50,7 +50,7 @@ func (s *Server) login(c echo.Context) error {
 			return err
 		}
 	}
-	token, err := s.newToken(user.ID, time.Now())
+	token, err := s.tokens.make(user.ID)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,12 @@ import (
 type metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	series   sync.Map // of seriesKey to prometheus.Observer: what duration has, without its labels' hashes
+}
+
+type seriesKey struct {
+	route, method string
+	status        int
 }
 
 // newMetrics registers with registry, unless that is nil.
@@ -37,6 +44,12 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
+// observe takes values of which there are few: a series is kept for each.
 func (m *metrics) observe(route, method string, status int, took time.Duration) {
-	m.duration.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
+	key := seriesKey{route, method, status}
+	series, known := m.series.Load(key)
+	if !known {
+		series, _ = m.series.LoadOrStore(key, m.duration.WithLabelValues(route, method, strconv.Itoa(status)))
+	}
+	series.(prometheus.Observer).Observe(took.Seconds())
 }

@@ -2,48 +2,40 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"github.com/paidui/paidui/tasks"
 )
 
-var safeRequestID = regexp.MustCompile(`^[A-Za-z0-9._:@/+=-]{1,128}$`)
+// slowRequest is what makes a request worth a line in the log although nothing went wrong.
+const slowRequest = time.Second
 
-// identify gives the request an id: the client's X-Request-ID when it is harmless, else a new one. The answer, the log
-// and the tasks that the request enqueues carry it.
-func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		id := c.Request().Header.Get(echo.HeaderXRequestID)
-		if !safeRequestID.MatchString(id) {
-			id = rand.Text()
-		}
-		c.Response().Header().Set(echo.HeaderXRequestID, id)
-		c.SetRequest(c.Request().WithContext(tasks.WithRequestID(c.Request().Context(), id)))
-		return next(c)
-	}
-}
-
-// observe logs and measures every request. It logs the route's pattern, and never the query, which may hold a mobile
-// number.
-func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+// around is what every request goes through. It measures all of them, and logs those that failed or were slow; the
+// others only at level debug. The log has the route's pattern, and never the query, which may hold a mobile number.
+func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		begun := time.Now()
 		s.metrics.inFlight.Inc()
 		defer s.metrics.inFlight.Dec()
-		if err := next(c); err != nil {
+		state := begin(c)
+		secure(c.Response().Header())
+		if err := s.attempt(c, next); err != nil {
 			c.Error(err)
 		}
 		took, method, route := time.Since(begun), methodOf(c.Request()), routeOf(c)
 		status := c.Response().Status
 		s.metrics.observe(route, method, status, took)
+		level := slog.LevelDebug
+		if status >= http.StatusBadRequest || took >= slowRequest {
+			level = slog.LevelInfo
+		}
+		if !s.log.Enabled(state, level) {
+			return nil
+		}
 		attrs := []slog.Attr{
 			slog.String("method", method),
 			slog.String("route", route),
@@ -51,16 +43,12 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			slog.Float64("ms", float64(took.Microseconds())/1000),
 			slog.Int64("bytes", c.Response().Size),
 			slog.String("ip", c.RealIP()),
-			slog.String("request_id", c.Response().Header().Get(echo.HeaderXRequestID)),
+			slog.String("request_id", state.id),
 		}
-		if user := userOf(c); user > 0 {
-			attrs = append(attrs, slog.Int64("user_id", user))
+		if state.user > 0 {
+			attrs = append(attrs, slog.Int64("user_id", state.user))
 		}
-		level := slog.LevelInfo
-		if route == healthPath {
-			level = slog.LevelDebug // a probe asks every few seconds
-		}
-		s.log.LogAttrs(context.WithoutCancel(c.Request().Context()), level, "request", attrs...)
+		s.log.LogAttrs(context.WithoutCancel(state), level, "request", attrs...)
 		return nil
 	}
 }
@@ -68,7 +56,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 // routeOf is the route's pattern: what a client invents must not make new log fields or metrics.
 func routeOf(c echo.Context) string {
 	switch {
-	case c.Get(pageKey) == true:
+	case requestOf(c).page:
 		return "page"
 	case c.Path() == "" || c.Response().Status == http.StatusMethodNotAllowed:
 		return "unmatched"
@@ -84,21 +72,18 @@ func methodOf(r *http.Request) string {
 	return "other"
 }
 
-// recover makes a panic a 500 with its stack in the log.
-func (s *Server) recover(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			switch p := recover(); p {
-			case nil:
-			case http.ErrAbortHandler:
-				panic(p)
-			default:
-				s.log.ErrorContext(c.Request().Context(), "handler panicked",
-					"request_id", c.Response().Header().Get(echo.HeaderXRequestID), "route", c.Path(),
-					"error", fmt.Sprint(p), "stack", string(debug.Stack()))
-				err = &apiError{status: http.StatusInternalServerError, cause: fmt.Errorf("panic: %v", p)}
-			}
-		}()
-		return next(c)
-	}
+// attempt calls the handler. It makes a panic a 500 with its stack in the log.
+func (s *Server) attempt(c echo.Context, handler echo.HandlerFunc) (err error) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(p)
+		default:
+			s.log.ErrorContext(c.Request().Context(), "handler panicked",
+				"request_id", requestOf(c).id, "route", c.Path(), "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = &apiError{status: http.StatusInternalServerError, cause: fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	return s.orPage(c, handler(c))
 }

@@ -8,22 +8,17 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-const pageKey = "paidui.page"
-
-// orPage gives what is no route to the page, and turns the page's 404 back into the API's.
-func (s *Server) orPage(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		err := next(c)
-		r := c.Request()
-		if s.Web == nil || !errors.Is(err, echo.ErrNotFound) || r.Method != http.MethodGet && r.Method != http.MethodHead {
-			return err
-		}
-		if !served(c, s.Web) {
-			return err
-		}
-		c.Set(pageKey, true)
-		return nil
+// orPage gives what is no route, which err says, to the page, and turns the page's 404 back into the API's.
+func (s *Server) orPage(c echo.Context, err error) error {
+	r := c.Request()
+	if err == nil || s.Web == nil || !errors.Is(err, echo.ErrNotFound) || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return err
 	}
+	if !served(c, s.Web) {
+		return err
+	}
+	requestOf(c).page = true
+	return nil
 }
 
 // served lets h answer, unless its answer is a 404: then nothing has been written.

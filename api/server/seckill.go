@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -15,26 +14,9 @@ type seckillBody struct {
 	Name    *string `json:"name" validate:"omitnil,max=128,line"`
 }
 
-// refusal is why there is no order.
-type refusal struct {
-	Reason   string     `json:"reason"`
-	Code     string     `json:"reason_code"`
-	StartsAt *time.Time `json:"starts_at,omitempty"`
-	EndsAt   *time.Time `json:"ends_at,omitempty"`
-}
-
 var (
 	msgQueued = text{"您正在排队", "you are in the queue"}
 	msgWon    = text{"秒杀成功", "the order is placed"}
-
-	msgReasons = map[string]text{
-		seckill.ReasonSoldOut:      {"已售罄", "sold out"},
-		seckill.ReasonNotStarted:   {"秒杀还没有开始", "the sale has not started"},
-		seckill.ReasonEnded:        {"秒杀已经结束", "the sale is over"},
-		seckill.ReasonUnknownGoods: {"商品已下架", "the goods are gone"},
-		seckill.ReasonFailed:       {"订单没有写入成功", "the order could not be written"},
-		seckill.ReasonRevoked:      {"订单已撤销", "the order was revoked"},
-	}
 )
 
 // enterSeckill queues the user for one piece.
@@ -51,12 +33,11 @@ func (s *Server) enterSeckill(c echo.Context) error {
 	if err == nil {
 		return say(c, codeOK, msgQueued, nil, ticket.TaskID)
 	}
-	var notOpen *seckill.NotOpenError
-	switch {
-	case errors.As(err, &notOpen):
-		return refuse(c, notOpen.Reason, &notOpen.StartsAt, &notOpen.EndsAt)
-	case errors.Is(err, seckill.ErrSoldOut):
-		return refuse(c, seckill.ReasonSoldOut, nil, nil)
+	if errors.Is(err, seckill.ErrSoldOut) {
+		return refuseSoldOut(c)
+	}
+	if notOpen := (*seckill.NotOpenError)(nil); errors.As(err, &notOpen) {
+		return refuseNotOpen(c, notOpen)
 	}
 	return err
 }
@@ -94,19 +75,9 @@ func (s *Server) seckillOutcome(c echo.Context) error {
 	case seckill.CodeOrdered:
 		return say(c, outcome.Code, msgWon, newOrderRow(*outcome.Order), "")
 	case seckill.CodeRefused:
-		return refuse(c, outcome.Reason, nil, nil)
+		return refuse(c, outcome.Reason)
 	case seckill.CodeRetrying:
 		return say(c, outcome.Code, text{"没成功，正在重试", "not yet: it is being tried again"}, nil, id)
 	}
 	return say(c, outcome.Code, text{"还在排队", "still in the queue"}, nil, id)
-}
-
-func refuse(c echo.Context, code string, startsAt, endsAt *time.Time) error {
-	why, known := msgReasons[code]
-	if !known {
-		why = text{code, code}
-	}
-	msg := text{"秒杀失败：" + why.zh, "no order: " + why.en}
-	data := refusal{Reason: why.in(languageOf(c)), Code: code, StartsAt: startsAt, EndsAt: endsAt}
-	return say(c, codeNo, msg, data, "")
 }

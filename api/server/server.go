@@ -60,6 +60,7 @@ type Server struct {
 	echo        *echo.Echo
 	log         *slog.Logger
 	operatorSum [sha256.Size]byte
+	tokens      *tokens
 	check       *checker
 	metrics     *metrics
 	docsPage    http.Handler
@@ -89,18 +90,17 @@ func New(opt Options) (*Server, error) {
 		echo:        echo.New(),
 		log:         opt.Logger,
 		operatorSum: sha256.Sum256([]byte(opt.OperatorKey)),
+		tokens:      newTokens(opt.JWTSecret, opt.JWTLifetime),
 		check:       check,
 		metrics:     m,
 		docsPage:    newDocs(),
 	}
 	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
-	s.echo.Pre(withoutTrailingSlash)
-	s.echo.Use(s.identify, s.observe, s.secure)
+	s.echo.Use(s.around)
 	if len(opt.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(opt.CORSOrigins))
 	}
-	s.echo.Use(s.recover, s.orPage)
 	for _, r := range s.routes() {
 		handler := limit(r.timeout, s.admit(r.who, r.handler))
 		for _, path := range append([]string{r.path}, r.aliases...) {
@@ -133,7 +133,7 @@ func (o Options) validate() error {
 }
 
 // Handler serves the API.
-func (s *Server) Handler() http.Handler { return s.echo }
+func (s *Server) Handler() http.Handler { return withoutTrailingSlash(s.echo) }
 
 // Routes lists what is served, as "METHOD /path/:param".
 func (s *Server) Routes() []string {

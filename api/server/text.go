@@ -14,12 +14,15 @@ const (
 	english
 )
 
-func (l language) tag() string {
+// header is the language as Content-Language has it. All answers share it.
+func (l language) header() []string {
 	if l == english {
-		return "en"
+		return inEnglish
 	}
-	return "zh-CN"
+	return inChinese
 }
+
+var inChinese, inEnglish = []string{"zh-CN"}, []string{"en"}
 
 // text is one message in every language of the API.
 type text struct{ zh, en string }
@@ -36,19 +39,13 @@ func textf(zh, en string, args ...any) text {
 	return text{fmt.Sprintf(zh, args...), fmt.Sprintf(en, args...)}
 }
 
-const languageKey = "paidui.language"
-
 // languageOf is what the request asked for in Accept-Language: Chinese unless it prefers English.
-func languageOf(c echo.Context) language {
-	if l, ok := c.Get(languageKey).(language); ok {
-		return l
-	}
-	l := acceptedLanguage(c.Request().Header.Get("Accept-Language"))
-	c.Set(languageKey, l)
-	return l
-}
+func languageOf(c echo.Context) language { return requestOf(c).language }
 
 func acceptedLanguage(header string) language {
+	if header == "" {
+		return chinese
+	}
 	tags, _, err := textlanguage.ParseAcceptLanguage(header)
 	if err != nil {
 		return chinese

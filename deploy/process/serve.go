@@ -54,6 +54,7 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 		IdleTimeout:       limit.idle,
 		MaxHeaderBytes:    limit.bytes,
 		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnContext:       withDeadline,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)

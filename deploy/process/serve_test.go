@@ -215,6 +215,26 @@ func TestLongAnswersLive(t *testing.T) {
 	require.NoError(t, s.stopped())
 }
 
+func TestADeadlineOfAHandlerIsNotTheNextOnes(t *testing.T) {
+	t.Parallel()
+	s := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.RemoteAddr)
+		at := time.Now().Add(-time.Hour)
+		if r.URL.Path == "/later" {
+			at = time.Now().Add(time.Hour)
+		}
+		if err := http.NewResponseController(w).SetWriteDeadline(at); err != nil {
+			t.Error(err)
+		}
+	}), time.Second, short())
+	_, first := s.get(t, "/later")
+	for range 3 {
+		status, addr := s.get(t, "/past")
+		require.Equal(t, []any{http.StatusOK, first}, []any{status, addr}, "on the same connection")
+	}
+	require.NoError(t, s.stopped())
+}
+
 func TestSlowClientsAreCutOff(t *testing.T) {
 	t.Parallel()
 	wrote := make(chan error, 1)

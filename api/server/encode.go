@@ -1,0 +1,62 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// appendTo appends the envelope as an encoding/json.Encoder would write it. Strings without escapes and Data that is
+// nil or encoded, which is all that the answers to most requests have, take no reflection.
+func (e envelope) appendTo(b []byte) ([]byte, error) {
+	b = append(b, `{"code":`...)
+	b = strconv.AppendInt(b, int64(e.Code), 10)
+	b, err := appendJSON(append(b, `,"msg":`...), e.Msg)
+	if err == nil {
+		b, err = appendJSON(append(b, `,"data":`...), e.Data)
+	}
+	if err == nil && e.TaskID != "" {
+		b, err = appendJSON(append(b, `,"task_id":`...), e.TaskID)
+	}
+	if err == nil && e.Field != "" {
+		b, err = appendJSON(append(b, `,"field":`...), e.Field)
+	}
+	return append(b, "}\n"...), err
+}
+
+// encoded is what json.Marshal once made of a value.
+type encoded []byte
+
+func appendJSON(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...), nil
+	case encoded:
+		return append(b, v...), nil
+	case string:
+		if plain(v) {
+			return append(append(append(b, '"'), v...), '"'), nil
+		}
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return b, fmt.Errorf("encoding a %T: %w", v, err)
+	}
+	return append(b, raw...), nil
+}
+
+// plain reports whether encoding/json writes s as it is.
+func plain(s string) bool {
+	ascii := true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c == '"', c == '\\', c == '<', c == '>', c == '&':
+			return false
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	return ascii || utf8.ValidString(s) && !strings.Contains(s, "\u2028") && !strings.Contains(s, "\u2029")
+}

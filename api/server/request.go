@@ -1,0 +1,144 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// request is what is known of a request, and its context. The fields are the handler's goroutine's own; the methods
+// are safe for concurrent use.
+//
+// Its deadline costs a timer and a place in the server's context only once something waits for it, which an answer
+// from memory never does.
+type request struct {
+	context.Context // the server's, with the request's id
+
+	id       string
+	user     int64 // 0 when nobody is logged in
+	operator bool
+	page     bool // answered by the page
+	language language
+
+	mu       sync.Mutex
+	deadline time.Time // zero: none
+	ended    bool
+	bounded  context.Context // nil until something waits
+	cancel   context.CancelFunc
+}
+
+type requestKey struct{}
+
+// begin gives the request an id: the client's X-Request-ID when it is harmless, else a new one. The answer, the log
+// and the tasks that the request enqueues carry it.
+func begin(c echo.Context) *request {
+	r := c.Request()
+	id := r.Header.Get(echo.HeaderXRequestID)
+	if !safeRequestID(id) {
+		id = rand.Text()
+	}
+	c.Response().Header()[canonicalRequestID] = []string{id}
+	state := &request{
+		Context:  tasks.WithRequestID(r.Context(), id),
+		id:       id,
+		language: acceptedLanguage(r.Header.Get("Accept-Language")),
+	}
+	c.SetRequest(r.WithContext(state))
+	return state
+}
+
+const canonicalRequestID = "X-Request-Id"
+
+func safeRequestID(id string) bool {
+	for i := range len(id) {
+		switch b := id[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':
+		case b == '.', b == '_', b == ':', b == '@', b == '/', b == '+', b == '=', b == '-':
+		default:
+			return false
+		}
+	}
+	return 1 <= len(id) && len(id) <= 128
+}
+
+// requestOf is what begin made.
+func requestOf(c echo.Context) *request {
+	return c.Request().Context().Value(requestKey{}).(*request)
+}
+
+// limit ends the context after the timeout. It must come before anything waits.
+func (r *request) limit(timeout time.Duration) { r.deadline = time.Now().Add(timeout) }
+
+// end ends the context.
+func (r *request) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	if r.cancel != nil {
+		r.cancel()
+	}
+}
+
+// started is the context with a running deadline, or nil while nothing has waited.
+func (r *request) started() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bounded
+}
+
+func (r *request) start() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bounded != nil {
+		return r.bounded
+	}
+	if r.deadline.IsZero() {
+		r.bounded, r.cancel = context.WithCancel(r.Context)
+	} else {
+		r.bounded, r.cancel = context.WithDeadline(r.Context, r.deadline)
+	}
+	if r.ended {
+		r.cancel()
+	}
+	return r.bounded
+}
+
+// Done starts the deadline.
+func (r *request) Done() <-chan struct{} { return r.start().Done() }
+
+// Err agrees with Done.
+func (r *request) Err() error {
+	r.mu.Lock()
+	idle := r.bounded == nil && !r.ended && r.Context.Err() == nil &&
+		(r.deadline.IsZero() || time.Now().Before(r.deadline))
+	r.mu.Unlock()
+	if idle {
+		return nil
+	}
+	return r.start().Err()
+}
+
+// Deadline is when the work must be over.
+func (r *request) Deadline() (time.Time, bool) {
+	server, ok := r.Context.Deadline()
+	if ok && (r.deadline.IsZero() || server.Before(r.deadline)) {
+		return server, true
+	}
+	return r.deadline, !r.deadline.IsZero()
+}
+
+// Value finds the request itself, and what package context looks for in the context that ends.
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	if ctx := r.started(); ctx != nil {
+		return ctx.Value(key)
+	}
+	return r.Context.Value(key)
+}

@@ -1,0 +1,141 @@
+package server
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const issuer = "paidui"
+
+// tokens makes and reads the JWTs that users are recognised by. It is safe for concurrent use.
+type tokens struct {
+	secret   []byte
+	lifetime time.Duration
+	now      func() time.Time
+	scratch  sync.Pool // of *scratch
+}
+
+func newTokens(secret string, lifetime time.Duration) *tokens {
+	t := &tokens{secret: []byte(secret), lifetime: lifetime, now: time.Now}
+	t.scratch.New = func() any { return &scratch{mac: hmac.New(sha256.New, t.secret)} }
+	return t
+}
+
+// make is the token with which the user is recognised from now on.
+func (t *tokens) make(userID int64) (string, error) {
+	now := t.now()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
+		Issuer:    issuer,
+		Subject:   strconv.FormatInt(userID, 10),
+		IssuedAt:  jwt.NewNumericDate(now),
+		ExpiresAt: jwt.NewNumericDate(now.Add(t.lifetime)),
+	}).SignedString(t.secret)
+	if err != nil {
+		return "", fmt.Errorf("signing a token: %w", err)
+	}
+	return token, nil
+}
+
+// user is the user whose token it is.
+func (t *tokens) user(token string) (int64, error) {
+	if id, ok := t.own(token); ok {
+		return id, nil
+	}
+	return t.parse(token)
+}
+
+// parse reads any token that is signed with the secret, and says what is wrong with others.
+func (t *tokens) parse(token string) (int64, error) {
+	var claims jwt.RegisteredClaims
+	_, err := jwt.ParseWithClaims(token, &claims,
+		func(*jwt.Token) (any, error) { return t.secret, nil },
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithIssuer(issuer),
+		jwt.WithExpirationRequired(),
+		jwt.WithTimeFunc(t.now),
+	)
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return 0, unauthorized(text{"登录已过期，请重新登录", "the login has expired, log in again"}, err)
+	case err != nil:
+		return 0, unauthorized(text{"登录凭证无效，请重新登录", "the token is not valid, log in again"}, err)
+	}
+	id, err := strconv.ParseInt(claims.Subject, 10, 64)
+	if err != nil || id <= 0 {
+		return 0, unauthorized(text{"登录凭证无效，请重新登录", "the token is not valid, log in again"}, err)
+	}
+	return id, nil
+}
+
+// What make writes around the numbers: {"alg":"HS256","typ":"JWT"} in base64, and the claims.
+var (
+	ownHeader  = []byte("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")
+	beforeUser = []byte(`{"iss":"` + issuer + `","sub":"`)
+	beforeExp  = []byte(`","exp":`)
+	beforeIat  = []byte(`,"iat":`)
+	afterIat   = []byte(`}`)
+)
+
+// scratch is what one reading of a token writes to.
+type scratch struct {
+	mac     hash.Hash
+	token   []byte
+	sum     []byte
+	decoded []byte
+}
+
+// own reads a token byte for byte as make writes it, which costs a tenth of parse. It knows no other token, valid or
+// not, and none that has expired.
+func (t *tokens) own(token string) (userID int64, ok bool) {
+	s := t.scratch.Get().(*scratch)
+	defer t.scratch.Put(s)
+	s.token = append(s.token[:0], token...)
+	dot := bytes.LastIndexByte(s.token, '.')
+	if dot < len(ownHeader) || !bytes.HasPrefix(s.token, ownHeader) {
+		return 0, false
+	}
+	s.mac.Reset()
+	s.mac.Write(s.token[:dot])
+	s.sum = s.mac.Sum(s.sum[:0])
+	s.decoded = base64.RawURLEncoding.AppendEncode(s.decoded[:0], s.sum)
+	if !hmac.Equal(s.decoded, s.token[dot+1:]) {
+		return 0, false
+	}
+	claims, err := base64.RawURLEncoding.AppendDecode(s.decoded[:0], s.token[len(ownHeader):dot])
+	if err != nil {
+		return 0, false
+	}
+	s.decoded = claims
+	id, rest, ok1 := cutNumber(claims, beforeUser)
+	expires, rest, ok2 := cutNumber(rest, beforeExp)
+	_, rest, ok3 := cutNumber(rest, beforeIat)
+	if !ok1 || !ok2 || !ok3 || !bytes.Equal(rest, afterIat) || t.now().Unix() >= expires {
+		return 0, false
+	}
+	return id, true
+}
+
+// cutNumber reads prefix and a number above 0 behind it. It refuses one too large for an int64, or that begins with 0.
+func cutNumber(b, prefix []byte) (n int64, rest []byte, ok bool) {
+	b, ok = bytes.CutPrefix(b, prefix)
+	if !ok || len(b) == 0 || b[0] == '0' {
+		return 0, nil, false
+	}
+	digits := 0
+	for digits < len(b) && '0' <= b[digits] && b[digits] <= '9' {
+		n = n*10 + int64(b[digits]-'0')
+		digits++
+	}
+	const safe = 18 // digits always fit
+	return n, b[digits:], 1 <= digits && digits <= safe
+}
