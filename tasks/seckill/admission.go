@@ -1,13 +1,14 @@
 package seckill
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/paidui/paidui/tasks/broker"
 )
 
-// verdict is admitScript's first word.
+// verdict is the first word of admitGate's reply.
 type verdict string
 
 const (
@@ -28,23 +29,19 @@ type admission struct {
 	endsAt   time.Time
 }
 
-// admit reserves a piece for the user under the task's id, or says why not.
-func (l ledger) admit(ctx context.Context, userID, goodsID int64, taskID string) (admission, error) {
-	reply, err := admitScript.Run(ctx, l.rdb, keys(goodsID), userID, taskID, l.grace.Milliseconds()).Slice()
-	if err != nil {
-		return admission{}, fmt.Errorf("admit user %d to goods %d: %w", userID, goodsID, err)
+// gate lets the task be made if the user can be let in, and reserves a piece for him under the task's id.
+func (l ledger) gate(userID, goodsID int64, taskID string) broker.Gate {
+	return broker.Gate{
+		Source: admitGate,
+		Keys:   keys(goodsID),
+		Args:   []any{userID, taskID, l.grace.Milliseconds()},
 	}
-	a, err := parseAdmission(reply)
-	if err != nil {
-		return admission{}, fmt.Errorf("admit user %d to goods %d: %w", userID, goodsID, err)
-	}
-	return a, nil
 }
 
-func parseAdmission(reply []any) (admission, error) {
-	bad := fmt.Errorf("unexpected reply %v", reply)
+func parseAdmission(answer any) (admission, error) {
+	reply, _ := answer.([]any)
 	if len(reply) == 0 {
-		return admission{}, bad
+		return admission{}, badAdmission(answer)
 	}
 	word, _ := reply[0].(string)
 	a := admission{verdict: verdict(word)}
@@ -53,14 +50,14 @@ func parseAdmission(reply []any) (admission, error) {
 		return a, nil
 	}
 	if len(reply) != 3 {
-		return admission{}, bad
+		return admission{}, badAdmission(answer)
 	}
 	first, _ := reply[1].(string)
 	switch a.verdict {
 	case admitNew, admitAgain:
 		pending, ok := reply[2].(int64)
 		if !ok || first == "" {
-			return admission{}, bad
+			return admission{}, badAdmission(answer)
 		}
 		a.taskID, a.pending = first, pending == 1
 	case admitNotStarted, admitEnded:
@@ -68,11 +65,13 @@ func parseAdmission(reply []any) (admission, error) {
 		starts, err1 := strconv.ParseInt(first, 10, 64)
 		ends, err2 := strconv.ParseInt(second, 10, 64)
 		if err1 != nil || err2 != nil {
-			return admission{}, bad
+			return admission{}, badAdmission(answer)
 		}
 		a.startsAt, a.endsAt = time.UnixMilli(starts).UTC(), time.UnixMilli(ends).UTC()
 	default:
-		return admission{}, bad
+		return admission{}, badAdmission(answer)
 	}
 	return a, nil
 }
+
+func badAdmission(answer any) error { return fmt.Errorf("unexpected reply %v", answer) }

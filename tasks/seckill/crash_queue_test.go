@@ -6,12 +6,16 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
 )
 
 // fakeQueue is a broker whose tasks run, end and vanish when the test says so.
 type fakeQueue struct {
-	mu    sync.Mutex // lookups come in parallel
+	rdb   redis.UniversalClient // judges gates
+	mu    sync.Mutex            // lookups come in parallel
 	tasks map[string]*fakeTask
 }
 
@@ -23,7 +27,38 @@ type fakeTask struct {
 	run    int // who holds the task: a run that was given up on does not count
 }
 
-func newFakeQueue() *fakeQueue { return &fakeQueue{tasks: make(map[string]*fakeTask)} }
+func newFakeQueue(rdb redis.UniversalClient) *fakeQueue {
+	return &fakeQueue{rdb: rdb, tasks: make(map[string]*fakeTask)}
+}
+
+// enqueueIf takes two steps, as on a Redis Cluster: elsewhere nothing can come between them.
+func (q *fakeQueue) enqueueIf(ctx context.Context, gate broker.Gate, taskID string, args OrderArgs) (any, error) {
+	open, reply, err := pass(ctx, q.rdb, gate)
+	if err != nil || !open {
+		return reply, err
+	}
+	return reply, q.enqueue(ctx, taskID, args)
+}
+
+// pass has Redis judge a gate.
+func pass(ctx context.Context, rdb redis.UniversalClient, gate broker.Gate) (open bool, reply any, err error) {
+	source := "local function gate(KEYS, ARGV)\n" + gate.Source + "\nend\n" +
+		"local open, reply = gate(KEYS, ARGV)\nreturn {open and 1 or 0, reply}"
+	answer, err := redis.NewScript(source).Run(ctx, rdb, gate.Keys, gate.Args...).Slice()
+	if err != nil {
+		return false, nil, err
+	}
+	return answer[0] == int64(1), answer[1], nil
+}
+
+// admit is a gate without a task: whoever is let in dies before he enqueues.
+func (l ledger) admit(ctx context.Context, userID, goodsID int64, taskID string) (admission, error) {
+	_, reply, err := pass(ctx, l.rdb, l.gate(userID, goodsID, taskID))
+	if err != nil {
+		return admission{}, err
+	}
+	return parseAdmission(reply)
+}
 
 func (q *fakeQueue) enqueue(ctx context.Context, taskID string, args OrderArgs) error {
 	return step(ctx, "enqueue", func() error {

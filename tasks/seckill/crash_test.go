@@ -74,7 +74,7 @@ type world struct {
 
 func newWorld(t *rapid.T, server *miniredis.Miniredis, rdb *redis.Client, db *gorm.DB) *world {
 	server.FlushAll()
-	w := &world{redis: server, rdb: rdb, db: db, queue: newFakeQueue(), now: time.Now()}
+	w := &world{redis: server, rdb: rdb, db: db, queue: newFakeQueue(rdb), now: time.Now()}
 	w.redis.SetTime(w.now)
 	w.total = rapid.Int64Range(0, 4).Draw(t, "stock")
 	g := models.Goods{
@@ -90,6 +90,7 @@ func newWorld(t *rapid.T, server *miniredis.Miniredis, rdb *redis.Client, db *go
 func (w *world) desk() *Desk {
 	d := newDesk(w.db, newLedger(w.rdb), w.queue)
 	d.loader.poll = 0
+	d.memory.background = func(func()) {} // a desk that lives for one call remembers nothing
 	return d
 }
 

@@ -22,6 +22,7 @@ type Desk struct {
 	queue  queue
 	loader loader
 	names  *names
+	memory *memory
 	lookup chan struct{} // a slot for each search for a ticket that the broker does not know
 }
 
@@ -35,6 +36,7 @@ func newDesk(db *gorm.DB, l ledger, q queue) *Desk {
 	return &Desk{
 		ledger: l, store: s, queue: q, loader: newLoader(l, s),
 		names:  newNames(s.goodsByName),
+		memory: newMemory(l),
 		lookup: make(chan struct{}, maxLookups),
 	}
 }
@@ -55,12 +57,16 @@ func (d *Desk) Enter(ctx context.Context, userID, goodsID int64) (Ticket, error)
 	if goodsID <= 0 {
 		return Ticket{}, ErrUnknownGoods
 	}
+	if d.memory.refuses(ctx, userID, goodsID) {
+		return Ticket{}, ErrSoldOut
+	}
 	a, err := d.admit(ctx, userID, goodsID)
 	if err != nil {
 		return Ticket{}, err
 	}
-	if a.pending {
-		// Whoever made the reservation may have died before this. A repetition costs little and has the same id.
+	if a.verdict == admitAgain && a.pending {
+		// The task may be lost, or whoever was let in on a Redis Cluster died before it was made. A repetition costs
+		// little and has the same id.
 		ctx, cancel := afterwards(ctx)
 		defer cancel()
 		if err := d.queue.enqueue(ctx, a.taskID, OrderArgs{UserID: userID, GoodsID: goodsID}); err != nil {
@@ -75,14 +81,18 @@ func (d *Desk) admit(ctx context.Context, userID, goodsID int64) (admission, err
 	defer cancel()
 	taskID := tasks.NewID(queueName)
 	for {
-		a, err := d.ledger.admit(ctx, userID, goodsID, taskID)
+		a, err := d.ask(ctx, userID, goodsID, taskID)
 		if err != nil {
-			return admission{}, err
+			return admission{}, fmt.Errorf("admit user %d to goods %d: %w", userID, goodsID, err)
 		}
 		switch a.verdict {
-		case admitNew, admitAgain:
+		case admitNew:
+			d.memory.forget(goodsID)
+			return a, nil
+		case admitAgain:
 			return a, nil
 		case admitSoldOut:
+			d.memory.learn(ctx, goodsID)
 			return admission{}, ErrSoldOut
 		case admitUnknown:
 			return admission{}, ErrUnknownGoods
@@ -100,10 +110,22 @@ func (d *Desk) admit(ctx context.Context, userID, goodsID int64) (admission, err
 	}
 }
 
-// Invalidate makes the next Enter read the goods anew. Call it after a write to the goods has committed, their
-// creation included. If it fails, or is never reached, Reconcile makes the change known.
+// ask lets the user in and enqueues his task in one round trip, or brings back why not.
+func (d *Desk) ask(ctx context.Context, userID, goodsID int64, taskID string) (admission, error) {
+	args := OrderArgs{UserID: userID, GoodsID: goodsID}
+	reply, err := d.queue.enqueueIf(ctx, d.ledger.gate(userID, goodsID, taskID), taskID, args)
+	if err != nil {
+		return admission{}, err
+	}
+	return parseAdmission(reply)
+}
+
+// Invalidate makes the next Enter read the goods anew; in other processes, that they are sold out may be believed for
+// another second. Call it after a write to the goods has committed, their creation included. If it fails, or is never
+// reached, Reconcile makes the change known.
 func (d *Desk) Invalidate(ctx context.Context, goodsID int64) error {
 	d.names.forget()
+	defer d.memory.forget(goodsID)
 	return d.ledger.drop(ctx, goodsID)
 }
 

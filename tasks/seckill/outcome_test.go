@@ -29,7 +29,7 @@ func TestOutcomeByState(t *testing.T) {
 			tasks.StateSuccess:  {Code: CodeOrdered, Order: order},
 		}
 		for state, want := range cases {
-			q := newFakeQueue()
+			q := newFakeQueue(s.rdb)
 			desk := newDesk(s.db, s.desk.ledger, q)
 			require.NoError(t, q.enqueue(t.Context(), order.TaskID, OrderArgs{UserID: 1, GoodsID: 2}))
 			run, _ := q.begin(order.TaskID)

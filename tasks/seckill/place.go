@@ -49,10 +49,8 @@ func (s store) placeAll(ctx context.Context, batch []*placing) {
 		p.turn = i
 	}
 	// Everybody inserts in the order of the index that finds duplicates, so that no two wait for each other.
-	slices.SortStableFunc(rows, func(a, b *placing) int {
-		return cmp.Or(cmp.Compare(a.userID, b.userID), cmp.Compare(a.goodsID, b.goodsID))
-	})
-	same := func(a, b *placing) bool { return a.userID == b.userID && a.goodsID == b.goodsID }
+	slices.SortStableFunc(rows, inOrder)
+	same := func(a, b *placing) bool { return inOrder(a, b) == 0 }
 	s.placeDistinct(ctx, slices.CompactFunc(slices.Clone(rows), same))
 
 	for i, p := range rows[1:] {
@@ -62,8 +60,18 @@ func (s store) placeAll(ctx context.Context, batch []*placing) {
 	}
 }
 
-// conflictTries bounds how often a transaction is run that other transactions got in the way of.
-const conflictTries = 5
+func inOrder(a, b *placing) int {
+	return cmp.Or(cmp.Compare(a.userID, b.userID), cmp.Compare(a.goodsID, b.goodsID))
+}
+
+const (
+	// placeTries bounds the transactions for the same rows. Two transactions that insert beside what a third has just
+	// removed can deadlock in InnoDB whatever their order is, as each locks the gap.
+	placeTries = 10
+	// conflictPause is how long to wait after the first conflict, on average, so that rivals fall out of step. It
+	// grows with each.
+	conflictPause = 2 * time.Millisecond
+)
 
 // placeDistinct is for rows none of which is of the same user and goods as another.
 func (s store) placeDistinct(ctx context.Context, rows []*placing) {
@@ -72,29 +80,23 @@ func (s store) placeDistinct(ctx context.Context, rows []*placing) {
 		switch {
 		case err == nil:
 			return
-		case models.IsConflict(err) && try < conflictTries:
-			if waitErr := wait(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); waitErr != nil {
-				failAll(rows, err)
-				return
+		case try == placeTries:
+		case models.IsConflict(err):
+			if wait(ctx, rand.N(2*time.Duration(try)*conflictPause)) == nil {
+				rows, err = s.undecided(ctx, rows)
 			}
 		case models.IsDuplicate(err):
-			rest, lookErr := s.withoutOrder(ctx, rows)
-			switch {
-			case lookErr != nil:
-				failAll(rows, lookErr)
-				return
-			case len(rest) == len(rows) && len(rows) > 1:
+			before := len(rows)
+			rows, err = s.undecided(ctx, rows)
+			if err == nil && len(rows) == before && before > 1 {
 				s.placeHalves(ctx, rows)
 				return
-			case len(rest) == len(rows) && try == conflictTries:
-				failAll(rows, err)
-				return
 			}
-			rows = rest
 		case models.IsRowFault(err) && len(rows) > 1:
 			s.placeHalves(ctx, rows)
 			return
-		default:
+		}
+		if err != nil {
 			failAll(rows, err)
 			return
 		}
@@ -114,28 +116,51 @@ func failAll(rows []*placing, err error) {
 	}
 }
 
-// withoutOrder gives those who have an order already their order, and returns the others.
-func (s store) withoutOrder(ctx context.Context, rows []*placing) ([]*placing, error) {
-	had := make(map[[2]int64]*models.Order)
+// undecided tells those who have an order already, or whose goods are gone, and returns the others.
+func (s store) undecided(ctx context.Context, rows []*placing) ([]*placing, error) {
+	var rest []*placing
 	for _, group := range byGoods(rows) {
-		users := make([]int64, len(group))
-		for i, p := range group {
-			users[i] = p.userID
-		}
-		var found []models.Order
-		err := s.db.WithContext(ctx).Where("goods_id = ? AND user_id IN ?", group[0].goodsID, users).Find(&found).Error
+		left, err := s.undecidedOf(ctx, group)
 		if err != nil {
-			return nil, fmt.Errorf("look for orders of goods %d: %w", group[0].goodsID, err)
+			return rows, err
 		}
-		for i := range found {
-			had[[2]int64{found[i].UserID, found[i].GoodsID}] = &found[i]
-		}
+		rest = append(rest, left...)
+	}
+	slices.SortFunc(rest, inOrder)
+	return rest, nil
+}
+
+func (s store) undecidedOf(ctx context.Context, group []*placing) ([]*placing, error) {
+	goodsID := group[0].goodsID
+	var goods []models.Goods
+	if err := s.db.WithContext(ctx).Select("stock").Where("id = ?", goodsID).Find(&goods).Error; err != nil {
+		return nil, fmt.Errorf("read the stock of goods %d: %w", goodsID, err)
+	}
+	// The orders are read after the stock: whoever got one of the last pieces is found.
+	users := make([]int64, len(group))
+	for i, p := range group {
+		users[i] = p.userID
+	}
+	var orders []models.Order
+	err := s.db.WithContext(ctx).Where("goods_id = ? AND user_id IN ?", goodsID, users).Find(&orders).Error
+	if err != nil {
+		return nil, fmt.Errorf("look for orders of goods %d: %w", goodsID, err)
+	}
+	orderOf := make(map[int64]*models.Order, len(orders))
+	for i := range orders {
+		orderOf[orders[i].UserID] = &orders[i]
 	}
 	var rest []*placing
-	for _, p := range rows {
-		if order := had[[2]int64{p.userID, p.goodsID}]; order != nil {
+	for _, p := range group {
+		order := orderOf[p.userID]
+		switch {
+		case order != nil:
 			p.order, p.err = order, nil
-		} else {
+		case len(goods) == 0:
+			p.order, p.err = nil, ErrUnknownGoods
+		case goods[0].Stock <= 0:
+			p.order, p.err = nil, ErrSoldOut
+		default:
 			rest = append(rest, p)
 		}
 	}

@@ -4,34 +4,36 @@ import "github.com/redis/go-redis/v9"
 
 // Every script works on the keys of one goods, which share a cluster slot, in this order (see keys):
 //
-//	KEYS[1] sale      hash total, starts_at, ends_at (ms since 1970); a total of -1 marks unknown goods
+//	KEYS[1] sale      hash total, starts_at, ends_at (ms since 1970), generation, left; a total of -1 marks unknown goods
 //	KEYS[2] admitted  hash user id -> task id: everyone who has an order or a reservation
 //	KEYS[3] pending   hash task id -> "user id:due": the reservations among them; due (ms) is when reconcile looks at it
 //	KEYS[4] load      string: the token of whoever is loading the sale
 //
-// A pending task is always its user's in admitted. The clock is Redis's own, one for all processes.
+// A pending task is always its user's in admitted. left counts those who were removed from admitted while the sale was
+// there (see seal). The clock is Redis's own, one for all processes.
 
 const luaNow = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `
 
-// admitScript ARGV: user, task, grace (ms). A user who is in keeps his task, whatever became of the sale since.
-var admitScript = redis.NewScript(luaNow + `
+// admitGate ARGV: user, task, grace (ms). It is the gate of the task: open for a user who is let in now, and shut for
+// one who is in already. He keeps his task, whatever became of the sale since.
+const admitGate = luaNow + `
 local task = redis.call('HGET', KEYS[2], ARGV[1])
 if task then
-	return {'again', task, redis.call('HEXISTS', KEYS[3], task)}
+	return false, {'again', task, redis.call('HEXISTS', KEYS[3], task)}
 end
 local sale = redis.call('HMGET', KEYS[1], 'total', 'starts_at', 'ends_at')
-if not sale[1] then return {'load'} end
-if sale[1] == '-1' then return {'unknown'} end
-if now < tonumber(sale[2]) then return {'not_started', sale[2], sale[3]} end
-if now >= tonumber(sale[3]) then return {'ended', sale[2], sale[3]} end
-if redis.call('HLEN', KEYS[2]) >= tonumber(sale[1]) then return {'sold_out'} end
+if not sale[1] then return false, {'load'} end
+if sale[1] == '-1' then return false, {'unknown'} end
+if now < tonumber(sale[2]) then return false, {'not_started', sale[2], sale[3]} end
+if now >= tonumber(sale[3]) then return false, {'ended', sale[2], sale[3]} end
+if redis.call('HLEN', KEYS[2]) >= tonumber(sale[1]) then return false, {'sold_out'} end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[3], ARGV[2], ARGV[1] .. ':' .. string.format('%.0f', now + tonumber(ARGV[3])))
-return {'new', ARGV[2], 1}
-`)
+return true, {'new', ARGV[2], 1}
+`
 
 // settleScript ARGV: user and task of each committed order in turn. That task replaces any other that the user has.
 // The user of a sale that Redis does not know, and that nobody is loading, is left out: whoever loads it finds the
@@ -73,12 +75,17 @@ if redis.call('SET', KEYS[4], ARGV[1], 'NX', 'PX', ARGV[2]) then return 'mine' e
 return 'busy'
 `)
 
-// fillScript ARGV: token, total, starts, ends, keep (ms after the end), least (ms).
+// fillScript ARGV: token, total, starts, ends, keep (ms after the end), least (ms). The token becomes the sale's
+// generation, unless the sale is the same as before.
 var fillScript = redis.NewScript(luaNow + `
 if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 0 end
 local ttl = math.max(tonumber(ARGV[4]) + tonumber(ARGV[5]) - now, tonumber(ARGV[6]))
-redis.call('DEL', KEYS[1], KEYS[4])
-redis.call('HSET', KEYS[1], 'total', ARGV[2], 'starts_at', ARGV[3], 'ends_at', ARGV[4])
+local old = redis.call('HMGET', KEYS[1], 'total', 'starts_at', 'ends_at', 'generation')
+redis.call('DEL', KEYS[4])
+if not old[4] or old[1] ~= ARGV[2] or old[2] ~= ARGV[3] or old[3] ~= ARGV[4] then
+	redis.call('DEL', KEYS[1])
+	redis.call('HSET', KEYS[1], 'total', ARGV[2], 'starts_at', ARGV[3], 'ends_at', ARGV[4], 'generation', ARGV[1])
+end
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ttl))
 return 1
 `)
@@ -122,6 +129,7 @@ return 1
 var pruneScript = redis.NewScript(`
 if redis.call('HEXISTS', KEYS[3], ARGV[2]) == 1 then return 0 end
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HINCRBY', KEYS[1], 'left', 1) end
 return redis.call('HDEL', KEYS[2], ARGV[1])
 `)
 
