@@ -3,21 +3,39 @@ package tasks
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/google/uuid"
 )
 
-var (
-	idPattern    = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,128}$`)
-	queuePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-	namePattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
+
+const (
+	maxID    = 128
+	maxQueue = 64
 )
 
 // ValidID reports whether id can be a task's: 1 to 128 of the characters A-Z a-z 0-9 . _ : @ -
-func ValidID(id string) bool { return idPattern.MatchString(id) }
+func ValidID(id string) bool { return len(id) <= maxID && consistsOf(id, "._:@-") }
 
 // ValidQueue reports whether name can be a queue's: 1 to 64 letters, digits, '_' or '-', the first a letter or digit.
-func ValidQueue(name string) bool { return queuePattern.MatchString(name) }
+func ValidQueue(name string) bool {
+	return len(name) <= maxQueue && consistsOf(name, "_-") && alphanumeric(name[0])
+}
+
+// consistsOf reports whether s is not empty and holds letters, digits and the given others only.
+func consistsOf(s, others string) bool {
+	for i := range len(s) {
+		if !alphanumeric(s[i]) && strings.IndexByte(others, s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func alphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
 
 // NewID returns a fresh id for a task of the queue: the queue's name, '_' and a UUID version 7. It is unguessable
 // (74 random bits) and, within one queue, sorts by the time it was made.

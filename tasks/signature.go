@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"github.com/paidui/paidui/tasks/broker"
 )
@@ -32,30 +33,62 @@ type Enqueued struct {
 	Err error
 }
 
+// manyChunk is how many tasks EnqueueMany prepares while Redis stores as many others.
+const manyChunk = 256
+
 // EnqueueMany enqueues tasks, also of several definitions and queues, in few round trips. It tells what became of each,
-// in the order of the calls: one that is refused does not keep back the others. The tasks of one queue start in order.
+// in the order of the calls: one that is refused does not keep back the others. The tasks of one queue keep their order.
 func EnqueueMany(ctx context.Context, c *Client, calls []Signature) []Enqueued {
 	results := make([]Enqueued, len(calls))
-	messages := make([]*broker.Message, 0, len(calls))
-	of := make([]int, 0, len(calls)) // by message: its call
+	prepared := make(chan []submission)
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for batch := range prepared {
+			send(ctx, c, batch)
+		}
+	})
+	for first := 0; first < len(calls); first += manyChunk {
+		last := min(first+manyChunk, len(calls))
+		prepared <- prepare(ctx, c, calls[first:last], results[first:last])
+	}
+	close(prepared)
+	sender.Wait()
+	return results
+}
+
+// submission is a message, and where to say what became of it.
+type submission struct {
+	message *broker.Message
+	chosen  bool // the id is the caller's
+	result  *Enqueued
+}
+
+// prepare makes the messages of the calls that are not refused.
+func prepare(ctx context.Context, c *Client, calls []Signature, results []Enqueued) []submission {
+	batch := make([]submission, 0, len(calls))
 	for i := range calls {
 		s := &calls[i]
-		if s.err != nil {
-			results[i].Err = s.err
-			continue
+		err := s.err
+		if err == nil {
+			var m *broker.Message
+			if m, err = c.message(ctx, s.name, s.payload, &s.options); err == nil {
+				batch = append(batch, submission{m, s.options.id != "", &results[i]})
+			}
 		}
-		m, err := c.message(ctx, s.name, s.payload, &s.options)
-		if err != nil {
-			results[i].Err = err
-			continue
-		}
-		messages, of = append(messages, m), append(of, i)
+		results[i].Err = err
+	}
+	return batch
+}
+
+func send(ctx context.Context, c *Client, batch []submission) {
+	messages := make([]*broker.Message, len(batch))
+	for i, s := range batch {
+		messages[i] = s.message
 	}
 	for i, receipt := range c.broker.Enqueue(ctx, messages...) {
-		r := &results[of[i]]
-		r.ID, r.Err = accept(messages[i], calls[of[i]].options.id != "", receipt)
+		s := batch[i]
+		s.result.ID, s.result.Err = accept(s.message, s.chosen, receipt)
 	}
-	return results
 }
 
 // EnqueueIf is Enqueue on a condition that Redis judges in the same script, and so in the same moment (on a Redis

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 const (
 	// enqueueBatch bounds the tasks of one script, and so how long Redis is kept from others: well under a millisecond.
 	enqueueBatch = 128
+	// manyBatch bounds the tasks of one round trip.
+	manyBatch = 8 * enqueueBatch
 	// enqueueLanes is how many batches are under way at a time: one is made while Redis works on another.
 	enqueueLanes = 2
 )
@@ -55,8 +58,8 @@ type submission struct {
 	ticket  *ticket
 }
 
-// Enqueue stores messages and wakes workers. It returns a receipt for each, in order; concurrent calls share their
-// round trips. When ctx ends first, messages may be stored or not, and every receipt has ctx's error. The messages must
+// Enqueue stores messages and wakes workers. It returns a receipt for each; those of one queue start in order. Concurrent
+// calls share their round trips. When ctx ends first, messages may be stored or not, and every receipt has ctx's error. The messages must
 // not change until it returns, and their payloads not until later.
 func (b *Broker) Enqueue(ctx context.Context, messages ...*Message) []Receipt {
 	return b.submit(ctx, nil, messages...)
@@ -91,7 +94,7 @@ func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) [
 	}
 	ticket := newTicket(len(messages))
 	list := make([]submission, len(messages))
-	waiting := make([]*submission, 0, min(len(messages), enqueueBatch))
+	batch := make([]*submission, len(messages))
 	for i, m := range messages {
 		s := &list[i]
 		*s = submission{msg: m, gate: gate, receipt: &receipts[i], ticket: ticket}
@@ -99,12 +102,17 @@ func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) [
 			s.unique = uniqueKey(m.Queue, m.Task, m.Payload)
 		}
 		s.encoded = m.encode(make([]byte, 0, m.encodedSize(s.unique)), s.unique)
-		if waiting = append(waiting, s); len(waiting) == enqueueBatch {
-			b.enqueues.add(waiting...) // the first go while the rest is made
-			waiting = waiting[:0]
-		}
+		batch[i] = s
 	}
-	b.enqueues.add(waiting...)
+	if len(batch) == 1 {
+		b.enqueues.add(batch...)
+	} else { // they keep their order
+		go func() {
+			for some := range slices.Chunk(batch, manyBatch) {
+				b.flushEnqueues(some)
+			}
+		}()
+	}
 	if err := ticket.wait(ctx); err != nil {
 		receipts = make([]Receipt, len(messages))
 		for i := range receipts {
@@ -114,7 +122,8 @@ func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) [
 	return receipts
 }
 
-// flushEnqueues stores a batch in one round trip: one script a queue, and one for each gated message.
+// flushEnqueues stores a batch in one round trip: one script for up to enqueueBatch messages of a queue, and one for
+// each gated message.
 func (b *Broker) flushEnqueues(batch []*submission) {
 	ctx := context.Background() // the client's own time limits hold
 	var calls []*call
@@ -126,11 +135,11 @@ func (b *Broker) flushEnqueues(batch []*submission) {
 			s.ticket.done()
 		case s.gate != nil:
 			calls, of = append(calls, nil), append(of, []*submission{s})
-		case ok:
+		case ok && len(of[at]) < enqueueBatch:
 			of[at] = append(of[at], s)
 		default:
 			byQueue[s.msg.Queue] = len(of)
-			calls, of = append(calls, nil), append(of, append(make([]*submission, 0, len(batch)), s))
+			calls, of = append(calls, nil), append(of, append(make([]*submission, 0, min(len(batch), enqueueBatch)), s))
 		}
 	}
 	if len(calls) == 0 {
