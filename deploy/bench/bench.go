@@ -44,7 +44,9 @@ func bench(ctx context.Context, chosen []row, opt options, out, progress io.Writ
 	if opt.peers != "" {
 		errs = append(errs, addPeers(ctx, l, opt.peers, results, progress))
 	}
-	fmt.Fprintln(out)
+	about, err := l.conditions(ctx)
+	errs = append(errs, err)
+	fmt.Fprintf(out, "\n%s\n\n", about)
 	errs = append(errs, writeTable(out, results))
 	if opt.json != "" {
 		errs = append(errs, writeJSON(opt.json, results))

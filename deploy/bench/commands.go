@@ -10,18 +10,27 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// commands is how many commands Redis has run since it started, the calls within scripts among them, this one not.
-func (l *lab) commands(ctx context.Context) (int64, error) {
-	info, err := l.admin.Info(ctx, "stats").Result()
+// info asks Redis for one field of a section of its INFO.
+func (l *lab) info(ctx context.Context, section, field string) (string, error) {
+	text, err := l.admin.Info(ctx, section).Result()
 	if err != nil {
-		return 0, fmt.Errorf("ask Redis for its statistics: %w", err)
+		return "", fmt.Errorf("ask Redis about itself: %w", err)
 	}
-	for line := range strings.Lines(info) {
-		if text, ok := strings.CutPrefix(line, "total_commands_processed:"); ok {
-			return strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			return strings.TrimSpace(value), nil
 		}
 	}
-	return 0, fmt.Errorf("Redis does not say total_commands_processed: %q", info)
+	return "", fmt.Errorf("there is no %s in what Redis tells of itself: %q", field, text)
+}
+
+// commands is how many commands Redis has run since it started, the calls within scripts among them, this one not.
+func (l *lab) commands(ctx context.Context) (int64, error) {
+	text, err := l.info(ctx, "stats", "total_commands_processed")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(text, 10, 64)
 }
 
 // commandsDuring counts those that run while f does, but for what the lab itself asks.

@@ -44,7 +44,7 @@ func commandsPerTask(ctx context.Context, l *lab, workers int) (cost float64, er
 	ends = append(ends, producer.close)
 
 	// The window is a whole number of the workers' chores' intervals, all of which divide ten seconds.
-	window := time.Duration(l.pick(20, 3)) * time.Second
+	window := time.Duration(l.pick(20, 2)) * time.Second
 	idle, err := l.commandsPerSecond(ctx, window)
 	if err != nil {
 		return 0, err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -81,6 +83,16 @@ func (l *lab) flush(ctx context.Context) error {
 		return fmt.Errorf("empty Redis: %w", err)
 	}
 	return nil
+}
+
+// conditions says when, where and how it was measured.
+func (l *lab) conditions(ctx context.Context) (string, error) {
+	version, err := l.info(ctx, "server", "redis_version")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s, Redis %s, log level %s, medians of %d rounds", time.Now().Format(time.DateOnly),
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), version, l.logLevel, l.rounds()), nil
 }
 
 // file is a path in the lab's folder.

@@ -38,6 +38,7 @@ func rows() []row {
 		one("run", tasks, ratioAtLeast(3), "no-op tasks of a backlog, one worker; against asynq", measureRun),
 		one("run-result", tasks, ratioAtLeast(2.5), "the same with a result that is kept for an hour", measureRunResult),
 		one("enqueue", tasks, ratioAtLeast(1.5), "64 goroutines put tasks into a queue; against asynq", measureEnqueue),
+		one("enqueue-many", tasks, ratioAtLeast(8), "one goroutine, 1,000 tasks a call; against one by one", measureEnqueueMany),
 		{
 			name: "pickup", about: "from enqueue to the handler's start on an idle worker; against asynq",
 			metrics: []metric{{"pickup-p50", "ms", atMost(1)}, {"pickup-p99", "ms", atMost(5)}},
