@@ -109,7 +109,7 @@ func TestDrainUnderFullLoadPutsBackWhatRuns(t *testing.T) {
 	for n := quick; n < quick+slots; n++ {
 		require.Contains(t, order[:head], n)
 	}
-	l.requireNothingWrong(t)
+	l.assertNothingWrong(t)
 	requireAllDone(t, s, client, ids)
 }
 
@@ -144,6 +144,6 @@ func TestDrainUnderFullLoadRunsEachOnce(t *testing.T) {
 	for _, id := range ids {
 		require.Equal(t, 1, l.of(id).runs, id)
 	}
-	l.requireNothingWrong(t)
+	l.assertNothingWrong(t)
 	requireAllDone(t, s, client, ids)
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/stretchr/testify/assert"
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
@@ -160,10 +160,10 @@ func (l *ledger) ids() []string {
 	return ids
 }
 
-// requireNothingWrong fails the test if a run began that should not have.
-func (l *ledger) requireNothingWrong(t *testing.T) {
+// assertNothingWrong fails the test if a run began that should not have.
+func (l *ledger) assertNothingWrong(t *testing.T) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	require.Empty(t, l.wrongs)
+	assert.Empty(t, l.wrongs)
 }
