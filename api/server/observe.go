@@ -18,7 +18,6 @@ const slowRequest = time.Second
 // others only at level debug. The log has the route's pattern, and never the query, which may hold a mobile number.
 func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		begun := time.Now()
 		s.metrics.inFlight.Inc()
 		defer s.metrics.inFlight.Dec()
 		state := begin(c)
@@ -26,7 +25,7 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := s.attempt(c, next); err != nil {
 			c.Error(err)
 		}
-		took, method, route := time.Since(begun), methodOf(c.Request()), routeOf(c)
+		took, method, route := time.Since(state.begun), methodOf(c.Request()), routeOf(c)
 		status := c.Response().Status
 		s.metrics.observe(route, method, status, took)
 		level := slog.LevelDebug

@@ -19,6 +19,7 @@ import (
 type request struct {
 	context.Context // the server's, with the request's id
 
+	begun    time.Time
 	id       string
 	user     int64 // 0 when nobody is logged in
 	operator bool
@@ -45,6 +46,7 @@ func begin(c echo.Context) *request {
 	c.Response().Header()[canonicalRequestID] = []string{id}
 	state := &request{
 		Context:  tasks.WithRequestID(r.Context(), id),
+		begun:    time.Now(),
 		id:       id,
 		language: acceptedLanguage(r.Header.Get("Accept-Language")),
 	}
@@ -71,8 +73,8 @@ func requestOf(c echo.Context) *request {
 	return c.Request().Context().Value(requestKey{}).(*request)
 }
 
-// limit ends the context after the timeout. It must come before anything waits.
-func (r *request) limit(timeout time.Duration) { r.deadline = time.Now().Add(timeout) }
+// limit ends the context when the request is as old as the timeout. It must come before anything waits.
+func (r *request) limit(timeout time.Duration) { r.deadline = r.begun.Add(timeout) }
 
 // end ends the context.
 func (r *request) end() {

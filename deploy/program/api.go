@@ -20,6 +20,7 @@ import (
 
 // API runs the HTTP API until ctx ends. It migrates the database first; meanwhile its address answers 503.
 func API(ctx context.Context, cfg config.Config) error {
+	process.CollectLess()
 	ln, err := listen(ctx, cfg)
 	if err != nil {
 		return err
