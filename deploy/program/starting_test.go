@@ -132,9 +132,12 @@ func awaitAnswer(t *testing.T, url string) (status int) {
 	return status
 }
 
+// requireFree waits until the address can be listened on. A process that another test is just starting may have the
+// listener for a moment, too.
 func requireFree(t *testing.T, addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", addr)
-	require.NoError(t, err)
-	require.NoError(t, ln.Close())
+	require.Eventually(t, func() bool {
+		ln, err := net.Listen("tcp", addr)
+		return err == nil && ln.Close() == nil
+	}, 10*time.Second, 10*time.Millisecond, "%s stays taken", addr)
 }
