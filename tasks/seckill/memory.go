@@ -114,10 +114,17 @@ func (m *memory) check(ctx context.Context, goodsID int64, k *soldOut) {
 
 // learn begins to read everyone who is in, after Redis said that the goods are sold out.
 func (m *memory) learn(ctx context.Context, goodsID int64) {
+	if l := m.begin(goodsID); l != nil {
+		m.background(func() { m.study(ctx, goodsID, l) })
+	}
+}
+
+// begin is nil when it is not the time for a lesson.
+func (m *memory) begin(goodsID int64) *lesson {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l := m.lesson[goodsID]; l != nil && (l.underWay || m.now() < l.pause) {
-		return
+		return nil
 	}
 	if len(m.lesson) >= memoryGoods {
 		maps.DeleteFunc(m.lesson, func(_ int64, l *lesson) bool { return !l.underWay })
@@ -125,7 +132,7 @@ func (m *memory) learn(ctx context.Context, goodsID int64) {
 	l := &lesson{underWay: true}
 	m.lesson[goodsID] = l
 	m.lessons.Add(1)
-	m.background(func() { m.study(ctx, goodsID, l) })
+	return l
 }
 
 func (m *memory) study(ctx context.Context, goodsID int64, l *lesson) {
