@@ -78,8 +78,8 @@ func TestSeckill(t *testing.T) {
 func TestSeckillWhoseOrderCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	require.NoError(t, s.db.Callback().Create().Before("gorm:create").Register("full", func(tx *gorm.DB) {
-		if tx.Statement.Table == "orders" {
+	require.NoError(t, s.db.Callback().Raw().Before("gorm:raw").Register("full", func(tx *gorm.DB) {
+		if strings.HasPrefix(tx.Statement.SQL.String(), "INSERT INTO orders") {
 			_ = tx.AddError(errors.New("dial tcp 10.0.0.1:3306: no space left on device"))
 		}
 	}))
