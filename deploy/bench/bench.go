@@ -16,10 +16,8 @@ func bench(ctx context.Context, chosen []row, opt options, out, progress io.Writ
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	var (
-		results []result
-		errs    []error
-	)
+	results := []result{} // which JSON shows as a list, even an empty one
+	var errs []error
 	for i, r := range chosen {
 		begun := time.Now()
 		fmt.Fprintf(progress, "[%d/%d] %s: %s\n", i+1, len(chosen), r.name, r.about)

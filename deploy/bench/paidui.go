@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/paidui/paidui/deploy/process"
 	"github.com/paidui/paidui/tasks"
@@ -25,7 +26,7 @@ var (
 	kept = tasks.Define[args, int]("bench.kept", tasks.Retention(time.Hour))
 )
 
-// paidui is Paidui's side, in this process.
+// paidui is Paidui's side, in this process, with the metrics that a worker has in real life.
 type paidui struct {
 	kind   taskKind
 	broker *broker.Broker
@@ -68,7 +69,11 @@ func (p *paidui) serve(handle func(n int)) (stop func() error, err error) {
 }
 
 func (p *paidui) serveWith(concurrency int, handle func(n int)) (stop func() error, err error) {
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: p.logger})
+	metrics, err := tasks.Metrics(prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: p.logger, Middleware: []tasks.Middleware{metrics}})
 	tasks.Handle(mux, noop, func(_ context.Context, a args) (struct{}, error) { handle(a.N); return struct{}{}, nil })
 	tasks.Handle(mux, kept, func(_ context.Context, a args) (int, error) { handle(a.N); return a.N, nil })
 	workers, err := pool.New(p.broker, mux, pool.Config{

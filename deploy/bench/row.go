@@ -62,7 +62,7 @@ func rows() []row {
 		one("http-admitted", requests, ratioAtLeast(0.35), "POST /v1/seckill of users who get in; against an empty Echo handler",
 			measureHTTPAdmitted),
 		one("seckill", "orders/s", both(atLeast(10_000), ratioAtLeast(4)),
-			"from POST to the committed order; against one transaction an order", measureSeckill),
+			"from POST to the committed order, one worker with 512 slots; against one transaction an order", measureSeckill),
 		{
 			name: "memory", about: "resident memory of a worker with 1,000 slots",
 			metrics: []metric{{"memory-idle", "MiB", atMost(60)}, {"memory-full", "MiB", atMost(150)}},

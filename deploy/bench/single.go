@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/paidui/paidui/deploy/process"
@@ -43,7 +44,11 @@ func runSingle(ctx context.Context, redis, database, logLevel string) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: logger})
+	metrics, err := tasks.Metrics(prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: logger, Middleware: []tasks.Middleware{metrics}})
 	seckill.Bind(mux, db, b.Redis(), tasks.NewClient(b), seckill.BatchSize(1))
 	p, err := pool.New(b, mux, pool.Config{
 		Queues: map[string]int{"seckill": 1}, Concurrency: seckillSlots, Drain: time.Second, Logger: logger,
