@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,37 +96,10 @@ func (d *Definition[A, R]) parse(raw json.RawMessage) (A, error) {
 	if err != nil {
 		return args, err
 	}
-	given := map[string]json.RawMessage{}
-	if len(d.required) > 0 && len(bytes.TrimSpace(raw)) > 0 {
-		if err := json.Unmarshal(raw, &given); err != nil {
-			return args, &ArgsError{Msg: err.Error()}
-		}
-	}
-	for _, field := range d.required {
-		value, ok := given[field.name]
-		switch {
-		case !ok:
-			return args, &ArgsError{Field: field.name, Msg: "is required"}
-		case string(value) == "null" && !field.nullable:
-			return args, &ArgsError{Field: field.name, Msg: "must not be null"}
-		}
+	if err := checkRequired(d.required, raw); err != nil {
+		return args, err
 	}
 	return args, validateArgs(args)
-}
-
-// requiredField is a top-level field that arguments must have.
-type requiredField struct {
-	name     string
-	nullable bool
-}
-
-func requiredFields(schema *jsonschema.Schema) []requiredField {
-	var list []requiredField
-	for _, name := range schema.Required {
-		types := schema.Properties[name].Types
-		list = append(list, requiredField{name: name, nullable: slices.Contains(types, "null")})
-	}
-	return list
 }
 
 // Result is the handle of an existing task of this definition. It makes no request and does not check the id.

@@ -168,8 +168,8 @@ func (m *Mux) attempt(parent context.Context, task *Task, args []byte, timeout t
 		return nil, err
 	}
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(context.WithValue(parent, taskKey{}, task), timeout)
-	defer cancel()
+	ctx := newAttemptContext(parent, task, timeout)
+	defer ctx.end()
 	var result []byte
 	var err error
 	if task.Attempt > task.MaxRetries+1 {

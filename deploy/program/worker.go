@@ -15,6 +15,7 @@ import (
 
 // Worker runs a worker until ctx ends. It waits until an API has migrated the database.
 func Worker(ctx context.Context, cfg config.Config) error {
+	process.CollectLess()
 	return boot{
 		program:  config.Worker,
 		config:   cfg,

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,8 +26,10 @@ type acknowledgement struct {
 	result []byte
 	cmd    *redis.Cmd
 	fenced bool
-	ticket *ticket
+	done   chan struct{} // receives once
 }
+
+var acknowledgements = sync.Pool{New: func() any { return &acknowledgement{done: make(chan struct{}, 1)} }}
 
 // acknowledge ends a delivery, together with others. Its caller runs a task, so nothing waits for it but a slot; while
 // Redis does not answer it tries again, as the task would otherwise run a second time. script is nil for done and
@@ -34,21 +37,14 @@ type acknowledgement struct {
 func (f *Fetcher) acknowledge(ctx context.Context, task int, d *delivery, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	var end time.Time
 	for pause := firstAckPause; ; pause = min(2*pause, maxAckPause) {
-		a := &acknowledgement{
-			call: call{script: script, keys: keys, args: args}, token: d.token, result: d.kept(), ticket: newTicket(1),
-		}
-		f.acks.add(a)
-		if err := a.ticket.wait(ctx); err != nil { // the lease has ended
-			f.deliveries.drop(keys[task], d)
-			return failed(ctx, err)
-		}
-		err := a.cmd.Err()
+		cmd, fenced := f.acknowledgeOnce(call{script: script, keys: keys, args: args}, d)
+		err := cmd.Err()
 		if err == nil || redis.HasErrorPrefix(err, "NOT FOUND") || redis.HasErrorPrefix(err, "INTERNAL") {
 			f.deliveries.drop(keys[task], d)
-			if a.fenced && end.IsZero() { // a repetition is fenced by its first try
+			if fenced && end.IsZero() { // a repetition is fenced by its first try
 				f.b.logger.WarnContext(ctx, "late acknowledgement without effect: another delivery has the task", "task", keys[task])
 			}
-			return a.cmd
+			return cmd
 		}
 		if end.IsZero() {
 			end = time.Now().Add(leaseTime)
@@ -56,17 +52,29 @@ func (f *Fetcher) acknowledge(ctx context.Context, task int, d *delivery, script
 		if f.stopped() && time.Until(end) > lastAckTries {
 			end = time.Now().Add(lastAckTries)
 		}
-		if time.Now().After(end) {
-			return a.cmd
-		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(min(pause, time.Until(end)))
 		select {
-		case <-ctx.Done():
+		case <-ctx.Done(): // the lease has ended
 			timer.Stop()
-			return a.cmd
 		case <-timer.C:
 		}
+		if ctx.Err() != nil || !time.Now().Before(end) {
+			f.deliveries.drop(keys[task], d)
+			return cmd
+		}
 	}
+}
+
+// acknowledgeOnce waits for the next batch, as long as the client's own time limits let it take.
+func (f *Fetcher) acknowledgeOnce(c call, d *delivery) (cmd *redis.Cmd, fenced bool) {
+	a := acknowledgements.Get().(*acknowledgement)
+	a.call, a.token, a.result = c, d.token, d.kept()
+	f.acks.add(a)
+	<-a.done
+	cmd, fenced = a.cmd, a.fenced
+	*a = acknowledgement{done: a.done}
+	acknowledgements.Put(a)
+	return cmd, fenced
 }
 
 // flushAcks sends a batch in one round trip: one script for the tasks of a queue that are done or complete, one for
@@ -117,7 +125,7 @@ func settle(ctx context.Context, cmd *redis.Cmd, group []*acknowledgement) {
 		case i < len(fenced):
 			a.fenced = fenced[i] == int64(0)
 		}
-		a.ticket.done()
+		a.done <- struct{}{}
 	}
 }
 
