@@ -3,6 +3,8 @@ package seckill
 import (
 	"context"
 	"errors"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +12,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestWhoeverComesMeanwhileGoesTogether(t *testing.T) {
@@ -150,4 +157,97 @@ func TestABatchThatTakesTooLongIsGivenUp(t *testing.T) {
 		require.ErrorIs(t, p.err, context.DeadlineExceeded)
 		require.Equal(t, batchLimit, time.Since(began))
 	})
+}
+
+// Handlers of two workers take the tasks of many users, some delivered twice, some given up in the middle; there are
+// too few pieces.
+func TestHandlersTakeJointly(t *testing.T) {
+	eachStack(t, func(t *testing.T, s *stack) {
+		const users, pieces = 300, 200
+		goodsID := openGoods(t, s.db, pieces)
+		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
+		workers := []*worker{newWorker(s.desk.ledger, s.desk.store, BatchSize(64)), newWorker(s.desk.ledger, s.desk.store)}
+		var won, refused, left atomic.Int64
+		var wg sync.WaitGroup
+		for user := int64(1); user <= users; user++ {
+			taskID := tasks.NewID(queueName)
+			for n, w := range workers {
+				if n == 1 && user%10 != 0 {
+					continue // one in ten is delivered twice
+				}
+				wg.Go(func() {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					if user%50 == 1 {
+						go cancel()
+					}
+					r, err := w.take(ctx, taskID, OrderArgs{UserID: user, GoodsID: goodsID})
+					switch {
+					case errors.Is(err, context.Canceled):
+						left.Add(1)
+					case err != nil:
+						t.Error(err)
+					case n == 1:
+					case r.OK:
+						won.Add(1)
+					case r.Reason == ReasonSoldOut:
+						refused.Add(1)
+					}
+				})
+			}
+		}
+		wg.Wait()
+		require.EqualValues(t, users, won.Load()+refused.Load()+left.Load())
+		for _, w := range workers { // whoever left may still be in a batch
+			require.Eventually(t, func() bool {
+				w.joint.mu.Lock()
+				defer w.joint.mu.Unlock()
+				return w.joint.flying == 0
+			}, 30*time.Second, time.Millisecond)
+		}
+		require.EqualValues(t, pieces, len(ordersOf(t, s.db, goodsID)))
+		require.Zero(t, stockOf(t, s.db, goodsID))
+		require.LessOrEqual(t, won.Load(), int64(pieces))
+		require.GreaterOrEqual(t, won.Load()+left.Load(), int64(pieces))
+	})
+}
+
+// The database goes away with a batch in its hands. Every task fails, is tried again, and gets its order.
+func TestDatabaseAwayDuringABatch(t *testing.T) {
+	t.Parallel()
+	url := testenv.MySQL(t)
+	host := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(url)
+	proxy := testenv.NewProxy(t, host)
+	s := newStack(t, taskstest.Embedded(t), strings.Replace(url, host, proxy.Addr, 1))
+	direct := openDB(t, url)
+	goodsID := openGoods(t, direct, 100)
+	w := newWorker(s.desk.ledger, s.desk.store)
+	var cut atomic.Bool
+	require.NoError(t, s.db.Callback().Raw().After("gorm:raw").Register("cut", func(*gorm.DB) {
+		if cut.CompareAndSwap(false, true) {
+			proxy.Cut()
+		}
+	}))
+	var failed atomic.Int64
+	var wg sync.WaitGroup
+	for user := int64(1); user <= 50; user++ {
+		wg.Go(func() {
+			taskID := tasks.NewID(queueName)
+			for range 50 {
+				r, err := w.take(t.Context(), taskID, OrderArgs{UserID: user, GoodsID: goodsID})
+				if err == nil {
+					if !r.OK || r.TaskID != taskID {
+						t.Errorf("got %v", r)
+					}
+					return
+				}
+				failed.Add(1)
+			}
+			t.Error("no order")
+		})
+	}
+	wg.Wait()
+	require.Positive(t, failed.Load())
+	require.Len(t, ordersOf(t, direct, goodsID), 50)
+	require.EqualValues(t, 50, stockOf(t, direct, goodsID))
 }

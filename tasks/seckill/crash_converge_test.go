@@ -60,8 +60,7 @@ func (w *world) repair(t *rapid.T) {
 
 func (w *world) workOff(t *rapid.T) {
 	for _, id := range w.queue.in(tasks.StatePending, tasks.StateRetry) {
-		run, args := w.queue.begin(id)
-		w.runTask(t.Context(), id, run, args)
+		w.runTasks(t.Context(), w.queue.begin(id))
 	}
 	require.Empty(t, w.queue.in(tasks.StatePending, tasks.StateRetry, tasks.StateStarted))
 }

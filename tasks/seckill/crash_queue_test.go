@@ -96,13 +96,20 @@ func (q *fakeQueue) in(states ...tasks.State) []string {
 	return ids
 }
 
-func (q *fakeQueue) begin(taskID string) (run int, args OrderArgs) {
+// delivery is a task in the hands of a worker.
+type delivery struct {
+	taskID string
+	run    int
+	args   OrderArgs
+}
+
+func (q *fakeQueue) begin(taskID string) delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	t := q.tasks[taskID]
 	t.state = tasks.StateStarted
 	t.run++
-	return t.run, t.args
+	return delivery{taskID: taskID, run: t.run, args: t.args}
 }
 
 // failedBefore is how many attempts of the task failed; it is as unknown as the task after a flush.

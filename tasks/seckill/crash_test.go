@@ -112,29 +112,44 @@ func (w *world) enter(t *rapid.T) {
 	})
 }
 
+// work has a worker take one task, or several at a time.
 func (w *world) work(t *rapid.T) {
 	ready := w.queue.in(tasks.StatePending, tasks.StateRetry)
 	if len(ready) == 0 {
 		t.Skip("nothing to do")
 	}
-	taskID := rapid.SampledFrom(ready).Draw(t, "task")
-	run, args := w.queue.begin(taskID)
-	w.start(t, "worker", func(ctx context.Context) { w.runTask(ctx, taskID, run, args) })
+	var batch []delivery
+	for range rapid.IntRange(1, 4).Draw(t, "batch") {
+		if len(ready) == 0 {
+			break
+		}
+		i := rapid.IntRange(0, len(ready)-1).Draw(t, "task")
+		batch = append(batch, w.queue.begin(ready[i]))
+		ready = slices.Delete(ready, i, i+1)
+	}
+	w.start(t, fmt.Sprintf("worker with %d", len(batch)), func(ctx context.Context) { w.runTasks(ctx, batch...) })
 }
 
-// runTask is what the framework does with a task.
-func (w *world) runTask(ctx context.Context, taskID string, run int, args OrderArgs) {
+// runTasks is what a worker and the framework do with tasks that come at the same time.
+func (w *world) runTasks(ctx context.Context, batch ...delivery) {
 	worker := newWorker(newLedger(w.rdb), store{w.db})
-	result, err := worker.take(ctx, taskID, args)
-	state := tasks.StateSuccess
-	if err != nil {
-		state = tasks.StateRetry
-		if w.queue.failedBefore(taskID)+1 >= maxAttempts {
-			_ = worker.abandon(ctx, taskID, args) // the framework only logs it
-			state = tasks.StateFailure
-		}
+	placings := make([]*placing, len(batch))
+	for i, d := range batch {
+		placings[i] = &placing{userID: d.args.UserID, goodsID: d.args.GoodsID, taskID: d.taskID}
 	}
-	_ = w.queue.end(ctx, taskID, run, state, result)
+	worker.takeAll(ctx, placings)
+	for i, d := range batch {
+		result, err := placings[i].result()
+		state := tasks.StateSuccess
+		if err != nil {
+			state = tasks.StateRetry
+			if w.queue.failedBefore(d.taskID)+1 >= maxAttempts {
+				_ = worker.abandon(ctx, d.taskID, d.args) // the framework only logs it
+				state = tasks.StateFailure
+			}
+		}
+		_ = w.queue.end(ctx, d.taskID, d.run, state, result)
+	}
 }
 
 func (w *world) reconcile(t *rapid.T) {

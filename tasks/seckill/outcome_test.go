@@ -32,7 +32,7 @@ func TestOutcomeByState(t *testing.T) {
 			q := newFakeQueue(s.rdb)
 			desk := newDesk(s.db, s.desk.ledger, q)
 			require.NoError(t, q.enqueue(t.Context(), order.TaskID, OrderArgs{UserID: 1, GoodsID: 2}))
-			run, _ := q.begin(order.TaskID)
+			run := q.begin(order.TaskID).run
 			require.NoError(t, q.end(t.Context(), order.TaskID, run, state, successResult(order)))
 			got, err := desk.Outcome(t.Context(), order.TaskID)
 			require.NoError(t, err, state)
