@@ -40,7 +40,10 @@ func newLab(opt options) (*lab, error) {
 	if l.redis, err = testenv.StartRedis(dir, testenv.WithArgs("--maxclients", "10000")); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	l.admin = redis.NewClient(&redis.Options{Addr: l.redis.Addr, PoolSize: 1, MaintNotificationsConfig: plainConnection()})
+	l.admin = redis.NewClient(&redis.Options{
+		Addr: l.redis.Addr, PoolSize: 1, MaintNotificationsConfig: plainConnection(),
+		ReadTimeout: time.Minute, // to empty a full Redis takes seconds
+	})
 	return l, nil
 }
 

@@ -35,6 +35,6 @@ end
 
 function done(summary, latency, requests)
    local e = summary.errors
-   print(string.format('{"requests":%d,"seconds":%f,"broken":%d,"refused":%d}',
-      summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.timeout, e.status))
+   print(string.format('{"requests":%d,"seconds":%f,"refused":%d,"broken":%d,"late":%d}',
+      summary.requests, summary.duration / 1e6, e.status, e.connect + e.read + e.write, e.timeout))
 end

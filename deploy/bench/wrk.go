@@ -19,6 +19,7 @@ var postScript []byte
 const (
 	wrkConnections = 128
 	wrkThreads     = 2
+	wrkPatience    = "10s" // for an answer
 )
 
 // load is a load of POST requests.
@@ -34,8 +35,9 @@ type load struct {
 type posted struct {
 	Requests int     // that were answered
 	Seconds  float64 // that it took
-	Broken   int     // connections that failed, and answers that did not come in time
 	Refused  int     // answers of a status of 400 and above
+	Broken   int     // connections that failed
+	Late     int     // answers that took longer than a client waits
 }
 
 // post runs wrk until its time is over, or until ctx ends, which is no error.
@@ -53,7 +55,7 @@ func (l *lab) post(ctx context.Context, o load) (posted, error) {
 		passes = "once"
 	}
 	cmd := exec.CommandContext(ctx, wrk, "-t", strconv.Itoa(wrkThreads), "-c", strconv.Itoa(wrkConnections),
-		"-d", fmt.Sprintf("%.0fs", o.limit.Seconds()), "-s", script, o.url, "--", o.body, o.tokens, strconv.Itoa(wrkThreads), passes)
+		"--timeout", wrkPatience, "-d", fmt.Sprintf("%.0fs", o.limit.Seconds()), "-s", script, o.url, "--", o.body, o.tokens, strconv.Itoa(wrkThreads), passes)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
 	text, err := cmd.CombinedOutput()
@@ -68,9 +70,9 @@ func (l *lab) post(ctx context.Context, o load) (posted, error) {
 	if err := json.NewDecoder(bytes.NewReader(text[start:])).Decode(&p); err != nil {
 		return p, fmt.Errorf("wrk's summary: %w\n%s", err, text)
 	}
-	if p.Broken > 0 || p.Refused > 0 {
-		return p, fmt.Errorf("%s: of %d requests, %d were refused, and %d connections or answers failed",
-			o.url, p.Requests, p.Refused, p.Broken)
+	if p.Refused > 0 || p.Broken > 0 || p.Late > 0 {
+		return p, fmt.Errorf("%s: of %d requests, %d were refused and %d answered after more than %s; %d connections failed",
+			o.url, p.Requests, p.Refused, p.Late, wrkPatience, p.Broken)
 	}
 	return p, nil
 }
