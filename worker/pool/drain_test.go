@@ -25,11 +25,14 @@ var countJob = tasks.Define[countArgs, int]("test.count")
 // backlog enqueues n tasks in order and returns their ids.
 func backlog(t *testing.T, client *tasks.Client, n int) []string {
 	t.Helper()
+	calls := make([]tasks.Signature, n)
+	for i := range calls {
+		calls[i] = countJob.Signature(countArgs{N: i})
+	}
 	ids := make([]string, n)
-	for i := range ids {
-		res, err := countJob.Enqueue(t.Context(), client, countArgs{N: i})
-		require.NoError(t, err)
-		ids[i] = res.ID()
+	for i, made := range tasks.EnqueueMany(t.Context(), client, calls) {
+		require.NoError(t, made.Err)
+		ids[i] = made.ID
 	}
 	return ids
 }
@@ -109,6 +112,7 @@ func TestDrainUnderFullLoadPutsBackWhatRuns(t *testing.T) {
 	for n := quick; n < quick+slots; n++ {
 		require.Contains(t, order[:head], n)
 	}
+	l.settle(t)
 	l.assertNothingWrong(t)
 	requireAllDone(t, s, client, ids)
 }
@@ -116,7 +120,7 @@ func TestDrainUnderFullLoadPutsBackWhatRuns(t *testing.T) {
 // The pool ends while its slots are turning over quickly, and tasks are on their way to them.
 func TestDrainUnderFullLoadRunsEachOnce(t *testing.T) {
 	t.Parallel()
-	const all = 2000
+	const all = 1000
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	client, s, l := tasks.NewClient(b), newShelf(b, "default"), newLedger(t, b)
 	ids := backlog(t, client, all)
@@ -144,6 +148,7 @@ func TestDrainUnderFullLoadRunsEachOnce(t *testing.T) {
 	for _, id := range ids {
 		require.Equal(t, 1, l.of(id).runs, id)
 	}
+	l.settle(t)
 	l.assertNothingWrong(t)
 	requireAllDone(t, s, client, ids)
 }

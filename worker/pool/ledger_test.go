@@ -46,6 +46,21 @@ func newLedger(t *testing.T, b *broker.Broker) *ledger {
 	return l
 }
 
+// settle waits until Redis was seen to have what came of every run. All tasks have ended.
+func (l *ledger) settle(t *testing.T) {
+	t.Helper()
+	settled := make(chan struct{})
+	go func() {
+		l.watching.Wait()
+		close(settled)
+	}()
+	select {
+	case <-settled:
+	case <-time.After(time.Minute):
+		t.Fatal("of some runs Redis does not have what came of them")
+	}
+}
+
 // close ends the watching.
 func (l *ledger) close() {
 	l.mu.Lock()
