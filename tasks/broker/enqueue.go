@@ -122,9 +122,20 @@ func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) [
 	return receipts
 }
 
+// traceTime is how long a task that has ended must be known still for its message to be sent again: longer than
+// go-redis goes on.
+const traceTime = 15 * time.Second
+
+// traceless tells whether the task may be done and gone when its message, whose answer was lost, comes again: it would
+// run twice. Such a message is sent once, and its caller told that nothing is known of it.
+func (s *submission) traceless() bool {
+	return s.msg.Retention < traceTime && time.Until(s.msg.At) < traceTime
+}
+
 // flushEnqueues stores a batch in one round trip: one script for up to enqueueBatch messages of a queue, and one for
 // each gated message.
 func (b *Broker) flushEnqueues(batch []*submission) {
+	once := slices.ContainsFunc(batch, (*submission).traceless)
 	ctx := context.Background() // the client's own time limits hold
 	var calls []*call
 	var of [][]*submission // by call
@@ -148,6 +159,7 @@ func (b *Broker) flushEnqueues(batch []*submission) {
 	now := time.Now()
 	for i, group := range of {
 		calls[i] = b.enqueueCall(group, now)
+		calls[i].once = once
 	}
 	if b.cluster { // asynq's list of queues has another slot than the scripts
 		run(ctx, b.rdb, calls, func(p redis.Pipeliner) {
@@ -185,7 +197,7 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
 		}
 		c.keys = append(c.keys, taskKey(queue, s.msg.ID))
 		if s.unique != "" {
-			unique = int64(s.msg.UniqueFor / time.Second)
+			unique = int64((s.msg.UniqueFor + max(s.msg.At.Sub(now), 0)) / time.Second)
 			c.keys = append(c.keys, s.unique)
 		}
 		c.args = append(c.args, s.msg.ID, s.encoded, at, unique)

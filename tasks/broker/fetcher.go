@@ -12,8 +12,7 @@ import (
 // FetcherConfig says what a fetcher serves.
 type FetcherConfig struct {
 	Queues map[string]int // weight by queue, at least 1: how often it is asked first
-	// Free is how many tasks could start now; the fetcher takes no more than that ahead. nil or less than 1 is one.
-	Free func() int
+	Slots  int            // the server's concurrency; the fetcher takes no more ahead than can start. 0 is one
 }
 
 // Fetcher is the Redis client of one asynq server. It sees asynq's calls pass by and makes them good:
@@ -43,8 +42,7 @@ type Fetcher struct {
 	deliveries deliveries
 	acks       batcher[*acknowledgement]
 
-	forwardMu sync.Mutex
-	forwarded map[string]int64 // by delayed set: the second in which it was last found drained
+	due due
 }
 
 // NewFetcher makes the client of a server, whose TaskCheckInterval should be short: the fetcher does the waiting.
@@ -54,7 +52,6 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 		b:               b,
 		cfg:             cfg,
 		closed:          make(chan struct{}),
-		forwarded:       make(map[string]int64, 2*len(cfg.Queues)),
 		deliveries:      newDeliveries(),
 	}
 	for q := range cfg.Queues {
@@ -155,33 +152,6 @@ func (f *Fetcher) ZAddXX(ctx context.Context, key string, members ...redis.Z) *r
 		f.deliveries.extend(taskKeyPrefix(queue), members)
 	}
 	return f.UniversalClient.ZAddXX(ctx, key, members...)
-}
-
-func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int64, through func() *redis.Cmd) *redis.Cmd {
-	f.forwardMu.Lock()
-	drained := f.forwarded[delayed] == second
-	f.forwardMu.Unlock()
-	if drained {
-		cmd := redis.NewCmd(ctx)
-		cmd.SetVal(int64(0))
-		return cmd
-	}
-	cmd := through()
-	moved, err := cmd.Int()
-	if err != nil {
-		return cmd
-	}
-	if moved > 0 {
-		if err := f.b.Ring(ctx, queue); err != nil {
-			f.b.logger.DebugContext(ctx, "no wake-up for due tasks; the fallback finds them", "queue", queue, "error", err)
-		}
-	}
-	if moved < forwardBatch {
-		f.forwardMu.Lock()
-		f.forwarded[delayed] = second
-		f.forwardMu.Unlock()
-	}
-	return cmd
 }
 
 func nothing(ctx context.Context) *redis.Cmd { return failed(ctx, redis.Nil) }

@@ -20,6 +20,7 @@ const (
 
 func pendingKey(queue string) string    { return keyPrefix + queue + pendingSuffix }
 func scheduledKey(queue string) string  { return keyPrefix + queue + "}:scheduled" }
+func retryKey(queue string) string      { return keyPrefix + queue + "}:retry" }
 func pausedKey(queue string) string     { return keyPrefix + queue + "}:paused" }
 func activeKey(queue string) string     { return keyPrefix + queue + activeSuffix }
 func completedKey(queue string) string  { return keyPrefix + queue + completedSuffix }
@@ -29,8 +30,12 @@ func taskKeyPrefix(queue string) string { return keyPrefix + queue + taskInfix }
 func taskKey(queue, id string) string   { return keyPrefix + queue + taskInfix + id }
 
 func uniqueKey(queue, task string, payload []byte) string {
+	prefix := keyPrefix + queue + "}:unique:" + task + ":"
+	if payload == nil {
+		return prefix
+	}
 	sum := md5.Sum(payload)
-	return keyPrefix + queue + "}:unique:" + task + ":" + hex.EncodeToString(sum[:])
+	return prefix + hex.EncodeToString(sum[:])
 }
 
 // wakeKey is our own: the list whose elements each wake one idle worker of the queue. It shares the queue's slot.

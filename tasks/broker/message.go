@@ -6,7 +6,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Message is a task on its way into a queue. Its fields are not checked here.
+// Message is a task on its way into a queue. Its fields are not checked here; all text must be UTF-8, or no worker can
+// read the task.
 type Message struct {
 	Queue, ID, Task string
 	Payload         []byte
@@ -38,8 +39,9 @@ const (
 // encode appends the message as asynq stores it. unique is the key of its uniqueness, or "".
 func (m *Message) encode(b []byte, unique string) []byte {
 	b = appendString(b, fieldType, m.Task)
-	b = protowire.AppendTag(b, fieldPayload, protowire.BytesType)
-	b = protowire.AppendBytes(b, m.Payload)
+	if len(m.Payload) > 0 {
+		b = protowire.AppendBytes(protowire.AppendTag(b, fieldPayload, protowire.BytesType), m.Payload)
+	}
 	b = appendString(b, fieldID, m.ID)
 	b = appendString(b, fieldQueue, m.Queue)
 	b = appendInt(b, fieldRetry, int64(m.MaxRetry))
@@ -49,8 +51,8 @@ func (m *Message) encode(b []byte, unique string) []byte {
 	for _, h := range m.Headers {
 		b = protowire.AppendTag(b, fieldHeaders, protowire.BytesType)
 		b = protowire.AppendVarint(b, uint64(pairSize(h)))
-		b = appendString(b, 1, h.Key)
-		b = appendString(b, 2, h.Value)
+		b = protowire.AppendString(protowire.AppendTag(b, 1, protowire.BytesType), h.Key)
+		b = protowire.AppendString(protowire.AppendTag(b, 2, protowire.BytesType), h.Value)
 	}
 	return b
 }
@@ -64,13 +66,8 @@ func (m *Message) encodedSize(unique string) int {
 	return n
 }
 
-func pairSize(h Header) int { return fieldSize(h.Key) + fieldSize(h.Value) }
-
-func fieldSize(s string) int {
-	if s == "" {
-		return 0
-	}
-	return 1 + protowire.SizeBytes(len(s))
+func pairSize(h Header) int {
+	return 2 + protowire.SizeBytes(len(h.Key)) + protowire.SizeBytes(len(h.Value))
 }
 
 func appendString(b []byte, field protowire.Number, s string) []byte {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -129,9 +128,9 @@ func (f *Fetcher) rest() {
 // fetch gets tasks from the first queue, in a random order by weight, that has any. Within one server that is a single
 // call; on a Redis Cluster it is one a queue.
 func (f *Fetcher) fetch(ctx context.Context) (int, error) {
-	limit := 1
-	if f.cfg.Free != nil && !f.b.opt.NoPipelining {
-		limit = min(max(f.cfg.Free(), 1), prefetchLimit)
+	limit := 1 // asynq asks when it has a free slot
+	if !f.b.opt.NoPipelining {
+		limit = min(max(f.cfg.Slots-f.deliveries.len(), 1), prefetchLimit)
 	}
 	order := f.order()
 	step := len(order)
@@ -206,10 +205,13 @@ func (f *Fetcher) order() []string {
 // ring; then for each queue the prefix of its tasks' keys. It does what asynq's dequeue does, for many, and marks who has
 // the tasks. It returns nil, or the number of the queue and each task's id and message; if more wait, it wakes a worker.
 var fetchScript = redis.NewScript(luaRing + `
+local pending = {}
+for k = 1, #KEYS, 5 do pending[#pending + 1] = KEYS[k] end
+if redis.call('EXISTS', unpack(pending)) == 0 then return nil end
 for q = 1, #KEYS / 5 do
 	local k = 5 * (q - 1)
 	local ids = redis.call('EXISTS', KEYS[k + 2]) == 0 and redis.call('RPOP', KEYS[k + 1], ARGV[2])
-	if ids and #ids > 0 then
+	while ids and #ids > 0 do
 		local out, active, leases = {q}, {}, {}
 		for i = 1, #ids do
 			local id = ids[i]
@@ -232,32 +234,47 @@ for q = 1, #KEYS / 5 do
 			end
 			return out
 		end
+		ids = redis.call('RPOP', KEYS[k + 1], ARGV[2]) -- the tasks of all of these are gone
 	end
 end
 return nil
 `)
 
-// putBack returns tasks that were fetched ahead to the head of their queue. If Redis can't be reached their leases run
-// out, and they are run again.
+// putBack returns tasks of one queue that were fetched ahead to its head, in their order. If Redis can't be reached their
+// leases run out, and they are run again.
 func (f *Fetcher) putBack(tasks []fetched) {
-	for i := len(tasks) - 1; i >= 0; i-- {
-		t := tasks[i]
-		keys := []string{activeKey(t.queue), leaseKey(t.queue), pendingKey(t.queue), t.key, wakeKey(t.queue)}
-		err := putBackScript.Run(context.Background(), f.b.rdb, keys, t.id, t.token, strconv.FormatInt(time.Now().UnixNano(), 10), f.b.wakeUps()).Err()
-		if err != nil {
-			f.b.logger.Warn("a task that was fetched ahead is not put back; it runs when its lease has ended", "task_id", t.id, "error", err)
+	for some := range slices.Chunk(tasks, prefetchLimit) {
+		queue := some[0].queue
+		keys := make([]string, 0, 4+len(some))
+		args := make([]any, 0, 2+2*len(some))
+		keys = append(keys, activeKey(queue), leaseKey(queue), pendingKey(queue), wakeKey(queue))
+		args = append(args, time.Now().UnixNano(), f.b.wakeUps())
+		for _, t := range slices.Backward(some) {
+			keys = append(keys, t.key)
+			args = append(args, t.id, t.token)
+		}
+		if err := putBackScript.Run(context.Background(), f.b.rdb, keys, args...).Err(); err != nil {
+			f.b.logger.Warn("tasks that were fetched ahead are not put back; they run when their leases have ended",
+				"queue", queue, "tasks", len(some), "first_task_id", some[0].id, "error", err)
 		}
 	}
 }
 
-// putBackScript KEYS: active, lease, pending, task, wake. ARGV: id, token, now (ns), 1 to ring.
+// putBackScript KEYS: active, lease, pending, wake, then the tasks, the first to run last. ARGV: now (ns), 1 to ring;
+// then for each task its id and token.
 var putBackScript = redis.NewScript(luaRing + `
-local held = redis.call('HMGET', KEYS[4], 'owner', 'state')
-if held[1] ~= ARGV[2] or held[2] ~= 'active' then return 0 end
-redis.call('LREM', KEYS[1], 0, ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('RPUSH', KEYS[3], ARGV[1])
-redis.call('HSET', KEYS[4], 'state', 'pending', 'pending_since', ARGV[3])
-if ARGV[4] == '1' then ring(KEYS[5]) end
-return 1
+local n = 0
+for k = 5, #KEYS do
+	local a = 2 * k - 7
+	local held = redis.call('HMGET', KEYS[k], 'owner', 'state')
+	if held[1] == ARGV[a + 1] and held[2] == 'active' then
+		redis.call('LREM', KEYS[1], 0, ARGV[a])
+		redis.call('ZREM', KEYS[2], ARGV[a])
+		redis.call('RPUSH', KEYS[3], ARGV[a])
+		redis.call('HSET', KEYS[k], 'state', 'pending', 'pending_since', ARGV[1])
+		n = n + 1
+	end
+end
+if n > 0 and ARGV[2] == '1' then ring(KEYS[4]) end
+return n
 `)

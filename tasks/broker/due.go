@@ -1,0 +1,79 @@
+package broker
+
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// due are the delayed sets (scheduled and retry) of the queues that hold tasks which are due in the second.
+type due struct {
+	mu     sync.Mutex
+	second int64
+	sets   map[string]bool
+}
+
+// forward answers asynq, which asks for each delayed set in turn. In each second the first call asks for all of them at
+// once, and only those with something due are forwarded.
+func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int64, through func() *redis.Cmd) *redis.Cmd {
+	f.due.mu.Lock()
+	defer f.due.mu.Unlock()
+	if second > f.due.second {
+		sets, err := f.dueSets(ctx, second)
+		if err != nil {
+			return failed(ctx, err)
+		}
+		f.due.second, f.due.sets = second, sets
+	}
+	if !f.due.sets[delayed] {
+		cmd := redis.NewCmd(ctx)
+		cmd.SetVal(int64(0))
+		return cmd
+	}
+	cmd := through()
+	moved, err := cmd.Int()
+	if err != nil {
+		return cmd
+	}
+	if moved > 0 {
+		if err := f.b.Ring(ctx, queue); err != nil {
+			f.b.logger.DebugContext(ctx, "no wake-up for due tasks; the fallback finds them", "queue", queue, "error", err)
+		}
+	}
+	if moved < forwardBatch {
+		delete(f.due.sets, delayed)
+	}
+	return cmd
+}
+
+// dueSets asks which delayed sets hold tasks that are due. On a Redis Cluster it does not know and names all.
+func (f *Fetcher) dueSets(ctx context.Context, second int64) (map[string]bool, error) {
+	keys := make([]string, 0, 2*len(f.queues))
+	for _, q := range f.queues {
+		keys = append(keys, scheduledKey(q), retryKey(q))
+	}
+	names := keys
+	if !f.b.cluster {
+		var err error
+		if names, err = dueScript.Run(ctx, f.b.rdb, keys, second).StringSlice(); err != nil {
+			return nil, err
+		}
+	}
+	sets := make(map[string]bool, len(names))
+	for _, name := range names {
+		sets[name] = true
+	}
+	return sets, nil
+}
+
+// dueScript KEYS: delayed sets. ARGV: now (s). It returns those with something due.
+var dueScript = redis.NewScript(`
+local out = {}
+if redis.call('EXISTS', unpack(KEYS)) == 0 then return out end
+for _, key in ipairs(KEYS) do
+	local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+	if first[2] and tonumber(first[2]) <= tonumber(ARGV[1]) then out[#out + 1] = key end
+end
+return out
+`)
