@@ -61,6 +61,13 @@ func (d *deliveries) get(key string) *delivery {
 	return d.byKey[key]
 }
 
+// len is how many slots are taken, or a few more: a lost lease counts until it is forgotten.
+func (d *deliveries) len() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.byKey)
+}
+
 func (d *deliveries) has(t fetched) bool {
 	found := d.get(t.key)
 	return found != nil && found.token == t.token

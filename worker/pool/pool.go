@@ -66,7 +66,7 @@ func New(b *broker.Broker, m *tasks.Mux, cfg Config) (*Pool, error) {
 	}
 	p.fetcher = b.NewFetcher(broker.FetcherConfig{
 		Queues: cfg.Queues,
-		Free:   func() int { return cfg.Concurrency - int(p.running.Load()) },
+		Slots:  cfg.Concurrency,
 	})
 	base, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
