@@ -35,6 +35,9 @@ var acknowledgements = sync.Pool{New: func() any { return &acknowledgement{done:
 // Redis does not answer it tries again, as the task would otherwise run a second time. script is nil for done and
 // complete.
 func (f *Fetcher) acknowledge(ctx context.Context, task int, d *delivery, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	if err := ctx.Err(); err != nil { // the lease has ended: the delivery may be a later one, with its own token
+		return failed(ctx, err)
+	}
 	var end time.Time
 	for pause := firstAckPause; ; pause = min(2*pause, maxAckPause) {
 		cmd, fenced := f.acknowledgeOnce(call{script: script, keys: keys, args: args}, d)

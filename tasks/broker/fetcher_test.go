@@ -4,61 +4,16 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks/broker"
 )
-
-func open(t *testing.T, url string) *broker.Broker {
-	t.Helper()
-	b, err := broker.Open(t.Context(), url, broker.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	return b
-}
-
-// serve runs an asynq server whose polling the fetcher answers, with intervals that would flood Redis without it.
-func serve(t *testing.T, f *broker.Fetcher, queues map[string]int, h asynq.HandlerFunc) {
-	t.Helper()
-	server := asynq.NewServerFromRedisClient(f, asynq.Config{
-		Concurrency:              4,
-		Queues:                   queues,
-		LogLevel:                 asynq.FatalLevel,
-		TaskCheckInterval:        time.Millisecond,
-		DelayedTaskCheckInterval: 20 * time.Millisecond,
-	})
-	require.NoError(t, server.Start(h))
-	t.Cleanup(func() {
-		f.Stop()
-		f.Stop() // twice is safe
-		server.Shutdown()
-	})
-}
-
-// scriptCalls is how many scripts Redis has run.
-func scriptCalls(t *testing.T, rdb redis.UniversalClient) int {
-	t.Helper()
-	stats, err := rdb.Info(t.Context(), "commandstats").Result()
-	require.NoError(t, err)
-	calls := 0
-	for line := range strings.Lines(stats) {
-		if strings.HasPrefix(line, "cmdstat_eval") {
-			_, after, _ := strings.Cut(line, "calls=")
-			n, err := strconv.Atoi(after[:strings.Index(after, ",")])
-			require.NoError(t, err)
-			calls += n
-		}
-	}
-	return calls
-}
 
 func TestIdleWorkerHardlyAsks(t *testing.T) {
 	t.Parallel()
