@@ -3,7 +3,6 @@ package broker_test
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,49 +13,6 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks/broker"
 )
-
-func TestIdleWorkerHardlyAsks(t *testing.T) {
-	t.Parallel()
-	b := open(t, testenv.RedisURL(t))
-	queues := map[string]int{"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
-	f := b.NewFetcher(broker.FetcherConfig{Queues: queues})
-	serve(t, f, queues, func(context.Context, *asynq.Task) error { return nil })
-	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
-	// Due tasks are looked for as a second begins: count between the middles of seconds.
-	<-time.After(time.Until(time.Now().Truncate(time.Second).Add(1500 * time.Millisecond)))
-	before, begun := scriptCalls(t, b.Redis()), time.Now()
-	<-time.After(3 * time.Second)
-	perSecond := float64(scriptCalls(t, b.Redis())-before) / time.Since(begun).Seconds()
-	require.Less(t, perSecond, 25.0, "scripts a second of an idle worker; asynq alone would make thousands here")
-	require.Greater(t, perSecond, 1.0, "the fallback asks")
-}
-
-func TestRingWakesTheQueue(t *testing.T) {
-	t.Parallel()
-	url := testenv.RedisURL(t)
-	worker, producer := open(t, url), open(t, url)
-	got := make(chan string, 100)
-	queues := map[string]int{"a": 1, "b": 1}
-	f := worker.NewFetcher(broker.FetcherConfig{Queues: queues})
-	serve(t, f, queues, func(_ context.Context, task *asynq.Task) error {
-		got <- string(task.Payload())
-		return nil
-	})
-	client := asynq.NewClientFromRedisClient(producer.Redis())
-	quick := 0
-	for i := range 20 {
-		queue := []string{"a", "b"}[i%2]
-		begun := time.Now()
-		_, err := client.Enqueue(asynq.NewTask("t", []byte(strconv.Itoa(i))), asynq.Queue(queue))
-		require.NoError(t, err)
-		require.NoError(t, producer.Ring(t.Context(), queue))
-		require.Equal(t, strconv.Itoa(i), <-got)
-		if time.Since(begun) < 250*time.Millisecond {
-			quick++
-		}
-	}
-	require.GreaterOrEqual(t, quick, 15, "of 20 tasks picked up well before the fallback of a second")
-}
 
 func TestTaskWithoutRingIsFound(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,53 @@
+package broker
+
+import (
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// TestLostLeasesAreForgotten: asynq says nothing about a task whose lease has ended.
+func TestLostLeasesAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDeliveries()
+		prefix := taskKeyPrefix("q")
+		add := func(id string) { d.add(fetched{queue: "q", key: prefix + id, id: id, token: d.token()}) }
+		add("alive")
+		for i := range 1000 {
+			add("lost" + strconv.Itoa(i%250)) // a new delivery takes the place of an older one
+		}
+		require.Equal(t, 251, d.len())
+		lost := d.get(prefix + "lost1")
+		for range 12 {
+			time.Sleep(10 * time.Second)
+			d.extend(prefix, []redis.Z{{Member: "alive"}, {Member: "of another worker"}})
+		}
+		require.Equal(t, 1, d.len())
+		require.NotNil(t, d.get(prefix+"alive"))
+		require.False(t, d.keep(prefix+"lost1", []byte("late")))
+
+		add("lost1")
+		d.drop(prefix+"lost1", lost)
+		require.Equal(t, 2, d.len(), "the end of an earlier delivery")
+		d.drop(prefix+"lost1", d.get(prefix+"lost1"))
+		require.Equal(t, 1, d.len())
+	})
+}
+
+func TestTokensAreNeverEqual(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]bool)
+	for range 20 {
+		d := newDeliveries()
+		for range 500 {
+			token := d.token()
+			require.False(t, seen[token])
+			seen[token] = true
+		}
+	}
+}
