@@ -17,61 +17,61 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-func TestEnqueueOutcomes(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
-		for name, opt := range map[string]broker.Options{"standard": {}, "alone": {NoPipelining: true, NoWakeUp: true}} {
-			b := openWith(t, url, opt)
-			queue := "q-" + name
-			unique := func(id, payload string) *broker.Message {
-				m := message(queue, id)
-				m.Payload, m.UniqueFor = []byte(payload), time.Hour
-				return m
-			}
-			later := func(m *broker.Message) *broker.Message {
-				m.At = time.Now().Add(time.Hour).Truncate(time.Second)
-				return m
-			}
-			enqueue(t, b, message(queue, "there"), unique("only", "x"))
-			r := b.Enqueue(t.Context(), message(queue, "there"))
-			require.Equal(t, []broker.Receipt{{Outcome: broker.Taken}}, r)
-			r = b.Enqueue(t.Context(), unique("second", "x"))
-			require.Equal(t, []broker.Receipt{{Outcome: broker.Held, Owner: "only"}}, r)
+func TestEnqueueOutcomes(t *testing.T) { onSingle(t, enqueueOutcomes) }
 
-			r = b.Enqueue(t.Context(),
-				message(queue, "a"),
-				message(queue+"2", "a"), // an id is a queue's
-				unique("b", "y"),
-				message(queue, "a"), // twice in one call
-				unique("c", "y"),    // held by one in the same call
-				later(message(queue, "d")),
-				later(unique("e", "z")),
-				later(unique("f", "z")),
-				message(queue, "there"),
-				unique("only", "x"),
-				unique("there", "w"), // taken, which holds no uniqueness
-				unique("g", "w"),
-			)
-			require.Equal(t, []broker.Receipt{
-				{Outcome: broker.Made}, {Outcome: broker.Made}, {Outcome: broker.Made}, {Outcome: broker.Taken},
-				{Outcome: broker.Held, Owner: "b"}, {Outcome: broker.Made}, {Outcome: broker.Made},
-				{Outcome: broker.Held, Owner: "e"}, {Outcome: broker.Taken}, {Outcome: broker.Held, Owner: "only"},
-				{Outcome: broker.Taken}, {Outcome: broker.Made},
-			}, r)
-			require.Equal(t, []string{"there", "only", "a", "b", "g"}, pendingIDs(t, b.Redis(), queue))
-			require.Equal(t, []string{"a"}, pendingIDs(t, b.Redis(), queue+"2"))
-			due, err := b.Redis().ZRangeWithScores(t.Context(), key(queue, "scheduled"), 0, -1).Result()
-			require.NoError(t, err)
-			require.Len(t, due, 2)
-			for _, z := range due {
-				require.InDelta(t, time.Now().Add(time.Hour).Unix(), z.Score, 600)
-			}
-			require.Empty(t, b.Enqueue(t.Context()))
+func enqueueOutcomes(t *testing.T, url string) {
+	for name, opt := range map[string]broker.Options{"standard": {}, "alone": {NoPipelining: true, NoWakeUp: true}} {
+		b := openWith(t, url, opt)
+		queue := "q-" + name
+		unique := func(id, payload string) *broker.Message {
+			m := message(queue, id)
+			m.Payload, m.UniqueFor = []byte(payload), time.Hour
+			return m
 		}
-	})
+		later := func(m *broker.Message) *broker.Message {
+			m.At = time.Now().Add(time.Hour).Truncate(time.Second)
+			return m
+		}
+		enqueue(t, b, message(queue, "there"), unique("only", "x"))
+		r := b.Enqueue(t.Context(), message(queue, "there"))
+		require.Equal(t, []broker.Receipt{{Outcome: broker.Taken}}, r)
+		r = b.Enqueue(t.Context(), unique("second", "x"))
+		require.Equal(t, []broker.Receipt{{Outcome: broker.Held, Owner: "only"}}, r)
+
+		r = b.Enqueue(t.Context(),
+			message(queue, "a"),
+			message(queue+"2", "a"), // an id is a queue's
+			unique("b", "y"),
+			message(queue, "a"), // twice in one call
+			unique("c", "y"),    // held by one in the same call
+			later(message(queue, "d")),
+			later(unique("e", "z")),
+			later(unique("f", "z")),
+			message(queue, "there"),
+			unique("only", "x"),
+			unique("there", "w"), // taken, which holds no uniqueness
+			unique("g", "w"),
+		)
+		require.Equal(t, []broker.Receipt{
+			{Outcome: broker.Made}, {Outcome: broker.Made}, {Outcome: broker.Made}, {Outcome: broker.Taken},
+			{Outcome: broker.Held, Owner: "b"}, {Outcome: broker.Made}, {Outcome: broker.Made},
+			{Outcome: broker.Held, Owner: "e"}, {Outcome: broker.Taken}, {Outcome: broker.Held, Owner: "only"},
+			{Outcome: broker.Taken}, {Outcome: broker.Made},
+		}, r)
+		require.Equal(t, []string{"there", "only", "a", "b", "g"}, pendingIDs(t, b.Redis(), queue))
+		require.Equal(t, []string{"a"}, pendingIDs(t, b.Redis(), queue+"2"))
+		due, err := b.Redis().ZRangeWithScores(t.Context(), key(queue, "scheduled"), 0, -1).Result()
+		require.NoError(t, err)
+		require.Len(t, due, 2)
+		for _, z := range due {
+			require.InDelta(t, time.Now().Add(time.Hour).Unix(), z.Score, 600)
+		}
+		require.Empty(t, b.Enqueue(t.Context()))
+	}
 }
 
 func TestManyKeepTheirOrder(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
+	onSingle(t, func(t *testing.T, url string) {
 		b := open(t, url)
 		var list []*broker.Message
 		var want []string
@@ -187,25 +187,25 @@ func TestEnqueueWhileRedisIsAway(t *testing.T) {
 	})
 }
 
-func TestQueuesAreListed(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
-		b := open(t, url)
-		listed := func() []string {
-			names, err := b.Redis().SMembers(t.Context(), "asynq:queues").Result()
-			require.NoError(t, err)
-			slices.Sort(names)
-			return names
-		}
-		for range 2 {
-			enqueue(t, b, message("a", "1"), message("b", "1"))
-			enqueue(t, b, message("c", "1"))
-			later := message("d", "1")
-			later.At = time.Now().Add(time.Hour)
-			enqueue(t, b, later)
-			r := b.EnqueueIf(t.Context(), broker.Gate{Source: "return true"}, message("e", "1"))
-			require.Equal(t, broker.Receipt{Outcome: broker.Made}, r)
-			require.Equal(t, []string{"a", "b", "c", "d", "e"}, listed())
-			require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
-		}
-	})
+func TestQueuesAreListed(t *testing.T) { onSingle(t, queuesAreListed) }
+
+func queuesAreListed(t *testing.T, url string) {
+	b := open(t, url)
+	listed := func() []string {
+		names, err := b.Redis().SMembers(t.Context(), "asynq:queues").Result()
+		require.NoError(t, err)
+		slices.Sort(names)
+		return names
+	}
+	for range 2 {
+		enqueue(t, b, message("a", "1"), message("b", "1"))
+		enqueue(t, b, message("c", "1"))
+		later := message("d", "1")
+		later.At = time.Now().Add(time.Hour)
+		enqueue(t, b, later)
+		r := b.EnqueueIf(t.Context(), broker.Gate{Source: "return true"}, message("e", "1"))
+		require.Equal(t, broker.Receipt{Outcome: broker.Made}, r)
+		require.Equal(t, []string{"a", "b", "c", "d", "e"}, listed())
+		require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
+	}
 }

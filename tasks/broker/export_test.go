@@ -4,8 +4,4 @@ package broker
 func (f *Fetcher) Deliveries() int { return f.deliveries.len() }
 
 // Ahead is how many tasks wait here for asynq.
-func (f *Fetcher) Ahead() int {
-	f.prefetched.mu.Lock()
-	defer f.prefetched.mu.Unlock()
-	return len(f.prefetched.tasks)
-}
+func (f *Fetcher) Ahead() int { return f.prefetched.len() }

@@ -26,49 +26,49 @@ var lateEnds = map[string]func(task *asynq.Task, over <-chan struct{}) error{
 
 // TestLateAcknowledgementHasNoEffect: whatever a worker says about a task that another delivery has, Redis stays as it
 // is, the result included.
-func TestLateAcknowledgementHasNoEffect(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
-		for name, opt := range map[string]broker.Options{"standard": {}, "alone": {NoPipelining: true, NoWakeUp: true}} {
-			b := openWith(t, url, opt)
-			queue := "q-" + name
-			queues := map[string]int{queue: 1}
-			f := b.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: len(lateEnds)})
-			running, over := make(chan string), make(chan struct{})
-			goOn := make(chan struct{})
-			cfg := serverConfig(queues)
-			cfg.Concurrency = len(lateEnds)
-			cfg.ShutdownTimeout = 100 * time.Millisecond
-			stop := serveWith(t, f, cfg, func(ctx context.Context, task *asynq.Task) error {
-				running <- taskID(ctx)
-				<-goOn
-				if _, err := task.ResultWriter().Write([]byte("late")); err != nil {
-					return err
-				}
-				return lateEnds[taskID(ctx)](task, over)
-			})
-			for end := range lateEnds {
-				m := message(queue, end)
-				m.UniqueFor = time.Hour
-				if end == "complete" {
-					m.Retention = time.Hour
-				}
-				enqueue(t, b, m)
+func TestLateAcknowledgementHasNoEffect(t *testing.T) { onSingle(t, lateAcknowledgementHasNoEffect) }
+
+func lateAcknowledgementHasNoEffect(t *testing.T, url string) {
+	for name, opt := range map[string]broker.Options{"standard": {}, "alone": {NoPipelining: true, NoWakeUp: true}} {
+		b := openWith(t, url, opt)
+		queue := "q-" + name
+		queues := map[string]int{queue: 1}
+		f := b.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: len(lateEnds)})
+		running, over := make(chan string), make(chan struct{})
+		goOn := make(chan struct{})
+		cfg := serverConfig(queues)
+		cfg.Concurrency = len(lateEnds)
+		cfg.ShutdownTimeout = 100 * time.Millisecond
+		stop := serveWith(t, f, cfg, func(ctx context.Context, task *asynq.Task) error {
+			running <- taskID(ctx)
+			<-goOn
+			if _, err := task.ResultWriter().Write([]byte("late")); err != nil {
+				return err
 			}
-			for range lateEnds {
-				<-running
+			return lateEnds[taskID(ctx)](task, over)
+		})
+		for end := range lateEnds {
+			m := message(queue, end)
+			m.UniqueFor = time.Hour
+			if end == "complete" {
+				m.Retention = time.Hour
 			}
-			for end := range lateEnds {
-				require.NoError(t, b.Redis().HSet(t.Context(), key(queue, "t:"+end), "owner", "another").Err())
-			}
-			before := lists(t, b.Redis(), queue)
-			close(goOn)
-			require.Eventually(t, func() bool { return f.Deliveries() == 1 }, patience, time.Millisecond, "all but the one to be put back")
-			stop()
-			close(over)
-			require.Zero(t, f.Deliveries())
-			require.Equal(t, before, lists(t, b.Redis(), queue))
+			enqueue(t, b, m)
 		}
-	})
+		for range lateEnds {
+			<-running
+		}
+		for end := range lateEnds {
+			require.NoError(t, b.Redis().HSet(t.Context(), key(queue, "t:"+end), "owner", "another").Err())
+		}
+		before := lists(t, b.Redis(), queue)
+		close(goOn)
+		require.Eventually(t, func() bool { return f.Deliveries() == 1 }, patience, time.Millisecond, "all but the one to be put back")
+		stop()
+		close(over)
+		require.Zero(t, f.Deliveries())
+		require.Equal(t, before, lists(t, b.Redis(), queue))
+	}
 }
 
 // lists is all that Redis holds of a queue, task for task, but the leases' times.
@@ -102,7 +102,7 @@ func abandon(t *testing.T, rdb redis.UniversalClient, queue, id string) {
 }
 
 func TestAnotherDeliveryKeepsItsTask(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
+	onSingle(t, func(t *testing.T, url string) {
 		b := open(t, url)
 		queues := map[string]int{"q": 1}
 		first, second := newWorker(t, b, 0, queues), newWorker(t, b, 0, queues)
@@ -146,7 +146,7 @@ func TestAnotherDeliveryKeepsItsTask(t *testing.T) {
 // TestEarlierDeliveryToTheSameWorker: asynq acknowledges under the lease of its own delivery; when that has ended, the
 // worker may have got the task anew.
 func TestEarlierDeliveryToTheSameWorker(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
+	onSingle(t, func(t *testing.T, url string) {
 		b := open(t, url)
 		w := newWorker(t, b, 0, map[string]int{"q": 1})
 		enqueue(t, b, message("q", "x"))

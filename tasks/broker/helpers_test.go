@@ -37,25 +37,20 @@ func openWith(t testing.TB, url string, opt broker.Options) *broker.Broker {
 	return b
 }
 
-// onEach runs a test on a real Redis, on a cluster and on the embedded one.
-func onEach(t *testing.T, test func(t *testing.T, url string)) {
+// onSingle runs a test on a real Redis and on the embedded one.
+func onSingle(t *testing.T, test func(t *testing.T, url string)) {
 	t.Parallel()
-	for name, start := range map[string]func() string{
-		"redis":   func() string { return testenv.RedisURL(t) },
-		"cluster": func() string { return testenv.RedisCluster(t) },
-		"embedded": func() string {
-			e, err := broker.StartEmbedded(t.Context())
-			require.NoError(t, err)
-			t.Cleanup(e.Close)
-			return e.URL(0)
-		},
-	} {
-		url := start()
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, url)
-		})
-	}
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, testenv.RedisURL(t))
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		e, err := broker.StartEmbedded(t.Context())
+		require.NoError(t, err)
+		t.Cleanup(e.Close)
+		test(t, e.URL(0))
+	})
 }
 
 // inEachMode runs a test with the broker's features on and off.

@@ -18,9 +18,14 @@ import (
 
 func TestCoreScenario(t *testing.T) {
 	inEachMode(t, func(t *testing.T, opt broker.Options) {
-		for place, url := range map[string]string{"redis": testenv.RedisURL(t), "cluster": testenv.RedisCluster(t)} {
+		places := map[string]func(testing.TB) string{"redis": testenv.RedisURL}
+		if !opt.NoPipelining && !opt.NoWakeUp {
+			places["cluster"] = testenv.RedisCluster
+		}
+		for place, start := range places {
 			t.Run(place, func(t *testing.T) {
 				t.Parallel()
+				url := start(t)
 				b := openWith(t, url, opt)
 				queues := map[string]int{"a": 2, "b": 1}
 				const workers, tasks = 3, 400
@@ -105,7 +110,7 @@ func TestFetchesNoMoreThanIsFree(t *testing.T) {
 }
 
 func TestStopPutsBackWhatIsAhead(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
+	onSingle(t, func(t *testing.T, url string) {
 		b := open(t, url)
 		enqueue(t, b, numbered("q", 12)...)
 		queues := map[string]int{"q": 1}
@@ -155,7 +160,7 @@ func TestStopWhileRedisIsAway(t *testing.T) {
 }
 
 func TestPausedQueueIsLeftAlone(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
+	onSingle(t, func(t *testing.T, url string) {
 		b := open(t, url)
 		inspector := asynq.NewInspectorFromRedisClient(b.Redis())
 		enqueue(t, b, append(numbered("paused", 20), numbered("open", 20)...)...)
@@ -195,7 +200,7 @@ func TestQueuesAreServedByWeight(t *testing.T) {
 }
 
 func TestTaskWithoutItsHashIsSkipped(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
+	onSingle(t, func(t *testing.T, url string) {
 		for name, slots := range map[string]int{"one at a time": 0, "many": 8} {
 			b := open(t, url)
 			queue := "q" + strconv.Itoa(len(name))

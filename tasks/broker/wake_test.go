@@ -34,7 +34,7 @@ func TestIdleWorkerHardlyAsks(t *testing.T) {
 			commands := func() int { return stats(t, b.Redis(), "stats")["total_commands_processed"] }
 			middleOfASecond()
 			before, begun := commands(), time.Now()
-			<-time.After(time.Until(begun.Add(4 * time.Second)))
+			<-time.After(time.Until(begun.Add(3 * time.Second)))
 			perSecond := float64(commands()-before) / time.Since(begun).Seconds()
 			t.Logf("%.1f commands a second", perSecond)
 			require.LessOrEqual(t, perSecond, c.limit, "commands a second of an idle worker; asynq alone would make thousands here")
@@ -46,41 +46,43 @@ func TestIdleWorkerHardlyAsks(t *testing.T) {
 // quickly is what no task reaches that waits for the fallback of a second.
 const quickly = 400 * time.Millisecond
 
-func TestEnqueueWakesAnIdleWorker(t *testing.T) {
-	onEach(t, func(t *testing.T, url string) {
-		worker, producer := open(t, url), open(t, url)
-		got := make(chan string, 100)
-		queues := map[string]int{"a": 1, "b": 1}
-		f := worker.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: 4})
-		serve(t, f, queues, func(ctx context.Context, _ *asynq.Task) error {
-			got <- taskID(ctx)
-			return nil
-		})
-		awaitFetch(t, f)
-		client := asynq.NewClientFromRedisClient(producer.Redis())
-		const rounds = 45
-		quick := 0
-		for i := range rounds {
-			id, queue := strconv.Itoa(i), []string{"a", "b"}[i%2]
-			begun := time.Now()
-			switch i % 3 {
-			case 0:
-				enqueue(t, producer, message(queue, id))
-			case 1:
-				r := producer.EnqueueIf(t.Context(), broker.Gate{Source: "return true"}, message(queue, id))
-				require.Equal(t, broker.Receipt{Outcome: broker.Made}, r)
-			case 2: // another program's client, and Ring
-				_, err := client.Enqueue(asynq.NewTask("t", nil), asynq.Queue(queue), asynq.TaskID(id))
-				require.NoError(t, err)
-				require.NoError(t, producer.Ring(t.Context(), queue))
-			}
-			require.Equal(t, id, <-got)
-			if time.Since(begun) < quickly {
-				quick++
-			}
-		}
-		require.GreaterOrEqual(t, quick, rounds*3/4, "of %d tasks picked up well before the fallback", rounds)
+func TestEnqueueWakesAnIdleWorker(t *testing.T) { onSingle(t, enqueueWakesAnIdleWorker) }
+
+func enqueueWakesAnIdleWorker(t *testing.T, url string) {
+	worker, producer := open(t, url), open(t, url)
+	got := make(chan string, 100)
+	queues := map[string]int{"a": 1, "b": 1}
+	f := worker.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: 4})
+	serve(t, f, queues, func(ctx context.Context, _ *asynq.Task) error {
+		got <- taskID(ctx)
+		return nil
 	})
+	awaitFetch(t, f)
+	client := asynq.NewClientFromRedisClient(producer.Redis())
+	const rounds = 45
+	quick := 0
+	for i := range rounds {
+		id, queue := strconv.Itoa(i), []string{"a", "b"}[i%2]
+		begun := time.Now()
+		switch i % 3 {
+		case 0:
+			enqueue(t, producer, message(queue, id))
+		case 1:
+			r := producer.EnqueueIf(t.Context(), broker.Gate{Source: "return true"}, message(queue, id))
+			require.Equal(t, broker.Receipt{Outcome: broker.Made}, r)
+		case 2: // another program's client, and Ring
+			_, err := client.Enqueue(asynq.NewTask("t", nil), asynq.Queue(queue), asynq.TaskID(id))
+			require.NoError(t, err)
+			require.NoError(t, producer.Ring(t.Context(), queue))
+		}
+		require.Equal(t, id, <-got)
+		if took := time.Since(begun); took < quickly {
+			quick++
+		} else {
+			t.Logf("round %d: %v", i, took)
+		}
+	}
+	require.GreaterOrEqual(t, quick, rounds*3/4, "of %d tasks picked up well before the fallback", rounds)
 }
 
 // TestWakeUpBeforeTheWait: the element stays for whoever waits next.

@@ -1,0 +1,28 @@
+package broker_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
+)
+
+// TestOnACluster runs tests on a Redis Cluster, which takes two seconds to begin.
+func TestOnACluster(t *testing.T) {
+	t.Parallel()
+	url := testenv.RedisCluster(t)
+	for name, test := range map[string]func(t *testing.T, url string){
+		"outcomes":              enqueueOutcomes,
+		"queues are listed":     queuesAreListed,
+		"gate replies":          gateReplies,
+		"gate with keys":        gateWithKeys,
+		"late acknowledgements": lateAcknowledgementHasNoEffect,
+		"wake-ups":              enqueueWakesAnIdleWorker,
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, open(t, url).Redis().FlushAll(t.Context()).Err())
+			test(t, url)
+		})
+	}
+}
