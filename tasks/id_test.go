@@ -1,0 +1,47 @@
+package tasks_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+var (
+	idPattern    = regexp.MustCompile(`^[A-Za-z0-9._:@-]{1,128}$`)
+	queuePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+)
+
+// TestValidNames holds the checks, which are written for speed, against the patterns that they stand for.
+func TestValidNames(t *testing.T) {
+	t.Parallel()
+	check := func(t interface{ Fatalf(string, ...any) }, name string) {
+		if tasks.ValidID(name) != idPattern.MatchString(name) {
+			t.Fatalf("ValidID(%q) is %v", name, tasks.ValidID(name))
+		}
+		if tasks.ValidQueue(name) != queuePattern.MatchString(name) {
+			t.Fatalf("ValidQueue(%q) is %v", name, tasks.ValidQueue(name))
+		}
+	}
+	for _, n := range []int{0, 1, 63, 64, 65, 127, 128, 129} {
+		check(t, strings.Repeat("a", n))
+		check(t, strings.Repeat("-", n))
+		check(t, strings.Repeat("é", n))
+	}
+	for c := range 256 {
+		check(t, string([]byte{byte(c)}))
+		check(t, string([]byte{'a', byte(c)}))
+		check(t, string([]byte{byte(c), 'a'}))
+	}
+	check(t, "a\n")
+	rapid.Check(t, func(t *rapid.T) {
+		check(t, rapid.String().Draw(t, "any"))
+		check(t, string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")))
+		check(t, rapid.StringMatching(`[A-Za-z0-9._:@-]{0,130}`).Draw(t, "id"))
+		check(t, rapid.StringMatching(`[A-Za-z0-9_-]{0,66}`).Draw(t, "queue"))
+		check(t, rapid.StringMatching(`[A-Za-z0-9._:@-]{0,10}.[A-Za-z0-9._:@-]{0,10}`).Draw(t, "nearly"))
+	})
+}
