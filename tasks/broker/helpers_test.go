@@ -46,7 +46,7 @@ func onSingle(t *testing.T, test func(t *testing.T, url string)) {
 	})
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		e, err := broker.StartEmbedded(t.Context())
+		e, err := broker.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the workers
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		test(t, e.URL(0))

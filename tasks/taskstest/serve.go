@@ -2,6 +2,7 @@
 package taskstest
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -48,7 +49,7 @@ func Options(t testing.TB) broker.Options {
 // Embedded starts an embedded Redis for one test and opens it.
 func Embedded(t testing.TB) *broker.Broker {
 	t.Helper()
-	e, err := broker.StartEmbedded(t.Context())
+	e, err := broker.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the test's workers
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return Broker(t, e.URL(0))
