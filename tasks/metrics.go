@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,16 +27,43 @@ func Metrics(reg prometheus.Registerer) (Middleware, error) {
 			return nil, fmt.Errorf("register task metrics: %w", err)
 		}
 	}
+	known := &taskMetrics{duration: duration, running: running}
 	return func(next Handler) Handler {
 		return func(ctx context.Context, t *Task, args []byte) ([]byte, error) {
-			now := running.WithLabelValues(t.Name, t.Queue)
-			now.Inc()
-			defer now.Dec()
+			m := known.of(t)
+			m.running.Inc()
+			defer m.running.Dec()
 			begun := time.Now()
 			result, err := next(ctx, t, args)
-			outcome := t.outcome(ctx, err)
-			duration.WithLabelValues(t.Name, t.Queue, string(outcome)).Observe(time.Since(begun).Seconds())
+			m.duration[t.outcome(ctx, err)].Observe(time.Since(begun).Seconds())
 			return result, err
 		}
 	}, nil
+}
+
+// taskMetrics keeps the metrics of each task and queue, so that an attempt does not look them up by their labels.
+type taskMetrics struct {
+	duration *prometheus.HistogramVec
+	running  *prometheus.GaugeVec
+	series   sync.Map // taskQueue: taskSeries
+}
+
+type taskQueue struct{ task, queue string }
+
+type taskSeries struct {
+	running  prometheus.Gauge
+	duration map[outcome]prometheus.Observer
+}
+
+func (m *taskMetrics) of(t *Task) taskSeries {
+	key := taskQueue{t.Name, t.Queue}
+	if s, ok := m.series.Load(key); ok {
+		return s.(taskSeries)
+	}
+	s := taskSeries{running: m.running.WithLabelValues(t.Name, t.Queue), duration: make(map[outcome]prometheus.Observer)}
+	for _, o := range []outcome{succeeded, retrying, failed, interrupted} {
+		s.duration[o] = m.duration.WithLabelValues(t.Name, t.Queue, string(o))
+	}
+	m.series.Store(key, s)
+	return s
 }

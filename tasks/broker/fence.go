@@ -11,9 +11,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+const (
+	quickTurnaround  = 5 * time.Millisecond
+	turnaroundWeight = 16 // tasks that the moving average remembers, about
+)
+
 // delivery is a task in the hands of this worker.
 type delivery struct {
 	token string // which Redis holds as the task's owner, until another delivery
+	begun time.Time
 
 	mu     sync.Mutex
 	result []byte
@@ -32,8 +38,9 @@ type deliveries struct {
 	prefix string
 	count  *atomic.Uint64
 
-	mu    *sync.Mutex
-	byKey map[string]*delivery
+	mu         *sync.Mutex
+	byKey      map[string]*delivery
+	turnaround time.Duration // from delivery to acknowledgement, a moving average
 }
 
 func newDeliveries() deliveries {
@@ -51,7 +58,8 @@ func (d *deliveries) token() string { return d.prefix + strconv.FormatUint(d.cou
 func (d *deliveries) add(t fetched) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.byKey[t.key] = &delivery{token: t.token, alive: time.Now()}
+	now := time.Now()
+	d.byKey[t.key] = &delivery{token: t.token, begun: now, alive: now}
 }
 
 // get is nil for a task that is not in this worker's hands.
@@ -89,7 +97,15 @@ func (d *deliveries) drop(key string, gone *delivery) {
 	defer d.mu.Unlock()
 	if d.byKey[key] == gone {
 		delete(d.byKey, key)
+		d.turnaround += (time.Since(gone.begun) - d.turnaround) / turnaroundWeight
 	}
+}
+
+// slow tells that a slot which is taken now is hardly free again when a fetch has come back, or that nothing is known.
+func (d *deliveries) slow() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.turnaround == 0 || d.turnaround > quickTurnaround
 }
 
 // extend notes that asynq extends the leases of these tasks, and forgets those that it has given up: their leases ended

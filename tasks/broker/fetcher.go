@@ -12,13 +12,14 @@ import (
 // FetcherConfig says what a fetcher serves.
 type FetcherConfig struct {
 	Queues map[string]int // weight by queue, at least 1: how often it is asked first
-	Slots  int            // the server's concurrency; the fetcher takes no more ahead than can start. 0 is one
+	Slots  int            // the server's concurrency; how many tasks the fetcher takes at once. 0 is one
 }
 
 // Fetcher is the Redis client of one asynq server. It sees asynq's calls pass by and makes them good:
 //
-//   - dequeue: a script fetches tasks for all free slots at once, from all queues, and asynq gets them one by one. While
-//     there is nothing the call waits to be woken, where asynq would poll.
+//   - dequeue: a script fetches tasks for all free slots at once, from all queues, and asynq gets them one by one; while
+//     tasks are quick, the next are fetched before slots are free. While there is nothing the call waits to be woken,
+//     where asynq would poll.
 //   - the acknowledgements (done, complete, retry, archive, requeue): concurrent ones share a round trip. Each is fenced:
 //     it has no effect once another worker has got the task, or this one got it anew. It carries the task's result,
 //     which has no round trip of its own and can't be written late. When Redis does not answer it is repeated.
@@ -71,7 +72,10 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 func (f *Fetcher) Stop() {
 	f.once.Do(func() {
 		close(f.closed)
-		f.putBack(f.prefetched.close())
+		for _, b := range f.prefetched.close() {
+			f.putBack(b.tasks)
+		}
+		f.prefetched.fetches.Wait() // what they bring is put back, too
 	})
 }
 

@@ -20,77 +20,116 @@ const (
 	// staleAfter is when a task that was fetched ahead is no longer begun: only a process that stood still gets there,
 	// and by then another may have the task.
 	staleAfter = 10 * time.Second
+	// aheadPatience is how long tasks that were fetched ahead of a free slot wait for one.
+	aheadPatience = 100 * time.Millisecond
 	// The pauses after a fetch that failed; asynq itself would try again at once.
 	firstFetchPause = 50 * time.Millisecond
 	maxFetchPause   = time.Second
 )
 
-// prefetched are tasks that are active in Redis and wait here for asynq to ask for them, which it does at once: there
-// are never more than free slots.
+// prefetched are tasks that are active in Redis and wait here for asynq to ask for them.
 type prefetched struct {
-	mu     sync.Mutex
-	queue  string // of all of them
-	tasks  []fetched
-	at     time.Time
-	closed bool
-	pause  time.Duration
+	mu      sync.Mutex
+	batches []*batch // the first is next
+	closed  bool
+	fetches sync.WaitGroup // ahead; begins under mu before closed
+
+	// Of the goroutine that dequeues:
+	pause time.Duration
+	more  bool          // the last fetch left something in the queue
+	ahead chan struct{} // closed at the end of the fetch ahead that is under way; nil without one
+}
+
+// batch is what one fetch brought: tasks of one queue.
+type batch struct {
+	queue string
+	tasks []fetched
+	at    time.Time
+	full  bool // as large as it could be: there may be more
 }
 
 type fetched struct {
 	queue, key, id, message, token string
 }
 
-func (p *prefetched) put(queue string, tasks []fetched) (closed bool) {
+func (p *prefetched) put(b *batch) (closed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.closed {
-		p.queue, p.tasks, p.at = queue, tasks, time.Now()
+		p.batches = append(p.batches, b)
 	}
 	return p.closed
 }
 
-func (p *prefetched) empty() bool {
+func (p *prefetched) len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.tasks) == 0
+	n := 0
+	for _, b := range p.batches {
+		n += len(b.tasks)
+	}
+	return n
 }
 
 func (p *prefetched) has(t fetched) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.ContainsFunc(p.tasks, func(have fetched) bool { return have.key == t.key && have.token == t.token })
+	return slices.ContainsFunc(p.batches, func(b *batch) bool {
+		return slices.ContainsFunc(b.tasks, func(have fetched) bool { return have.key == t.key && have.token == t.token })
+	})
 }
 
 // take gives the next task if it is the queue's.
 func (p *prefetched) take(queue string) (t fetched, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.tasks) == 0 || p.queue != queue {
+	if len(p.batches) == 0 || p.batches[0].queue != queue {
 		return fetched{}, false
 	}
-	if time.Since(p.at) > staleAfter {
-		p.tasks = nil // their leases run out, and they are run again
+	b := p.batches[0]
+	if time.Since(b.at) > staleAfter {
+		p.batches = p.batches[1:] // their leases run out, and they are run again
 		return fetched{}, false
 	}
-	t, p.tasks = p.tasks[0], p.tasks[1:]
+	t, b.tasks = b.tasks[0], b.tasks[1:]
+	if len(b.tasks) == 0 {
+		p.batches = p.batches[1:]
+	}
 	return t, true
 }
 
-func (p *prefetched) close() []fetched {
+// remove gives what is left of a batch.
+func (p *prefetched) remove(b *batch) []fetched {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rest := p.tasks
-	p.tasks, p.closed = nil, true
+	at := slices.Index(p.batches, b)
+	if at < 0 {
+		return nil
+	}
+	p.batches = slices.Delete(slices.Clone(p.batches), at, at+1)
+	return b.tasks
+}
+
+func (p *prefetched) close() []*batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := p.batches
+	p.batches, p.closed = nil, true
 	return rest
 }
 
 // dequeue answers asynq, which asks for each of its queues in turn, from one goroutine. It waits while all are empty.
 func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
-	for f.prefetched.empty() {
+	for f.prefetched.len() == 0 {
 		if f.stopped() {
 			return nothing(ctx)
 		}
-		got, err := f.fetch(ctx)
+		if f.prefetched.ahead != nil {
+			<-f.prefetched.ahead
+			f.prefetched.ahead = nil
+			continue
+		}
+		got, err := f.fetchNow(ctx)
 		if err == nil {
 			err = f.reclaim(ctx)
 		}
@@ -99,8 +138,7 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 			return failed(ctx, err)
 		}
 		f.prefetched.pause = 0
-		f.lastFetch.Store(time.Now().UnixNano())
-		if got == 0 {
+		if !got {
 			f.sleeper.sleep()
 		}
 	}
@@ -109,9 +147,66 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 		return nothing(ctx)
 	}
 	f.deliveries.add(t)
+	f.fetchAhead(ctx)
 	cmd := redis.NewCmd(ctx)
 	cmd.SetVal(t.message)
 	return cmd
+}
+
+// fetchNow gets as many tasks as there are free slots.
+func (f *Fetcher) fetchNow(ctx context.Context) (got bool, err error) {
+	limit := 1 // asynq asks when it has a free slot
+	if !f.b.opt.NoPipelining {
+		limit = min(max(f.cfg.Slots-f.deliveries.len(), 1), prefetchLimit)
+	}
+	b, err := f.fetch(ctx, limit)
+	if b == nil || err != nil {
+		return false, err
+	}
+	f.prefetched.more = b.full
+	return true, nil
+}
+
+// fetchAhead gets the next tasks while slots are busy still, if tasks are so quick that a slot is free before the
+// tasks are here. Those that no slot wants soon, since a slow task came in between, are put back for other workers.
+func (f *Fetcher) fetchAhead(ctx context.Context) {
+	p := &f.prefetched
+	if p.ahead != nil {
+		select {
+		case <-p.ahead:
+			p.ahead = nil
+		default:
+			return
+		}
+	}
+	limit := min(f.cfg.Slots, prefetchLimit)
+	if !p.more || f.b.opt.NoPipelining || p.len() > limit/2 || f.deliveries.slow() || f.reclaimed != f.b.connects.Load() {
+		return
+	}
+	p.more = false
+	arrived := make(chan struct{})
+	begun := p.begin(func() {
+		defer close(arrived)
+		b, err := f.fetch(ctx, limit)
+		if b == nil || err != nil {
+			return // the next fetch says why
+		}
+		p.more = b.full
+		time.AfterFunc(aheadPatience, func() { f.putBack(p.remove(b)) })
+	})
+	if begun {
+		p.ahead = arrived
+	}
+}
+
+// begin runs a fetch in the background, unless the fetcher has stopped.
+func (p *prefetched) begin(fetch func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.fetches.Go(fetch)
+	}
+	return !p.closed
 }
 
 // rest pauses after a failed fetch, longer each time.
@@ -126,27 +221,24 @@ func (f *Fetcher) rest() {
 }
 
 // fetch gets tasks from the first queue, in a random order by weight, that has any. Within one server that is a single
-// call; on a Redis Cluster it is one a queue.
-func (f *Fetcher) fetch(ctx context.Context) (int, error) {
-	limit := 1 // asynq asks when it has a free slot
-	if !f.b.opt.NoPipelining {
-		limit = min(max(f.cfg.Slots-f.deliveries.len(), 1), prefetchLimit)
-	}
+// call; on a Redis Cluster it is one a queue. It returns nil if there are none.
+func (f *Fetcher) fetch(ctx context.Context, limit int) (*batch, error) {
 	order := f.order()
 	step := len(order)
 	if f.b.cluster {
 		step = 1
 	}
 	for some := range slices.Chunk(order, step) {
-		got, err := f.fetchFrom(ctx, some, limit)
-		if got > 0 || err != nil {
-			return got, err
+		b, err := f.fetchFrom(ctx, some, limit)
+		if b != nil || err != nil {
+			return b, err
 		}
 	}
-	return 0, nil
+	f.lastFetch.Store(time.Now().UnixNano())
+	return nil, nil
 }
 
-func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (int, error) {
+func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*batch, error) {
 	token := f.deliveries.token()
 	keys := make([]string, 0, 5*len(queues))
 	args := make([]any, 0, 4+len(queues))
@@ -157,14 +249,14 @@ func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (in
 	}
 	reply, err := fetchScript.Run(ctx, f.b.rdb, keys, args...).Slice()
 	if err == redis.Nil {
-		return 0, nil
+		return nil, nil
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	at, ok := reply[0].(int64)
 	if !ok || at < 1 || int(at) > len(queues) || len(reply)%2 == 0 {
-		return 0, fmt.Errorf("unexpected reply of the fetch script: %v", reply)
+		return nil, fmt.Errorf("unexpected reply of the fetch script: %v", reply)
 	}
 	queue := queues[at-1]
 	prefix := taskKeyPrefix(queue)
@@ -174,10 +266,12 @@ func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (in
 		message, _ := reply[i+1].(string)
 		tasks = append(tasks, fetched{queue: queue, key: prefix + id, id: id, message: message, token: token})
 	}
-	if f.prefetched.put(queue, tasks) {
+	f.lastFetch.Store(time.Now().UnixNano())
+	b := &batch{queue: queue, tasks: tasks, at: time.Now(), full: len(tasks) == limit}
+	if f.prefetched.put(b) {
 		f.putBack(tasks)
 	}
-	return len(tasks), nil
+	return b, nil
 }
 
 // order draws the queues by weight without replacement (Efraimidis and Spirakis, 2006).

@@ -79,6 +79,7 @@ func TestFetchesNoMoreThanIsFree(t *testing.T) {
 		enqueue(t, b, numbered("q", 300)...)
 		for _, slots := range []int{0, 1, 5, 100} {
 			w := newWorker(t, b, slots, map[string]int{"q": 1})
+			w.SetTurnaround(time.Hour)
 			var running []string
 			fetch := func(limit int) {
 				limit = min(max(limit, 1), 64)
@@ -223,6 +224,37 @@ func TestTaskWithoutItsHashIsSkipped(t *testing.T) {
 			require.Zero(t, b.Redis().Exists(t.Context(), key(queue, "t:3")).Val(), "no stub is left")
 		}
 	})
+}
+
+func TestQuickTasksAreFetchedAhead(t *testing.T) {
+	t.Parallel()
+	b := open(t, testenv.RedisURL(t))
+	const slots = 8
+	enqueue(t, b, numbered("q", 100)...)
+	w := newWorker(t, b, slots, map[string]int{"q": 1})
+	for i := range 40 { // they are done at once, and come in order
+		_, id := w.mustNext()
+		require.Equal(t, strconv.Itoa(i), id)
+		require.LessOrEqual(t, w.Ahead(), 2*slots)
+		require.NoError(t, w.done(t.Context(), "q", id))
+	}
+	w.SetTurnaround(time.Millisecond)
+	taken := 0
+	for w.Ahead() > 0 || taken < 2*slots {
+		w.SetTurnaround(time.Millisecond)
+		w.mustNext()
+		if taken++; taken == 3*slots {
+			break
+		}
+	}
+	// No slot wants the rest: they go back to the head of the queue.
+	require.Eventually(t, func() bool { return w.Ahead() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return b.Redis().LLen(t.Context(), key("q", "active")).Val() == int64(taken) &&
+			b.Redis().ZCard(t.Context(), key("q", "lease")).Val() == int64(taken) &&
+			b.Redis().LLen(t.Context(), key("q", "pending")).Val() == int64(60-taken)
+	}, patience, time.Millisecond)
+	require.Equal(t, strconv.Itoa(40+taken), b.Redis().LIndex(t.Context(), key("q", "pending"), -1).Val())
 }
 
 // TestFullWorkerTakesNothingAhead: a task must not wait in a worker whose slots are all taken, while another is free.
