@@ -19,7 +19,7 @@ type due struct {
 func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int64, through func() *redis.Cmd) *redis.Cmd {
 	f.due.mu.Lock()
 	defer f.due.mu.Unlock()
-	if second > f.due.second {
+	if second != f.due.second { // a clock may be set back
 		sets, err := f.dueSets(ctx, second)
 		if err != nil {
 			return failed(ctx, err)

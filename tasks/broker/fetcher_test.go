@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,14 +62,4 @@ func TestKeyNames(t *testing.T) {
 	_, ok, err = b.Locate(t.Context(), "nobody")
 	require.NoError(t, err)
 	require.False(t, ok)
-	// The forward script is recognised, too: what is due moves, and each delayed set is asked once a second.
-	var ran atomic.Int32
-	due := map[string]int{"due": 1}
-	f := b.NewFetcher(broker.FetcherConfig{Queues: due})
-	for i := range 250 {
-		_, err := client.Enqueue(asynq.NewTask("t", fmt.Append(nil, i)), asynq.Queue("due"), asynq.ProcessIn(time.Second))
-		require.NoError(t, err)
-	}
-	serve(t, f, due, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
-	require.Eventually(t, func() bool { return ran.Load() == 250 }, 10*time.Second, 10*time.Millisecond)
 }

@@ -138,6 +138,18 @@ func serveWith(t testing.TB, f *broker.Fetcher, cfg asynq.Config, h asynq.Handle
 	return stop
 }
 
+func fetcherConfig(queues map[string]int) broker.FetcherConfig {
+	return broker.FetcherConfig{Queues: queues, Slots: serverConfig(queues).Concurrency}
+}
+
+// note is a handler that tells which tasks it runs.
+func note(ran chan<- string) asynq.HandlerFunc {
+	return func(ctx context.Context, _ *asynq.Task) error {
+		ran <- taskID(ctx)
+		return nil
+	}
+}
+
 func awaitFetch(t testing.TB, f *broker.Fetcher) {
 	t.Helper()
 	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, patience, time.Millisecond)

@@ -260,14 +260,26 @@ func TestQuickTasksAreFetchedAhead(t *testing.T) {
 // TestFullWorkerTakesNothingAhead: a task must not wait in a worker whose slots are all taken, while another is free.
 func TestFullWorkerTakesNothingAhead(t *testing.T) {
 	t.Parallel()
+	for name, quickBefore := range map[string]bool{"tasks are slow": false, "tasks were quick": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fullWorkers(t, quickBefore)
+		})
+	}
+}
+
+// fullWorkers gives workers as many tasks as they have slots together, all of which must then run.
+func fullWorkers(t *testing.T, quickBefore bool) {
 	b := open(t, testenv.RedisURL(t))
 	queues := map[string]int{"q": 1}
 	const workers, slots, rounds = 2, 4, 30
 	var running atomic.Int32
 	var mu sync.Mutex
 	gate := make(chan struct{})
+	var fetchers []*broker.Fetcher
 	for range workers {
 		f := b.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: slots})
+		fetchers = append(fetchers, f)
 		cfg := serverConfig(queues)
 		cfg.Concurrency = slots
 		serveWith(t, f, cfg, func(context.Context, *asynq.Task) error {
@@ -281,6 +293,11 @@ func TestFullWorkerTakesNothingAhead(t *testing.T) {
 		})
 	}
 	for round := range rounds {
+		for _, f := range fetchers {
+			if quickBefore {
+				f.SetTurnaround(time.Microsecond)
+			}
+		}
 		var all sync.WaitGroup
 		for i := range workers * slots {
 			all.Go(func() {
