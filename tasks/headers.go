@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/paidui/paidui/tasks/broker"
@@ -47,7 +48,7 @@ func (h headers) encode() []broker.Header {
 		add(headerNoResult, "1")
 	}
 	if h.requestID != "" {
-		add(headerRequestID, h.requestID)
+		add(headerRequestID, strings.ToValidUTF8(h.requestID, "\uFFFD"))
 	}
 	return list
 }

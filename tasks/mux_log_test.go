@@ -108,3 +108,17 @@ func TestInterruptedIsNoFailure(t *testing.T) {
 	require.False(t, tasks.IsPermanent(err))
 	require.Contains(t, log.String(), "task interrupted")
 }
+
+// TestRequestIDThatIsNoText: asynq can't read a message that is not UTF-8, nor look for lost tasks while one is there.
+func TestRequestIDThatIsNoText(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Embedded(t)
+	client, m := tasks.NewClient(b), mux()
+	tasks.Handle(m, sum, func(ctx context.Context, a pair) (int, error) { return len(tasks.Current(ctx).RequestID), nil })
+	taskstest.Serve(t, b, m, "default")
+	res, err := sum.Enqueue(tasks.WithRequestID(t.Context(), "a\xffb"), client, pair{})
+	require.NoError(t, err)
+	value, err := res.Get(soon(t))
+	require.NoError(t, err)
+	require.Equal(t, len("a\uFFFDb"), value)
+}
