@@ -55,6 +55,9 @@ func Embedded(t testing.TB) *broker.Broker {
 	return Broker(t, e.URL(0))
 }
 
+// concurrency is how many tasks Serve runs at a time.
+const concurrency = 10
+
 // Serve runs the mux's tasks from the named queues until the test ends, ten at a time.
 func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 	t.Helper()
@@ -62,9 +65,9 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 	for _, q := range queues {
 		weights[q] = 1
 	}
-	fetcher := b.NewFetcher(broker.FetcherConfig{Queues: weights})
+	fetcher := b.NewFetcher(broker.FetcherConfig{Queues: weights, Slots: concurrency})
 	server := asynq.NewServerFromRedisClient(fetcher, tasks.Engine(asynq.Config{
-		Concurrency:     10,
+		Concurrency:     concurrency,
 		Queues:          weights,
 		LogLevel:        asynq.FatalLevel,
 		ShutdownTimeout: 5 * time.Second,
