@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,10 +73,11 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 func (f *Fetcher) Stop() {
 	f.once.Do(func() {
 		close(f.closed)
-		for _, b := range f.prefetched.close() {
+		rest := f.prefetched.close()
+		f.prefetched.fetches.Wait()               // what they bring is put back, too
+		for _, b := range slices.Backward(rest) { // each before the later ones
 			f.putBack(b.tasks)
 		}
-		f.prefetched.fetches.Wait() // what they bring is put back, too
 	})
 }
 

@@ -146,6 +146,35 @@ func TestStopPutsBackWhatIsAhead(t *testing.T) {
 	})
 }
 
+// TestStopPutsBackInOrder: also what a fetch ahead of free slots brought, or still brings.
+func TestStopPutsBackInOrder(t *testing.T) {
+	t.Parallel()
+	b := open(t, testenv.RedisURL(t))
+	for _, arrived := range []bool{true, false} {
+		require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
+		enqueue(t, b, numbered("q", 100)...)
+		w := newWorker(t, b, 16, map[string]int{"q": 1})
+		w.SetTurnaround(time.Microsecond)
+		running := 0
+		for ahead := true; ahead; running++ { // the fetch ahead begins when half are left
+			_, id := w.mustNext()
+			require.Equal(t, strconv.Itoa(running), id)
+			ahead = w.Ahead() > 8
+		}
+		if arrived {
+			w.mustNext()
+			running++
+			require.Eventually(t, func() bool { return b.Redis().LLen(t.Context(), key("q", "active")).Val() == 32 }, patience, time.Millisecond)
+		}
+		w.Stop()
+		want := make([]string, 0, 100)
+		for i := running; i < 100; i++ {
+			want = append(want, strconv.Itoa(i))
+		}
+		require.Equal(t, want, pendingIDs(t, b.Redis(), "q"))
+	}
+}
+
 func TestStopWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
