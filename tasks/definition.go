@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,7 +74,7 @@ func (d *Definition[A, R]) Enqueue(ctx context.Context, c *Client, args A, opts 
 // EnqueueJSON is Enqueue with arguments as JSON. They are stored in A's canonical form, so that uniqueness does not
 // depend on spacing or the order of fields.
 func (d *Definition[A, R]) EnqueueJSON(ctx context.Context, c *Client, raw json.RawMessage, opts ...Option) (string, error) {
-	args, err := d.parse(raw)
+	args, err := readArgs[A](raw)
 	if err != nil {
 		return "", err
 	}
@@ -81,25 +82,31 @@ func (d *Definition[A, R]) EnqueueJSON(ctx context.Context, c *Client, raw json.
 	if err != nil {
 		return "", fmt.Errorf("task %s: encode arguments: %w", d.name, err)
 	}
+	if err := d.check(args, raw, payload); err != nil {
+		return "", err
+	}
 	o := d.options(opts)
 	return c.enqueue(ctx, d.name, payload, &o)
 }
 
 // CheckArgs returns an *ArgsError when raw does not decode into A, or lacks a field that A requires.
 func (d *Definition[A, R]) CheckArgs(raw json.RawMessage) error {
-	_, err := d.parse(raw)
-	return err
-}
-
-func (d *Definition[A, R]) parse(raw json.RawMessage) (A, error) {
 	args, err := readArgs[A](raw)
 	if err != nil {
-		return args, err
+		return err
 	}
-	if err := checkRequired(d.required, raw); err != nil {
-		return args, err
+	return d.check(args, raw, nil)
+}
+
+// check refuses arguments that lack a required field or that their Validator refuses. raw is what they were read from.
+// If it equals the canonical form, which may be nil for unknown, no required field is missing.
+func (d *Definition[A, R]) check(args A, raw, canonical []byte) error {
+	if canonical == nil || !bytes.Equal(raw, canonical) || bytes.Contains(raw, []byte("null")) {
+		if err := checkRequired(d.required, raw); err != nil {
+			return err
+		}
 	}
-	return args, validateArgs(args)
+	return validateArgs(args)
 }
 
 // Result is the handle of an existing task of this definition. It makes no request and does not check the id.

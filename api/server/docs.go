@@ -25,6 +25,7 @@ func OpenAPI() []byte { return openapi }
 
 func (s *Server) docs(c echo.Context) error {
 	c.Response().Header().Set("Content-Security-Policy", docsPolicy)
+	c.Response().Header().Set("Referrer-Policy", "same-origin")
 	if !served(c, s.docsPage) {
 		return echo.ErrNotFound
 	}

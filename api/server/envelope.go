@@ -37,12 +37,7 @@ func say(c echo.Context, code int, msg text, data any, taskID string) error {
 
 func send(c echo.Context, status int, e envelope) error {
 	h := c.Response().Header()
-	h["Cache-Control"] = noStore
-	if h["Vary"] == nil {
-		h["Vary"] = varyLanguage
-	} else {
-		h.Add("Vary", "Accept-Language")
-	}
+	h["Cache-Control"] = noStore // so the language needs no Vary
 	h["Content-Language"] = languageOf(c).header()
 	if c.Request().URL.RawQuery != "" {
 		return c.JSON(status, e) // Echo indents it for ?pretty
@@ -72,7 +67,6 @@ var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 1<<10)) }}
 
 // Header values that every answer shares. Nothing may write to them: net/http's Add and Set do not.
 var (
-	noStore      = []string{"no-store"}
-	varyLanguage = []string{"Accept-Language"}
-	contentJSON  = []string{echo.MIMEApplicationJSON}
+	noStore     = []string{"no-store"}
+	contentJSON = []string{echo.MIMEApplicationJSON}
 )

@@ -23,20 +23,17 @@ func limit(timeout time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// secure sets what every answer says to browsers. The page and /docs replace the policy with their own.
+// secure sets what every answer says to browsers: it is data, and no page may show it. The page and /docs replace the
+// policy with their own.
 func secure(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
-	h["X-Frame-Options"] = noFrames
-	h["Referrer-Policy"] = sameOrigin
 	h["Content-Security-Policy"] = noContent
 }
 
 // Like the values in envelope.go, all answers share these.
 var (
-	noSniff    = []string{"nosniff"}
-	noFrames   = []string{"DENY"}
-	sameOrigin = []string{"same-origin"}
-	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+	noSniff   = []string{"nosniff"}
+	noContent = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
 
 func allowOrigins(origins []string) echo.MiddlewareFunc {

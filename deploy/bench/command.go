@@ -38,6 +38,7 @@ func command() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		process.CollectLess() // as Paidui's programs do; plain asynq has the same process
 		return profiled(opt.cpuprofile, func() error {
 			return bench(cmd.Context(), chosen, opt, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // batcher joins what concurrent callers hand in, so that many share one round trip (group commit). Nobody waits for
@@ -79,8 +80,14 @@ func (t *ticket) done() {
 	}
 }
 
-// wait returns when all items have their outcome, or with ctx's error; outcomes must not be read then.
-func (t *ticket) wait(ctx context.Context) error {
+// wait returns when all items have their outcome, or with ctx's error; outcomes must not be read then. It looks at ctx
+// only once soon has passed: most are quicker, and a context may have to start a timer for whoever waits for its end.
+func (t *ticket) wait(ctx context.Context, soon <-chan struct{}) error {
+	select {
+	case <-t.ready:
+		return nil
+	case <-soon:
+	}
 	select {
 	case <-t.ready:
 		return nil
@@ -88,4 +95,26 @@ func (t *ticket) wait(ctx context.Context) error {
 		t.abandoned.Store(true)
 		return context.Cause(ctx)
 	}
+}
+
+// coarse gives all who ask within a span one channel, which closes when it is over. The zero coarse is ready.
+type coarse struct {
+	mu   sync.Mutex
+	over chan struct{}
+}
+
+func (c *coarse) after(span time.Duration) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over == nil {
+		over := make(chan struct{})
+		c.over = over
+		time.AfterFunc(span, func() {
+			c.mu.Lock()
+			c.over = nil
+			c.mu.Unlock()
+			close(over)
+		})
+	}
+	return c.over
 }

@@ -33,6 +33,7 @@ type Broker struct {
 	logger   *slog.Logger
 
 	enqueues  batcher[*submission]
+	soon      coarse
 	gates     gates // with the enqueue
 	questions gates // without
 	fences    fences

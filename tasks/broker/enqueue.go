@@ -14,6 +14,8 @@ import (
 const (
 	// enqueueBatch bounds the tasks of one script, and so how long Redis is kept from others: well under a millisecond.
 	enqueueBatch = 128
+	// waitSpan is how late, at most, the end of a caller's context is noticed.
+	waitSpan = 20 * time.Millisecond
 	// manyBatch bounds the tasks of one round trip.
 	manyBatch = 8 * enqueueBatch
 	// enqueueLanes is how many batches are under way at a time: one is made while Redis works on another.
@@ -113,7 +115,7 @@ func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) [
 			}
 		}()
 	}
-	if err := ticket.wait(ctx); err != nil {
+	if err := ticket.wait(ctx, b.soon.after(waitSpan)); err != nil {
 		receipts = make([]Receipt, len(messages))
 		for i := range receipts {
 			receipts[i].Err = err
