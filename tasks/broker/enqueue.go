@@ -42,7 +42,8 @@ type Receipt struct {
 	Err     error  // why it is not known whether the message is stored
 }
 
-// Gate is a condition for a message, which Redis judges in the moment of enqueueing.
+// Gate is a condition for a message, which Redis judges in the moment of enqueueing. It may be asked again when the answer
+// is lost, so it must let the same message in again, or say that it is in.
 type Gate struct {
 	// Source is the body of a Lua function of (KEYS, ARGV). It returns whether to enqueue, and a reply.
 	Source string
@@ -61,8 +62,8 @@ type submission struct {
 }
 
 // Enqueue stores messages and wakes workers. It returns a receipt for each; those of one queue start in order. Concurrent
-// calls share their round trips. When ctx ends first, messages may be stored or not, and every receipt has ctx's error. The messages must
-// not change until it returns, and their payloads not until later.
+// calls share their round trips. When ctx ends first, messages may be stored or not, and every receipt has ctx's error.
+// The messages must not change until it returns, and their payloads not until later.
 func (b *Broker) Enqueue(ctx context.Context, messages ...*Message) []Receipt {
 	return b.submit(ctx, nil, messages...)
 }
@@ -134,30 +135,42 @@ func (s *submission) traceless() bool {
 	return s.msg.Retention < traceTime && time.Until(s.msg.At) < traceTime
 }
 
-// flushEnqueues stores a batch in one round trip: one script for up to enqueueBatch messages of a queue, and one for
-// each gated message.
+// joins tells whether the submission can go by the same script call as the other.
+func (s *submission) joins(other *submission) bool {
+	switch {
+	case s.msg.Queue != other.msg.Queue || (s.gate == nil) != (other.gate == nil):
+		return false
+	case s.gate == nil:
+		return true
+	}
+	return s.gate.Source == other.gate.Source && len(s.gate.Args) == len(other.gate.Args) &&
+		slices.Equal(s.gate.Keys, other.gate.Keys)
+}
+
+// flushEnqueues stores a batch in one round trip: one script for up to enqueueBatch messages of a queue, or of a gate.
 func (b *Broker) flushEnqueues(batch []*submission) {
 	once := slices.ContainsFunc(batch, (*submission).traceless)
 	ctx := context.Background() // the client's own time limits hold
-	var calls []*call
 	var of [][]*submission // by call
-	byQueue := make(map[string]int, 1)
 	for _, s := range batch {
-		switch at, ok := byQueue[s.msg.Queue]; {
-		case s.ticket.abandoned.Load():
+		if s.ticket.abandoned.Load() {
 			s.ticket.done()
-		case s.gate != nil:
-			calls, of = append(calls, nil), append(of, []*submission{s})
-		case ok && len(of[at]) < enqueueBatch:
-			of[at] = append(of[at], s)
-		default:
-			byQueue[s.msg.Queue] = len(of)
-			calls, of = append(calls, nil), append(of, append(make([]*submission, 0, min(len(batch), enqueueBatch)), s))
+			continue
 		}
+		at := len(of) - 1 // the last that it joins: messages keep their order
+		for at >= 0 && !s.joins(of[at][0]) {
+			at--
+		}
+		if at < 0 || len(of[at]) == enqueueBatch {
+			of = append(of, make([]*submission, 0, min(len(batch), enqueueBatch)))
+			at = len(of) - 1
+		}
+		of[at] = append(of[at], s)
 	}
-	if len(calls) == 0 {
+	if len(of) == 0 {
 		return
 	}
+	calls := make([]*call, len(of))
 	now := time.Now()
 	for i, group := range of {
 		calls[i] = b.enqueueCall(group, now)
@@ -177,7 +190,7 @@ func (b *Broker) flushEnqueues(batch []*submission) {
 	}
 }
 
-// enqueueCall is the script call for messages of one queue, or for a single one with a gate.
+// enqueueCall is the script call for messages that join.
 func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
 	first := group[0]
 	queue := first.msg.Queue
@@ -192,6 +205,11 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
 	}
 	c.keys = append(c.keys, pendingKey(queue), scheduledKey(queue), wakeKey(queue), queues)
 	c.args = append(c.args, now.UnixNano(), b.wakeUps(), listed, len(group))
+	if gate := first.gate; gate != nil {
+		c.script = b.gates.script(gate.Source)
+		c.keys = append(c.keys, gate.Keys...)
+		c.args = append(c.args, len(gate.Keys), len(gate.Args))
+	}
 	for _, s := range group {
 		at, unique := int64(0), int64(0)
 		if !s.msg.At.IsZero() {
@@ -203,11 +221,9 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
 			c.keys = append(c.keys, s.unique)
 		}
 		c.args = append(c.args, s.msg.ID, s.encoded, at, unique)
-	}
-	if first.gate != nil {
-		c.script = b.gates.script(first.gate.Source)
-		c.keys = append(append(make([]string, 0, len(c.keys)+len(first.gate.Keys)), c.keys...), first.gate.Keys...)
-		c.args = append(c.args, first.gate.Args...)
+		if s.gate != nil {
+			c.args = append(c.args, s.gate.Args...)
+		}
 	}
 	return c
 }
@@ -222,49 +238,56 @@ func (b *Broker) wakeUps() int {
 
 var errReply = errors.New("unexpected reply of the enqueue script")
 
-// receive reads the script's reply: for each message 1 (made), 0 (the id is taken) or the id that holds the uniqueness;
-// with a gate first its verdict and reply.
+// receive gives each message its part of the script's reply.
 func receive(cmd *redis.Cmd, group []*submission) {
 	reply, err := cmd.Slice()
-	gated := group[0].gate != nil
-	if err == nil && gated {
-		reply, err = receiveGated(reply, group[0])
-	}
-	if err == nil && reply != nil && len(reply) != len(group) {
+	if err == nil && len(reply) != len(group) {
 		err = fmt.Errorf("%w: %d answers for %d tasks", errReply, len(reply), len(group))
 	}
 	for i, s := range group {
 		switch {
 		case err != nil:
 			s.receipt.Err = err
-		case reply == nil: // refused by its gate
+		case s.gate != nil:
+			s.receiveGated(reply[i])
 		default:
-			switch word := reply[i].(type) {
-			case int64:
-				s.receipt.Outcome = Taken
-				if word == 1 {
-					s.receipt.Outcome = Made
-				}
-			case string:
-				s.receipt.Outcome, s.receipt.Owner = Held, word
-			default:
-				s.receipt.Err = fmt.Errorf("%w: %v", errReply, word)
-			}
+			s.receive(reply[i])
 		}
 		s.ticket.done()
 	}
 }
 
-func receiveGated(reply []any, s *submission) ([]any, error) {
-	if len(reply) != 3 {
-		return nil, fmt.Errorf("%w: %v", errReply, reply)
+// receive reads 1 (made), 0 (the id is taken) or the id that holds the uniqueness.
+func (s *submission) receive(word any) {
+	switch word := word.(type) {
+	case int64:
+		s.receipt.Outcome = Taken
+		if word == 1 {
+			s.receipt.Outcome = Made
+		}
+	case string:
+		s.receipt.Outcome, s.receipt.Owner = Held, word
+	default:
+		s.receipt.Err = fmt.Errorf("%w: %v", errReply, word)
 	}
-	s.receipt.Reply = reply[1]
-	if reply[0] != int64(1) {
-		s.receipt.Outcome = Refused
-		return nil, nil
+}
+
+// receiveGated reads the gate's verdict (1 open, 0 shut, 2 broken), its reply and the word for receive.
+func (s *submission) receiveGated(answer any) {
+	parts, _ := answer.([]any)
+	if len(parts) != 3 {
+		s.receipt.Err = fmt.Errorf("%w: %v", errReply, answer)
+		return
 	}
-	return []any{reply[2]}, nil
+	switch parts[0] {
+	case int64(1):
+		s.receipt.Reply = parts[1]
+		s.receive(parts[2])
+	case int64(0):
+		s.receipt.Outcome, s.receipt.Reply = Refused, parts[1]
+	default:
+		s.receipt.Err = fmt.Errorf("the gate of task %s broke: %v", s.msg.ID, parts[1])
+	}
 }
 
 // luaPut defines put, which stores the task with the key if neither its id nor its uniqueness is taken.
@@ -306,8 +329,8 @@ if ARGV[3] ~= '' then redis.call('SADD', KEYS[4], ARGV[3]) end
 `
 
 // enqueueScript KEYS: pending, scheduled, wake, list of queues; then each task's key and, if it is unique, that key.
-// ARGV: now (ns), 1 to ring, the queue or ” to leave the list, number of tasks; then for each: id, message, due (s, 0 is
-// now), seconds of uniqueness (0 is none).
+// ARGV: now (ns), 1 to ring, the queue or nothing to leave the list, number of tasks; then for each: id, message,
+// due (s, 0 is now), seconds of uniqueness (0 is none).
 var enqueueScript = redis.NewScript(luaPut + luaRing + luaList + `
 local out, made, k = {}, {}, 5
 for i = 1, tonumber(ARGV[4]) do
@@ -329,26 +352,44 @@ end
 return out
 `)
 
-// gatedScript is as enqueueScript for one task, with the gate's KEYS and ARGV after its own. It returns whether the gate
-// opened, the gate's reply, and what became of the task.
+// gatedScript is as enqueueScript for tasks with one gate. After the list of queues come the gate's KEYS; after the
+// number of tasks in ARGV the numbers of the gate's KEYS and ARGV, and after each task's uniqueness the gate's ARGV for
+// it. A gate that breaks does so for its own task alone.
 const gatedScript = luaPut + luaRing + `
 local function gate(KEYS, ARGV)
 %s
 end
-local own = ARGV[8] == '0' and 5 or 6
-local keys, args = {}, {}
-for i = own + 1, #KEYS do keys[#keys + 1] = KEYS[i] end
-for i = 9, #ARGV do args[#args + 1] = ARGV[i] end
-local open, reply = gate(keys, args)
-if reply == nil then reply = false end
-if not open then return {0, reply, 0} end
-` + luaList + `
-local r = put(KEYS[5], own == 6 and KEYS[6] or nil, KEYS[2], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[1])
-if r == 1 and ARGV[7] == '0' then
-	redis.call('LPUSH', KEYS[1], ARGV[5])
+local keys, nargs = {}, tonumber(ARGV[6])
+for i = 1, tonumber(ARGV[5]) do keys[i] = KEYS[4 + i] end
+local out, made, k, a = {}, {}, 5 + #keys, 7
+for i = 1, tonumber(ARGV[4]) do
+	local key, unique = KEYS[k], nil
+	k = k + 1
+	if ARGV[a + 3] ~= '0' then
+		unique = KEYS[k]
+		k = k + 1
+	end
+	local args = {}
+	for n = 1, nargs do args[n] = ARGV[a + 3 + n] end
+	local sound, open, reply = pcall(gate, keys, args)
+	if reply == nil then reply = false end
+	if not sound then
+		out[i] = {2, type(open) == 'table' and open.err or tostring(open), 0}
+	elseif not open then
+		out[i] = {0, reply, 0}
+	else
+		local r = put(key, unique, KEYS[2], ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[1])
+		out[i] = {1, reply, r}
+		if r == 1 and ARGV[a + 2] == '0' then made[#made + 1] = ARGV[a] end
+	end
+	a = a + 4 + nargs
+end
+if #made > 0 then
+	if ARGV[3] ~= '' then redis.call('SADD', KEYS[4], ARGV[3]) end
+	redis.call('LPUSH', KEYS[1], unpack(made))
 	if ARGV[2] == '1' then ring(KEYS[3]) end
 end
-return {1, reply, r}
+return out
 `
 
 // askScript is a gate alone.
@@ -357,7 +398,8 @@ local function gate(KEYS, ARGV)
 %s
 end
 local open, reply = gate(KEYS, ARGV)
-return {open and 1 or 0, reply == nil and false or reply}
+if reply == nil then reply = false end
+return {open and 1 or 0, reply}
 `
 
 // gates keeps the scripts made of gates, by source.

@@ -296,8 +296,9 @@ func (f *Fetcher) order() []string {
 }
 
 // fetchScript KEYS, for each queue: pending, paused, active, lease, wake. ARGV: end of the lease (s), limit, token, 1 to
-// ring; then for each queue the prefix of its tasks' keys. It does what asynq's dequeue does, for many, and marks who has
-// the tasks. It returns nil, or the number of the queue and each task's id and message; if more wait, it wakes a worker.
+// ring; then for each queue the prefix of its tasks' keys. It does what asynq's dequeue does, for many, but
+// leaves pending_since, and marks who has the tasks. It returns nil, or the number of the queue and each task's id and
+// message; if more wait, it wakes a worker.
 var fetchScript = redis.NewScript(luaRing + `
 local pending = {}
 for k = 1, #KEYS, 5 do pending[#pending + 1] = KEYS[k] end
