@@ -151,7 +151,7 @@ func (s *submission) joins(other *submission) bool {
 func (b *Broker) flushEnqueues(batch []*submission) {
 	once := slices.ContainsFunc(batch, (*submission).traceless)
 	ctx := context.Background() // the client's own time limits hold
-	var of [][]*submission // by call
+	var of [][]*submission      // by call
 	for _, s := range batch {
 		if s.ticket.abandoned.Load() {
 			s.ticket.done()

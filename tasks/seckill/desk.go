@@ -77,35 +77,44 @@ func (d *Desk) Enter(ctx context.Context, userID, goodsID int64) (Ticket, error)
 }
 
 func (d *Desk) admit(ctx context.Context, userID, goodsID int64) (admission, error) {
+	taskID := tasks.NewID(queueName)
+	a, err := d.ask(ctx, userID, goodsID, taskID)
+	if err == nil && a.verdict == admitLoad {
+		a, err = d.askLoaded(ctx, userID, goodsID, taskID)
+	}
+	if err != nil {
+		return admission{}, err
+	}
+	switch a.verdict {
+	case admitNew:
+		d.memory.forget(goodsID)
+		return a, nil
+	case admitAgain:
+		return a, nil
+	case admitSoldOut:
+		d.memory.learn(ctx, goodsID)
+		return admission{}, ErrSoldOut
+	case admitNotStarted:
+		return admission{}, &NotOpenError{Reason: ReasonNotStarted, StartsAt: a.startsAt, EndsAt: a.endsAt}
+	case admitEnded:
+		return admission{}, &NotOpenError{Reason: ReasonEnded, StartsAt: a.startsAt, EndsAt: a.endsAt}
+	}
+	return admission{}, ErrUnknownGoods
+}
+
+// askLoaded asks once the sale is loaded.
+func (d *Desk) askLoaded(ctx context.Context, userID, goodsID int64, taskID string) (admission, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, enterLimit, ErrLoading)
 	defer cancel()
-	taskID := tasks.NewID(queueName)
 	for {
-		a, err := d.ask(ctx, userID, goodsID, taskID)
-		if err != nil {
-			return admission{}, fmt.Errorf("admit user %d to goods %d: %w", userID, goodsID, err)
-		}
-		switch a.verdict {
-		case admitNew:
-			d.memory.forget(goodsID)
-			return a, nil
-		case admitAgain:
-			return a, nil
-		case admitSoldOut:
-			d.memory.learn(ctx, goodsID)
-			return admission{}, ErrSoldOut
-		case admitUnknown:
-			return admission{}, ErrUnknownGoods
-		case admitNotStarted:
-			return admission{}, &NotOpenError{Reason: ReasonNotStarted, StartsAt: a.startsAt, EndsAt: a.endsAt}
-		case admitEnded:
-			return admission{}, &NotOpenError{Reason: ReasonEnded, StartsAt: a.startsAt, EndsAt: a.endsAt}
-		}
 		if err := d.loader.load(ctx, goodsID); err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
 			return admission{}, fmt.Errorf("load goods %d: %w", goodsID, err)
+		}
+		if a, err := d.ask(ctx, userID, goodsID, taskID); err != nil || a.verdict != admitLoad {
+			return a, err
 		}
 	}
 }
@@ -114,10 +123,14 @@ func (d *Desk) admit(ctx context.Context, userID, goodsID int64) (admission, err
 func (d *Desk) ask(ctx context.Context, userID, goodsID int64, taskID string) (admission, error) {
 	args := OrderArgs{UserID: userID, GoodsID: goodsID}
 	reply, err := d.queue.enqueueIf(ctx, d.ledger.gate(userID, goodsID, taskID), taskID, args)
-	if err != nil {
-		return admission{}, err
+	var a admission
+	if err == nil {
+		a, err = parseAdmission(reply)
 	}
-	return parseAdmission(reply)
+	if err != nil {
+		return admission{}, fmt.Errorf("admit user %d to goods %d: %w", userID, goodsID, err)
+	}
+	return a, nil
 }
 
 // Invalidate makes the next Enter read the goods anew; in other processes, that they are sold out may be believed for
