@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/labstack/echo/v4"
@@ -13,6 +14,30 @@ type seckillBody struct {
 	GoodsID *int64  `json:"goods_id" validate:"omitnil,min=1"`
 	Name    *string `json:"name" validate:"omitnil,max=128,line"`
 }
+
+// readPlain reads {"goods_id":1}.
+func (b *seckillBody) readPlain(raw []byte) bool {
+	digits, ok := bytes.CutPrefix(raw, []byte(`{"goods_id":`))
+	if !ok {
+		return false
+	}
+	digits, ok = bytes.CutSuffix(digits, []byte("}"))
+	if !ok || len(digits) == 0 || len(digits) > maxPlainDigits || digits[0] == '0' {
+		return false
+	}
+	id := int64(0)
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return false
+		}
+		id = 10*id + int64(d-'0')
+	}
+	b.GoodsID = &id
+	return true
+}
+
+// maxPlainDigits is how many digits fit into an int64, whatever they are.
+const maxPlainDigits = 18
 
 var (
 	msgQueued = text{"您正在排队", "you are in the queue"}
