@@ -45,7 +45,10 @@ type Receipt struct {
 // Gate is a condition for a message, which Redis judges in the moment of enqueueing. It may be asked again when the answer
 // is lost, so it must let the same message in again, or say that it is in.
 type Gate struct {
-	// Source is the body of a Lua function of (KEYS, ARGV). It returns whether to enqueue, and a reply.
+	// Prelude is Lua that reads what Source goes by, with KEYS. It runs once for all messages that are judged together,
+	// which have the same Source, Prelude and Keys; its local variables are Source's to use and to change.
+	Prelude string
+	// Source is the body of a Lua function of KEYS and ARGV. It returns whether to enqueue, and a reply.
 	Source string
 	Keys   []string
 	Args   []any
@@ -143,7 +146,7 @@ func (s *submission) joins(other *submission) bool {
 	case s.gate == nil:
 		return true
 	}
-	return s.gate.Source == other.gate.Source && len(s.gate.Args) == len(other.gate.Args) &&
+	return s.gate.Source == other.gate.Source && s.gate.Prelude == other.gate.Prelude && len(s.gate.Args) == len(other.gate.Args) &&
 		slices.Equal(s.gate.Keys, other.gate.Keys)
 }
 
@@ -206,7 +209,7 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
 	c.keys = append(c.keys, pendingKey(queue), scheduledKey(queue), wakeKey(queue), queues)
 	c.args = append(c.args, now.UnixNano(), b.wakeUps(), listed, len(group))
 	if gate := first.gate; gate != nil {
-		c.script = b.gates.script(gate.Source)
+		c.script = b.gates.script(gate)
 		c.keys = append(c.keys, gate.Keys...)
 		c.args = append(c.args, len(gate.Keys), len(gate.Args))
 	}
@@ -356,11 +359,16 @@ return out
 // number of tasks in ARGV the numbers of the gate's KEYS and ARGV, and after each task's uniqueness the gate's ARGV for
 // it. A gate that breaks does so for its own task alone.
 const gatedScript = luaPut + luaRing + `
-local function gate(KEYS, ARGV)
-%s
-end
 local keys, nargs = {}, tonumber(ARGV[6])
 for i = 1, tonumber(ARGV[5]) do keys[i] = KEYS[4 + i] end
+local gate
+do
+	local KEYS = keys
+	%s
+	gate = function(ARGV)
+		%s
+	end
+end
 local out, made, k, a = {}, {}, 5 + #keys, 7
 for i = 1, tonumber(ARGV[4]) do
 	local key, unique = KEYS[k], nil
@@ -371,7 +379,7 @@ for i = 1, tonumber(ARGV[4]) do
 	end
 	local args = {}
 	for n = 1, nargs do args[n] = ARGV[a + 3 + n] end
-	local sound, open, reply = pcall(gate, keys, args)
+	local sound, open, reply = pcall(gate, args)
 	if reply == nil then reply = false end
 	if not sound then
 		out[i] = {2, type(open) == 'table' and open.err or tostring(open), 0}
@@ -394,30 +402,34 @@ return out
 
 // askScript is a gate alone.
 const askScript = `
-local function gate(KEYS, ARGV)
 %s
+local function gate(ARGV)
+	%s
 end
-local open, reply = gate(KEYS, ARGV)
+local open, reply = gate(ARGV)
 if reply == nil then reply = false end
 return {open and 1 or 0, reply}
 `
 
-// gates keeps the scripts made of gates, by source.
+// gates keeps the scripts made of gates.
 type gates struct {
 	format  string
-	scripts sync.Map // source: *redis.Script
+	scripts sync.Map // gateSource: *redis.Script
 }
 
-func (g *gates) script(source string) *redis.Script {
-	if s, ok := g.scripts.Load(source); ok {
+type gateSource struct{ prelude, source string }
+
+func (g *gates) script(gate *Gate) *redis.Script {
+	key := gateSource{gate.Prelude, gate.Source}
+	if s, ok := g.scripts.Load(key); ok {
 		return s.(*redis.Script)
 	}
-	s, _ := g.scripts.LoadOrStore(source, redis.NewScript(fmt.Sprintf(g.format, source)))
+	s, _ := g.scripts.LoadOrStore(key, redis.NewScript(fmt.Sprintf(g.format, gate.Prelude, gate.Source)))
 	return s.(*redis.Script)
 }
 
 func (b *Broker) ask(ctx context.Context, gate Gate) (open bool, reply any, err error) {
-	answer, err := b.questions.script(gate.Source).Run(ctx, b.rdb, gate.Keys, gate.Args...).Slice()
+	answer, err := b.questions.script(&gate).Run(ctx, b.rdb, gate.Keys, gate.Args...).Slice()
 	if err != nil {
 		return false, nil, err
 	}

@@ -32,9 +32,10 @@ type admission struct {
 // gate lets the task be made if the user can be let in, and reserves a piece for him under the task's id.
 func (l ledger) gate(userID, goodsID int64, taskID string) broker.Gate {
 	return broker.Gate{
-		Source: admitGate,
-		Keys:   keys(goodsID),
-		Args:   []any{userID, taskID, l.grace.Milliseconds()},
+		Prelude: admitPrelude,
+		Source:  admitGate,
+		Keys:    keys(goodsID),
+		Args:    []any{userID, taskID, l.grace.Milliseconds()},
 	}
 }
 

@@ -42,7 +42,7 @@ func (q *fakeQueue) enqueueIf(ctx context.Context, gate broker.Gate, taskID stri
 
 // pass has Redis judge a gate.
 func pass(ctx context.Context, rdb redis.UniversalClient, gate broker.Gate) (open bool, reply any, err error) {
-	source := "local function gate(KEYS, ARGV)\n" + gate.Source + "\nend\n" +
+	source := gate.Prelude + "local function gate(KEYS, ARGV)\n" + gate.Source + "\nend\n" +
 		"local open, reply = gate(KEYS, ARGV)\nreturn {open and 1 or 0, reply}"
 	answer, err := redis.NewScript(source).Run(ctx, rdb, gate.Keys, gate.Args...).Slice()
 	if err != nil {
