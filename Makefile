@@ -14,7 +14,8 @@ run: ## Run everything in one process; needs nothing but Go
 test: ## Test everything against private Redis and MariaDB servers
 	@deploy/install-test-deps.sh
 	@if echo '#include <stdlib.h>' | $${CC:-gcc} -E - >/dev/null 2>&1; then race=-race; export CGO_ENABLED=1; else race=; fi; \
-	set -x; go test $$race -timeout 14m ./...
+	set -x; go test $$race -timeout 14m ./... && \
+	PAIDUI_BROKER_PIPELINING=false PAIDUI_BROKER_WAKE_UP=false go test $$race -timeout 5m ./tasks
 
 build: ## Build api, worker, scheduler and paidui into bin/
 	@mkdir -p bin

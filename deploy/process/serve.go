@@ -12,22 +12,21 @@ import (
 
 // limits are the bounds of a server.
 type limits struct {
-	header time.Duration // to read a request's header
-	read   time.Duration // to read a request with its body
-	write  time.Duration // for one write to reach the client
-	idle   time.Duration // between two requests of a connection
-	bytes  int           // of a header
+	read  time.Duration // to read a request with its body; a second limit, for the header, would cost a timer more
+	write time.Duration // for one write to reach the client
+	idle  time.Duration // between two requests of a connection
+	bytes int           // of a header
 }
 
 func defaultLimits() limits {
-	return limits{header: 5 * time.Second, read: 30 * time.Second, write: 30 * time.Second, idle: 2 * time.Minute, bytes: 64 << 10}
+	return limits{read: 10 * time.Second, write: 30 * time.Second, idle: 2 * time.Minute, bytes: 64 << 10}
 }
 
 // ServeHTTP serves h on ln until ctx ends, then drains: it stops accepting, and requests have the drain time to
 // finish. Their contexts end a fifth of that time before it is over, but no less than a second (or half of it), and
 // at its end they are cut off. It closes ln, and returns nil when every request was finished.
 //
-// A request must have arrived within 30 s, its header of at most 64 KiB within 5 s. There is no limit to how long a
+// A request must have arrived within 10 s, its header of at most 64 KiB included. There is no limit to how long a
 // handler takes, so that long polls and server-sent events live, but each of its writes must reach the client within
 // 30 s. A handler that waits for something returns when Draining says so.
 func ServeHTTP(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Logger, drain time.Duration) error {
@@ -48,14 +47,13 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 	requests, end := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), drainingKey{}, draining))
 	defer end()
 	srv := &http.Server{
-		Handler:           writeDeadlines(h, limit.write),
-		ReadHeaderTimeout: limit.header,
-		ReadTimeout:       limit.read,
-		IdleTimeout:       limit.idle,
-		MaxHeaderBytes:    limit.bytes,
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ConnContext:       withDeadline,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Handler:        writeDeadlines(h, limit.write),
+		ReadTimeout:    limit.read,
+		IdleTimeout:    limit.idle,
+		MaxHeaderBytes: limit.bytes,
+		BaseContext:    func(net.Listener) context.Context { return requests },
+		ConnContext:    withDeadline,
+		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

@@ -278,7 +278,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 func TestHeadersAreBounded(t *testing.T) {
 	t.Parallel()
 	limit := defaultLimits()
-	limit.header = 200 * time.Millisecond
+	limit.read = 2 * time.Second
 	s := serving(t, http.NotFoundHandler(), time.Second, limit)
 
 	conn, err := net.Dial("tcp", s.addr)

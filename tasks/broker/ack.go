@@ -11,7 +11,7 @@ import (
 
 const (
 	ackBatch = 128
-	ackLanes = 2
+	ackLanes = 1
 	// The pauses between tries to acknowledge while Redis does not answer. They end with the lease; once the fetcher has
 	// stopped, after lastAckTries.
 	firstAckPause = 50 * time.Millisecond

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ func (b *batcher[T]) add(items ...T) {
 
 func (b *batcher[T]) run() {
 	for {
+		runtime.Gosched() // who is about to add an item does so first
 		batch := b.take()
 		if batch == nil {
 			return
