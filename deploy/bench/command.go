@@ -27,7 +27,7 @@ func command() *cobra.Command {
 	cmd.Long = cmd.Short + ".\n\nRows:\n" + describe(rows())
 	flags := cmd.Flags()
 	flags.StringSliceVar(&opt.only, "only", nil, "run these `rows` alone, as run,enqueue; may be repeated")
-	flags.BoolVar(&opt.quick, "quick", false, "smaller numbers: about a minute in all, and less certain")
+	flags.BoolVar(&opt.quick, "quick", false, "smaller numbers: a minute or two in all, and less certain")
 	flags.StringVar(&opt.json, "json", "", "write the results to this `file`, too")
 	flags.StringVar(&opt.peers, "peers", "", "run Celery and BullMQ, too, by the scripts in this `folder`")
 	flags.StringVar(&opt.logLevel, "log-level", "warn", "of all programs that are measured: debug|info|warn|error")
