@@ -56,7 +56,7 @@ type Config struct {
 	CacheURL    URL `env:"PAIDUI_CACHE_URL" yaml:"cache_url" default:"redis://127.0.0.1:6379/2" defaults:"paidui=" help:"Redis of the cache, same forms"`
 	DatabaseURL URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"paidui=sqlite://.paidui/paidui.db" help:"mysql://user:password@host:port/name or sqlite://FILE"`
 
-	BrokerPipelining bool `env:"PAIDUI_BROKER_PIPELINING" yaml:"broker_pipelining" default:"true" help:"commands to the broker travel together; false sends each alone, slower"`
+	BrokerPipelining bool `env:"PAIDUI_BROKER_PIPELINING" yaml:"broker_pipelining" default:"true" help:"calls of the same moment share a round trip to the broker; false sends each call alone, slower"`
 	BrokerWakeUp     bool `env:"PAIDUI_BROKER_WAKE_UP" yaml:"broker_wake_up" default:"true" help:"idle workers are woken for a task; false has them ask regularly"`
 
 	SMSProvider       string `env:"PAIDUI_SMS_PROVIDER" yaml:"sms_provider" default:"outbox" oneof:"outbox|tencent" help:"who sends SMS: outbox keeps them in a table, for development"`

@@ -19,7 +19,7 @@ const Setting = "PAIDUI_BROKER_URL"
 // Options configures a Broker.
 type Options struct {
 	Logger       *slog.Logger // nil is slog.Default
-	NoPipelining bool         // every command travels alone, as with plain asynq
+	NoPipelining bool         // every call travels alone, as with plain asynq; the messages of one Enqueue stay together
 	NoWakeUp     bool         // idle workers ask regularly instead of waiting to be woken
 }
 
