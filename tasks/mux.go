@@ -57,10 +57,10 @@ func NewMux(opt MuxOptions) *Mux {
 // HandleOption adds to a binding. Its type argument is the task's arguments.
 type HandleOption[A any] func(*binding)
 
-// OnFailure has h called when the task has failed for good: retries exhausted, a permanent error, arguments that do
+// FailureHook has h called when the task has failed for good: retries exhausted, a permanent error, arguments that do
 // not decode (args is then zero). It runs before the failure is stored, so it runs again if the worker dies between
 // the two, and must be idempotent. Its own error is logged.
-func OnFailure[A any](h func(ctx context.Context, args A, cause error) error) HandleOption[A] {
+func FailureHook[A any](h func(ctx context.Context, args A, cause error) error) HandleOption[A] {
 	return func(b *binding) {
 		b.onFailure = func(ctx context.Context, raw []byte, cause error) error {
 			args, err := decodeArgs[A](raw)
@@ -159,7 +159,7 @@ func (m *Mux) newTask(ctx context.Context, t *asynq.Task, h headers) *Task {
 }
 
 // attempt runs the handler within its time limit, logs what came of it and, when the task has failed for good, calls
-// its OnFailure.
+// its failure hook.
 func (m *Mux) attempt(parent context.Context, task *Task, args []byte, timeout time.Duration) ([]byte, error) {
 	b, ok := m.bindings[task.Name]
 	if !ok {

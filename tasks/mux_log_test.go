@@ -99,7 +99,7 @@ func TestInterruptedIsNoFailure(t *testing.T) {
 		cancel() // as a worker that ends
 		<-ctx.Done()
 		return 0, ctx.Err()
-	}, tasks.OnFailure(func(context.Context, pair, error) error {
+	}, tasks.FailureHook(func(context.Context, pair, error) error {
 		t.Error("it will run again")
 		return nil
 	}))

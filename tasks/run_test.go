@@ -58,7 +58,7 @@ func TestFinalFailureIsAnnouncedOnce(t *testing.T) {
 			tasks.Handle(m, quick, func(context.Context, pair) (int, error) {
 				attempts.Add(1)
 				return 0, c.err
-			}, tasks.OnFailure(func(ctx context.Context, a pair, cause error) error {
+			}, tasks.FailureHook(func(ctx context.Context, a pair, cause error) error {
 				hooks.Add(1)
 				if a.N != 5 || !errors.Is(cause, c.err) || tasks.Current(ctx).Name != "test.quick" {
 					return fmt.Errorf("hook got %+v and %w", a, cause)
@@ -179,7 +179,7 @@ func TestResultThatIsNotStoredCostsNoRetry(t *testing.T) {
 			<-away
 		}
 		return 7, nil
-	}, tasks.OnFailure(func(context.Context, pair, error) error {
+	}, tasks.FailureHook(func(context.Context, pair, error) error {
 		t.Error("it did not fail")
 		return nil
 	}))

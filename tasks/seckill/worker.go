@@ -31,7 +31,7 @@ func Bind(m *tasks.Mux, db *gorm.DB, rdb redis.UniversalClient, client *tasks.Cl
 		func(ctx context.Context, args OrderArgs) (OrderResult, error) {
 			return w.take(ctx, tasks.Current(ctx).ID, args)
 		},
-		tasks.OnFailure(func(ctx context.Context, args OrderArgs, _ error) error {
+		tasks.FailureHook(func(ctx context.Context, args OrderArgs, _ error) error {
 			if args.Validate() != nil {
 				return nil
 			}

@@ -120,7 +120,7 @@ func TestDrainPutsBackWhatDoesNotFinish(t *testing.T) {
 		close(begun)
 		<-ctx.Done() // ends with the pool, after the drain
 		return "", ctx.Err()
-	}, tasks.OnFailure(func(context.Context, none, error) error {
+	}, tasks.FailureHook(func(context.Context, none, error) error {
 		t.Error("a task that was put back has not failed")
 		return nil
 	}))
