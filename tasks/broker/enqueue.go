@@ -32,12 +32,13 @@ const (
 	Taken                  // a task with the id is there already
 	Held                   // another task holds the uniqueness: Receipt.Owner
 	Refused                // the gate said no: Receipt.Reply
+	Replaced               // the waiting task Receipt.Owner has the message's payload and headers now
 )
 
 // Receipt tells what became of a message.
 type Receipt struct {
 	Outcome Outcome
-	Owner   string // the id of the task that holds the uniqueness
+	Owner   string // the id of the task that holds the uniqueness, or was replaced
 	Reply   any    // what the gate replied
 	Err     error  // why it is not known whether the message is stored
 }

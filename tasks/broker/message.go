@@ -16,8 +16,23 @@ type Message struct {
 	Timeout         time.Duration // whole seconds, at least one
 	Retention       time.Duration // whole seconds
 	At              time.Time     // whole seconds; zero is now
-	UniqueFor       time.Duration // whole seconds; 0 is not unique
+	Priority        Priority
+	Tags            []string      // without white space
+	UniqueFor       time.Duration // whole seconds; until the task ends, at most this long; 0 is not unique
+	Throttle        time.Duration // whole seconds; one task a key in this time, also after it has ended; 0 is off
+	Debounce        time.Duration // whole seconds; a later message of the key replaces the waiting task's; 0 is off
+	Key             []byte        // what these three go by; nil is the payload, or for Debounce the task's name
 }
+
+// Priority is how soon a pending task is taken, among those of its queue.
+type Priority int8
+
+// The priorities.
+const (
+	Normal Priority = iota
+	High
+	Low
+)
 
 // Header is a pair that travels with a task.
 type Header struct{ Key, Value string }
