@@ -98,7 +98,19 @@ func mysqlMigrations(db *gorm.DB) (*goose.Provider, *sql.DB, error) {
 
 // migrateSQLite does all in one transaction, whose lock makes others wait.
 func migrateSQLite(ctx context.Context, db *gorm.DB) error {
-	err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return tx.AutoMigrate(All()...) })
+	err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		// As migration 2 does: the first form of these tables was never written to, and AutoMigrate drops no column.
+		for _, old := range []struct{ table, lacks string }{{"outbox", "body"}, {"task_records", "version"}} {
+			m := tx.Migrator()
+			if !m.HasTable(old.table) || m.HasColumn(old.table, old.lacks) {
+				continue
+			}
+			if err := m.DropTable(old.table); err != nil {
+				return err
+			}
+		}
+		return tx.AutoMigrate(All()...)
+	})
 	if err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}

@@ -65,11 +65,36 @@ func TestMigrateResumesAfterAnInterruption(t *testing.T) {
 	db := open(t, testenv.MySQL(t), models.Options{})
 	require.NoError(t, models.Migrate(t.Context(), db))
 	whole := schemaOf(t, db)
-	require.NoError(t, db.Exec("DROP TABLE outbox, task_records").Error)
-	require.NoError(t, db.Exec("DELETE FROM goose_db_version WHERE version_id = 1").Error)
+	require.NoError(t, db.Exec("DROP TABLE outbox, sms_messages").Error)
+	require.NoError(t, db.Exec("DELETE FROM goose_db_version WHERE version_id > 0").Error)
 	require.ErrorContains(t, models.Migrated(t.Context(), db), "it has version 0")
 	require.NoError(t, models.Migrate(t.Context(), db))
 	require.Equal(t, whole, schemaOf(t, db))
+}
+
+// TestMigrateFromTheFirstVersion brings a database along that an older program made.
+func TestMigrateFromTheFirstVersion(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		db := open(t, databaseURL, models.Options{})
+		require.NoError(t, models.Migrate(t.Context(), db))
+		whole := schemaOf(t, db)
+		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3}).Error)
+		for _, statement := range []string{
+			"DROP TABLE outbox", "DROP TABLE task_records", "DROP TABLE task_tags", "DROP TABLE task_effects",
+			"CREATE TABLE task_records (id integer PRIMARY KEY, task_id varchar(128) NOT NULL)",
+			"CREATE TABLE outbox (id integer PRIMARY KEY, args text NOT NULL, options text NOT NULL)",
+		} {
+			require.NoError(t, db.Exec(statement).Error)
+		}
+		if db.Name() != "sqlite" {
+			require.NoError(t, db.Exec("DELETE FROM goose_db_version WHERE version_id > 1").Error)
+		}
+		require.ErrorIs(t, models.Migrated(t.Context(), db), models.ErrNotMigrated)
+		require.NoError(t, models.Migrate(t.Context(), db))
+		require.Equal(t, whole, schemaOf(t, db))
+		require.NoError(t, db.First(&models.Goods{}, "name = ?", "茶").Error, "the other tables keep their rows")
+	})
 }
 
 func TestMigratedTellsWhetherTheTablesAreThere(t *testing.T) {

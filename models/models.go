@@ -97,27 +97,46 @@ func (SMSMessage) TableName() string { return "sms_messages" }
 type TaskRecord struct {
 	ID         int64     `gorm:"primaryKey"`
 	TaskID     string    `gorm:"size:128;not null;uniqueIndex"`
-	Task       string    `gorm:"size:64;not null;index:idx_task_records_task_time,priority:1"`
-	Queue      string    `gorm:"size:64;not null;index:idx_task_records_queue_time,priority:1"`
-	State      string    `gorm:"size:16;not null;index:idx_task_records_state_time,priority:1"`
-	Args       string    `gorm:"type:mediumtext;not null"` // JSON
-	Result     string    `gorm:"type:mediumtext;not null"` // JSON
+	Task       string    `gorm:"size:64;not null;index:idx_task_records_task_state_time,priority:1"`
+	Queue      string    `gorm:"size:64;not null;index:idx_task_records_queue_state_time,priority:1"`
+	State      string    `gorm:"size:16;not null;index:idx_task_records_state_time,priority:1;index:idx_task_records_task_state_time,priority:2;index:idx_task_records_queue_state_time,priority:2"`
+	Version    int64     `gorm:"not null"`                 // how far the task was: a record with a higher one replaces it
+	Run        int       `gorm:"not null"`                 // 1, and 1 more for each time it was run again by hand
+	Attempt    int       `gorm:"not null"`                 // 0 before the first
+	Args       string    `gorm:"type:mediumtext;not null"` // JSON, or "" when it is not kept
+	Result     string    `gorm:"type:mediumtext;not null"` // JSON, or "" without one
 	Error      string    `gorm:"type:text;not null"`
 	Worker     string    `gorm:"size:128;not null"`
 	Retries    int       `gorm:"not null"`
-	CreatedAt  time.Time `gorm:"not null;index;index:idx_task_records_task_time,priority:2;index:idx_task_records_queue_time,priority:2;index:idx_task_records_state_time,priority:2"`
+	Tags       string    `gorm:"type:text;not null"` // joined by a space
+	RequestID  string    `gorm:"size:128;not null"`
+	CreatedAt  time.Time `gorm:"not null;index:idx_task_records_state_time,priority:2;index:idx_task_records_task_state_time,priority:3;index:idx_task_records_queue_state_time,priority:3"` // when it was enqueued
 	StartedAt  *time.Time
 	FinishedAt *time.Time
 }
 
-// OutboxRow is a task that commits with the caller's data and waits to be enqueued.
+// TaskTag finds the records of a tag, by the time at which their tasks were enqueued.
+type TaskTag struct {
+	Tag       string    `gorm:"size:64;primaryKey"`
+	CreatedAt time.Time `gorm:"primaryKey"`
+	TaskID    string    `gorm:"size:128;primaryKey"`
+}
+
+// TaskEffect says that the effects of a task on this database are done: it commits with them.
+type TaskEffect struct {
+	TaskID    string    `gorm:"size:128;primaryKey"`
+	CreatedAt time.Time `gorm:"not null;index"`
+}
+
+// OutboxRow is a task that commits with the caller's data. It stays until its task has ended, so that the task can be
+// enqueued again if Redis loses it.
 type OutboxRow struct {
-	ID        int64     `gorm:"primaryKey"`
-	TaskID    string    `gorm:"size:128;not null;uniqueIndex"`
-	Task      string    `gorm:"size:64;not null"`
-	Args      string    `gorm:"type:mediumtext;not null"` // JSON
-	Options   string    `gorm:"type:text;not null"`       // JSON
-	CreatedAt time.Time `gorm:"not null"`
+	ID        int64      `gorm:"primaryKey"`
+	TaskID    string     `gorm:"size:128;not null;uniqueIndex"`
+	Task      string     `gorm:"size:64;not null"`
+	Body      string     `gorm:"type:mediumtext;not null"` // JSON of the signature
+	CreatedAt time.Time  `gorm:"not null"`
+	SentAt    *time.Time `gorm:"index"` // when it was last moved to Redis; nil before that
 }
 
 // TableName is the design's word for the table.
@@ -127,6 +146,6 @@ func (OutboxRow) TableName() string { return "outbox" }
 func All() []any {
 	return []any{
 		&Banner{}, &Goods{}, &Order{}, &User{}, &Following{}, &Article{},
-		&SMSMessage{}, &TaskRecord{}, &OutboxRow{},
+		&SMSMessage{}, &TaskRecord{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{},
 	}
 }

@@ -18,7 +18,7 @@ import (
 type column struct {
 	Class    string // integer, text, time or boolean
 	Nullable bool
-	Key      bool
+	Key      int // place in the primary key, from 1; 0 outside it
 }
 
 type index struct {
@@ -51,13 +51,14 @@ func schemaOf(t *testing.T, db *gorm.DB) map[string]table {
 func sqliteTable(t *testing.T, db *gorm.DB, name string) table {
 	t.Helper()
 	var columns []struct {
-		Name, Type  string
-		NotNull, PK bool
+		Name, Type string
+		NotNull    bool
+		PK         int
 	}
 	require.NoError(t, db.Raw(`SELECT name, type, "notnull" AS not_null, pk FROM pragma_table_info(?)`, name).Scan(&columns).Error)
 	result := table{map[string]column{}, map[string]index{}}
 	for _, c := range columns {
-		result.Columns[c.Name] = column{classOf(t, c.Type), !c.NotNull && !c.PK, c.PK}
+		result.Columns[c.Name] = column{classOf(t, c.Type), !c.NotNull && c.PK == 0, c.PK}
 	}
 	var indexes []struct {
 		Name    string
@@ -74,12 +75,17 @@ func sqliteTable(t *testing.T, db *gorm.DB, name string) table {
 
 func mysqlTable(t *testing.T, db *gorm.DB, name string) table {
 	t.Helper()
-	var columns []struct{ Name, Type, Nullable, Key string }
-	require.NoError(t, db.Raw(`SELECT column_name AS name, column_type AS type, is_nullable AS nullable, column_key AS 'key'
-		FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?`, name).Scan(&columns).Error)
+	var columns []struct {
+		Name, Type, Nullable string
+		Key                  int
+	}
+	require.NoError(t, db.Raw(`SELECT c.column_name AS name, c.column_type AS type, c.is_nullable AS nullable, COALESCE(k.seq_in_index, 0) AS 'key'
+		FROM information_schema.columns c LEFT JOIN information_schema.statistics k
+			ON k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name AND k.index_name = 'PRIMARY'
+		WHERE c.table_schema = DATABASE() AND c.table_name = ?`, name).Scan(&columns).Error)
 	result := table{map[string]column{}, map[string]index{}}
 	for _, c := range columns {
-		result.Columns[c.Name] = column{classOf(t, c.Type), c.Nullable == "YES", c.Key == "PRI"}
+		result.Columns[c.Name] = column{classOf(t, c.Type), c.Nullable == "YES", c.Key}
 	}
 	var indexes []struct {
 		Name    string

@@ -1,0 +1,30 @@
+package tasks
+
+import "time"
+
+// Recorder remembers what becomes of tasks, beyond what Redis keeps. It is safe for concurrent use.
+type Recorder interface {
+	// Record takes note of where a task stands. It returns at once, or after a few seconds at most when records come
+	// faster than they can be written; and it never fails: a record that cannot be kept is counted and dropped.
+	Record(r Record)
+}
+
+// Record is what a process knows of a task that it enqueued or ran. Records of one task may come from several
+// processes and in any order: the one that is furthest by Run, whether the task has ended, Attempt and State counts.
+// What it leaves empty stays as an earlier one told it. The receiver keeps Args, Result and Tags; they must not change
+// any more.
+type Record struct {
+	ID, Task, Queue string
+	State           State
+	Run             int      // 1, and 1 more each time the task was run again by hand; 0 is 1
+	Attempt         int      // 0 before the first
+	Retries         int      // attempts that failed and were, or will be, repeated
+	Args, Result    []byte   // JSON; nil when not known or not to be kept
+	Error           string   // the last attempt's, or why the task was revoked
+	Worker          string   // name of the worker that ran it last
+	Tags            []string // 1 to 64 characters each
+	RequestID       string   // of the HTTP request that enqueued it
+
+	EnqueuedAt         time.Time // counts in milliseconds, and is the same in all records of a task
+	StartedAt, EndedAt time.Time // of the last attempt and of the task; zero when it has not come to that
+}
