@@ -52,7 +52,7 @@ func openMySQL(ctx context.Context, databaseURL string, opt Options) (*gorm.DB, 
 	pool.SetConnMaxIdleTime(time.Minute)
 	pool.SetConnMaxLifetime(5 * time.Minute)
 	return wrap(pool, gormmysql.New(gormmysql.Config{
-		Conn:      pool,
+		Conn:      connections{pool},
 		DSNConfig: config,
 		// MariaDB could return rows from INSERT, MySQL cannot: the same statements on both.
 		DisableWithReturning: true,

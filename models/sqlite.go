@@ -50,7 +50,7 @@ func openSQLite(ctx context.Context, file string, opt Options) (*gorm.DB, error)
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("%s: cannot open the SQLite file: %w", Setting, errors.Join(err, pool.Close()))
 	}
-	return wrap(pool, &sqlite.Dialector{Conn: pool}, opt.Logger)
+	return wrap(pool, &sqlite.Dialector{Conn: connections{pool}}, opt.Logger)
 }
 
 // sqliteConnector opens connections that store times as MySQL does.

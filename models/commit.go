@@ -1,0 +1,120 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"sync"
+
+	"gorm.io/gorm"
+)
+
+// AfterCommit has f called once the transaction of tx has committed, on the goroutine that commits it and before that
+// returns, so f should be quick. f is dropped when the transaction is rolled back, to its beginning or to a savepoint
+// older than this call, and when Commit returns an error, though then the commit may have reached the database. It
+// reports false, and f is never called, when tx is not in a transaction of a database that Open returned; transactions
+// within gorm's Connection are not.
+func AfterCommit(tx *gorm.DB, f func()) bool {
+	pool := tx.Statement.ConnPool
+	if prepared, ok := pool.(*gorm.PreparedStmtTX); ok {
+		pool = prepared.Tx
+	}
+	own, ok := pool.(*transaction)
+	if ok {
+		own.add(f)
+	}
+	return ok
+}
+
+// connections is a pool whose transactions know what to do after they commit.
+type connections struct{ *sql.DB }
+
+// BeginTx implements gorm.ConnPoolBeginner.
+func (c connections) BeginTx(ctx context.Context, opt *sql.TxOptions) (gorm.ConnPool, error) {
+	tx, err := c.DB.BeginTx(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	return &transaction{Tx: tx, pool: c.DB}, nil
+}
+
+// GetDBConn implements gorm.GetDBConnector.
+func (c connections) GetDBConn() (*sql.DB, error) { return c.DB, nil }
+
+// transaction is one of connections'. It implements gorm.Tx.
+type transaction struct {
+	*sql.Tx
+	pool *sql.DB
+
+	mu    sync.Mutex
+	after []func()
+	marks []mark // savepoints, oldest first
+}
+
+// mark is a savepoint, and how many functions were there when it was set.
+type mark struct {
+	name  string
+	after int
+}
+
+// GetDBConn implements gorm.GetDBConnector.
+func (t *transaction) GetDBConn() (*sql.DB, error) { return t.pool, nil }
+
+// Commit commits, and then calls what AfterCommit was given.
+func (t *transaction) Commit() error {
+	if err := t.Tx.Commit(); err != nil {
+		return err
+	}
+	for _, f := range t.take() {
+		f()
+	}
+	return nil
+}
+
+// ExecContext watches for savepoints, which gorm sets and goes back to with these words.
+func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	result, err := t.Tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return result, err
+	}
+	if name, ok := strings.CutPrefix(query, "SAVEPOINT "); ok {
+		t.setMark(name)
+	} else if name, ok := strings.CutPrefix(query, "ROLLBACK TO SAVEPOINT "); ok {
+		t.backTo(name)
+	}
+	return result, nil
+}
+
+func (t *transaction) add(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.after = append(t.after, f)
+}
+
+func (t *transaction) take() []func() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	after := t.after
+	t.after = nil
+	return after
+}
+
+func (t *transaction) setMark(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.marks = append(t.marks, mark{name, len(t.after)})
+}
+
+// backTo drops what came after the latest savepoint of the name, which itself stays.
+func (t *transaction) backTo(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := len(t.marks) - 1; i >= 0; i-- {
+		if t.marks[i].name == name {
+			t.marks = t.marks[:i+1]
+			clear(t.after[t.marks[i].after:])
+			t.after = t.after[:t.marks[i].after]
+			return
+		}
+	}
+}
