@@ -28,11 +28,9 @@ func Define[A, R any](name string, opts ...Option) *Definition[A, R] {
 		panic(err)
 	}
 	defaults := standardOptions()
-	defaults.defining = true
 	for _, opt := range opts {
 		opt(&defaults)
 	}
-	defaults.defining = false
 	if err := defaults.validateDefaults(); err != nil {
 		panic(fmt.Errorf("task %s: %w", name, err))
 	}

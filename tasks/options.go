@@ -28,10 +28,6 @@ type options struct {
 	timeout    time.Duration
 	uniqueFor  time.Duration
 	retention  time.Duration
-	rules      retryRules
-
-	defining  bool   // these are a definition's
-	misplaced string // an option of definitions that a call was given
 }
 
 func standardOptions() options {
@@ -106,8 +102,6 @@ func (o *options) validateDefaults() error {
 
 func (o *options) validate(now time.Time) error {
 	switch {
-	case o.misplaced != "":
-		return optionErrorf(o.misplaced, "belongs to a definition, not to a call")
 	case !ValidQueue(o.queue):
 		return optionErrorf("queue", "%q is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit", o.queue)
 	case o.id != "" && !ValidID(o.id):
