@@ -134,9 +134,11 @@ type OutboxRow struct {
 	ID        int64      `gorm:"primaryKey"`
 	TaskID    string     `gorm:"size:128;not null;uniqueIndex"`
 	Task      string     `gorm:"size:64;not null"`
-	Body      string     `gorm:"type:mediumtext;not null"` // JSON of the signature
+	Body      string     `gorm:"type:mediumtext;not null"` // JSON
 	CreatedAt time.Time  `gorm:"not null"`
-	SentAt    *time.Time `gorm:"index"` // when it was last moved to Redis; nil before that
+	SentAt    *time.Time `gorm:"index:idx_outbox_state,priority:1"` // when it was last known to be in Redis; nil before that
+	FailedAt  *time.Time `gorm:"index:idx_outbox_state,priority:2"` // when it was given up: no Redis would take it
+	Error     string     `gorm:"size:255;not null"`                 // why
 }
 
 // TableName is the design's word for the table.

@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS task_effects (
     KEY idx_task_effects_created_at (created_at)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- idx_outbox_sent_at serves both ends of the relay: what is unsent, oldest first, because InnoDB ends every secondary
--- key with the primary one; and what was sent before a time.
+-- idx_outbox_state serves both ends of the relay: what waits, oldest first, because InnoDB ends every secondary key with
+-- the primary one; and what was sent before a time.
 CREATE TABLE IF NOT EXISTS outbox (
     id         bigint       NOT NULL AUTO_INCREMENT,
     task_id    varchar(128) NOT NULL,
@@ -54,9 +54,11 @@ CREATE TABLE IF NOT EXISTS outbox (
     body       mediumtext   NOT NULL,
     created_at datetime(6)  NOT NULL,
     sent_at    datetime(6)  NULL,
+    failed_at  datetime(6)  NULL,
+    error      varchar(255) NOT NULL,
     PRIMARY KEY (id),
     UNIQUE KEY idx_outbox_task_id (task_id),
-    KEY idx_outbox_sent_at (sent_at)
+    KEY idx_outbox_state (sent_at, failed_at)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- +goose Down
