@@ -37,6 +37,7 @@ type Broker struct {
 	gates     gates // with the enqueue
 	questions gates // without
 	fences    fences
+	events    *hub
 
 	background sync.WaitGroup // calls of fetchers that block
 }
@@ -56,6 +57,7 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 		rdb: rdb, connects: connects, cluster: cluster, opt: opt, logger: opt.Logger,
 		gates: gates{format: gatedScript}, questions: gates{format: askScript},
 	}
+	b.events = newHub(b)
 	b.enqueues = batcher[*submission]{flush: b.flushEnqueues, size: enqueueBatch, lanes: enqueueLanes}
 	if opt.NoPipelining {
 		b.enqueues.size, b.enqueues.lanes = 1, math.MaxInt
@@ -77,6 +79,7 @@ func (b *Broker) Ping(ctx context.Context) error {
 
 // Close ends the connection. Close clients' and servers' work first.
 func (b *Broker) Close() error {
+	b.events.close()
 	err := b.rdb.Close() // which ends the calls that block
 	b.background.Wait()
 	if err != nil && !errors.Is(err, redis.ErrClosed) {
