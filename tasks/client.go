@@ -5,25 +5,18 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hibiken/asynq"
-
 	"github.com/paidui/paidui/tasks/broker"
 )
 
 // Client enqueues tasks and asks about them. It shares its broker's connections and is safe for concurrent use.
 type Client struct {
-	broker    *broker.Broker
-	inspector *asynq.Inspector
-	now       func() time.Time
+	broker *broker.Broker
+	now    func() time.Time
 }
 
 // NewClient makes a client on an open broker, which stays the caller's to close.
 func NewClient(b *broker.Broker) *Client {
-	return &Client{
-		broker:    b,
-		inspector: asynq.NewInspectorFromRedisClient(b.Redis()),
-		now:       time.Now,
-	}
+	return &Client{broker: b, now: time.Now}
 }
 
 // handlerGrace is how long asynq waits beyond a task's own timeout before it gives the slot of a handler that ignores

@@ -4,121 +4,147 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hibiken/asynq"
+
+	"github.com/paidui/paidui/tasks/broker"
 )
 
-// Info looks a task up by its id, or returns ErrNotFound. It costs one or two round trips; an id that a caller chose
-// is looked for in every queue.
+// Info looks a task up by its id, or returns ErrNotFound. An id that was made here costs one round trip; one that a
+// caller chose is looked for in every queue, which takes two.
 func (c *Client) Info(ctx context.Context, id string) (*Info, error) {
 	if !ValidID(id) {
-		return nil, fmt.Errorf("task %q: %w", id, ErrNotFound)
+		return nil, notFound(id)
 	}
 	// An id made here tells its queue. One that a caller chose may be anywhere, even if it looks like one made here.
 	if queue, ok := queueOf(id); ok {
-		info, err := c.infoIn(ctx, queue, id)
-		if !errors.Is(err, ErrNotFound) {
-			return info, err
+		found, err := c.broker.Find(ctx, queue, id)
+		if err != nil {
+			return nil, lookupError(ctx, id, err)
+		}
+		if found != nil {
+			return newInfo(found), nil
 		}
 	}
-	queue, ok, err := c.broker.Locate(ctx, id)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("look up task %s: %w: %w", id, ErrBroker, err)
-	case !ok:
-		return nil, fmt.Errorf("task %s: %w", id, ErrNotFound)
+	found, err := c.broker.Find(ctx, "", id)
+	if err != nil {
+		return nil, lookupError(ctx, id, err)
 	}
-	return c.infoIn(ctx, queue, id)
-}
-
-func (c *Client) infoIn(ctx context.Context, queue, id string) (*Info, error) {
-	found, err := c.inspector.GetTaskInfo(queue, id)
-	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
-		return nil, fmt.Errorf("task %s: %w", id, ErrNotFound)
-	case err != nil:
-		return nil, fmt.Errorf("look up task %s: %w: %w", id, ErrBroker, err)
+	if found == nil {
+		return nil, notFound(id)
 	}
 	return newInfo(found), nil
 }
 
-const (
-	firstPoll = 5 * time.Millisecond
-	slowPoll  = 250 * time.Millisecond
-)
-
-// Wait returns once the task has ended. When ctx ends first it returns the last state seen together with ctx's error;
-// the state is nil if there was none.
-func (c *Client) Wait(ctx context.Context, id string) (*Info, error) {
-	var last *Info
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for pause := firstPoll; ; pause = min(pause*2, slowPoll) {
-		select {
-		case <-ctx.Done():
-			return last, ctx.Err()
-		case <-timer.C:
-		}
-		info, err := c.Info(ctx, id)
-		if ctx.Err() != nil {
-			continue
-		}
-		if err != nil {
-			return last, err
-		}
-		if last = info; info.State.Final() {
-			return info, nil
-		}
-		timer.Reset(pause)
+func notFound(id string) error {
+	if !ValidID(id) {
+		return fmt.Errorf("task %q: %w", id, ErrNotFound)
 	}
+	return fmt.Errorf("task %s: %w", id, ErrNotFound)
+}
+
+// lookupError is ctx's error when that has ended.
+func lookupError(ctx context.Context, id string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("look up task %s: %w: %w", id, ErrBroker, err)
 }
 
 // A revoked task is, to asynq, one that completed; its result says so in a form that is not JSON and so cannot be a
 // handler's.
 var revokedPrefix = []byte("!REVOKED ")
 
-func newInfo(t *asynq.TaskInfo) *Info {
-	h := parseHeaders(t.Headers)
+func newInfo(r *broker.Record) *Info {
+	h := parseHeaders(r.Headers)
 	info := &Info{
-		ID:           t.ID,
-		Task:         t.Type,
-		Queue:        t.Queue,
-		Args:         asJSON(t.Payload),
-		Retries:      t.Retried,
-		MaxRetries:   max(t.MaxRetry-crashAllowance, 0),
+		ID:           r.ID,
+		Task:         r.Task,
+		Queue:        r.Queue,
+		Args:         asJSON(r.Payload),
+		Error:        errorText(r.LastError),
+		Progress:     reported(r.Progress),
+		Retries:      r.Retried,
+		MaxRetries:   max(r.MaxRetry-crashAllowance, 0),
+		Crashes:      r.Crashes,
+		Attempts:     attempts(r.Attempts),
+		Priority:     r.Priority,
+		Tags:         r.Tags,
+		Worker:       r.Worker,
 		RequestID:    h.requestID,
 		EnqueuedAt:   timeOrNil(h.enqueued),
 		ETA:          timeOrNil(h.eta),
 		Expires:      timeOrNil(h.expires),
-		LastFailedAt: timeOrNil(t.LastFailedAt),
-		Error:        errorText(t.LastErr),
+		StartedAt:    timeOrNil(r.Began),
+		NextRunAt:    timeOrNil(r.NextRunAt),
+		LastFailedAt: timeOrNil(r.LastFailedAt),
 	}
-	switch t.State {
-	case asynq.TaskStateActive:
+	if info.Priority == "" {
+		info.Priority = "normal"
+	}
+	info.setState(r)
+	return info
+}
+
+func (info *Info) setState(r *broker.Record) {
+	switch r.State {
+	case "active":
 		info.State = StateStarted
-	case asynq.TaskStateRetry:
-		info.State = StateRetry
-		info.NextRunAt = timeOrNil(t.NextProcessAt)
-	case asynq.TaskStateScheduled:
-		info.State = StatePending
-		info.NextRunAt = timeOrNil(t.NextProcessAt)
-	case asynq.TaskStateArchived:
-		info.State = StateFailure
-		info.CompletedAt = timeOrNil(t.LastFailedAt)
-	case asynq.TaskStateCompleted:
-		info.CompletedAt = timeOrNil(t.CompletedAt)
-		if reason, revoked := bytes.CutPrefix(t.Result, revokedPrefix); revoked {
+		if info.Progress != nil {
+			info.State = StateProgress
+		}
+	case "completed":
+		info.CompletedAt = info.ended(r.CompletedAt)
+		if reason, revoked := bytes.CutPrefix(r.Result, revokedPrefix); revoked {
 			info.State, info.Error = StateRevoked, string(reason)
 		} else {
-			info.State, info.Error, info.Result = StateSuccess, "", asJSON(t.Result)
+			info.State, info.Error, info.Result = StateSuccess, "", asJSON(r.Result)
 		}
+	case "archived":
+		info.State = StateFailure
+		info.CompletedAt = info.ended(r.LastFailedAt)
+	case "retry":
+		info.State = StateRetry
 	default:
 		info.State = StatePending
 	}
-	return info
+	if r.IsRevoked && r.State != "active" && !info.State.Final() { // its next delivery ends it without running
+		info.State, info.Error, info.NextRunAt = StateRevoked, r.Revoked, nil
+	}
+}
+
+// ended is the millisecond of the end, where the last attempt tells it: asynq keeps whole seconds.
+func (info *Info) ended(second time.Time) *time.Time {
+	if n := len(info.Attempts); n > 0 {
+		if last := info.Attempts[n-1].EndedAt; !second.IsZero() && last.Sub(second).Abs() < 2*time.Second {
+			return timeOrNil(last)
+		}
+	}
+	return timeOrNil(second)
+}
+
+func reported(raw []byte) *Reported {
+	var p Reported
+	if len(raw) == 0 || json.Unmarshal(raw, &p) != nil {
+		return nil
+	}
+	return &p
+}
+
+// attempts reads JSON objects that are joined by commas.
+func attempts(raw []byte) []Attempt {
+	list := []Attempt{} // which JSON shows as a list
+	if len(raw) == 0 {
+		return list
+	}
+	whole := make([]byte, 0, len(raw)+2)
+	whole = append(append(append(whole, '['), raw...), ']')
+	if json.Unmarshal(whole, &list) != nil {
+		return []Attempt{}
+	}
+	return list
 }
 
 // asJSON passes JSON on; whatever another program put there becomes a JSON string.

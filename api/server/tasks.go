@@ -56,11 +56,20 @@ func (s *Server) oneTask(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if !isOperator(c) {
-		info.Args, info.RequestID = nil, ""
-		info.Error = publicError(info).in(languageOf(c))
+	return ok(c, public(c, info))
+}
+
+// public is what whoever asks may see of a task. It changes info.
+func public(c echo.Context, info *tasks.Info) *tasks.Info {
+	if isOperator(c) {
+		return info
 	}
-	return ok(c, info)
+	info.Args, info.Headers, info.RequestID, info.Worker = nil, nil, "", ""
+	info.Error = publicError(info).in(languageOf(c))
+	for i := range info.Attempts {
+		info.Attempts[i].Worker, info.Attempts[i].Error = "", ""
+	}
+	return info
 }
 
 var (

@@ -1,0 +1,111 @@
+package tasks
+
+import (
+	"context"
+	"iter"
+
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// Watcher follows one task. Its methods are for one goroutine, but Close for any. Use Client.Wait or Client.Watch unless
+// there is more to wait for at the same time.
+type Watcher struct {
+	id   string
+	from *broker.Watcher
+}
+
+// Follow begins to watch a task, and returns where it stands now; or ErrNotFound, or ErrBroker. The watcher is the
+// caller's to close.
+func (c *Client) Follow(ctx context.Context, id string) (*Watcher, *Info, error) {
+	if !ValidID(id) {
+		return nil, nil, notFound(id)
+	}
+	if queue, ok := queueOf(id); ok {
+		w, info, err := c.follow(ctx, queue, id)
+		if w != nil || err != nil {
+			return w, info, err
+		}
+	}
+	found, err := c.broker.Find(ctx, "", id)
+	if err != nil {
+		return nil, nil, lookupError(ctx, id, err)
+	}
+	if found != nil {
+		w, info, err := c.follow(ctx, found.Queue, id)
+		if w != nil || err != nil {
+			return w, info, err
+		}
+	}
+	return nil, nil, notFound(id)
+}
+
+// follow returns nothing when the queue has no such task.
+func (c *Client) follow(ctx context.Context, queue, id string) (*Watcher, *Info, error) {
+	from, record, err := c.broker.Watch(ctx, queue, id)
+	if err != nil {
+		return nil, nil, lookupError(ctx, id, err)
+	}
+	if from == nil {
+		return nil, nil, nil
+	}
+	return &Watcher{id: id, from: from}, newInfo(record), nil
+}
+
+// Changed receives when the task is not as it was last told. Changes that nobody has asked for become one. It may
+// receive without a change.
+func (w *Watcher) Changed() <-chan struct{} { return w.from.Changed() }
+
+// Info is where the task stands, after Changed has received; or ErrNotFound when nothing is kept of it any more, or
+// ErrBroker when the broker was closed.
+func (w *Watcher) Info() (*Info, error) {
+	record, err := w.from.Take()
+	switch {
+	case err != nil:
+		return nil, lookupError(context.Background(), w.id, err)
+	case record == nil:
+		return nil, notFound(w.id)
+	}
+	return newInfo(record), nil
+}
+
+// Close ends the watching. Twice is safe.
+func (w *Watcher) Close() { w.from.Close() }
+
+// Wait returns once the task has ended. When ctx ends first it returns the last state seen together with ctx's error;
+// the state is nil if there was none. ErrNotFound says that there is no such task, or that nothing was to be kept of its
+// end; ErrBroker, that it was not possible to begin. A broker that goes away meanwhile only makes the answer late.
+func (c *Client) Wait(ctx context.Context, id string) (*Info, error) {
+	var last *Info
+	for info, err := range c.Watch(ctx, id) {
+		if err != nil {
+			return last, err
+		}
+		last = info
+	}
+	return last, nil
+}
+
+// Watch yields where a task stands: at once, and then at each change, until it has ended. Of changes that come faster
+// than the loop takes them it sees the latest. An error, which comes last, is one of Wait's.
+func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[*Info, error] {
+	return func(yield func(*Info, error) bool) {
+		w, info, err := c.Follow(ctx, id)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer w.Close()
+		for yield(info, nil) && !info.State.Final() {
+			select {
+			case <-ctx.Done():
+				yield(nil, context.Cause(ctx))
+				return
+			case <-w.Changed():
+			}
+			if info, err = w.Info(); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
+}
