@@ -22,6 +22,10 @@ type Spec interface {
 	CheckArgs(raw json.RawMessage) error
 	// EnqueueJSON is Enqueue with arguments as JSON. With ErrDuplicate, id is the task that is there already.
 	EnqueueJSON(ctx context.Context, c *Client, args json.RawMessage, opts ...Option) (id string, err error)
+	// SignatureJSON binds arguments as JSON, and options. It returns an *ArgsError when the arguments do not fit.
+	SignatureJSON(args json.RawMessage, opts ...Option) (Signature, error)
+	// Options are those that hold unless a call says otherwise, where they differ from the standard.
+	Options() Options
 }
 
 // Catalog is the set of tasks that a program knows. It does not change once made.
@@ -44,8 +48,11 @@ func NewCatalog(specs ...Spec) (*Catalog, error) {
 	return c, errors.Join(errs...)
 }
 
-// Lookup finds a task by its name.
+// Lookup finds a task by its name. A nil catalog has none.
 func (c *Catalog) Lookup(name string) (Spec, bool) {
+	if c == nil {
+		return nil, false
+	}
 	s, ok := c.byName[name]
 	return s, ok
 }

@@ -10,62 +10,128 @@ import (
 
 // Client enqueues tasks and asks about them. It shares its broker's connections and is safe for concurrent use.
 type Client struct {
-	broker *broker.Broker
-	now    func() time.Time
+	broker  *broker.Broker
+	routes  Routes
+	history Recorder
+	now     func() time.Time
 }
 
-// NewClient makes a client on an open broker, which stays the caller's to close.
-func NewClient(b *broker.Broker) *Client {
-	return &Client{broker: b, now: time.Now}
+// ClientOptions configure a Client. The zero value is a plain one.
+type ClientOptions struct {
+	Routes  Routes           // from tasks to queues
+	History Recorder         // of the tasks that it enqueues; nil keeps none
+	Now     func() time.Time // nil is time.Now
 }
 
-// handlerGrace is how long asynq waits beyond a task's own timeout before it gives the slot of a handler that ignores
-// its context to another task.
-const handlerGrace = 5 * time.Second
+// NewClient makes a client on an open broker, which stays the caller's to close. It takes one ClientOptions at most.
+func NewClient(b *broker.Broker, opt ...ClientOptions) *Client {
+	c := &Client{broker: b, now: time.Now}
+	for _, o := range opt {
+		c.routes, c.history = o.Routes, o.History
+		if o.Now != nil {
+			c.now = o.Now
+		}
+	}
+	return c
+}
+
+// backstop is how long asynq waits beyond a task's hard limit, which the mux holds, before it gives the slot to another
+// task.
+const backstop = 10 * time.Second
 
 // crashAllowance is what asynq's retry limit has beyond the task's own. asynq archives a task whose worker died when
 // its retries are used up, although that run never failed; below the limit it runs it again without counting. The mux
 // holds the task's own limit.
 const crashAllowance = 1
 
+// fixed is when and for which request a call was resolved.
+type fixed struct {
+	enqueued  time.Time
+	requestID string
+}
+
+// origin is when the call is made and for which request, which a resolved one has settled.
+func (o *options) origin(ctx context.Context, now func() time.Time) fixed {
+	if settled := o.extra().fixed; settled != nil {
+		return *settled
+	}
+	return fixed{enqueued: now(), requestID: RequestID(ctx)}
+}
+
+// queueOf is where the call goes.
+func (c *Client) queueOf(name string, o *options) string {
+	if !o.queueChosen {
+		if queue, routed := c.routes.Queue(name); routed {
+			return queue
+		}
+	}
+	return o.queue
+}
+
 // message is the task as the broker stores it. It refuses with an *OptionError.
 func (c *Client) message(ctx context.Context, name string, payload []byte, o *options) (*broker.Message, error) {
-	now := c.now()
-	if err := o.validate(now); err != nil {
+	from := o.origin(ctx, c.now)
+	if err := o.validate(from.enqueued); err != nil {
 		return nil, err
 	}
-	start, end, err := o.times(now)
+	start, end, err := o.times(from.enqueued)
 	if err != nil {
 		return nil, err
 	}
-	id := o.id
+	queue, id := c.queueOf(name, o), o.id
 	if id == "" {
-		id = NewID(o.queue)
+		id = NewID(queue)
 	}
 	h := headers{
-		enqueued:  now,
-		eta:       start,
-		expires:   end,
-		timeout:   o.timeout,
-		backoff:   o.backoff,
-		noResult:  o.retention == 0,
-		requestID: RequestID(ctx),
+		enqueued:    from.enqueued,
+		eta:         start,
+		expires:     end,
+		timeout:     o.timeout,
+		hardTimeout: o.hardLimit(),
+		backoff:     o.backoff,
+		maxCrashes:  o.maxCrashes,
+		resultLimit: o.resultLimit,
+		history:     o.history,
+		noResult:    o.retention == 0,
+		requestID:   from.requestID,
 	}
 	m := &broker.Message{
-		Queue:     o.queue,
+		Queue:     queue,
 		ID:        id,
 		Task:      name,
 		Payload:   payload,
-		Headers:   h.encode(),
 		MaxRetry:  o.maxRetries + crashAllowance,
-		Timeout:   ceilSeconds(o.timeout) + handlerGrace,
+		Timeout:   ceilSeconds(h.hardTimeout) + backstop,
 		Retention: ceilSeconds(o.retention),
+		Priority:  broker.Priority(o.priority),
 		UniqueFor: ceilSeconds(o.uniqueFor),
+		Throttle:  ceilSeconds(o.throttle),
+		Debounce:  ceilSeconds(o.debounce),
 	}
+	if o.extras != nil {
+		if err := c.addExtras(m, &h, o.extras); err != nil {
+			return nil, err
+		}
+	}
+	m.Headers = h.encode()
 	if !start.IsZero() {
 		m.At = ceilSecond(start)
 	}
 	return m, nil
+}
+
+// addExtras completes a message and its headers with what few tasks have.
+func (c *Client) addExtras(m *broker.Message, h *headers, e *extras) (err error) {
+	if e.uniqueKey != "" {
+		m.Key = []byte(e.uniqueKey)
+	}
+	m.Tags, h.tags = e.tags, e.tags
+	h.user, h.parent = e.headers, e.parent
+	if e.hasCallbacks() {
+		settled := extras{onSuccess: c.fixCalls(e.onSuccess), onFailure: c.fixCalls(e.onFailure)}
+		h.onSuccess, h.onFailure, err = settled.encodeCallbacks()
+	}
+	return err
 }
 
 func (c *Client) enqueue(ctx context.Context, name string, payload []byte, o *options) (string, error) {
@@ -73,7 +139,16 @@ func (c *Client) enqueue(ctx context.Context, name string, payload []byte, o *op
 	if err != nil {
 		return "", err
 	}
-	return accept(m, o.id != "", c.broker.Enqueue(ctx, m)[0])
+	return c.accept(ctx, m, o, c.broker.Enqueue(ctx, m)[0])
+}
+
+// accept reads a receipt, and notes a task that is enqueued in the history.
+func (c *Client) accept(ctx context.Context, m *broker.Message, o *options, r broker.Receipt) (id string, err error) {
+	id, err = accept(m, o.id != "" && !o.idMade, r)
+	if err == nil {
+		c.record(ctx, m, o, id)
+	}
+	return id, err
 }
 
 // accept reads a receipt. With ErrDuplicate it returns the id of the task that is there already. An id that was made
@@ -83,6 +158,8 @@ func accept(m *broker.Message, chosen bool, r broker.Receipt) (id string, err er
 	switch r.Outcome {
 	case broker.Made:
 		return m.ID, nil
+	case broker.Replaced:
+		return r.Owner, nil
 	case broker.Held:
 		owner = r.Owner
 	case broker.Taken:

@@ -31,6 +31,7 @@ func Define[A, R any](name string, opts ...Option) *Definition[A, R] {
 	for _, opt := range opts {
 		opt(&defaults)
 	}
+	defaults.queueChosen = false
 	if err := defaults.validateDefaults(); err != nil {
 		panic(fmt.Errorf("task %s: %w", name, err))
 	}
@@ -74,20 +75,32 @@ func (d *Definition[A, R]) Enqueue(ctx context.Context, c *Client, args A, opts 
 // EnqueueJSON is Enqueue with arguments as JSON. They are stored in A's canonical form, so that uniqueness does not
 // depend on spacing or the order of fields.
 func (d *Definition[A, R]) EnqueueJSON(ctx context.Context, c *Client, raw json.RawMessage, opts ...Option) (string, error) {
-	args, err := readArgs[A](raw)
+	s, err := d.SignatureJSON(raw, opts...)
 	if err != nil {
 		return "", err
+	}
+	return c.enqueue(ctx, s.name, s.payload, &s.options)
+}
+
+// SignatureJSON is Signature with arguments as JSON, which EnqueueJSON tells about. It refuses them with an *ArgsError;
+// bad options are reported when the signature is enqueued.
+func (d *Definition[A, R]) SignatureJSON(raw json.RawMessage, opts ...Option) (Signature, error) {
+	args, err := readArgs[A](raw)
+	if err != nil {
+		return Signature{}, err
 	}
 	payload, err := json.Marshal(args)
 	if err != nil {
-		return "", fmt.Errorf("task %s: encode arguments: %w", d.name, err)
+		return Signature{}, fmt.Errorf("task %s: encode arguments: %w", d.name, err)
 	}
 	if err := d.check(args, raw, payload); err != nil {
-		return "", err
+		return Signature{}, err
 	}
-	o := d.options(opts)
-	return c.enqueue(ctx, d.name, payload, &o)
+	return Signature{name: d.name, payload: payload, options: d.options(opts)}, nil
 }
+
+// Options are the options that hold unless a call says otherwise, where they differ from the standard.
+func (d *Definition[A, R]) Options() Options { return d.defaults.json() }
 
 // CheckArgs returns an *ArgsError when raw does not decode into A, or lacks a field that A requires.
 func (d *Definition[A, R]) CheckArgs(raw json.RawMessage) error {

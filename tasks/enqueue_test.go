@@ -116,7 +116,7 @@ func TestOptionsFromJSON(t *testing.T) {
 		if err := json.Unmarshal([]byte(raw), &o); err != nil {
 			return nil, err
 		}
-		opts, err := o.List()
+		opts, err := o.List(nil)
 		if err != nil {
 			return nil, err
 		}

@@ -18,17 +18,33 @@ const (
 	headerBackoff   = "bo"
 	headerNoResult  = "nores" // retention is 0: nobody can read a result
 	headerRequestID = "rid"
+	headerHard      = "hard"
+	headerCrashes   = "crash"
+	headerLimit     = "lim" // of the result
+	headerHistory   = "hist"
+	headerTags      = "tags" // with a space between them
+	headerOnSuccess = "ok"   // JSON
+	headerOnFailure = "fail" // JSON
+	headerParent    = "par"  // JSON
+	headerUser      = "h:"   // goes before the key of a header of the caller's
 )
 
 type headers struct {
 	enqueued, eta, expires time.Time // zero when absent
-	timeout                time.Duration
+	timeout, hardTimeout   time.Duration
 	backoff                backoff
+	maxCrashes             int
+	resultLimit            int
+	history                HistoryMode
 	noResult               bool
 	requestID              string
+	tags                   []string
+	user                   []broker.Header // in no order when read
+	onSuccess, onFailure   string          // see decodeCalls
+	parent                 string
 }
 
-func (h headers) encode() []broker.Header {
+func (h *headers) encode() []broker.Header {
 	list := make([]broker.Header, 1, 4)
 	list[0] = broker.Header{Key: headerEnqueued, Value: millis(h.enqueued)}
 	add := func(key, value string) { list = append(list, broker.Header{Key: key, Value: value}) }
@@ -50,6 +66,29 @@ func (h headers) encode() []broker.Header {
 	if h.requestID != "" {
 		add(headerRequestID, strings.ToValidUTF8(h.requestID, "\uFFFD"))
 	}
+	if h.hardTimeout != hardLimit(h.timeout, 0) {
+		add(headerHard, strconv.FormatInt(h.hardTimeout.Milliseconds(), 10))
+	}
+	if h.maxCrashes != defaultMaxCrashes {
+		add(headerCrashes, strconv.Itoa(h.maxCrashes))
+	}
+	if h.resultLimit != defaultResultLimit {
+		add(headerLimit, strconv.Itoa(h.resultLimit))
+	}
+	if h.history != HistoryFull {
+		add(headerHistory, h.history.String())
+	}
+	if len(h.tags) > 0 {
+		add(headerTags, strings.Join(h.tags, " "))
+	}
+	for _, pair := range h.user {
+		add(headerUser+pair.Key, pair.Value)
+	}
+	for _, pair := range []broker.Header{{Key: headerOnSuccess, Value: h.onSuccess}, {Key: headerOnFailure, Value: h.onFailure}, {Key: headerParent, Value: h.parent}} {
+		if pair.Value != "" {
+			list = append(list, pair)
+		}
+	}
 	return list
 }
 
@@ -57,23 +96,73 @@ func (h headers) encode() []broker.Header {
 // into the queue, is the standard one.
 func parseHeaders(m map[string]string) headers {
 	h := headers{
-		enqueued:  parseMillis(m[headerEnqueued]),
-		eta:       parseMillis(m[headerETA]),
-		expires:   parseMillis(m[headerExpires]),
-		timeout:   defaultTimeout,
-		backoff:   standardBackoff,
-		noResult:  m[headerNoResult] == "1",
-		requestID: m[headerRequestID],
+		timeout:     defaultTimeout,
+		backoff:     standardBackoff,
+		maxCrashes:  defaultMaxCrashes,
+		resultLimit: defaultResultLimit,
 	}
-	if ms, err := strconv.ParseInt(m[headerTimeout], 10, 64); err == nil && ms > 0 {
-		h.timeout = time.Duration(ms) * time.Millisecond
+	for key, value := range m {
+		h.parse(key, value)
 	}
-	if text, ok := m[headerBackoff]; ok {
-		if b, err := parseBackoff(text); err == nil {
-			h.backoff = b
-		}
+	if h.hardTimeout <= h.timeout {
+		h.hardTimeout = hardLimit(h.timeout, 0)
 	}
 	return h
+}
+
+func (h *headers) parse(key, value string) {
+	switch key {
+	case headerEnqueued:
+		h.enqueued = parseMillis(value)
+	case headerETA:
+		h.eta = parseMillis(value)
+	case headerExpires:
+		h.expires = parseMillis(value)
+	case headerTimeout:
+		if ms, ok := parseCount(value, 1); ok {
+			h.timeout = time.Duration(ms) * time.Millisecond
+		}
+	case headerHard:
+		if ms, ok := parseCount(value, 1); ok {
+			h.hardTimeout = time.Duration(ms) * time.Millisecond
+		}
+	case headerBackoff:
+		if b, err := parseBackoff(value); err == nil {
+			h.backoff = b
+		}
+	case headerCrashes:
+		if n, ok := parseCount(value, 1); ok {
+			h.maxCrashes = int(n)
+		}
+	case headerLimit:
+		if n, ok := parseCount(value, 0); ok {
+			h.resultLimit = int(n)
+		}
+	case headerHistory:
+		_ = h.history.UnmarshalText([]byte(value)) // an unknown mode is the standard one
+	case headerNoResult:
+		h.noResult = value == "1"
+	case headerRequestID:
+		h.requestID = value
+	case headerTags:
+		h.tags = strings.Fields(value)
+	case headerOnSuccess:
+		h.onSuccess = value
+	case headerOnFailure:
+		h.onFailure = value
+	case headerParent:
+		h.parent = value
+	default:
+		if key, ok := strings.CutPrefix(key, headerUser); ok {
+			h.user = append(h.user, broker.Header{Key: key, Value: value})
+		}
+	}
+}
+
+// parseCount reads a number of least or more that is no time beyond reason.
+func parseCount(s string, least int64) (n int64, ok bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && n >= least && n <= int64(10*MaxTimeout/time.Millisecond)
 }
 
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

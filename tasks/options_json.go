@@ -1,25 +1,59 @@
 package tasks
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"math"
+	"maps"
+	"slices"
 	"time"
+
+	"github.com/paidui/paidui/tasks/broker"
 )
 
 // Options is the JSON form of the options of one call. A field that is absent leaves the definition's value.
 type Options struct {
-	ID         *string          `json:"id,omitempty"`
-	Queue      *string          `json:"queue,omitempty"`
-	Countdown  *Seconds         `json:"countdown,omitempty"`
-	ETA        *time.Time       `json:"eta,omitempty"`
-	Expires    *Expiry          `json:"expires,omitempty"`
-	MaxRetries *int             `json:"max_retries,omitempty"`
-	Backoff    *BackoffSettings `json:"backoff,omitempty"`
-	Timeout    *Seconds         `json:"timeout,omitempty"`
-	UniqueFor  *Seconds         `json:"unique_for,omitempty"`
-	Retention  *Seconds         `json:"retention,omitempty"`
+	ID              *string           `json:"id,omitempty"`
+	Queue           *string           `json:"queue,omitempty"`
+	Priority        *PriorityLevel    `json:"priority,omitempty"`
+	Countdown       *Seconds          `json:"countdown,omitempty"`
+	ETA             *time.Time        `json:"eta,omitempty"`
+	Expires         *Expiry           `json:"expires,omitempty"`
+	MaxRetries      *int              `json:"max_retries,omitempty"`
+	Backoff         *BackoffSettings  `json:"backoff,omitempty"`
+	Timeout         *Seconds          `json:"timeout,omitempty"`
+	HardTimeout     *Seconds          `json:"hard_timeout,omitempty"`
+	MaxCrashes      *int              `json:"max_crashes,omitempty"`
+	ResultLimit     *int              `json:"result_limit,omitempty"`
+	UniqueFor       *Seconds          `json:"unique_for,omitempty"`
+	UniqueUntilDone *bool             `json:"unique_until_done,omitempty"`
+	UniqueKey       *string           `json:"unique_key,omitempty"`
+	Throttle        *Seconds          `json:"throttle,omitempty"`
+	Debounce        *Seconds          `json:"debounce,omitempty"`
+	Retention       *Seconds          `json:"retention,omitempty"`
+	History         *HistoryMode      `json:"history,omitempty"`
+	Tags            []string          `json:"tags,omitempty"`
+	Headers         map[string]string `json:"headers,omitempty"`
+	OnSuccess       []Call            `json:"on_success,omitempty"`
+	OnFailure       []Call            `json:"on_failure,omitempty"`
+}
+
+// Call is the JSON form of a call: the task's name, its arguments and the call's options.
+type Call struct {
+	Task string          `json:"task"`
+	Args json.RawMessage `json:"args,omitempty"`
+	Options
+}
+
+// Signature binds the call to its definition. It refuses with an *ArgsError, or an *OptionError that names the field.
+func (c *Call) Signature(catalog *Catalog) (Signature, error) {
+	spec, known := catalog.Lookup(c.Task)
+	if !known {
+		return Signature{}, optionErrorf("task", "there is no task %s", shown(c.Task))
+	}
+	opts, err := c.Options.List(catalog)
+	if err != nil {
+		return Signature{}, err
+	}
+	return spec.SignatureJSON(c.Args, opts...)
 }
 
 // BackoffSettings is the JSON form of Backoff and Jitter; jitter is on unless it is false.
@@ -29,114 +63,169 @@ type BackoffSettings struct {
 	Jitter *bool   `json:"jitter,omitempty"`
 }
 
-// List turns the JSON form into options. Values out of range are reported when the task is enqueued; an id that is
-// present but empty is refused here, since "" means "make one" further on.
-func (o Options) List() ([]Option, error) {
-	var list []Option
-	if o.ID != nil {
-		if *o.ID == "" {
-			return nil, optionErrorf("id", "is empty: leave it out to have one made")
+// List turns the JSON form into options; callbacks are bound to the catalog's definitions. Values out of range are
+// reported when the task is enqueued. What only JSON can get wrong gives an *OptionError here: a callback, and an id that
+// is present but empty, since "" means "make one" further on.
+func (o *Options) List(catalog *Catalog) ([]Option, error) {
+	list, err := o.list()
+	if err != nil {
+		return nil, err
+	}
+	for _, callbacks := range []struct {
+		field string
+		calls []Call
+		with  func(...Signature) Option
+	}{{"on_success", o.OnSuccess, OnSuccess}, {"on_failure", o.OnFailure, OnFailure}} {
+		if len(callbacks.calls) == 0 {
+			continue
 		}
-		list = append(list, ID(*o.ID))
-	}
-	if o.Queue != nil {
-		list = append(list, Queue(*o.Queue))
-	}
-	if o.Countdown != nil {
-		list = append(list, Countdown(time.Duration(*o.Countdown)))
-	}
-	if o.ETA != nil {
-		list = append(list, ETA(*o.ETA))
-	}
-	if o.Expires != nil {
-		if o.Expires.At.IsZero() {
-			if o.Expires.In <= 0 {
-				return nil, optionErrorf("expires", "a duration must be above 0")
-			}
-			list = append(list, ExpiresIn(o.Expires.In))
-		} else {
-			list = append(list, Expires(o.Expires.At))
+		signatures, err := bind(callbacks.field, callbacks.calls, catalog)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if o.MaxRetries != nil {
-		list = append(list, MaxRetries(*o.MaxRetries))
-	}
-	if o.Backoff != nil {
-		list = append(list, Backoff(time.Duration(o.Backoff.Base), time.Duration(o.Backoff.Cap)))
-		if o.Backoff.Jitter != nil {
-			list = append(list, Jitter(*o.Backoff.Jitter))
-		}
-	}
-	if o.Timeout != nil {
-		list = append(list, Timeout(time.Duration(*o.Timeout)))
-	}
-	if o.UniqueFor != nil {
-		list = append(list, UniqueFor(time.Duration(*o.UniqueFor)))
-	}
-	if o.Retention != nil {
-		list = append(list, Retention(time.Duration(*o.Retention)))
+		list = append(list, callbacks.with(signatures...))
 	}
 	return list, nil
 }
 
-// Seconds is a duration that JSON gives as a number of seconds (10, 0.5) or as a Go duration ("10s", "1h30m").
-type Seconds time.Duration
+// list is List without the callbacks.
+func (o *Options) list() ([]Option, error) {
+	var list []Option
+	switch {
+	case o.ID != nil && *o.ID == "":
+		return nil, optionErrorf("id", "is empty: leave it out to have one made")
+	case o.Expires != nil && o.Expires.At.IsZero() && o.Expires.In <= 0:
+		return nil, optionErrorf("expires", "a duration must be above 0")
+	case o.UniqueUntilDone != nil && o.UniqueFor != nil:
+		return nil, optionErrorf("unique_until_done", "excludes unique_for: give one of them")
+	}
+	with(&list, ID, o.ID)
+	with(&list, Queue, o.Queue)
+	with(&list, Priority, o.Priority)
+	withSeconds(&list, Countdown, o.Countdown)
+	with(&list, ETA, o.ETA)
+	with(&list, Expiry.option, o.Expires)
+	with(&list, MaxRetries, o.MaxRetries)
+	with(&list, BackoffSettings.option, o.Backoff)
+	withSeconds(&list, Timeout, o.Timeout)
+	withSeconds(&list, HardTimeout, o.HardTimeout)
+	with(&list, MaxCrashes, o.MaxCrashes)
+	with(&list, ResultLimit, o.ResultLimit)
+	withSeconds(&list, UniqueFor, o.UniqueFor)
+	with(&list, uniqueUntilDone, o.UniqueUntilDone)
+	with(&list, UniqueKey, o.UniqueKey)
+	withSeconds(&list, Throttle, o.Throttle)
+	withSeconds(&list, Debounce, o.Debounce)
+	withSeconds(&list, Retention, o.Retention)
+	with(&list, History, o.History)
+	if len(o.Tags) > 0 {
+		list = append(list, Tags(o.Tags...))
+	}
+	for _, key := range slices.Sorted(maps.Keys(o.Headers)) {
+		list = append(list, Header(key, o.Headers[key]))
+	}
+	return list, nil
+}
 
-var errNoDuration = errors.New(`want a number of seconds, or a duration such as "10s"`)
+// with adds the option of a value that is there.
+func with[T any](list *[]Option, option func(T) Option, value *T) {
+	if value != nil {
+		*list = append(*list, option(*value))
+	}
+}
 
-// UnmarshalJSON reads either form.
-func (s *Seconds) UnmarshalJSON(raw []byte) error {
-	if bytes.HasPrefix(raw, []byte(`"`)) {
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return err
+func withSeconds(list *[]Option, option func(time.Duration) Option, value *Seconds) {
+	with(list, option, (*time.Duration)(value))
+}
+
+func (e Expiry) option() Option {
+	if e.At.IsZero() {
+		return ExpiresIn(e.In)
+	}
+	return Expires(e.At)
+}
+
+func (b BackoffSettings) option() Option {
+	return func(o *options) {
+		Backoff(time.Duration(b.Base), time.Duration(b.Cap))(o)
+		if b.Jitter != nil {
+			Jitter(*b.Jitter)(o)
 		}
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			return errNoDuration
+	}
+}
+
+func uniqueUntilDone(on bool) Option {
+	if on {
+		return UniqueUntilDone()
+	}
+	return UniqueFor(0)
+}
+
+func bind(field string, calls []Call, catalog *Catalog) ([]Signature, error) {
+	if len(calls) > MaxCallbacks {
+		return nil, optionErrorf(field, "%d calls are more than %d", len(calls), MaxCallbacks)
+	}
+	signatures := make([]Signature, len(calls))
+	for i := range calls {
+		var err error
+		if signatures[i], err = calls[i].Signature(catalog); err != nil {
+			return nil, within(indexed(field, i), err)
 		}
-		*s = Seconds(d)
+	}
+	return signatures, nil
+}
+
+// json is the options in their JSON form where they differ from the standard. The queue is left out.
+func (o *options) json() Options {
+	standard, e := standardOptions(), o.extra()
+	j := Options{
+		ID:          unless("", o.id),
+		Priority:    unless(standard.priority, o.priority),
+		Countdown:   unless(0, Seconds(o.countdown)),
+		MaxRetries:  unless(standard.maxRetries, o.maxRetries),
+		Timeout:     unless(Seconds(standard.timeout), Seconds(o.timeout)),
+		HardTimeout: unless(0, Seconds(o.hardTimeout)),
+		MaxCrashes:  unless(standard.maxCrashes, o.maxCrashes),
+		ResultLimit: unless(standard.resultLimit, o.resultLimit),
+		UniqueFor:   unless(0, Seconds(o.uniqueFor)),
+		UniqueKey:   unless("", e.uniqueKey),
+		Throttle:    unless(0, Seconds(o.throttle)),
+		Debounce:    unless(0, Seconds(o.debounce)),
+		Retention:   unless(Seconds(standard.retention), Seconds(o.retention)),
+		History:     unless(standard.history, o.history),
+		Tags:        e.tags,
+		Headers:     headerMap(e.headers),
+	}
+	if !o.eta.IsZero() {
+		j.ETA = &o.eta
+	}
+	if !o.expires.IsZero() || o.expiresIn != 0 {
+		j.Expires = &Expiry{At: o.expires, In: o.expiresIn}
+	}
+	if o.backoff != standard.backoff {
+		j.Backoff = &BackoffSettings{Base: Seconds(o.backoff.base), Cap: Seconds(o.backoff.limit)}
+		if o.backoff.exact {
+			j.Backoff.Jitter = new(bool)
+		}
+	}
+	return j
+}
+
+// unless is the value, or nil for the standard.
+func unless[T comparable](standard, value T) *T {
+	if value == standard {
 		return nil
 	}
-	var n float64
-	if err := json.Unmarshal(raw, &n); err != nil || bytes.Equal(raw, []byte("null")) {
-		return errNoDuration
-	}
-	if math.Abs(n) > math.MaxInt64/float64(time.Second)/2 {
-		return errors.New("that many seconds do not fit")
-	}
-	*s = Seconds(math.Round(n * float64(time.Second)))
-	return nil
+	return &value
 }
 
-// MarshalJSON writes the Go form.
-func (s Seconds) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(s).String()) }
-
-// Expiry is a time (RFC 3339) or a duration after the eta. At is zero when In counts.
-type Expiry struct {
-	At time.Time
-	In time.Duration
-}
-
-// UnmarshalJSON reads either form.
-func (e *Expiry) UnmarshalJSON(raw []byte) error {
-	var at time.Time
-	if bytes.HasPrefix(raw, []byte(`"`)) && json.Unmarshal(raw, &at) == nil {
-		*e = Expiry{At: at}
+func headerMap(list []broker.Header) map[string]string {
+	if len(list) == 0 {
 		return nil
 	}
-	var in Seconds
-	if err := in.UnmarshalJSON(raw); err != nil {
-		return errors.New(`want an RFC 3339 time, a number of seconds, or a duration such as "10s"`)
+	m := make(map[string]string, len(list))
+	for _, h := range list {
+		m[h.Key] = h.Value
 	}
-	*e = Expiry{In: time.Duration(in)}
-	return nil
-}
-
-// MarshalJSON writes the form that was given.
-func (e Expiry) MarshalJSON() ([]byte, error) {
-	if !e.At.IsZero() {
-		return json.Marshal(e.At)
-	}
-	return json.Marshal(Seconds(e.In))
+	return m
 }

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// Signature is a definition with the arguments and options of one call: a task that is still to be enqueued.
+// Signature is a definition with the arguments and options of one call: a task that is still to be enqueued. It does not
+// change, and can be stored and sent as JSON: then it is enqueued without its definition. Countdown and ExpiresIn count
+// from when it is enqueued, unless Resolve has settled them.
 type Signature struct {
 	name    string
 	payload []byte
@@ -22,6 +25,73 @@ func (d *Definition[A, R]) Signature(args A, opts ...Option) Signature {
 	s := Signature{name: d.name, options: d.options(opts)}
 	s.payload, s.err = d.encodeArgs(args)
 	return s
+}
+
+// Task is the name of the task that is to be enqueued, "" for the zero Signature.
+func (s Signature) Task() string { return s.name }
+
+// With is the signature with more options, which win over those that it has.
+func (s Signature) With(opts ...Option) Signature {
+	s.options.applyCall(opts)
+	return s
+}
+
+// Enqueue puts the task into its queue. It returns the task's id, and with ErrDuplicate that of the task which is there
+// already; an *OptionError or *ArgsError when the call is wrong; and ErrBroker when the task may be stored or not.
+func (s Signature) Enqueue(ctx context.Context, c *Client) (id string, err error) {
+	if err := s.check(); err != nil {
+		return "", err
+	}
+	return c.enqueue(ctx, s.name, s.payload, &s.options)
+}
+
+// Resolve settles all that Enqueue would settle: the id, the queue, the times, the ids of the callbacks and the request
+// of ctx. Whenever the resolved signature is enqueued, from whatever process, it is the same task; enqueueing it again is
+// harmless while the first is queued, running or retained. It refuses with an *OptionError or *ArgsError.
+func (s Signature) Resolve(ctx context.Context, c *Client) (resolved Signature, id string, err error) {
+	o := &s.options
+	from := o.origin(ctx, c.now)
+	from.enqueued = from.enqueued.Round(0) // as JSON has it
+	if err := s.validate(from.enqueued); err != nil {
+		return Signature{}, "", err
+	}
+	start, end, err := o.times(from.enqueued)
+	if err != nil {
+		return Signature{}, "", err
+	}
+	o.countdown, o.expiresIn = 0, 0
+	o.eta, o.expires = start, end
+	c.fix(s.name, o)
+	o.change(func(e *extras) { e.fixed = &from })
+	if _, _, err := o.extras.encodeCallbacks(); err != nil {
+		return Signature{}, "", err
+	}
+	return s, o.id, nil
+}
+
+var errNoSignature = &OptionError{Field: "task", Msg: "is missing: the signature is empty"}
+
+// check tells what is known to be wrong with the signature itself.
+func (s *Signature) check() error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.name == "":
+		return errNoSignature
+	}
+	return nil
+}
+
+// validate checks the signature as if it were enqueued at that time.
+func (s *Signature) validate(now time.Time) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := s.options.validate(now); err != nil {
+		return err
+	}
+	_, _, err := s.options.times(now)
+	return err
 }
 
 // Enqueued is what became of one of EnqueueMany's calls.
@@ -59,7 +129,7 @@ func EnqueueMany(ctx context.Context, c *Client, calls []Signature) []Enqueued {
 // submission is a message, and where to say what became of it.
 type submission struct {
 	message *broker.Message
-	chosen  bool // the id is the caller's
+	options *options
 	result  *Enqueued
 }
 
@@ -68,11 +138,11 @@ func prepare(ctx context.Context, c *Client, calls []Signature, results []Enqueu
 	batch := make([]submission, 0, len(calls))
 	for i := range calls {
 		s := &calls[i]
-		err := s.err
+		err := s.check()
 		if err == nil {
 			var m *broker.Message
 			if m, err = c.message(ctx, s.name, s.payload, &s.options); err == nil {
-				batch = append(batch, submission{m, s.options.id != "", &results[i]})
+				batch = append(batch, submission{m, &s.options, &results[i]})
 			}
 		}
 		results[i].Err = err
@@ -87,7 +157,7 @@ func send(ctx context.Context, c *Client, batch []submission) {
 	}
 	for i, receipt := range c.broker.Enqueue(ctx, messages...) {
 		s := batch[i]
-		s.result.ID, s.result.Err = accept(s.message, s.chosen, receipt)
+		s.result.ID, s.result.Err = c.accept(ctx, s.message, s.options, receipt)
 	}
 }
 
@@ -107,7 +177,7 @@ func (d *Definition[A, R]) EnqueueIf(ctx context.Context, c *Client, gate broker
 	if r.Outcome == broker.Refused {
 		return "", false, r.Reply, nil
 	}
-	id, err = accept(m, o.id != "", r)
+	id, err = c.accept(ctx, m, &o, r)
 	return id, err == nil, r.Reply, err
 }
 
@@ -126,8 +196,6 @@ func (d *Definition[A, R]) encodeArgs(args A) ([]byte, error) {
 // options are the definition's, changed by the call's.
 func (d *Definition[A, R]) options(opts []Option) options {
 	o := d.defaults
-	for _, opt := range opts {
-		opt(&o)
-	}
+	o.applyCall(opts)
 	return o
 }

@@ -28,7 +28,7 @@ func (s *Server) createTask(c echo.Context) error {
 	if !known {
 		return badRequest("task", textf("没有 %q 这种任务", "there is no task %q", b.Task))
 	}
-	options, err := b.List()
+	options, err := b.List(s.Catalog)
 	if err != nil {
 		return err
 	}

@@ -27,12 +27,12 @@ type Outcome int
 
 // The outcomes of Enqueue.
 const (
-	Unknown Outcome = iota // see Receipt.Err
-	Made                   // the task is in its queue
-	Taken                  // a task with the id is there already
-	Held                   // another task holds the uniqueness: Receipt.Owner
-	Refused                // the gate said no: Receipt.Reply
-	Replaced               // the waiting task Receipt.Owner has the message's payload and headers now
+	Unknown  Outcome = iota // see Receipt.Err
+	Made                    // the task is in its queue
+	Taken                   // a task with the id is there already
+	Held                    // another task holds the uniqueness: Receipt.Owner
+	Refused                 // the gate said no: Receipt.Reply
+	Replaced                // the waiting task Receipt.Owner has the message's payload and headers now
 )
 
 // Receipt tells what became of a message.

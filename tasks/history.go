@@ -1,0 +1,23 @@
+package tasks
+
+import (
+	"context"
+
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// record notes that the task is enqueued. id is the task's, which for a debounced call is another one's.
+func (c *Client) record(ctx context.Context, m *broker.Message, o *options, id string) {
+	if c.history == nil || o.history == HistoryOff {
+		return
+	}
+	h := o.origin(ctx, c.now)
+	r := Record{
+		ID: id, Task: m.Task, Queue: m.Queue, State: StatePending, Run: 1,
+		Tags: m.Tags, EnqueuedAt: h.enqueued, RequestID: h.requestID,
+	}
+	if o.history == HistoryFull {
+		r.Args = m.Payload
+	}
+	c.history.Record(r)
+}

@@ -1,0 +1,129 @@
+package tasks
+
+import (
+	jsonv1 "encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// OnSuccess enqueues the calls when the task has succeeded: Celery's link. A call's callbacks add to its definition's.
+// At most 8, and all callbacks of a task, those of callbacks included, take 16 KiB of JSON at most. Their ids and queues
+// are settled when the task is enqueued, so that each is made once, however often the end of the task is reported.
+func OnSuccess(calls ...Signature) Option {
+	return func(o *options) {
+		o.change(func(e *extras) { e.onSuccess = slices.Concat(e.onSuccess, calls) })
+	}
+}
+
+// OnFailure enqueues the calls when the task has failed for good: Celery's link_error. All else is as with OnSuccess.
+func OnFailure(calls ...Signature) Option {
+	return func(o *options) {
+		o.change(func(e *extras) { e.onFailure = slices.Concat(e.onFailure, calls) })
+	}
+}
+
+func (e *extras) hasCallbacks() bool { return len(e.onSuccess)+len(e.onFailure) > 0 }
+
+func (e *extras) validateCallbacks(now time.Time) error {
+	if err := validateCalls("on_success", e.onSuccess, now); err != nil {
+		return err
+	}
+	return validateCalls("on_failure", e.onFailure, now)
+}
+
+func validateCalls(field string, calls []Signature, now time.Time) error {
+	if len(calls) > MaxCallbacks {
+		return optionErrorf(field, "%d calls are more than %d", len(calls), MaxCallbacks)
+	}
+	for i := range calls {
+		if err := calls[i].validate(now); err != nil {
+			return within(indexed(field, i), err)
+		}
+	}
+	return nil
+}
+
+// indexed names one of a field's list.
+func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
+
+// within puts the field at which an option or argument of a callback is at fault behind the callback's own.
+func within(field string, err error) error {
+	var option *OptionError
+	var args *ArgsError
+	switch {
+	case errors.As(err, &option):
+		return &OptionError{Field: field + "." + option.Field, Msg: option.Msg}
+	case errors.As(err, &args) && args.Field != "":
+		return &OptionError{Field: field + ".args." + args.Field, Msg: args.Msg}
+	case errors.As(err, &args):
+		return &OptionError{Field: field + ".args", Msg: args.Msg}
+	}
+	return fmt.Errorf("%s: %w", field, err)
+}
+
+// fixCalls settles the ids and queues of callbacks, those of their callbacks included. The calls stay as they are.
+func (c *Client) fixCalls(calls []Signature) []Signature {
+	settled := slices.Clone(calls)
+	for i := range settled {
+		c.fix(settled[i].name, &settled[i].options)
+	}
+	return settled
+}
+
+// fix settles the id and the queue of a call, and those of its callbacks.
+func (c *Client) fix(name string, o *options) {
+	o.queue, o.queueChosen = c.queueOf(name, o), true
+	if o.id == "" {
+		o.id, o.idMade = NewID(o.queue), true
+	}
+	if o.extra().hasCallbacks() {
+		o.change(func(e *extras) {
+			e.onSuccess, e.onFailure = c.fixCalls(e.onSuccess), c.fixCalls(e.onFailure)
+		})
+	}
+}
+
+// encodeCallbacks is the callbacks as a task carries them, "" for none.
+func (e *extras) encodeCallbacks() (onSuccess, onFailure string, err error) {
+	if onSuccess, err = encodeCalls("on_success", e.onSuccess); err != nil {
+		return "", "", err
+	}
+	if onFailure, err = encodeCalls("on_failure", e.onFailure); err != nil {
+		return "", "", err
+	}
+	if n := len(onSuccess) + len(onFailure); n > MaxCallback {
+		field := "on_success"
+		if len(onFailure) > len(onSuccess) {
+			field = "on_failure"
+		}
+		return "", "", optionErrorf(field, "the callbacks take %d bytes of JSON, more than %d", n, MaxCallback)
+	}
+	return onSuccess, onFailure, nil
+}
+
+func encodeCalls(field string, calls []Signature) (string, error) {
+	if len(calls) == 0 {
+		return "", nil
+	}
+	raw, err := jsonv1.Marshal(calls)
+	if err != nil {
+		return "", fmt.Errorf("encode %s: %w", field, err)
+	}
+	return string(raw), nil
+}
+
+// decodeCalls reads what encodeCalls wrote.
+func decodeCalls(text string) ([]Signature, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var calls []Signature
+	if err := json.Unmarshal([]byte(text), &calls, strict); err != nil {
+		return nil, fmt.Errorf("decode callbacks: %w", err)
+	}
+	return calls, nil
+}

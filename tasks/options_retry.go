@@ -1,0 +1,95 @@
+package tasks
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrorMatcher tells errors apart, by ErrorIs or ErrorAs.
+type ErrorMatcher struct{ match func(error) bool }
+
+// Match reports whether err is one of those meant.
+func (m ErrorMatcher) Match(err error) bool { return m.match != nil && m.match(err) }
+
+// ErrorIs matches what errors.Is finds to be target.
+func ErrorIs(target error) ErrorMatcher {
+	return ErrorMatcher{func(err error) bool { return errors.Is(err, target) }}
+}
+
+// ErrorAs matches what errors.As finds to be an E.
+func ErrorAs[E error]() ErrorMatcher {
+	return ErrorMatcher{func(err error) bool {
+		var as E
+		return errors.As(err, &as)
+	}}
+}
+
+// retryRules is what a definition says about retries that cannot travel with a task. They never change once made.
+type retryRules struct {
+	only    []ErrorMatcher // none: all errors
+	never   []ErrorMatcher
+	backoff func(retry int, err error) time.Duration // nil: the task's backoff
+	latest  string                                   // the option that was given last
+}
+
+// retries reports whether a failed attempt may be repeated. It may be asked of nil.
+func (r *retryRules) retries(err error) bool {
+	if r == nil {
+		return true
+	}
+	for _, m := range r.never {
+		if m.Match(err) {
+			return false
+		}
+	}
+	for _, m := range r.only {
+		if m.Match(err) {
+			return true
+		}
+	}
+	return len(r.only) == 0
+}
+
+// RetryOnlyFor fails the task at once after any error that no matcher matches. It belongs to a definition, and holds
+// where the task runs.
+func RetryOnlyFor(matchers ...ErrorMatcher) Option {
+	return retryRule("retry_only_for", func(r *retryRules) { r.only = matchers })
+}
+
+// NeverRetryFor fails the task at once after an error that a matcher matches; it wins over RetryOnlyFor. It belongs to a
+// definition, and holds where the task runs.
+func NeverRetryFor(matchers ...ErrorMatcher) Option {
+	return retryRule("never_retry_for", func(r *retryRules) { r.never = matchers })
+}
+
+// BackoffFunc is asked how long to wait before retry number retry (from 0) after err, in place of Backoff and Jitter.
+// What it answers is kept between 0 and 7 days. It belongs to a definition, and holds where the task runs; it may be
+// called concurrently.
+func BackoffFunc(f func(retry int, err error) time.Duration) Option {
+	return retryRule("backoff_func", func(r *retryRules) { r.backoff = f })
+}
+
+func retryRule(name string, change func(*retryRules)) Option {
+	return func(o *options) {
+		o.change(func(e *extras) {
+			var rules retryRules
+			if e.retry != nil {
+				rules = *e.retry
+			}
+			change(&rules)
+			rules.latest = name
+			e.retry = &rules
+		})
+	}
+}
+
+// applyCall applies the options of one call.
+func (o *options) applyCall(opts []Option) {
+	before := o.extra().retry
+	for _, opt := range opts {
+		opt(o)
+	}
+	if rules := o.extra().retry; rules != before {
+		o.refuse(rules.latest, "belongs to a definition, not to a call")
+	}
+}
