@@ -41,7 +41,7 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 		AllowOrigins: origins,
 		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
 		AllowHeaders: []string{
-			echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID, "Accept-Language",
+			echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID, "Accept-Language", lastEventID,
 		},
 		ExposeHeaders: []string{echo.HeaderXRequestID, echo.HeaderRetryAfter},
 		MaxAge:        int((10 * time.Minute).Seconds()),

@@ -29,7 +29,7 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		status := c.Response().Status
 		s.metrics.observe(route, method, status, took)
 		level := slog.LevelDebug
-		if status >= http.StatusBadRequest || took >= slowRequest {
+		if status >= http.StatusBadRequest || took >= slowRequest && !state.patient {
 			level = slog.LevelInfo
 		}
 		if !s.log.Enabled(state, level) {

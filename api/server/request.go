@@ -26,6 +26,7 @@ type request struct {
 	user     int64 // 0 when nobody is logged in
 	operator bool
 	page     bool // answered by the page
+	patient  bool // waits for something: to take long is no trouble
 	language language
 
 	mu       sync.Mutex

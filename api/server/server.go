@@ -64,6 +64,7 @@ type Server struct {
 	check       *checker
 	metrics     *metrics
 	docsPage    http.Handler
+	heartbeat   pulse
 }
 
 const defaultJWTLifetime = 7 * 24 * time.Hour
@@ -94,6 +95,7 @@ func New(opt Options) (*Server, error) {
 		check:       check,
 		metrics:     m,
 		docsPage:    newDocs(),
+		heartbeat:   pulse{span: heartbeatSpan},
 	}
 	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }

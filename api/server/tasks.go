@@ -52,6 +52,7 @@ func (s *Server) oneTask(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	requestOf(c).patient = wait > 0
 	info, err := s.taskInfo(c.Request().Context(), id, wait)
 	if err != nil {
 		return err
@@ -94,33 +95,39 @@ func publicError(info *tasks.Info) text {
 // taskInfo waits for the task's end, but no longer than wait, than the request lives, or than the server does. When
 // the wait ends first, it answers the last state seen.
 func (s *Server) taskInfo(ctx context.Context, id string, wait time.Duration) (*tasks.Info, error) {
-	if wait > 0 {
-		waiting, cancel := context.WithTimeout(ctx, wait)
-		defer cancel()
-		defer s.onDrain(waiting, cancel)()
-		info, err := s.Tasks.Wait(waiting, id)
-		if waiting.Err() == nil {
-			return info, err
-		}
-		if info != nil {
+	if wait == 0 {
+		return s.Tasks.Info(ctx, id)
+	}
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	w, info, err := s.Tasks.Follow(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	draining := s.draining(ctx)
+	for !info.State.Final() {
+		select {
+		case <-w.Changed():
+			if info, err = w.Info(); err != nil {
+				return nil, err
+			}
+		case <-over.C:
 			return info, nil
+		case <-draining:
+			return info, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
-	return s.Tasks.Info(ctx, id)
+	return info, nil
 }
 
-// onDrain calls f when the server of the request begins to drain, unless stop was called before.
-func (s *Server) onDrain(ctx context.Context, f func()) (stop func()) {
+// draining is closed when the server of the request begins to drain; it may be nil. All requests share it, so that to
+// wait for it costs nothing.
+func (s *Server) draining(ctx context.Context) <-chan struct{} {
 	if s.Draining == nil {
-		return func() {}
+		return nil
 	}
-	draining, stopped := s.Draining(ctx), make(chan struct{})
-	go func() {
-		select {
-		case <-draining:
-			f()
-		case <-stopped:
-		}
-	}()
-	return func() { close(stopped) }
+	return s.Draining(ctx)
 }
