@@ -26,6 +26,7 @@ const (
 	headerOnSuccess = "ok"   // JSON
 	headerOnFailure = "fail" // JSON
 	headerParent    = "par"  // JSON
+	headerRun       = "run"  // from the second on
 	headerUser      = "h:"   // goes before the key of a header of the caller's
 )
 
@@ -42,6 +43,7 @@ type headers struct {
 	user                   []broker.Header // in no order when read
 	onSuccess, onFailure   string          // see decodeCalls
 	parent                 string
+	run                    int // 1, and 1 more each time the task was run again by hand
 }
 
 func (h *headers) encode() []broker.Header {
@@ -100,6 +102,7 @@ func parseHeaders(m map[string]string) headers {
 		backoff:     standardBackoff,
 		maxCrashes:  defaultMaxCrashes,
 		resultLimit: defaultResultLimit,
+		run:         1,
 	}
 	for key, value := range m {
 		h.parse(key, value)
@@ -152,6 +155,10 @@ func (h *headers) parse(key, value string) {
 		h.onFailure = value
 	case headerParent:
 		h.parent = value
+	case headerRun:
+		if n, err := strconv.Atoi(value); err == nil && n > 1 {
+			h.run = n
+		}
 	default:
 		if key, ok := strings.CutPrefix(key, headerUser); ok {
 			h.user = append(h.user, broker.Header{Key: key, Value: value})
