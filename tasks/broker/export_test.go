@@ -14,3 +14,29 @@ func (f *Fetcher) SetTurnaround(d time.Duration) {
 	defer f.deliveries.mu.Unlock()
 	f.deliveries.turnaround = d
 }
+
+// SetWatching changes how often watched tasks are checked for lost events, and how long the subscription outlives the
+// last watcher. Call it before the first Watch.
+func (b *Broker) SetWatching(check, linger time.Duration) {
+	b.events.check, b.events.linger = check, linger
+}
+
+// Watched is how many tasks are watched here.
+func (b *Broker) Watched() int {
+	b.events.mu.Lock()
+	defer b.events.mu.Unlock()
+	n := 0
+	for _, t := range b.events.topics {
+		for ; t != nil; t = t.next {
+			n++
+		}
+	}
+	return n
+}
+
+// Listening reports whether the broker is subscribed to events.
+func (b *Broker) Listening() bool {
+	b.events.mu.Lock()
+	defer b.events.mu.Unlock()
+	return b.events.ear != nil && b.events.ear.heard
+}
