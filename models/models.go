@@ -93,26 +93,26 @@ type SMSMessage struct {
 // TableName keeps GORM from splitting the initialism.
 func (SMSMessage) TableName() string { return "sms_messages" }
 
-// TaskRecord is what the history remembers of one task. Times are nil until they happen.
+// TaskRecord is what the history remembers of one task. Its one index serves every search: see package history.
 type TaskRecord struct {
-	ID         int64     `gorm:"primaryKey"`
-	TaskID     string    `gorm:"size:128;not null;uniqueIndex"`
-	Task       string    `gorm:"size:64;not null;index:idx_task_records_task_state_time,priority:1"`
-	Queue      string    `gorm:"size:64;not null;index:idx_task_records_queue_state_time,priority:1"`
-	State      string    `gorm:"size:16;not null;index:idx_task_records_state_time,priority:1;index:idx_task_records_task_state_time,priority:2;index:idx_task_records_queue_state_time,priority:2"`
-	Version    int64     `gorm:"not null"`                 // how far the task was: a record with a higher one replaces it
-	Run        int       `gorm:"not null"`                 // 1, and 1 more for each time it was run again by hand
-	Attempt    int       `gorm:"not null"`                 // 0 before the first
-	Args       string    `gorm:"type:mediumtext;not null"` // JSON, or "" when it is not kept
-	Result     string    `gorm:"type:mediumtext;not null"` // JSON, or "" without one
-	Error      string    `gorm:"type:text;not null"`
-	Worker     string    `gorm:"size:128;not null"`
-	Retries    int       `gorm:"not null"`
-	Tags       string    `gorm:"type:text;not null"` // joined by a space
-	RequestID  string    `gorm:"size:128;not null"`
-	CreatedAt  time.Time `gorm:"not null;index:idx_task_records_state_time,priority:2;index:idx_task_records_task_state_time,priority:3;index:idx_task_records_queue_state_time,priority:3"` // when it was enqueued
-	StartedAt  *time.Time
-	FinishedAt *time.Time
+	TaskID     string     `gorm:"size:128;primaryKey;index:idx_task_records_kind,priority:5"`
+	Task       string     `gorm:"size:64;not null;index:idx_task_records_kind,priority:1"`
+	Queue      string     `gorm:"size:64;not null;index:idx_task_records_kind,priority:2"`
+	State      string     `gorm:"size:16;not null;index:idx_task_records_kind,priority:3"`
+	Version    int64      `gorm:"not null"` // how far the task was: a record with a higher one replaces it
+	Run        int        `gorm:"not null"` // 1, and 1 more for each time it was run again by hand
+	Attempt    int        `gorm:"not null"` // 0 before the first
+	Retries    int        `gorm:"not null"`
+	MaxRetries int        `gorm:"not null"`
+	Args       string     `gorm:"type:mediumtext;not null"` // JSON, or "" when it is not kept
+	Result     string     `gorm:"type:mediumtext;not null"` // JSON, or "" without one
+	Error      string     `gorm:"type:text;not null"`
+	Worker     string     `gorm:"size:128;not null"`
+	Tags       string     `gorm:"type:text;not null"` // with a space between them
+	RequestID  string     `gorm:"size:128;not null"`
+	CreatedAt  time.Time  `gorm:"not null;index:idx_task_records_kind,priority:4"` // when it was enqueued, in milliseconds
+	StartedAt  *time.Time // nil until a worker ran it
+	FinishedAt *time.Time // nil until it has ended
 }
 
 // TaskTag finds the records of a tag, by the time at which their tasks were enqueued.

@@ -14,7 +14,7 @@ func (c *Client) record(ctx context.Context, m *broker.Message, o *options, id s
 	h := o.origin(ctx, c.now)
 	r := Record{
 		ID: id, Task: m.Task, Queue: m.Queue, State: StatePending, Run: 1,
-		Tags: m.Tags, EnqueuedAt: h.enqueued, RequestID: h.requestID,
+		MaxRetries: o.maxRetries, Tags: m.Tags, EnqueuedAt: h.enqueued, RequestID: h.requestID,
 	}
 	if o.history == HistoryFull {
 		r.Args = m.Payload

@@ -16,10 +16,16 @@ const (
 	StateSuccess  State = "SUCCESS"  // it returned a result
 	StateFailure  State = "FAILURE"  // it failed for good
 	StateRevoked  State = "REVOKED"  // it was revoked or expired: it did not run, or was made to end
+
+	// StateLost is the history's alone: the task was not known to have ended, and Redis has forgotten it. It has ended,
+	// or was lost, without a trace.
+	StateLost State = "LOST"
 )
 
-// Final reports whether a task in this state has ended.
-func (s State) Final() bool { return s == StateSuccess || s == StateFailure || s == StateRevoked }
+// Final reports whether a task in this state has ended, as far as anyone can know.
+func (s State) Final() bool {
+	return s == StateSuccess || s == StateFailure || s == StateRevoked || s == StateLost
+}
 
 // Info is what is known of one task. A nil time has not come or does not apply.
 type Info struct {

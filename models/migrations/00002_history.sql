@@ -6,7 +6,6 @@
 DROP TABLE IF EXISTS outbox, task_records;
 
 CREATE TABLE IF NOT EXISTS task_records (
-    id          bigint       NOT NULL AUTO_INCREMENT,
     task_id     varchar(128) NOT NULL,
     task        varchar(64)  NOT NULL,
     queue       varchar(64)  NOT NULL,
@@ -14,21 +13,19 @@ CREATE TABLE IF NOT EXISTS task_records (
     version     bigint       NOT NULL,
     run         bigint       NOT NULL,
     attempt     bigint       NOT NULL,
+    retries     bigint       NOT NULL,
+    max_retries bigint       NOT NULL,
     args        mediumtext   NOT NULL,
     result      mediumtext   NOT NULL,
     error       text         NOT NULL,
     worker      varchar(128) NOT NULL,
-    retries     bigint       NOT NULL,
     tags        text         NOT NULL,
     request_id  varchar(128) NOT NULL,
     created_at  datetime(6)  NOT NULL,
     started_at  datetime(6)  NULL,
     finished_at datetime(6)  NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY idx_task_records_task_id (task_id),
-    KEY idx_task_records_state_time (state, created_at),
-    KEY idx_task_records_task_state_time (task, state, created_at),
-    KEY idx_task_records_queue_state_time (queue, state, created_at)
+    PRIMARY KEY (task_id),
+    KEY idx_task_records_kind (task, queue, state, created_at, task_id)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS task_tags (
