@@ -58,6 +58,14 @@ func (o *options) origin(ctx context.Context, now func() time.Time) fixed {
 	return fixed{enqueued: now(), requestID: RequestID(ctx)}
 }
 
+// QueueOf is where a call of the task goes that names no queue: where a route sends it, or its definition.
+func (c *Client) QueueOf(task Spec) string {
+	if queue, routed := c.routes.Queue(task.Name()); routed {
+		return queue
+	}
+	return task.Queue()
+}
+
 // queueOf is where the call goes.
 func (c *Client) queueOf(name string, o *options) string {
 	if !o.queueChosen {

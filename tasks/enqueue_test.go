@@ -91,6 +91,7 @@ func TestOptionsOutOfRange(t *testing.T) {
 		"retention of a century":   {"retention", []tasks.Option{tasks.Retention(100 * 366 * 24 * time.Hour)}},
 		"backoff negative":         {"backoff", []tasks.Option{tasks.Backoff(-1, 1)}},
 		"backoff cap below base":   {"backoff", []tasks.Option{tasks.Backoff(2, 1)}},
+		"expires in a century":     {"expires", []tasks.Option{tasks.Expires(now.AddDate(100, 0, 0))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := sum.Enqueue(t.Context(), client, pair{}, c.opts...)

@@ -30,6 +30,15 @@ func (d *Definition[A, R]) Signature(args A, opts ...Option) Signature {
 // Task is the name of the task that is to be enqueued, "" for the zero Signature.
 func (s Signature) Task() string { return s.name }
 
+// Validate tells whether Enqueue would refuse the signature now: with an *OptionError or *ArgsError.
+func (s Signature) Validate() error {
+	if err := s.validate(time.Now()); err != nil {
+		return err
+	}
+	_, _, err := s.options.extra().encodeCallbacks()
+	return err
+}
+
 // With is the signature with more options, which win over those that it has.
 func (s Signature) With(opts ...Option) Signature {
 	s.options.applyCall(opts)

@@ -76,6 +76,8 @@ type Config struct {
 	BannerCount    int    `env:"PAIDUI_BANNER_COUNT" yaml:"banner_count" default:"3" range:"1..100" help:"banners shown at most"`
 	BannerStrategy string `env:"PAIDUI_BANNER_STRATEGY" yaml:"banner_strategy" default:"delete" oneof:"delete|update|periodic" help:"what a write to the banners does to the cached list"`
 
+	Routes Routes `env:"PAIDUI_ROUTES" yaml:"routes" help:"queues of tasks by name, as sms.*=fast,report.*=low; the first pattern that matches wins over the task's own queue"`
+
 	Queues      Queues `env:"PAIDUI_QUEUES" yaml:"queues" default:"sms:6,seckill:6,default:3,cache:2,low:1" flag:"queues,Q" flagin:"worker paidui" help:"queues a worker takes from, as name:weight,...; weight 1..1000, 1 when left out"`
 	Concurrency int    `env:"PAIDUI_CONCURRENCY" yaml:"concurrency" default:"64" range:"1..100000" flag:"concurrency,c" flagin:"worker paidui" help:"tasks a worker runs at the same time"`
 	WorkerName  string `env:"PAIDUI_WORKER_NAME" yaml:"worker_name" flag:"name,n" flagin:"worker paidui" help:"the worker's name in logs and lists; host name and process id when empty"`

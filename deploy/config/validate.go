@@ -200,6 +200,11 @@ func (v *validator) rest() {
 	if c.WorkerName != "" && !workerName.MatchString(c.WorkerName) {
 		v.add("WorkerName", "%q is not made of 1 to 64 of A-Z a-z 0-9 . _ @ -", c.WorkerName)
 	}
+	for _, route := range c.Routes {
+		if _, err := parseRoute(route.String()); err != nil {
+			v.add("Routes", "%v", err)
+		}
+	}
 	if len(c.Queues) == 0 {
 		v.add("Queues", "names no queue")
 	}

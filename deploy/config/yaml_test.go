@@ -19,6 +19,7 @@ http_addr:
 worker_name: |
   w1
 queues: [sms:6, low]
+routes: [sms.*=fast, "*=low"]
 trusted_proxies:
   - 10.0.0.0/8
   - 192.168.1.7 # one machine
@@ -33,6 +34,7 @@ drain_timeout: 0s
 	require.Equal(t, "127.0.0.1:8000", cfg.HTTPAddr, "an empty value is the default")
 	require.Equal(t, "w1", cfg.WorkerName)
 	require.Equal(t, Queues{"sms": 6, "low": 1}, cfg.Queues)
+	require.Equal(t, Routes{{"sms.*", "fast"}, {"*", "low"}}, cfg.Routes, "in their order")
 	require.Equal(t, "10.0.0.0/8,192.168.1.7/32", cfg.TrustedProxies.String())
 	require.Equal(t, List{"https://a.example", "https://b.example"}, cfg.CORSOrigins)
 	require.Zero(t, cfg.DrainTimeout)

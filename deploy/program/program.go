@@ -87,7 +87,7 @@ func (b boot) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, env.Stores.close()) }()
 	env.checks = env.Stores.checks()
-	env.Client = tasks.NewClient(env.Stores.Broker)
+	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{Routes: routes(cfg)})
 	if env.Catalog, err = catalog.New(); err != nil {
 		return err
 	}
