@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,20 +16,23 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// maxBody is the largest request body, in bytes.
+// maxBody is the largest request body, in bytes, where a route allows no more.
 const maxBody = 64 << 10
 
 // body reads the request's JSON object into a T and checks its validate tags. Everything that JSON readers commonly
 // let pass is an error: unknown or repeated names, names in another case, more than one value, bytes that are not
 // UTF-8.
-func body[T any](s *Server, c echo.Context) (T, error) {
+func body[T any](s *Server, c echo.Context) (T, error) { return largeBody[T](s, c, maxBody) }
+
+// largeBody is body with a limit of its own, in bytes.
+func largeBody[T any](s *Server, c echo.Context, limit int64) (T, error) {
 	var v T
 	if err := checkContentType(c.Request()); err != nil {
 		return v, err
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	raw, err := readBody(c, (*buf)[:0])
+	raw, err := readBody(c, (*buf)[:0], limit)
 	if err != nil {
 		return v, err
 	}
@@ -48,17 +52,17 @@ func body[T any](s *Server, c echo.Context) (T, error) {
 // valid, for a fraction of what decoding costs; of anything else it says false.
 type plainBody interface{ readPlain(raw []byte) bool }
 
-// readBody appends the request's body to b.
-func readBody(c echo.Context, b []byte) ([]byte, error) {
+// readBody appends the request's body, of limit bytes at most, to b.
+func readBody(c echo.Context, b []byte, limit int64) ([]byte, error) {
 	r := c.Request()
-	if n := r.ContentLength; 0 <= n && n <= maxBody {
+	if n := r.ContentLength; 0 <= n && n <= min(limit, maxBody) {
 		b = slices.Grow(b, int(n))[:n]
 		if _, err := io.ReadFull(r.Body, b); err != nil {
 			return nil, unreadable(err)
 		}
 		return b, nil
 	}
-	read, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, maxBody))
+	read, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, limit))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, &apiError{
 			status: http.StatusRequestEntityTooLarge,
@@ -155,6 +159,13 @@ func kindOf(t reflect.Type) (zh, en string) {
 		return " RFC 3339 时间，如 2026-01-02T15:04:05+08:00", "an RFC 3339 time, such as 2026-01-02T15:04:05+08:00"
 	}
 	switch t.Kind() {
+	case reflect.Slice:
+		return "数组", "an array"
+	case reflect.Map, reflect.Struct:
+		if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+			return "", ""
+		}
+		return "对象", "an object"
 	case reflect.String:
 		return "字符串", "a string"
 	case reflect.Bool:
@@ -169,11 +180,18 @@ func kindOf(t reflect.Type) (zh, en string) {
 	return "", ""
 }
 
-// fieldOf writes a JSON pointer as clients name fields: /backoff/base is backoff.base.
+// fieldOf writes a JSON pointer as clients name fields: /on_success/0/backoff/base is on_success[0].backoff.base.
 func fieldOf(p jsontext.Pointer) string {
-	var names []string
+	var field strings.Builder
 	for name := range p.Tokens() {
-		names = append(names, name)
+		switch _, err := strconv.ParseUint(name, 10, 32); {
+		case field.Len() == 0:
+			field.WriteString(name)
+		case err == nil:
+			field.WriteString("[" + name + "]")
+		default:
+			field.WriteString("." + name)
+		}
 	}
-	return strings.Join(names, ".")
+	return field.String()
 }

@@ -131,6 +131,10 @@ func fromRouter(e *echo.HTTPError) *apiError {
 	return &apiError{status: e.Code, msg: textf("请求无法处理：%s", "%s", http.StatusText(e.Code)), cause: e}
 }
 
+func msgInternal(requestID string) text {
+	return textf("服务器内部错误（请求号 %s）", "internal error (request %s)", requestID)
+}
+
 // fail answers with the error and logs what is not the client's doing.
 func (s *Server) fail(c echo.Context, err error) {
 	e := explain(err)
@@ -142,7 +146,7 @@ func (s *Server) fail(c echo.Context, err error) {
 		return
 	}
 	if e.msg == (text{}) {
-		e.msg = textf("服务器内部错误（请求号 %s）", "internal error (request %s)", id)
+		e.msg = msgInternal(id)
 	}
 	h := c.Response().Header()
 	if e.retryAfter > 0 {

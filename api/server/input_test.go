@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +108,8 @@ func TestBadInput(t *testing.T) {
 		{get, "/v1/tasks/%7B%7D", nil, nil, 400, "id"},
 		{get, "/v1/tasks/" + url.PathEscape("任务"), nil, nil, 400, "id"},
 		{get, "/v1/tasks/" + strings.Repeat("a", 129), nil, nil, 400, "id"},
-		{get, "/v1/tasks/a/b", nil, nil, 400, "id"},
+		{get, "/v1/tasks/a/b", nil, nil, 404, ""},
+		{get, "/v1/tasks/batch", nil, nil, 404, ""},
 		{get, "/v1/tasks/nobody?wait=61s", nil, nil, 400, "wait"},
 		{get, "/v1/tasks/nobody?wait=-1s", nil, nil, 400, "wait"},
 		{get, "/v1/tasks/nobody?wait=-1", nil, nil, 400, "wait"},
@@ -159,6 +161,53 @@ func TestBadInput(t *testing.T) {
 		{post, "/v1/tasks", add("unique_for", -1), asOperator, 400, "unique_for"},
 		{post, "/v1/tasks", add("backoff", map[string]any{"base": "x"}), asOperator, 400, "backoff.base"},
 		{post, "/v1/tasks", add("backoff", map[string]any{"base": 10, "cap": 1}), asOperator, 400, "backoff"},
+
+		{post, "/v1/tasks", add("priority", "urgent"), asOperator, 400, "priority"},
+		{post, "/v1/tasks", add("priority", 1), asOperator, 400, "priority"},
+		{post, "/v1/tasks", add("history", "some"), asOperator, 400, "history"},
+		{post, "/v1/tasks", add("tags", "a"), asOperator, 400, "tags"},
+		{post, "/v1/tasks", add("tags", []any{"a", 1}), asOperator, 400, "tags[1]"},
+		{post, "/v1/tasks", add("tags", []string{"a b"}), asOperator, 400, "tags"},
+		{post, "/v1/tasks", add("tags", []string{strings.Repeat("x", 10<<10)}), asOperator, 400, "tags"},
+		{post, "/v1/tasks", add("tags", strings.Split("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", ",")), asOperator, 400, "tags"},
+		{post, "/v1/tasks", add("headers", []string{"a"}), asOperator, 400, "headers"},
+		{post, "/v1/tasks", add("headers", map[string]any{"a": 1}), asOperator, 400, "headers.a"},
+		{post, "/v1/tasks", add("headers", map[string]any{"a b": "x"}), asOperator, 400, "headers"},
+		{post, "/v1/tasks", add("headers", map[string]any{"a": strings.Repeat("x", 2000)}), asOperator, 400, "headers"},
+		{post, "/v1/tasks", add("hard_timeout", -1), asOperator, 400, "hard_timeout"},
+		{post, "/v1/tasks", add("hard_timeout", "1ms"), asOperator, 400, "hard_timeout"},
+		{post, "/v1/tasks", add("max_crashes", 0), asOperator, 400, "max_crashes"},
+		{post, "/v1/tasks", add("result_limit", -1), asOperator, 400, "result_limit"},
+		{post, "/v1/tasks", add("result_limit", 2<<20), asOperator, 400, "result_limit"},
+		{post, "/v1/tasks", add("throttle", "100000h"), asOperator, 400, "throttle"},
+		{post, "/v1/tasks", add("debounce", -1), asOperator, 400, "debounce"},
+		{post, "/v1/tasks", add("unique_key", "k"), asOperator, 400, "unique_key"},
+		{post, "/v1/tasks", add("unique_key", ""), asOperator, 400, "unique_key"},
+		{post, "/v1/tasks", add("unique_until_done", 1), asOperator, 400, "unique_until_done"},
+		{post, "/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2},"debounce":1,"throttle":1}`, asOperator, 400, "debounce"},
+		{post, "/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2},"debounce":1,"id":"mine"}`, asOperator, 400, "debounce"},
+		{post, "/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2},"unique_for":1,"unique_until_done":true}`, asOperator, 400, "unique_until_done"},
+		{post, "/v1/tasks", add("retry_only_for", "x"), asOperator, 400, "retry_only_for"},
+		{post, "/v1/tasks", add("made_id", true), asOperator, 400, "made_id"},
+		{post, "/v1/tasks", add("on_success", "demo.add"), asOperator, 400, "on_success"},
+		{post, "/v1/tasks", add("on_success", []any{map[string]any{}}), asOperator, 400, "on_success[0].task"},
+		{post, "/v1/tasks", add("on_success", []any{add("colour", 1)}), asOperator, 400, "on_success[0].colour"},
+		{post, "/v1/tasks", add("on_success", []any{add("countdown", -1)}), asOperator, 400, "on_success[0].countdown"},
+		{post, "/v1/tasks", add("on_success", []any{add("countdown", "soon")}), asOperator, 400, "on_success[0].countdown"},
+		{post, "/v1/tasks", add("on_failure", []any{add("id", "x"), map[string]any{"task": "demo.add", "args": map[string]any{"n": "1", "m": 2}}}), asOperator, 400, "on_failure[1].args.n"},
+		{post, "/v1/tasks", add("on_success", []any{add("on_failure", []any{add("tags", []string{""})})}), asOperator, 400, "on_success[0].on_failure[0].tags"},
+		{post, "/v1/tasks", add("on_success", slices.Repeat([]any{add("tags", []string{"a"})}, 9)), asOperator, 400, "on_success"},
+
+		// batches
+		{post, "/v1/tasks/batch", `{"tasks":[{"task":"demo.add","args":{"n":1,"m":2}}]}`, nil, 401, ""},
+		{post, "/v1/tasks/batch", `[]`, asOperator, 400, ""},
+		{post, "/v1/tasks/batch", `{}`, asOperator, 400, "tasks"},
+		{post, "/v1/tasks/batch", `{"tasks":[]}`, asOperator, 400, "tasks"},
+		{post, "/v1/tasks/batch", `{"tasks":{}}`, asOperator, 400, "tasks"},
+		{post, "/v1/tasks/batch", `{"tasks":[{"task":"demo.add"}],"queue":"low"}`, asOperator, 400, "queue"},
+		{post, "/v1/tasks/batch", `{"tasks":[{"task":"demo.add"`, asOperator, 400, ""},
+		{post, "/v1/tasks/batch", `{"tasks":[` + strings.Repeat(`{},`, 1000) + `{}]}`, asOperator, 400, "tasks"},
+		{post, "/v1/tasks/batch", `{"tasks":["` + strings.Repeat("x", 4<<20) + `"]}`, asOperator, 413, ""},
 
 		// rows
 		{get, "/v1/goods/abc", nil, nil, 400, "id"},

@@ -42,6 +42,7 @@ func (s *Server) routes() []route {
 
 		{method: get, path: "/v1/task-types", handler: s.listTaskTypes, who: operators},
 		{method: post, path: "/v1/tasks", handler: s.createTask, who: operators},
+		{method: post, path: "/v1/tasks/batch", handler: s.createTasks, who: operators},
 		{method: get, path: "/v1/tasks/:id", handler: s.oneTask, who: anyoneOrOperator, timeout: maxWait + requestTimeout},
 		{method: get, path: "/v1/tasks/:id/events", handler: s.taskEvents, who: anyoneOrOperator, timeout: maxStream},
 		{method: get, path: "/v1/schedules", handler: s.listSchedules, who: operators},

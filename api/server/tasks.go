@@ -18,28 +18,40 @@ type taskBody struct {
 	tasks.Options
 }
 
+var (
+	msgTaskQueued = text{"任务已提交", "the task is queued"}
+	msgTaskTaken  = text{"同样的任务已经存在", "that task is there already"}
+)
+
 // createTask enqueues any task of the catalog.
 func (s *Server) createTask(c echo.Context) error {
 	b, err := body[taskBody](s, c)
 	if err != nil {
 		return err
 	}
-	spec, known := s.Catalog.Lookup(b.Task)
-	if !known {
-		return badRequest("task", textf("没有 %q 这种任务", "there is no task %q", b.Task))
-	}
-	options, err := b.List(s.Catalog)
+	call, err := s.signature(&b)
 	if err != nil {
 		return err
 	}
-	id, err := spec.EnqueueJSON(c.Request().Context(), s.Tasks, b.Args, options...)
-	if errors.Is(err, tasks.ErrDuplicate) {
-		return say(c, codeNo, text{"同样的任务已经存在", "that task is there already"}, nil, id)
+	id, err := call.Enqueue(c.Request().Context(), s.Tasks)
+	if isDuplicate(err) {
+		return say(c, codeNo, msgTaskTaken, nil, id)
 	}
 	if err != nil {
 		return err
 	}
-	return say(c, codeOK, text{"任务已提交", "the task is queued"}, nil, id)
+	return say(c, codeOK, msgTaskQueued, nil, id)
+}
+
+func isDuplicate(err error) bool { return errors.Is(err, tasks.ErrDuplicate) }
+
+// signature binds what a client sent to the catalog.
+func (s *Server) signature(b *taskBody) (tasks.Signature, error) {
+	if _, known := s.Catalog.Lookup(b.Task); !known {
+		return tasks.Signature{}, badRequest("task", textf("没有 %q 这种任务", "there is no task %q", b.Task))
+	}
+	call := tasks.Call{Task: b.Task, Args: b.Args, Options: b.Options}
+	return call.Signature(s.Catalog)
 }
 
 // oneTask tells where a task stands, after waiting for its end if so asked.

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+const (
+	maxBatch     = 1000    // tasks of one request
+	maxBatchBody = 4 << 20 // bytes
+)
+
+// batchBody leaves the tasks as they are, so that a wrong one does not keep back the others.
+type batchBody struct {
+	Tasks []json.RawMessage `json:"tasks"`
+}
+
+// batchItem is what became of one task of a batch, as createTask would have answered.
+type batchItem struct {
+	Code   int    `json:"code"`
+	Msg    string `json:"msg"`
+	TaskID string `json:"task_id,omitempty"`
+	Field  string `json:"field,omitempty"`
+}
+
+// createTasks enqueues up to maxBatch tasks, and tells what became of each.
+func (s *Server) createTasks(c echo.Context) error {
+	b, err := largeBody[batchBody](s, c, maxBatchBody)
+	if err != nil {
+		return err
+	}
+	if n := len(b.Tasks); n == 0 || n > maxBatch {
+		return badRequest("tasks", textf("tasks 应有 1 到 %d 个任务", "tasks must be a list of 1 to %d", maxBatch))
+	}
+	items := make([]batchItem, len(b.Tasks))
+	var calls []tasks.Signature
+	var places []int // of the calls, among the items
+	for i, raw := range b.Tasks {
+		call, err := s.batchCall(raw)
+		if err != nil {
+			items[i] = s.madeOrNot(c, "", err)
+			continue
+		}
+		calls, places = append(calls, call), append(places, i)
+	}
+	for i, made := range tasks.EnqueueMany(c.Request().Context(), s.Tasks, calls) {
+		items[places[i]] = s.madeOrNot(c, made.ID, made.Err)
+	}
+	return ok(c, items)
+}
+
+func (s *Server) batchCall(raw []byte) (tasks.Signature, error) {
+	var b taskBody
+	if err := decode(raw, &b); err != nil {
+		return tasks.Signature{}, err
+	}
+	if err := s.check.Struct(b); err != nil {
+		return tasks.Signature{}, err
+	}
+	return s.signature(&b)
+}
+
+// madeOrNot is what became of a task that was to be enqueued.
+func (s *Server) madeOrNot(c echo.Context, id string, err error) batchItem {
+	code, msg := codeOK, msgTaskQueued
+	switch {
+	case isDuplicate(err):
+		code, msg = codeNo, msgTaskTaken
+	case err != nil:
+		e := explain(err)
+		if e.status >= http.StatusInternalServerError {
+			r := requestOf(c)
+			s.log.ErrorContext(c.Request().Context(), "a task of a batch was not enqueued",
+				"request_id", r.id, "route", c.Path(), "status", e.status, "error", err)
+			if e.msg == (text{}) {
+				e.msg = msgInternal(r.id)
+			}
+		}
+		return batchItem{Code: e.status, Msg: e.msg.in(languageOf(c)), Field: e.field}
+	}
+	return batchItem{Code: code, Msg: msg.in(languageOf(c)), TaskID: id}
+}
