@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/paidui/paidui/tasks/broker"
@@ -14,6 +15,7 @@ type Client struct {
 	routes  Routes
 	history Recorder
 	now     func() time.Time
+	outbox  atomic.Pointer[Outbox]
 }
 
 // ClientOptions configure a Client. The zero value is a plain one.

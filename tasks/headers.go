@@ -27,6 +27,7 @@ const (
 	headerOnFailure = "fail" // JSON
 	headerParent    = "par"  // JSON
 	headerRun       = "run"  // from the second on
+	headerOutbox    = "ob"   // an outbox keeps the task until it has ended
 	headerUser      = "h:"   // goes before the key of a header of the caller's
 )
 
@@ -37,7 +38,7 @@ type headers struct {
 	maxCrashes             int
 	resultLimit            int
 	history                HistoryMode
-	noResult               bool
+	noResult, outbox       bool
 	requestID              string
 	tags                   []string
 	user                   []broker.Header // in no order when read
@@ -64,6 +65,9 @@ func (h *headers) encode() []broker.Header {
 	}
 	if h.noResult {
 		add(headerNoResult, "1")
+	}
+	if h.outbox {
+		add(headerOutbox, "1")
 	}
 	if h.requestID != "" {
 		add(headerRequestID, strings.ToValidUTF8(h.requestID, "\uFFFD"))
@@ -145,6 +149,8 @@ func (h *headers) parse(key, value string) {
 		_ = h.history.UnmarshalText([]byte(value)) // an unknown mode is the standard one
 	case headerNoResult:
 		h.noResult = value == "1"
+	case headerOutbox:
+		h.outbox = value == "1"
 	case headerRequestID:
 		h.requestID = value
 	case headerTags:

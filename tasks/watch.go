@@ -11,7 +11,14 @@ import (
 // there is more to wait for at the same time.
 type Watcher struct {
 	id   string
-	from *broker.Watcher
+	from source
+}
+
+// source is a *broker.Watcher, or an *arrival.
+type source interface {
+	Changed() <-chan struct{}
+	Take() (*broker.Record, error)
+	Close()
 }
 
 // Follow begins to watch a task, and returns where it stands now; or ErrNotFound, or ErrBroker. The watcher is the
@@ -20,35 +27,32 @@ func (c *Client) Follow(ctx context.Context, id string) (*Watcher, *Info, error)
 	if !ValidID(id) {
 		return nil, nil, notFound(id)
 	}
+	from, record, err := c.follow(ctx, id)
+	if err != nil {
+		return nil, nil, lookupError(ctx, id, err)
+	}
+	if ob := c.outboxOrNil(); ob != nil {
+		return c.followKept(ctx, id, from, record)
+	}
+	if from == nil {
+		return nil, nil, notFound(id)
+	}
+	return &Watcher{id: id, from: from}, newInfo(record), nil
+}
+
+// follow returns nothing when Redis has no such task.
+func (c *Client) follow(ctx context.Context, id string) (*broker.Watcher, *broker.Record, error) {
 	if queue, ok := queueOf(id); ok {
-		w, info, err := c.follow(ctx, queue, id)
-		if w != nil || err != nil {
-			return w, info, err
+		from, record, err := c.broker.Watch(ctx, queue, id)
+		if from != nil || err != nil {
+			return from, record, err
 		}
 	}
 	found, err := c.broker.Find(ctx, "", id)
-	if err != nil {
-		return nil, nil, lookupError(ctx, id, err)
+	if err != nil || found == nil {
+		return nil, nil, err
 	}
-	if found != nil {
-		w, info, err := c.follow(ctx, found.Queue, id)
-		if w != nil || err != nil {
-			return w, info, err
-		}
-	}
-	return nil, nil, notFound(id)
-}
-
-// follow returns nothing when the queue has no such task.
-func (c *Client) follow(ctx context.Context, queue, id string) (*Watcher, *Info, error) {
-	from, record, err := c.broker.Watch(ctx, queue, id)
-	if err != nil {
-		return nil, nil, lookupError(ctx, id, err)
-	}
-	if from == nil {
-		return nil, nil, nil
-	}
-	return &Watcher{id: id, from: from}, newInfo(record), nil
+	return c.broker.Watch(ctx, found.Queue, id)
 }
 
 // Changed receives when the task is not as it was last told. Changes that nobody has asked for become one. It may

@@ -1,0 +1,34 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// States are asynq's states of tasks: pending, active, scheduled, retry, archived or completed, and "" where Redis knows
+// no such task. They cost one round trip, and come in the order of refs.
+func (b *Broker) States(ctx context.Context, refs []Ref) ([]string, error) {
+	states := make([]string, len(refs))
+	if len(refs) == 0 {
+		return states, nil
+	}
+	pipe := b.rdb.Pipeline()
+	asked := make([]*redis.StringCmd, len(refs))
+	for i, ref := range refs {
+		asked[i] = pipe.HGet(ctx, taskKey(ref.Queue, ref.ID), "state")
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("ask for the states of tasks: %w", err)
+	}
+	for i, cmd := range asked {
+		state, err := cmd.Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, fmt.Errorf("ask for the states of tasks: %w", err)
+		}
+		states[i] = state
+	}
+	return states, nil
+}

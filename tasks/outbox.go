@@ -1,0 +1,179 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// OutboxPlugin is the name under which a *gorm.DB knows its outbox.
+const OutboxPlugin = "paidui:outbox"
+
+// ErrNoOutbox says that EnqueueTx was given a database that has no outbox.
+var ErrNoOutbox = errors.New("the database has no outbox: make one with outbox.New, and have the database use it with db.Use")
+
+// Outbox keeps tasks in a database until they have ended, and sends them to Redis as often as it takes. Package
+// tasks/outbox has the one there is; EnqueueTx finds it in its transaction. It is safe for concurrent use.
+type Outbox interface {
+	// Client is what the tasks are sent with.
+	Client() *Client
+	// Put stores parcels with tx, or with the outbox's own database when tx is nil, all or none. With ErrDuplicate the
+	// outbox has a task of the same id already.
+	Put(ctx context.Context, tx *gorm.DB, parcels ...*Parcel) error
+	// Find returns the task that the outbox keeps under the id, or nil; failure says why it was given up, if it was.
+	Find(ctx context.Context, id string) (p *Parcel, failure string, err error)
+}
+
+// UseOutbox makes the client find tasks that are still in the outbox, and gives it one for tasks that are Durable.
+// outbox.New calls it.
+func (c *Client) UseOutbox(ob Outbox) { c.outbox.Store(&ob) }
+
+// outboxOrNil is what UseOutbox was given.
+func (c *Client) outboxOrNil() Outbox {
+	if ob := c.outbox.Load(); ob != nil {
+		return *ob
+	}
+	return nil
+}
+
+// Send puts parcels into their queues in few round trips and says what became of each: nil when Redis has the task, by
+// this call or by an earlier one; ErrDuplicate when it is not to run because a unique or throttled task is there already;
+// ErrBroker when it is not known, so that the parcel must be sent again.
+func (c *Client) Send(ctx context.Context, parcels []*Parcel) []error {
+	messages := make([]*broker.Message, len(parcels))
+	for i, p := range parcels {
+		m := *p.message
+		messages[i] = &m
+	}
+	errs := make([]error, len(parcels))
+	for i, receipt := range c.broker.Enqueue(ctx, messages...) {
+		// Taken is the id by the same task, sent before; or by one that had the chosen id already.
+		_, errs[i] = accept(messages[i], false, receipt)
+		if receipt.Outcome == broker.Made {
+			c.recordParcel(parcels[i])
+		}
+	}
+	return errs
+}
+
+// recordParcel notes in the history that a parcel's task is enqueued.
+func (c *Client) recordParcel(p *Parcel) {
+	if c.history == nil {
+		return
+	}
+	h := parseHeaders(p.headers())
+	if h.history == HistoryOff {
+		return
+	}
+	m := p.message
+	r := Record{
+		ID: m.ID, Task: m.Task, Queue: m.Queue, State: StatePending, Run: 1,
+		Tags: m.Tags, EnqueuedAt: h.enqueued, RequestID: h.requestID,
+	}
+	if h.history == HistoryFull {
+		r.Args = m.Payload
+	}
+	c.history.Record(r)
+}
+
+// Whereabouts is what Redis knows of a parcel's task.
+type Whereabouts int
+
+// The answers of Locate.
+const (
+	Lost  Whereabouts = iota // nothing: it was never sent, or Redis has lost it
+	Alive                    // it waits or runs
+	Ended
+)
+
+// Locate asks Redis what has become of the tasks of parcels, in few round trips.
+func (c *Client) Locate(ctx context.Context, parcels []*Parcel) ([]Whereabouts, error) {
+	refs := make([]broker.Ref, len(parcels))
+	for i, p := range parcels {
+		refs[i] = broker.Ref{Queue: p.Queue(), ID: p.ID()}
+	}
+	states, err := c.broker.States(ctx, refs)
+	if err != nil {
+		return nil, fmt.Errorf("locate tasks: %w: %w", ErrBroker, err)
+	}
+	found := make([]Whereabouts, len(states))
+	for i, state := range states {
+		switch state {
+		case "":
+			found[i] = Lost
+		case "completed", "archived":
+			found[i] = Ended
+		default:
+			found[i] = Alive
+		}
+	}
+	return found, nil
+}
+
+// kept is the record of a task that Redis does not know and the outbox keeps, or nil.
+func (c *Client) kept(ctx context.Context, id string) (*broker.Record, error) {
+	ob := c.outboxOrNil()
+	if ob == nil {
+		return nil, nil
+	}
+	p, failure, err := ob.Find(ctx, id)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("look up task %s in the outbox: %w", id, err)
+	case p == nil:
+		return nil, nil
+	}
+	r := p.record()
+	if failure != "" {
+		r.State, r.LastError = "archived", failure
+	}
+	return r, nil
+}
+
+// findKept is kept, and once more what Redis has: the task may have gone there, and its row with its end, meanwhile.
+func (c *Client) findKept(ctx context.Context, id string) (*broker.Record, error) {
+	r, err := c.kept(ctx, id)
+	if err != nil || r != nil || c.outboxOrNil() == nil {
+		return r, err
+	}
+	return c.broker.Find(ctx, "", id)
+}
+
+// record is what Redis would tell of the task if it had it.
+func (p *Parcel) record() *broker.Record {
+	m := p.message
+	r := &broker.Record{
+		Queue:     m.Queue,
+		ID:        m.ID,
+		Task:      m.Task,
+		State:     "pending",
+		Payload:   m.Payload,
+		Headers:   p.headers(),
+		MaxRetry:  m.MaxRetry,
+		Retention: m.Retention,
+		Timeout:   m.Timeout,
+		Tags:      m.Tags,
+	}
+	switch m.Priority {
+	case broker.High:
+		r.Priority = "high"
+	case broker.Low:
+		r.Priority = "low"
+	}
+	if !m.At.IsZero() {
+		r.State, r.NextRunAt = "scheduled", m.At
+	}
+	return r
+}
+
+// Ping asks Redis for a sign of life.
+func (c *Client) Ping(ctx context.Context) error {
+	if err := c.broker.Ping(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrBroker, err)
+	}
+	return nil
+}

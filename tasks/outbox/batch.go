@@ -1,0 +1,193 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+// row is what a batch needs of a row.
+type row struct {
+	ID        int64
+	TaskID    string
+	Task      string
+	Body      string
+	CreatedAt time.Time
+}
+
+// verdict says what became of the rows of a batch. Rows that are in none of the lists stay as they are.
+type verdict struct {
+	sent    []row
+	resent  []row // by the sweeper
+	alive   []row // known to Redis
+	ended   []row
+	gone    []row // not to run: a unique or throttled task is there already
+	refused []refusal
+	err     error // why others were not sent
+}
+
+// refusal is a row that can't be sent, now or ever.
+type refusal struct {
+	row
+	reason error
+}
+
+// locked runs f with a transaction whose row locks keep other relays and sweepers off, and nobody else: its isolation
+// level locks rows and no gaps. Where there are no row locks, f runs without: to send a row twice is harmless, and to hold
+// the one lock of all writers while Redis is asked is not.
+func (o *Outbox) locked(ctx context.Context, f func(tx *gorm.DB) error) error {
+	db := o.db.Session(&gorm.Session{NewDB: true, Context: ctx})
+	if !o.locks {
+		return f(db)
+	}
+	return db.Transaction(f, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+}
+
+// take reads and locks the next batch of a query, past what others have locked. full tells that there may be more.
+func (o *Outbox) take(query *gorm.DB) (batch []row, full bool, err error) {
+	query = query.Model(&models.OutboxRow{}).Select("id", "task_id", "task", "body", "created_at").Limit(o.pace.batch)
+	if o.locks {
+		query = query.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked})
+	}
+	found, err := query.Rows()
+	if err != nil {
+		return nil, false, fmt.Errorf("read the outbox: %w", err)
+	}
+	defer found.Close()
+	size := 0
+	for found.Next() {
+		if size >= o.pace.bytes {
+			return batch, true, nil
+		}
+		var r row
+		if err := found.Scan(&r.ID, &r.TaskID, &r.Task, &r.Body, &r.CreatedAt); err != nil {
+			return nil, false, fmt.Errorf("read the outbox: %w", err)
+		}
+		batch = append(batch, r)
+		size += len(r.Body)
+	}
+	if err := found.Err(); err != nil {
+		return nil, false, fmt.Errorf("read the outbox: %w", err)
+	}
+	return batch, len(batch) == o.pace.batch, nil
+}
+
+// send puts the tasks of rows into Redis.
+func (o *Outbox) send(ctx context.Context, rows []row) verdict {
+	var v verdict
+	rows, parcels := v.open(rows)
+	for i, err := range o.client.Send(ctx, parcels) {
+		if wrongType(err) { // and so are those that went with it
+			err = o.client.Send(ctx, parcels[i:i+1])[0]
+		}
+		v.judge(rows[i], err)
+	}
+	return v
+}
+
+// open reads the bodies of rows. What can't be read is refused.
+func (v *verdict) open(rows []row) (sound []row, parcels []*tasks.Parcel) {
+	for _, r := range rows {
+		p := new(tasks.Parcel)
+		err := json.Unmarshal([]byte(r.Body), p)
+		if err == nil && p.ID() != r.TaskID {
+			err = fmt.Errorf("the body is of task %s", p.ID())
+		}
+		if err != nil {
+			v.refused = append(v.refused, refusal{r, fmt.Errorf("read the task: %w", err)})
+			continue
+		}
+		sound, parcels = append(sound, r), append(parcels, p)
+	}
+	return sound, parcels
+}
+
+// judge takes the answer to one row that was sent.
+func (v *verdict) judge(r row, err error) {
+	switch {
+	case err == nil:
+		v.sent = append(v.sent, r)
+	case errors.Is(err, tasks.ErrDuplicate):
+		v.gone = append(v.gone, r)
+	case wrongType(err):
+		v.refused = append(v.refused, refusal{r, err})
+	default:
+		v.err = err
+	}
+}
+
+// wrongType tells that Redis holds something else under a key of the task, which no waiting will change. A script has
+// the error's name somewhere in its text.
+func wrongType(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }
+
+// settle writes a verdict into the rows.
+func (o *Outbox) settle(tx *gorm.DB, v verdict) error {
+	now := o.db.NowFunc()
+	table := func(ids ...int64) *gorm.DB { return tx.Model(&models.OutboxRow{}).Where("id IN ?", ids) }
+	if there := ids(v.sent, v.resent, v.alive); len(there) > 0 {
+		if err := table(there...).Update("sent_at", now).Error; err != nil {
+			return fmt.Errorf("mark what was sent: %w", err)
+		}
+	}
+	if over := ids(v.ended, v.gone); len(over) > 0 {
+		if err := table(over...).Delete(&models.OutboxRow{}).Error; err != nil {
+			return fmt.Errorf("delete rows that are done: %w", err)
+		}
+	}
+	for _, r := range v.refused {
+		failure := map[string]any{"sent_at": nil, "failed_at": now, "error": shorten(r.reason.Error(), maxFailure)}
+		if err := table(r.ID).Updates(failure).Error; err != nil {
+			return fmt.Errorf("mark what can't be sent: %w", err)
+		}
+	}
+	return nil
+}
+
+func ids(lists ...[]row) []int64 {
+	var all []int64
+	for _, list := range lists {
+		for _, r := range list {
+			all = append(all, r.ID)
+		}
+	}
+	return all
+}
+
+// maxFailure is the length of the column error, in characters.
+const maxFailure = 255
+
+// shorten cuts text to at most n characters of UTF-8.
+func shorten(text string, n int) string {
+	runes := []rune(strings.ToValidUTF8(text, "\uFFFD"))
+	if len(runes) <= n {
+		return string(runes)
+	}
+	return string(runes[:n-1]) + "…"
+}
+
+// tell logs and counts a verdict that was committed.
+func (o *Outbox) tell(ctx context.Context, v verdict) {
+	o.counters.sent.Add(float64(len(v.sent)))
+	o.counters.failed.Add(float64(len(v.refused)))
+	o.counters.resent.Add(float64(len(v.resent)))
+	for _, r := range v.resent {
+		o.logger.WarnContext(ctx, "task sent again, for Redis has lost it", "task_id", r.TaskID, "task", r.Task, "created_at", r.CreatedAt)
+	}
+	for _, r := range v.gone {
+		o.logger.InfoContext(ctx, "task dropped, for a unique or throttled one is there already", "task_id", r.TaskID, "task", r.Task)
+	}
+	for _, r := range v.refused {
+		o.logger.ErrorContext(ctx, "task given up, for it can't be sent: its row stays in the outbox; set failed_at to NULL to have it tried again",
+			"task_id", r.TaskID, "task", r.Task, "row", r.ID, "error", r.reason)
+	}
+}

@@ -1,0 +1,103 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+)
+
+// maxEnded bounds the ids that wait for their rows to be deleted. The sweeper finds the rows of others.
+const maxEnded = 20_000
+
+// Ended takes note that a task of an outbox has ended, so that its row goes, about 100 ms later. It never blocks. The id
+// of a task that no outbox has does no harm. It is for tasks.MuxOptions.
+func (o *Outbox) Ended(id string) {
+	o.mu.Lock()
+	if len(o.ended) < maxEnded {
+		o.ended = append(o.ended, id)
+	}
+	enough := len(o.ended) >= o.pace.batch
+	o.mu.Unlock()
+	if enough {
+		select {
+		case o.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// cleaner deletes the rows of tasks that have ended, and what is left of them at the end.
+func (o *Outbox) cleaner(ctx context.Context) {
+	timer := time.NewTimer(o.pace.forget)
+	defer timer.Stop()
+	failures := 0
+	for {
+		full := o.full
+		if failures > 0 {
+			full = nil
+		}
+		select {
+		case <-ctx.Done():
+			if err := o.clean(ctx); err != nil {
+				o.logger.WarnContext(ctx, "rows of tasks that have ended stay in the outbox; the sweeper of another process deletes them", "error", err)
+			}
+			return
+		case <-full:
+		case <-timer.C:
+		}
+		wait := o.pace.forget
+		if err := o.clean(ctx); err != nil {
+			failures++
+			o.logger.WarnContext(ctx, "the outbox can't delete the rows of tasks that have ended", "error", err, "failures", failures)
+			wait = o.pace.afterFailure(failures)
+		} else {
+			failures = 0
+		}
+		timer.Reset(wait)
+	}
+}
+
+// clean deletes the rows of all tasks noted by Ended. Those that it could not delete stay noted.
+func (o *Outbox) clean(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		some := o.ended[:min(len(o.ended), o.pace.batch)]
+		o.ended = o.ended[len(some):]
+		if len(o.ended) == 0 {
+			o.ended = nil
+		}
+		o.mu.Unlock()
+		if len(some) == 0 {
+			return nil
+		}
+		if err := o.deleteRows(ctx, some); err != nil {
+			o.mu.Lock()
+			o.ended = append(some[:len(some):len(some)], o.ended...)
+			o.mu.Unlock()
+			return err
+		}
+	}
+}
+
+// deleteRows waits for a relay that has sent one of the rows and is about to say so.
+func (o *Outbox) deleteRows(ctx context.Context, taskIDs []string) error {
+	ctx, cancel := o.within(ctx)
+	defer cancel()
+	// By the primary key: to find many ids in the unique one, the database may rather read, and wait for, all rows.
+	err := o.locked(ctx, func(tx *gorm.DB) error {
+		var found []int64
+		err := tx.Model(&models.OutboxRow{}).Where("task_id IN ?", taskIDs).Order("id").Pluck("id", &found).Error
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		return tx.Where("id IN ?", found).Delete(&models.OutboxRow{}).Error
+	})
+	if err != nil {
+		return fmt.Errorf("delete rows of tasks that have ended: %w", err)
+	}
+	return nil
+}

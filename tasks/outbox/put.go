@@ -1,0 +1,79 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+// Put implements tasks.Outbox.
+func (o *Outbox) Put(ctx context.Context, tx *gorm.DB, parcels ...*tasks.Parcel) error {
+	if len(parcels) == 0 {
+		return nil
+	}
+	if tx == nil {
+		tx = o.db
+	}
+	tx = tx.Session(&gorm.Session{NewDB: true, Context: ctx, SkipHooks: true})
+	rows := make([]models.OutboxRow, len(parcels))
+	for i, p := range parcels {
+		body, err := json.Marshal(p)
+		if err != nil {
+			return fmt.Errorf("write task %s for the outbox: %w", p.ID(), err)
+		}
+		rows[i] = models.OutboxRow{TaskID: p.ID(), Task: p.Task(), Body: string(body)}
+	}
+	if err := tx.Create(&rows).Error; err != nil {
+		if models.IsDuplicate(err) {
+			return errTaken(parcels[0])
+		}
+		return fmt.Errorf("put tasks into the outbox: %w", err)
+	}
+	// A transaction that can't tell of its commit, as one within gorm's Connection, is found by the next look.
+	if _, within := tx.Statement.ConnPool.(gorm.TxCommitter); !within || !models.AfterCommit(tx, o.nudge) {
+		o.nudge()
+	}
+	return nil
+}
+
+// Find implements tasks.Outbox.
+func (o *Outbox) Find(ctx context.Context, id string) (p *tasks.Parcel, failure string, err error) {
+	var row models.OutboxRow
+	err = o.table(ctx).Select("body", "failed_at", "error").Where("task_id = ?", id).Take(&row).Error
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return nil, "", nil
+	case err != nil:
+		return nil, "", err
+	}
+	p = new(tasks.Parcel)
+	if err := json.Unmarshal([]byte(row.Body), p); err != nil {
+		return nil, "", fmt.Errorf("read task %s: %w", id, err)
+	}
+	if row.FailedAt != nil {
+		failure = row.Error
+	}
+	return p, failure, nil
+}
+
+// Remove takes a task that has not been sent yet out of the outbox, in the transaction of tx, or in its own when tx is
+// nil, so that it never runs. It reports false when there is none: the task has been sent, or is being sent, or never
+// was. A task that was given up is taken out too.
+func (o *Outbox) Remove(ctx context.Context, tx *gorm.DB, id string) (bool, error) {
+	if tx == nil {
+		tx = o.db
+	}
+	tx = tx.Session(&gorm.Session{NewDB: true, Context: ctx})
+	// While a relay is sending the row, this waits, and then finds it sent.
+	done := tx.Where("task_id = ? AND sent_at IS NULL", id).Delete(&models.OutboxRow{})
+	if done.Error != nil {
+		return false, fmt.Errorf("remove task %s from the outbox: %w", id, done.Error)
+	}
+	return done.RowsAffected > 0, nil
+}

@@ -1,0 +1,104 @@
+package outbox
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// sweeper looks now and then at the tasks that were sent a while ago.
+func (o *Outbox) sweeper(ctx context.Context) {
+	timer := time.NewTimer(jittered(o.pace.sweep))
+	defer timer.Stop()
+	failures := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		wait := jittered(o.pace.sweep)
+		more, err := o.sweep(ctx)
+		switch {
+		case err != nil:
+			failures++
+			o.logger.WarnContext(ctx, "the outbox can't look after what it has sent", "error", err, "failures", failures)
+			wait = min(wait, o.pace.afterFailure(failures))
+		case more: // so many that they are not seen often enough
+			failures, wait = 0, wait/8
+		default:
+			failures = 0
+		}
+		timer.Reset(wait)
+	}
+}
+
+// sweep looks at rows until there are none that are overdue, or there were enough; then more is true.
+func (o *Outbox) sweep(ctx context.Context) (more bool, err error) {
+	if err := o.client.Ping(ctx); err != nil { // before there is a transaction
+		return false, err
+	}
+	for range o.pace.sweeps {
+		if ctx.Err() != nil {
+			return false, nil
+		}
+		if more, err = o.sweepSome(ctx); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// sweepSome looks at one batch: rows whose tasks have ended go, tasks that Redis does not know are sent again.
+func (o *Outbox) sweepSome(ctx context.Context) (more bool, err error) {
+	ctx, cancel := o.within(ctx)
+	defer cancel()
+	var v verdict
+	err = o.locked(ctx, func(tx *gorm.DB) error {
+		before := o.db.NowFunc().Add(-o.pace.overdue)
+		rows, full, err := o.take(tx.Where("sent_at < ?", before).Order("sent_at"))
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		more = full
+		if v, err = o.lookAfter(ctx, rows); err != nil {
+			return err
+		}
+		return o.settle(tx, v)
+	})
+	if err != nil {
+		return false, err
+	}
+	o.tell(ctx, v)
+	return more, v.err
+}
+
+// lookAfter judges rows that were sent.
+func (o *Outbox) lookAfter(ctx context.Context, rows []row) (verdict, error) {
+	var v verdict
+	rows, parcels := v.open(rows)
+	found, err := o.client.Locate(ctx, parcels)
+	if err != nil {
+		return v, err
+	}
+	var lost []row
+	for i, r := range rows {
+		switch found[i] {
+		case tasks.Ended:
+			v.ended = append(v.ended, r)
+		case tasks.Alive:
+			v.alive = append(v.alive, r)
+		default:
+			lost = append(lost, r)
+		}
+	}
+	if len(lost) > 0 {
+		again := o.send(ctx, lost)
+		v.resent, v.gone, v.err = again.sent, again.gone, again.err
+		v.refused = append(v.refused, again.refused...)
+	}
+	return v, nil
+}

@@ -1,0 +1,134 @@
+package tasks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// Parcel is a task on its way through an outbox: all about it is settled, its id, queue, times and options, so that it
+// can be sent later, by another process and more than once, and is always the same task. Its JSON form is what an outbox
+// keeps. Parcels are made by EnqueueTx and the option Durable.
+type Parcel struct{ message *broker.Message }
+
+// ID is the task's.
+func (p *Parcel) ID() string { return p.message.ID }
+
+// Task is the task's name.
+func (p *Parcel) Task() string { return p.message.Task }
+
+// Queue is where the task goes.
+func (p *Parcel) Queue() string { return p.message.Queue }
+
+// ParcelTrace is how long a task from an outbox is known to Redis after its end, at least, so that one which Redis does
+// not know is one that Redis has lost. An outbox has to look at each task that it sent more often than this.
+const ParcelTrace = 15 * time.Minute
+
+// headers are those that the task will have.
+func (p *Parcel) headers() map[string]string {
+	list := make(map[string]string, len(p.message.Headers))
+	for _, h := range p.message.Headers {
+		list[h.Key] = h.Value
+	}
+	return list
+}
+
+// newParcel makes a message one of an outbox. It refuses, with an *OptionError, what can't be done later and repeatedly.
+func newParcel(m *broker.Message) (*Parcel, error) {
+	if m.Debounce > 0 {
+		return nil, optionErrorf("debounce", "does not go with an outbox: what a later call has replaced would come back"+
+			" when Redis has lost its data")
+	}
+	m.Headers = append(m.Headers, broker.Header{Key: headerOutbox, Value: "1"})
+	m.Retention = max(m.Retention, ParcelTrace)
+	return &Parcel{m}, nil
+}
+
+// parcelJSON is the stored form. Durations are in seconds, the time in Unix seconds; what is absent is zero.
+type parcelJSON struct {
+	ID        string          `json:"id"`
+	Task      string          `json:"task"`
+	Queue     string          `json:"queue"`
+	Args      json.RawMessage `json:"args"`
+	Headers   [][2]string     `json:"headers"`
+	MaxRetry  int             `json:"max_retry,omitempty"`
+	Timeout   int64           `json:"timeout"`
+	Retention int64           `json:"retention"`
+	At        int64           `json:"at,omitempty"`
+	Priority  broker.Priority `json:"priority,omitempty"`
+	Tags      []string        `json:"tags,omitempty"`
+	UniqueFor int64           `json:"unique_for,omitempty"`
+	Throttle  int64           `json:"throttle,omitempty"`
+	Key       []byte          `json:"key,omitempty"`
+}
+
+// MarshalJSON writes the form that an outbox keeps.
+func (p *Parcel) MarshalJSON() ([]byte, error) {
+	m := p.message
+	stored := parcelJSON{
+		ID:        m.ID,
+		Task:      m.Task,
+		Queue:     m.Queue,
+		Args:      m.Payload,
+		Headers:   make([][2]string, len(m.Headers)),
+		MaxRetry:  m.MaxRetry,
+		Timeout:   int64(m.Timeout / time.Second),
+		Retention: int64(m.Retention / time.Second),
+		Priority:  m.Priority,
+		Tags:      m.Tags,
+		UniqueFor: int64(m.UniqueFor / time.Second),
+		Throttle:  int64(m.Throttle / time.Second),
+		Key:       m.Key,
+	}
+	for i, h := range m.Headers {
+		stored.Headers[i] = [2]string{h.Key, h.Value}
+	}
+	if !m.At.IsZero() {
+		stored.At = m.At.Unix()
+	}
+	return json.Marshal(stored)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, here or in a later version, and refuses what no task can be.
+func (p *Parcel) UnmarshalJSON(raw []byte) error {
+	var stored parcelJSON
+	if err := json.Unmarshal(raw, &stored); err != nil {
+		return err
+	}
+	switch {
+	case !ValidID(stored.ID):
+		return fmt.Errorf("%q is no task id", stored.ID)
+	case !ValidQueue(stored.Queue):
+		return fmt.Errorf("%q is no queue", stored.Queue)
+	case checkName(stored.Task) != nil:
+		return checkName(stored.Task)
+	case stored.Timeout < 1 || stored.Retention < 0 || stored.MaxRetry < 0 || stored.UniqueFor < 0 || stored.Throttle < 0:
+		return errors.New("a limit is out of its range")
+	}
+	m := &broker.Message{
+		ID:        stored.ID,
+		Task:      stored.Task,
+		Queue:     stored.Queue,
+		Payload:   stored.Args,
+		Headers:   make([]broker.Header, len(stored.Headers)),
+		MaxRetry:  stored.MaxRetry,
+		Timeout:   time.Duration(stored.Timeout) * time.Second,
+		Retention: time.Duration(stored.Retention) * time.Second,
+		Priority:  stored.Priority,
+		Tags:      stored.Tags,
+		UniqueFor: time.Duration(stored.UniqueFor) * time.Second,
+		Throttle:  time.Duration(stored.Throttle) * time.Second,
+		Key:       stored.Key,
+	}
+	for i, h := range stored.Headers {
+		m.Headers[i] = broker.Header{Key: h[0], Value: h[1]}
+	}
+	if stored.At != 0 {
+		m.At = time.Unix(stored.At, 0)
+	}
+	p.message = m
+	return nil
+}
