@@ -149,6 +149,9 @@ func (c *Client) enqueue(ctx context.Context, name string, payload []byte, o *op
 	if err != nil {
 		return "", err
 	}
+	if o.durable {
+		return acceptDurable(m, c.putDurable(ctx, m)[0])
+	}
 	return c.accept(ctx, m, o, c.broker.Enqueue(ctx, m)[0])
 }
 

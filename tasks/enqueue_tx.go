@@ -31,14 +31,12 @@ func (d *Definition[A, R]) EnqueueTx(ctx context.Context, tx *gorm.DB, args A, o
 	}
 	client := ob.Client()
 	o := d.options(opts)
+	o.durable = true
 	m, err := client.message(ctx, d.name, payload, &o)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newParcel(m)
-	if err != nil {
-		return nil, err
-	}
+	p := newParcel(m)
 	err = ob.Put(ctx, tx, p)
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return nil, fmt.Errorf("enqueue %s: %w", d.name, err)

@@ -32,6 +32,7 @@ type options struct {
 	queue       string
 	queueChosen bool // by the call, so that no route applies
 	idMade      bool // by Resolve: an id that nobody else can have
+	durable     bool
 	priority    PriorityLevel
 	history     HistoryMode
 	id          string

@@ -30,6 +30,7 @@ type Options struct {
 	Debounce        *Seconds          `json:"debounce,omitempty"`
 	Retention       *Seconds          `json:"retention,omitempty"`
 	History         *HistoryMode      `json:"history,omitempty"`
+	Durable         *bool             `json:"durable,omitempty"`
 	Tags            []string          `json:"tags,omitempty"`
 	Headers         map[string]string `json:"headers,omitempty"`
 	OnSuccess       []Call            `json:"on_success,omitempty"`
@@ -118,6 +119,7 @@ func (o *Options) list() ([]Option, error) {
 	withSeconds(&list, Debounce, o.Debounce)
 	withSeconds(&list, Retention, o.Retention)
 	with(&list, History, o.History)
+	with(&list, durable, o.Durable)
 	if len(o.Tags) > 0 {
 		list = append(list, Tags(o.Tags...))
 	}
@@ -193,6 +195,7 @@ func (o *options) json() Options {
 		Debounce:    unless(0, Seconds(o.debounce)),
 		Retention:   unless(Seconds(standard.retention), Seconds(o.retention)),
 		History:     unless(standard.history, o.history),
+		Durable:     unless(standard.durable, o.durable),
 		Tags:        e.tags,
 		Headers:     headerMap(e.headers),
 	}

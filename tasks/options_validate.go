@@ -48,6 +48,9 @@ func (o *options) validate(now time.Time) error {
 	if err := o.validateUnique(); err != nil {
 		return err
 	}
+	if err := o.validateDurable(); err != nil {
+		return err
+	}
 	if err := o.validateLabels(); err != nil {
 		return err
 	}

@@ -85,9 +85,10 @@ type Whereabouts int
 
 // The answers of Locate.
 const (
-	Lost  Whereabouts = iota // nothing: it was never sent, or Redis has lost it
-	Alive                    // it waits or runs
-	Ended
+	Lost    Whereabouts = iota // nothing: it was never sent, or Redis has lost it
+	Alive                      // it waits or runs
+	Ended                      // and is still known
+	Blocked                    // it can't be there: something else has its key
 )
 
 // Locate asks Redis what has become of the tasks of parcels, in few round trips.
@@ -107,6 +108,8 @@ func (c *Client) Locate(ctx context.Context, parcels []*Parcel) ([]Whereabouts, 
 			found[i] = Lost
 		case "completed", "archived":
 			found[i] = Ended
+		case broker.Foreign:
+			found[i] = Blocked
 		default:
 			found[i] = Alive
 		}
@@ -156,7 +159,7 @@ func (p *Parcel) record() *broker.Record {
 		MaxRetry:  m.MaxRetry,
 		Retention: m.Retention,
 		Timeout:   m.Timeout,
-		Tags:      m.Tags,
+		Tags:      append([]string{}, m.Tags...), // which JSON shows as a list
 	}
 	switch m.Priority {
 	case broker.High:

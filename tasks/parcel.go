@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/paidui/paidui/tasks/broker"
@@ -36,15 +37,14 @@ func (p *Parcel) headers() map[string]string {
 	return list
 }
 
-// newParcel makes a message one of an outbox. It refuses, with an *OptionError, what can't be done later and repeatedly.
-func newParcel(m *broker.Message) (*Parcel, error) {
-	if m.Debounce > 0 {
-		return nil, optionErrorf("debounce", "does not go with an outbox: what a later call has replaced would come back"+
-			" when Redis has lost its data")
+// newParcel makes a message one of an outbox. Calling it again changes nothing.
+func newParcel(m *broker.Message) *Parcel {
+	mark := broker.Header{Key: headerOutbox, Value: "1"}
+	if !slices.Contains(m.Headers, mark) {
+		m.Headers = append(m.Headers, mark)
 	}
-	m.Headers = append(m.Headers, broker.Header{Key: headerOutbox, Value: "1"})
 	m.Retention = max(m.Retention, ParcelTrace)
-	return &Parcel{m}, nil
+	return &Parcel{m}
 }
 
 // parcelJSON is the stored form. Durations are in seconds, the time in Unix seconds; what is absent is zero.

@@ -160,6 +160,7 @@ func prepare(ctx context.Context, c *Client, calls []Signature, results []Enqueu
 }
 
 func send(ctx context.Context, c *Client, batch []submission) {
+	batch = sendDurable(ctx, c, batch)
 	messages := make([]*broker.Message, len(batch))
 	for i, s := range batch {
 		messages[i] = s.message
@@ -178,6 +179,9 @@ func (d *Definition[A, R]) EnqueueIf(ctx context.Context, c *Client, gate broker
 		return "", false, nil, err
 	}
 	o := d.options(opts)
+	if o.durable {
+		return "", false, nil, optionErrorf("durable", "does not go with a gate, which only Redis can judge")
+	}
 	m, err := c.message(ctx, d.name, payload, &o)
 	if err != nil {
 		return "", false, nil, err

@@ -8,8 +8,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// States are asynq's states of tasks: pending, active, scheduled, retry, archived or completed, and "" where Redis knows
-// no such task. They cost one round trip, and come in the order of refs.
+// Foreign is the state of a task that can't be in Redis, because something else has its key.
+const Foreign = "foreign"
+
+// States are asynq's states of tasks: pending, active, scheduled, retry, archived or completed, Foreign, or "" where
+// Redis knows no such task. They cost one round trip, and come in the order of refs.
 func (b *Broker) States(ctx context.Context, refs []Ref) ([]string, error) {
 	states := make([]string, len(refs))
 	if len(refs) == 0 {
@@ -20,12 +23,13 @@ func (b *Broker) States(ctx context.Context, refs []Ref) ([]string, error) {
 	for i, ref := range refs {
 		asked[i] = pipe.HGet(ctx, taskKey(ref.Queue, ref.ID), "state")
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("ask for the states of tasks: %w", err)
-	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, cmd := range asked {
 		state, err := cmd.Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
+		switch {
+		case redis.HasErrorPrefix(err, "WRONGTYPE"):
+			state = Foreign
+		case err != nil && !errors.Is(err, redis.Nil):
 			return nil, fmt.Errorf("ask for the states of tasks: %w", err)
 		}
 		states[i] = state

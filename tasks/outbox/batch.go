@@ -140,7 +140,7 @@ func (o *Outbox) settle(tx *gorm.DB, v verdict) error {
 		}
 	}
 	if over := ids(v.ended, v.gone); len(over) > 0 {
-		if err := table(over...).Delete(&models.OutboxRow{}).Error; err != nil {
+		if err := o.drop(tx, byID, over).Error; err != nil {
 			return fmt.Errorf("delete rows that are done: %w", err)
 		}
 	}

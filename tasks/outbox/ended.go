@@ -87,17 +87,26 @@ func (o *Outbox) clean(ctx context.Context) error {
 func (o *Outbox) deleteRows(ctx context.Context, taskIDs []string) error {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
-	// By the primary key: to find many ids in the unique one, the database may rather read, and wait for, all rows.
-	err := o.locked(ctx, func(tx *gorm.DB) error {
-		var found []int64
-		err := tx.Model(&models.OutboxRow{}).Where("task_id IN ?", taskIDs).Order("id").Pluck("id", &found).Error
-		if err != nil || len(found) == 0 {
-			return err
-		}
-		return tx.Where("id IN ?", found).Delete(&models.OutboxRow{}).Error
-	})
+	err := o.locked(ctx, func(tx *gorm.DB) error { return o.drop(tx, byTaskID, taskIDs).Error })
 	if err != nil {
 		return fmt.Errorf("delete rows of tasks that have ended: %w", err)
 	}
 	return nil
+}
+
+// lookup is an index with its only column.
+type lookup struct{ index, column string }
+
+var (
+	byID     = lookup{"PRIMARY", "id"}
+	byTaskID = lookup{"idx_outbox_task_id", "task_id"}
+)
+
+// drop deletes the rows with the values in the lookup's column. It insists on the index, where there are row locks: in a
+// small table the database would rather read all rows, and wait for those that others have not committed yet.
+func (o *Outbox) drop(tx *gorm.DB, by lookup, values any) *gorm.DB {
+	if !o.locks {
+		return tx.Where(by.column+" IN ?", values).Delete(&models.OutboxRow{})
+	}
+	return tx.Exec("DELETE o FROM outbox AS o FORCE INDEX ("+by.index+") WHERE o."+by.column+" IN ?", values)
 }

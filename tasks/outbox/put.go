@@ -71,9 +71,16 @@ func (o *Outbox) Remove(ctx context.Context, tx *gorm.DB, id string) (bool, erro
 	}
 	tx = tx.Session(&gorm.Session{NewDB: true, Context: ctx})
 	// While a relay is sending the row, this waits, and then finds it sent.
-	done := tx.Where("task_id = ? AND sent_at IS NULL", id).Delete(&models.OutboxRow{})
+	done := o.dropUnsent(tx, id)
 	if done.Error != nil {
 		return false, fmt.Errorf("remove task %s from the outbox: %w", id, done.Error)
 	}
 	return done.RowsAffected > 0, nil
+}
+
+func (o *Outbox) dropUnsent(tx *gorm.DB, id string) *gorm.DB {
+	if !o.locks {
+		return tx.Where("task_id = ? AND sent_at IS NULL", id).Delete(&models.OutboxRow{})
+	}
+	return tx.Exec("DELETE o FROM outbox AS o FORCE INDEX ("+byTaskID.index+") WHERE o.task_id = ? AND o.sent_at IS NULL", id)
 }

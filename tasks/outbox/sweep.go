@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -91,6 +92,8 @@ func (o *Outbox) lookAfter(ctx context.Context, rows []row) (verdict, error) {
 			v.ended = append(v.ended, r)
 		case tasks.Alive:
 			v.alive = append(v.alive, r)
+		case tasks.Blocked:
+			v.refused = append(v.refused, refusal{r, errBlocked})
 		default:
 			lost = append(lost, r)
 		}
@@ -102,3 +105,5 @@ func (o *Outbox) lookAfter(ctx context.Context, rows []row) (verdict, error) {
 	}
 	return v, nil
 }
+
+var errBlocked = errors.New("WRONGTYPE: something else has the task's key in Redis")

@@ -1,0 +1,87 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// Durable has Enqueue keep the task in the database's outbox until it has ended, as EnqueueTx does: it survives the loss
+// of all that Redis holds, and can be enqueued while Redis is away. It costs a transaction. The client must have an outbox
+// (see package tasks/outbox). What EnqueueTx says about unique, throttled and debounced tasks holds here too.
+func Durable() Option { return durable(true) }
+
+func durable(on bool) Option { return func(o *options) { o.durable = on } }
+
+func (o *options) validateDurable() error {
+	if o.durable && o.debounce > 0 {
+		return errDebounce
+	}
+	return nil
+}
+
+var errDebounce = optionErrorf("debounce", "does not go with an outbox: what a later call has replaced would come back"+
+	" when Redis has lost its data")
+
+// putDurable stores messages in the outbox and says what became of each.
+func (c *Client) putDurable(ctx context.Context, messages ...*broker.Message) []error {
+	errs := make([]error, len(messages))
+	fail := func(err error) []error {
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
+	ob := c.outboxOrNil()
+	if ob == nil {
+		return fail(optionErrorf("durable", "needs a client with an outbox: make one with outbox.New"))
+	}
+	parcels := make([]*Parcel, len(messages))
+	for i, m := range messages {
+		parcels[i] = newParcel(m)
+	}
+	err := ob.Put(ctx, nil, parcels...)
+	if !errors.Is(err, ErrDuplicate) {
+		if err != nil {
+			err = fmt.Errorf("enqueue: %w", err)
+		}
+		return fail(err)
+	}
+	if len(parcels) == 1 {
+		return fail(fmt.Errorf("task %s: %w", parcels[0].ID(), ErrDuplicate))
+	}
+	for i := range messages { // none was stored: find out which can be
+		errs[i] = c.putDurable(ctx, messages[i])[0]
+	}
+	return errs
+}
+
+// acceptDurable is what became of one of putDurable's messages, and with ErrDuplicate the id that was taken.
+func acceptDurable(m *broker.Message, err error) (id string, _ error) {
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return "", err
+	}
+	return m.ID, err
+}
+
+// sendDurable stores the durable ones of a batch, and returns the others.
+func sendDurable(ctx context.Context, c *Client, batch []submission) []submission {
+	isDurable := func(s submission) bool { return s.options.durable }
+	if !slices.ContainsFunc(batch, isDurable) {
+		return batch
+	}
+	var messages []*broker.Message
+	var results []*Enqueued
+	for _, s := range batch {
+		if s.options.durable {
+			messages, results = append(messages, s.message), append(results, s.result)
+		}
+	}
+	for i, err := range c.putDurable(ctx, messages...) {
+		results[i].ID, results[i].Err = acceptDurable(messages[i], err)
+	}
+	return slices.DeleteFunc(batch, isDurable)
+}

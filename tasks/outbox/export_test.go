@@ -1,0 +1,47 @@
+package outbox
+
+import (
+	"context"
+	"time"
+)
+
+// Hurry has everything done many times a second.
+func (o *Outbox) Hurry() {
+	o.pace.look = 20 * time.Millisecond
+	o.pace.sweep = 20 * time.Millisecond
+	o.pace.overdue = 50 * time.Millisecond
+	o.pace.forget = 5 * time.Millisecond
+	o.pace.firstWait = 5 * time.Millisecond
+	o.pace.longest = 100 * time.Millisecond
+}
+
+// NudgedOnly has the relay look for rows only when this process has committed some.
+func (o *Outbox) NudgedOnly() { o.pace.look = time.Hour }
+
+// SetBatch bounds a batch by rows and by the bytes of their bodies.
+func (o *Outbox) SetBatch(rows, bytes int) { o.pace.batch, o.pace.bytes = rows, bytes }
+
+// SetOverdue is when a row that was sent is looked at again.
+func (o *Outbox) SetOverdue(d time.Duration) { o.pace.overdue = d }
+
+// Steps at which a process may die.
+const (
+	StepTaken   = int(stepTaken)
+	StepSent    = int(stepSent)
+	StepSettled = int(stepSettled)
+)
+
+// OnStep calls f at each step of the relay. f may panic, as a process may die.
+func (o *Outbox) OnStep(f func(step int)) { o.step = func(s step) { f(int(s)) } }
+
+// SendAll is one look of the relay.
+func (o *Outbox) SendAll(ctx context.Context) error { return o.sendAll(ctx, false, false) }
+
+// Sweep is one sweep.
+func (o *Outbox) Sweep(ctx context.Context) error {
+	_, err := o.sweep(ctx)
+	return err
+}
+
+// Clean deletes the rows of tasks that were noted by Ended.
+func (o *Outbox) Clean(ctx context.Context) error { return o.clean(ctx) }
