@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func (p PriorityLevel) MarshalText() ([]byte, error) { return []byte(p.String())
 
 // UnmarshalText reads a name.
 func (p *PriorityLevel) UnmarshalText(text []byte) error {
-	return readName(priorityNames, p, text, "want high, normal or low")
+	return readName(priorityNames, p, text, errNoPriority)
 }
 
 // HistoryMode is what the history keeps of a task. JSON has it as "full", "meta" or "off".
@@ -53,8 +54,13 @@ func (m HistoryMode) MarshalText() ([]byte, error) { return []byte(m.String()), 
 
 // UnmarshalText reads a name.
 func (m *HistoryMode) UnmarshalText(text []byte) error {
-	return readName(historyNames, m, text, "want full, meta or off")
+	return readName(historyNames, m, text, errNoHistory)
 }
+
+var (
+	errNoPriority = errors.New("want high, normal or low")
+	errNoHistory  = errors.New("want full, meta or off")
+)
 
 func nameOf[T ~int8](names map[T]string, v T) string {
 	if name, ok := names[v]; ok {
@@ -63,14 +69,14 @@ func nameOf[T ~int8](names map[T]string, v T) string {
 	return fmt.Sprintf("%d", v)
 }
 
-func readName[T ~int8](names map[T]string, into *T, text []byte, want string) error {
+func readName[T ~int8](names map[T]string, into *T, text []byte, unknown error) error {
 	for v, name := range names {
 		if name == string(text) {
 			*into = v
 			return nil
 		}
 	}
-	return fmt.Errorf("%s", want)
+	return unknown
 }
 
 // Priority says how soon the task is taken from its queue: High, Normal (the standard) or Low.

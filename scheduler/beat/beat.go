@@ -51,7 +51,7 @@ func New(opt Options) (*Beat, error) {
 	if opt.Clock == nil {
 		opt.Clock = systemClock{}
 	}
-	first, err := Load(opt.Path, opt.Catalog, opt.Location)
+	first, err := loadFor(opt)
 	if err != nil {
 		return nil, err
 	}

@@ -48,14 +48,14 @@ func (e *LoadError) Error() string {
 // maxFileSize bounds what Load reads. A ConfigMap is at most as large.
 const maxFileSize = 1 << 20
 
-// Load reads a file of schedules. Entries without a time zone of their own, in a file without one, use defaultTZ; nil is
+// Load reads a file of schedules. An entry without a queue goes to its definition's. Entries without a time zone of their own, in a file without one, use defaultTZ; nil is
 // UTC. A file that cannot be read gives an error of package os, one with mistakes a *LoadError that lists all of them.
 func Load(path string, cat *tasks.Catalog, defaultTZ *time.Location) (*Schedule, error) {
 	content, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, content, cat, defaultTZ)
+	return parse(path, content, cat, defaultTZ, tasks.Spec.Queue)
 }
 
 func readFile(path string) ([]byte, error) {
@@ -73,11 +73,20 @@ func readFile(path string) ([]byte, error) {
 	return content, nil
 }
 
-func parse(path string, content []byte, cat *tasks.Catalog, defaultTZ *time.Location) (*Schedule, error) {
+// loadFor is Load as a scheduler does it: an entry without a queue goes where the client sends its task.
+func loadFor(opt Options) (*Schedule, error) {
+	content, err := readFile(opt.Path)
+	if err != nil {
+		return nil, err
+	}
+	return parse(opt.Path, content, opt.Catalog, opt.Location, opt.Client.QueueOf)
+}
+
+func parse(path string, content []byte, cat *tasks.Catalog, defaultTZ *time.Location, queueOf func(tasks.Spec) string) (*Schedule, error) {
 	if defaultTZ == nil {
 		defaultTZ = time.UTC
 	}
-	l := loader{cat: cat, names: map[string]int{}}
+	l := loader{cat: cat, queueOf: queueOf, names: map[string]int{}}
 	entries := l.file(bytes.TrimPrefix(content, []byte("\ufeff")), defaultTZ)
 	if len(l.problems) > 0 {
 		slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.Line - b.Line })

@@ -34,7 +34,7 @@ func catalog(t testing.TB) *tasks.Catalog {
 
 func load(t testing.TB, text string) (*Schedule, error) {
 	t.Helper()
-	return parse("s.yaml", []byte(text), catalog(t), time.UTC)
+	return parse("s.yaml", []byte(text), catalog(t), time.UTC, tasks.Spec.Queue)
 }
 
 func TestLoad(t *testing.T) {
@@ -97,7 +97,7 @@ func TestLoadUsesTheDefaultTimeZone(t *testing.T) {
 		loc  *time.Location
 		want string
 	}{{nil, "UTC"}, {zone(t, "Asia/Shanghai"), "Asia/Shanghai"}} {
-		s, err := parse("s.yaml", []byte("schedules:\n  - {name: a, task: test.noop, cron: '@daily'}"), catalog(t), c.loc)
+		s, err := parse("s.yaml", []byte("schedules:\n  - {name: a, task: test.noop, cron: '@daily'}"), catalog(t), c.loc, tasks.Spec.Queue)
 		require.NoError(t, err)
 		require.Equal(t, c.want, s.entries[0].loc.String())
 	}
@@ -160,7 +160,9 @@ schedules:
 		`line 23: name: "bad name" is not 1 to 64 letters, digits, '.', '_' or '-'`,
 		`line 23: args of test.sum: n: is required`,
 		`line 25: every: want a duration such as 10s, or a whole number of seconds, found float 1.5`,
-		`line 26: unknown key "evry": known are name, task, args, every, cron, timezone, queue, misfire, paused`,
+		`line 26: unknown key "evry": known are name, task, args, every, cron, timezone, queue, misfire, paused, priority, expires, max_retries, ` +
+			`backoff, timeout, hard_timeout, max_crashes, result_limit, retention, unique_for, unique_until_done, unique_key, throttle, ` +
+			`history, tags, headers, on_success, on_failure`,
 		`line 27: paused: want true or false, found text`,
 		`line 28: a schedule has no name`,
 		`line 30: key "every" is there twice, first in line 29`,
@@ -270,7 +272,7 @@ func FuzzLoad(f *testing.F) {
 	cat, err := tasks.NewCatalog(sum, noop)
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := parse("s.yaml", []byte(text), cat, nil)
+		s, err := parse("s.yaml", []byte(text), cat, nil, tasks.Spec.Queue)
 		if err != nil {
 			require.NotEmpty(t, problemsOf(err))
 			return

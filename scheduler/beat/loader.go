@@ -17,10 +17,13 @@ import (
 // loader turns the YAML tree of a file into entries, and gathers every problem on its way.
 type loader struct {
 	cat      *tasks.Catalog
-	names    map[string]int // an entry's name -> the line where it is
-	entry    string         // the one being read, for problems
+	queueOf  func(tasks.Spec) string // where a task goes whose entry names no queue
+	names    map[string]int          // an entry's name -> the line where it is
+	entry    string                  // the one being read, for problems
 	problems []Problem
 }
+
+var entryKeys = append([]string{"name", "task", "args", "every", "cron", "timezone", "queue", "misfire", "paused"}, optionKeys...)
 
 var entryName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
@@ -61,7 +64,7 @@ func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
 func (l *loader) item(node ast.Node, fileTZ *time.Location) (e entry, ok bool) {
 	before := len(l.problems)
 	line := lineOf(node)
-	f := l.fields(node, "a schedule", "name", "task", "args", "every", "cron", "timezone", "queue", "misfire", "paused")
+	f := l.fields(node, "a schedule", entryKeys...)
 	if f == nil {
 		return entry{}, false
 	}
@@ -77,6 +80,7 @@ func (l *loader) item(node ast.Node, fileTZ *time.Location) (e entry, ok bool) {
 	e.queue = l.queue(f, e.task)
 	e.misfire = l.misfire(f)
 	e.paused = l.paused(f)
+	e.options = l.options(f, line, e)
 	return e, len(l.problems) == before
 }
 
@@ -179,7 +183,7 @@ func (l *loader) args(f fields, line int, spec tasks.Spec) json.RawMessage {
 	raw := json.RawMessage("{}")
 	given, ok := f["args"]
 	if ok && given.value.Type() != ast.NullType {
-		value, good := l.value(given.value)
+		value, good := l.value(given.value, "args")
 		if !good {
 			return nil
 		}
@@ -213,7 +217,7 @@ func (l *loader) queue(f fields, spec tasks.Spec) string {
 	case ok && !tasks.ValidQueue(name):
 		l.problem(f["queue"].line, "queue: %q is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit", name)
 	case !ok && spec != nil:
-		return spec.Queue()
+		return l.queueOf(spec)
 	}
 	return name
 }

@@ -28,6 +28,7 @@ type entry struct {
 	loc     *time.Location
 	misfire Misfire
 	paused  bool
+	options entryOptions
 }
 
 // Len is the number of entries, paused ones included.
@@ -40,6 +41,9 @@ func newSchedule(entries []entry) *Schedule {
 	h := sha256.New()
 	for _, e := range entries {
 		fmt.Fprintf(h, "%q %q %q %q %q %q\n", e.name, e.task.Name(), e.args, e.queue, e.ruleID(), e.misfire)
+		if e.options.canonical != nil {
+			fmt.Fprintf(h, "%q\n", e.options.canonical)
+		}
 	}
 	return &Schedule{entries: entries, hash: hex.EncodeToString(h.Sum(nil)[:16])}
 }

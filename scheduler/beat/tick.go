@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/paidui/paidui/tasks"
@@ -22,7 +23,7 @@ const (
 )
 
 // retention is how long the finished task of a tick keeps its id, in place of its definition's retention: about 600
-// ticks of the entry, at least 10 minutes and at most 7 days. While it does, the broker refuses the tick a second time.
+// ticks of the entry, at least 10 minutes and at most 7 days; an entry may ask for more. While it does, the broker refuses the tick a second time.
 func retention(spacing time.Duration) time.Duration {
 	const ticksKept, least, most = 600, 10 * time.Minute, 7 * 24 * time.Hour
 	if spacing >= most/ticksKept {
@@ -120,8 +121,10 @@ func (r *runner) enqueue(ctx context.Context, claim ticks.Claim, kept time.Durat
 	if wallClock().Sub(asked) > claimWindow {
 		return "", errStalled
 	}
-	id, err := r.entry.task.EnqueueJSON(ctx, r.client, r.entry.args,
-		tasks.ID(claim.TaskID), tasks.Queue(claim.Queue), tasks.Retention(kept))
+	options := slices.Concat(r.entry.options.list, []tasks.Option{
+		tasks.ID(claim.TaskID), tasks.Queue(claim.Queue), tasks.Retention(max(kept, r.entry.options.retention)),
+	})
+	id, err := r.entry.task.EnqueueJSON(ctx, r.client, r.entry.args, options...)
 	var wrongOption *tasks.OptionError
 	var wrongArgs *tasks.ArgsError
 	log := r.logger.With("schedule", r.entry.name, "task", r.entry.task.Name(), "tick", claim.Tick, "task_id", claim.TaskID)
@@ -136,7 +139,7 @@ func (r *runner) enqueue(ctx context.Context, claim ticks.Claim, kept time.Durat
 		return id, nil
 	case errors.Is(err, tasks.ErrDuplicate):
 		r.metrics.count(r.entry.name, outcomeCoalesced, 1)
-		log.Info("a unique task is unfinished and stands for the tick", "unique_task_id", id)
+		log.Info("a unique or throttled task is there already and stands for the tick", "unique_task_id", id)
 		return id, nil
 	case errors.As(err, &wrongOption), errors.As(err, &wrongArgs):
 		r.metrics.count(r.entry.name, outcomeFailed, 1)

@@ -128,8 +128,8 @@ func (l *loader) text(f fields, key string) (value string, ok bool) {
 	return "", false
 }
 
-// value turns a node into what encoding/json can write.
-func (l *loader) value(node ast.Node) (value any, ok bool) {
+// value turns a node into what encoding/json can write. What it is a value of is said in problems.
+func (l *loader) value(node ast.Node, what string) (value any, ok bool) {
 	switch node := node.(type) {
 	case *ast.NullNode:
 		return nil, true
@@ -147,16 +147,16 @@ func (l *loader) value(node ast.Node) (value any, ok bool) {
 		list, good := make([]any, len(node.Values)), true
 		for i, item := range node.Values {
 			var itemOK bool
-			list[i], itemOK = l.value(item)
+			list[i], itemOK = l.value(item, what)
 			good = good && itemOK
 		}
 		return list, good
 	case *ast.MappingNode, *ast.MappingValueNode:
 		pairs, before := map[string]any{}, len(l.problems)
-		l.each(node, "args", func(key string, _ int, value ast.Node) { pairs[key], _ = l.value(value) })
+		l.each(node, what, func(key string, _ int, value ast.Node) { pairs[key], _ = l.value(value, what) })
 		return pairs, len(l.problems) == before
 	}
-	l.problem(lineOf(node), "args: %s cannot be a value", kindOf(node))
+	l.problem(lineOf(node), "%s: %s cannot be a value", what, kindOf(node))
 	return nil, false
 }
 

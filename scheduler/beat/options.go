@@ -1,0 +1,163 @@
+package beat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// optionKeys are the options of a call that an entry may have. A tick has an id and a time of its own, which leaves no
+// room for id, countdown, eta and debounce.
+var optionKeys = []string{
+	"priority", "expires", "max_retries", "backoff", "timeout", "hard_timeout", "max_crashes", "result_limit", "retention",
+	"unique_for", "unique_until_done", "unique_key", "throttle", "history", "tags", "headers", "on_success", "on_failure",
+}
+
+// entryOptions are what an entry says about how its task is enqueued and run.
+type entryOptions struct {
+	list      []tasks.Option
+	retention time.Duration   // at least; 0 when the entry does not say
+	canonical json.RawMessage // nil without options
+}
+
+// options reads the options of an entry whose other fields, those of e, are read already.
+func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
+	given, sound := l.optionValues(f)
+	if !sound {
+		return entryOptions{}
+	}
+	if len(given) == 0 {
+		l.tryOptions(f, line, e, nil)
+		return entryOptions{}
+	}
+	raw, err := json.Marshal(given)
+	if err != nil {
+		l.problem(line, "options: %v", err)
+		return entryOptions{}
+	}
+	decoded, err := tasks.DecodeOptions(raw)
+	if err == nil {
+		err = suitsTicks("", &decoded)
+	}
+	if err == nil {
+		o.list, err = decoded.List(l.cat)
+	}
+	if err != nil {
+		l.optionProblem(f, line, err)
+		return entryOptions{}
+	}
+	if decoded.Retention != nil {
+		o.retention = time.Duration(*decoded.Retention)
+	}
+	if o.canonical, err = json.Marshal(decoded); err != nil {
+		l.problem(line, "options: %v", err)
+	}
+	l.tryOptions(f, line, e, o.list)
+	return o
+}
+
+// optionValues are the entry's options as they stand in the file. They are not sound when one is no value.
+func (l *loader) optionValues(f fields) (given map[string]any, sound bool) {
+	given, sound = map[string]any{}, true
+	for _, key := range optionKeys {
+		option, ok := f[key]
+		if !ok || option.value.Type() == ast.NullType { // reported by fields
+			continue
+		}
+		value, good := l.value(option.value, key)
+		given[key], sound = value, sound && good
+	}
+	return given, sound
+}
+
+// suitsTicks refuses what could serve one tick only.
+func suitsTicks(prefix string, o *tasks.Options) error {
+	if o.Expires != nil && !o.Expires.At.IsZero() {
+		return &tasks.OptionError{Field: prefix + "expires", Msg: "want a duration such as 10m: a time passes once for all ticks"}
+	}
+	for field, calls := range map[string][]tasks.Call{"on_success": o.OnSuccess, "on_failure": o.OnFailure} {
+		for i := range calls {
+			callback := &calls[i].Options
+			at := fmt.Sprintf("%s%s[%d].", prefix, field, i)
+			if callback.ID != nil {
+				return &tasks.OptionError{Field: at + "id", Msg: "would be the same for every tick: leave it out to have one made"}
+			}
+			if callback.ETA != nil {
+				return &tasks.OptionError{Field: at + "eta", Msg: "a time passes once for all ticks: give a countdown"}
+			}
+			if err := suitsTicks(at, callback); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tryOptions makes a tick's call, to see whether the options are in range and suit the task's own. Wrong arguments are
+// reported elsewhere.
+func (l *loader) tryOptions(f fields, line int, e entry, list []tasks.Option) {
+	if e.task == nil || e.args == nil {
+		return
+	}
+	tick := append(list[:len(list):len(list)], tasks.ID("tick"))
+	call, err := e.task.SignatureJSON(e.args, tick...)
+	if err != nil {
+		return
+	}
+	if err := call.Validate(); err != nil {
+		l.optionProblem(f, line, err)
+	}
+}
+
+// optionProblem reports an option at the line where it stands, or at otherwise when it is the task's own.
+func (l *loader) optionProblem(f fields, otherwise int, err error) {
+	var wrong *tasks.OptionError
+	if !errors.As(err, &wrong) {
+		l.problem(otherwise, "options: %v", err)
+		return
+	}
+	key, _ := step(wrong.Field)
+	line := otherwise
+	if given, ok := f[key]; ok {
+		line = lineOfOption(given.value, strings.TrimPrefix(wrong.Field, key), given.line)
+	}
+	l.problem(line, "%s: %s", wrong.Field, wrong.Msg)
+}
+
+// lineOfOption finds the line of what a path such as "[0].args.n" leads to; otherwise is where it would have to be.
+func lineOfOption(node ast.Node, path string, otherwise int) int {
+	key, rest := step(path)
+	if key == "" {
+		return otherwise
+	}
+	switch node := node.(type) {
+	case *ast.SequenceNode:
+		if i, err := strconv.Atoi(key); err == nil && i < len(node.Values) {
+			return lineOfOption(node.Values[i], rest, lineOf(node.Values[i]))
+		}
+	case ast.MapNode:
+		for pairs := node.MapRange(); pairs.Next(); {
+			if keyText(pairs.Key()) == key {
+				return lineOfOption(pairs.Value(), rest, lineOf(pairs.Key()))
+			}
+		}
+	}
+	return otherwise
+}
+
+// step takes the first name or index off a path.
+func step(path string) (key, rest string) {
+	path = strings.TrimLeft(path, ".[")
+	end := strings.IndexAny(path, ".[]")
+	if end < 0 {
+		return path, ""
+	}
+	return path[:end], strings.TrimPrefix(path[end:], "]")
+}

@@ -1,0 +1,77 @@
+package tasks
+
+import (
+	"encoding"
+	"errors"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// DecodeOptions reads the JSON form of options strictly: a name that is unknown or given twice is an error. It refuses
+// with an *OptionError that names the field. Whether the values are in range tells Options.List, and the signature made
+// with them.
+func DecodeOptions(raw []byte) (Options, error) {
+	var o Options
+	err := json.Unmarshal(raw, &o, strict)
+	if err == nil {
+		return o, nil
+	}
+	var (
+		syntax  *jsontext.SyntacticError
+		meaning *json.SemanticError
+	)
+	switch {
+	case errors.As(err, &meaning) && errors.Is(meaning.Err, json.ErrUnknownName):
+		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "unknown option")
+	case errors.As(err, &meaning) && readsItself(meaning.GoType):
+		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "%v", describe(meaning))
+	case errors.As(err, &meaning):
+		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "%s", explainMeaning(meaning))
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
+		return Options{}, optionErrorf(optionField(syntax.JSONPointer), "is given twice")
+	}
+	return Options{}, optionErrorf("", "%v", err)
+}
+
+// readsItself reports whether the type says itself what it takes.
+func readsItself(t reflect.Type) bool {
+	if t == nil {
+		return false
+	}
+	p := reflect.PointerTo(t)
+	return p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// describe is what a type that reads itself says of a value.
+func describe(e *json.SemanticError) error {
+	switch e.GoType {
+	case reflect.TypeFor[PriorityLevel]():
+		return errNoPriority
+	case reflect.TypeFor[HistoryMode]():
+		return errNoHistory
+	}
+	if e.Err == nil {
+		return errors.New(explainMeaning(e))
+	}
+	return e.Err
+}
+
+// optionField writes a JSON pointer as an OptionError has it: /on_success/0/args is on_success[0].args.
+func optionField(p jsontext.Pointer) string {
+	var field strings.Builder
+	for name := range p.Tokens() {
+		switch _, err := strconv.ParseUint(name, 10, 32); {
+		case field.Len() == 0:
+			field.WriteString(name)
+		case err == nil:
+			field.WriteString("[" + name + "]")
+		default:
+			field.WriteString("." + name)
+		}
+	}
+	return field.String()
+}
