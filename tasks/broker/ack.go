@@ -24,6 +24,7 @@ type acknowledgement struct {
 	call   call // as asynq makes it, its script fenced; nil for a script that joins others
 	token  string
 	result []byte
+	record []byte // of the attempt
 	cmd    *redis.Cmd
 	fenced bool
 	done   chan struct{} // receives once
@@ -34,7 +35,7 @@ var acknowledgements = sync.Pool{New: func() any { return &acknowledgement{done:
 // acknowledge ends a delivery, together with others. Its caller runs a task, so nothing waits for it but a slot; while
 // Redis does not answer it tries again, as the task would otherwise run a second time. script is nil for done and
 // complete.
-func (f *Fetcher) acknowledge(ctx context.Context, task int, d *delivery, script *redis.Script, keys []string, args []any) *redis.Cmd {
+func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	if err := ctx.Err(); err != nil { // the lease has ended: the delivery may be a later one, with its own token
 		return failed(ctx, err)
 	}
@@ -69,9 +70,10 @@ func (f *Fetcher) acknowledge(ctx context.Context, task int, d *delivery, script
 }
 
 // acknowledgeOnce waits for the next batch, as long as the client's own time limits let it take.
-func (f *Fetcher) acknowledgeOnce(c call, d *delivery) (cmd *redis.Cmd, fenced bool) {
+func (f *Fetcher) acknowledgeOnce(c call, d *Delivery) (cmd *redis.Cmd, fenced bool) {
 	a := acknowledgements.Get().(*acknowledgement)
-	a.call, a.token, a.result = c, d.token, d.kept()
+	a.call, a.token = c, d.fetched.token
+	a.result, a.record = d.kept()
 	f.acks.add(a)
 	<-a.done
 	cmd, fenced = a.cmd, a.fenced
@@ -89,7 +91,8 @@ func (f *Fetcher) flushAcks(batch []*acknowledgement) {
 	joined := make(map[string]int, 1)      // by the day's counter, which has the queue and the date
 	for _, a := range batch {
 		if a.call.script != nil {
-			a.call.args = append(append(make([]any, 0, len(a.call.args)+2), a.call.args...), a.token, a.result)
+			queue := keyQueue(a.call.keys[0])
+			a.call.args = append(append(make([]any, 0, len(a.call.args)+4), a.call.args...), a.token, a.result, a.record, ownPrefix(queue))
 			calls, of = append(calls, &a.call), append(of, []*acknowledgement{a})
 			continue
 		}
@@ -154,12 +157,12 @@ func finishCall(group []*acknowledgement) *call {
 	c := &call{
 		script: finishScript,
 		keys:   make([]string, 0, 5+2*len(group)),
-		args:   make([]any, 0, 1+6*len(group)),
+		args:   make([]any, 0, 2+7*len(group)),
 	}
 	first := group[0].call.keys
 	queue, _ := between(first[0], activeSuffix)
 	c.keys = append(c.keys, first[0], first[1], completedKey(queue), finishDay(first), processedKey(queue))
-	c.args = append(c.args, group[0].call.args[1])
+	c.args = append(c.args, group[0].call.args[1], ownPrefix(queue))
 	for _, a := range group {
 		keys, args := a.call.keys, a.call.args
 		var until, message any = "", ""
@@ -174,23 +177,23 @@ func finishCall(group []*acknowledgement) *call {
 			unique = 1
 			c.keys = append(c.keys, own[3])
 		}
-		c.args = append(c.args, args[0], a.token, unique, until, message, a.result)
+		c.args = append(c.args, args[0], a.token, unique, until, message, a.result, a.record)
 	}
 	return c
 }
 
 // finishScript KEYS: active, lease, completed, processed of the day, processed in all; then each task and, if it has one,
-// its uniqueness. ARGV: end of the day's counter (s); then for each: id, token, 1 with uniqueness, end of the retention
-// (s) or ”, message, result. It does what asynq's done (no retention: the task is deleted) and markAsComplete do, for
-// tasks that are still this worker's, and returns for each 1, or 0 if it is not.
-var finishScript = redis.NewScript(`
-local out, gone, leases, kept = {}, {}, {}, {}
+// its uniqueness. ARGV: end of the day's counter (s), prefix of our keys; then for each: id, token, 1 with uniqueness, end
+// of the retention (s) or ”, message, result, record of the attempt. It does what asynq's done (no retention: the task is
+// deleted) and markAsComplete do, for tasks that are still this worker's, and returns for each 1, or 0 if it is not.
+var finishScript = redis.NewScript(luaEvents + luaAttempt + `
+local out, gone, leases, kept, events = {}, {}, {}, {}, {}
 local k, n = 6, 0
-for a = 2, #ARGV, 6 do
+for a = 3, #ARGV, 7 do
 	local key, id = KEYS[k], ARGV[a]
 	local unique = ARGV[a + 2] == '1' and KEYS[k + 1]
 	k = k + (unique and 2 or 1)
-	local held = redis.call('HMGET', key, 'owner', 'state')
+	local held = redis.call('HMGET', key, 'owner', 'state', 'watch', 'tags', 'attempts')
 	local mine = held[1] == ARGV[a + 1] and held[2] == 'active'
 	out[#out + 1] = mine and 1 or 0
 	if mine then
@@ -202,9 +205,18 @@ for a = 2, #ARGV, 6 do
 		else
 			kept[#kept + 1] = ARGV[a + 3]
 			kept[#kept + 1] = id
-			redis.call('HSET', key, 'msg', ARGV[a + 4], 'state', 'completed', 'result', ARGV[a + 5])
+			if not held[5] and ARGV[a + 6] ~= '' then
+				redis.call('HSET', key, 'msg', ARGV[a + 4], 'state', 'completed', 'result', ARGV[a + 5], 'attempts', ARGV[a + 6])
+			else
+				redis.call('HSET', key, 'msg', ARGV[a + 4], 'state', 'completed', 'result', ARGV[a + 5])
+				attempt(key, ARGV[a + 6], held[5])
+			end
 		end
 		if unique and redis.call('GET', unique) == id then gone[#gone + 1] = unique end
+		if held[3] then events[#events + 1] = '.' .. id end
+		if held[4] then
+			for tag in string.gmatch(held[4], '[^ ]+') do redis.call('SREM', ARGV[2] .. 'tag:' .. tag, id) end
+		end
 	end
 end
 if n == 0 then return out end
@@ -214,6 +226,7 @@ if #kept > 0 then redis.call('ZADD', KEYS[3], unpack(kept)) end
 if redis.call('INCRBY', KEYS[4], n) == n then redis.call('EXPIREAT', KEYS[4], ARGV[1]) end
 if tonumber(redis.call('GET', KEYS[5]) or 0) >= 9e18 then redis.call('SET', KEYS[5], 0) end
 redis.call('INCRBY', KEYS[5], n)
+publish(events)
 return out
 `)
 

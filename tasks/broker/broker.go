@@ -39,7 +39,9 @@ type Broker struct {
 	fences    fences
 	events    *hub
 
-	background sync.WaitGroup // calls of fetchers that block
+	background sync.WaitGroup  // what fetchers do beside fetching
+	closing    context.Context // ends with Close
+	end        context.CancelFunc
 }
 
 // Open connects to the Redis at raw (see ParseURL) and warns when it may evict tasks. Errors are as of Connect.
@@ -58,6 +60,7 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 		gates: gates{format: gatedScript}, questions: gates{format: askScript},
 	}
 	b.events = newHub(b)
+	b.closing, b.end = context.WithCancel(context.WithoutCancel(ctx))
 	b.enqueues = batcher[*submission]{flush: b.flushEnqueues, size: enqueueBatch, lanes: enqueueLanes}
 	if opt.NoPipelining {
 		b.enqueues.size, b.enqueues.lanes = 1, math.MaxInt
@@ -80,7 +83,8 @@ func (b *Broker) Ping(ctx context.Context) error {
 // Close ends the connection. Close clients' and servers' work first.
 func (b *Broker) Close() error {
 	b.events.close()
-	err := b.rdb.Close() // which ends the calls that block
+	b.end()
+	err := b.rdb.Close() // which ends the calls that block and the subscriptions
 	b.background.Wait()
 	if err != nil && !errors.Is(err, redis.ErrClosed) {
 		return fmt.Errorf("close broker: %w", err)

@@ -14,9 +14,9 @@ import (
 func TestLostLeasesAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDeliveries()
+		d := newDeliveries("w")
 		prefix := taskKeyPrefix("q")
-		add := func(id string) { d.add(fetched{queue: "q", key: prefix + id, id: id, token: d.token()}) }
+		add := func(id string) { d.add(nil, fetched{queue: "q", key: prefix + id, id: id, token: d.token()}) }
 		add("alive")
 		for i := range 1000 {
 			add("lost" + strconv.Itoa(i%250)) // a new delivery takes the place of an older one
@@ -43,7 +43,7 @@ func TestTokensAreNeverEqual(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]bool)
 	for range 20 {
-		d := newDeliveries()
+		d := newDeliveries("w")
 		for range 500 {
 			token := d.token()
 			require.False(t, seen[token])

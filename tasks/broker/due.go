@@ -16,7 +16,7 @@ type due struct {
 
 // forward answers asynq, which asks for each delayed set in turn. In each second the first call asks for all of them at
 // once, and only those with something due are forwarded.
-func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int64, through func() *redis.Cmd) *redis.Cmd {
+func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int64, args []any) *redis.Cmd {
 	f.due.mu.Lock()
 	defer f.due.mu.Unlock()
 	if second != f.due.second { // a clock may be set back
@@ -31,7 +31,7 @@ func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int
 		cmd.SetVal(int64(0))
 		return cmd
 	}
-	cmd := through()
+	cmd := forwardScript.Run(ctx, f.b.rdb, []string{delayed, pendingKey(queue), highKey(queue), lowKey(queue)}, args...)
 	moved, err := cmd.Int()
 	if err != nil {
 		return cmd
@@ -76,4 +76,25 @@ for _, key in ipairs(KEYS) do
 	if first[2] and tonumber(first[2]) <= tonumber(ARGV[1]) then out[#out + 1] = key end
 end
 return out
+`)
+
+// forwardScript KEYS: scheduled or retry, pending, high, low. ARGV: now (s), prefix of the tasks' keys, now (ns), prefix of
+// the groups' keys. It does what asynq's forward does, and keeps priorities.
+var forwardScript = redis.NewScript(luaEvents + `
+local ids, events = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100), {}
+for _, id in ipairs(ids) do
+	local key = ARGV[2] .. id
+	local has = redis.call('HMGET', key, 'group', 'prio', 'watch')
+	redis.call('ZREM', KEYS[1], id)
+	if has[1] and has[1] ~= '' then
+		redis.call('ZADD', ARGV[4] .. has[1], ARGV[1], id)
+		redis.call('HSET', key, 'state', 'aggregating')
+	else
+		redis.call('LPUSH', has[2] == 'high' and KEYS[3] or has[2] == 'low' and KEYS[4] or KEYS[2], id)
+		redis.call('HSET', key, 'state', 'pending', 'pending_since', ARGV[3])
+		if has[3] then events[#events + 1] = '+' .. id end
+	end
+end
+publish(events)
+return #ids
 `)

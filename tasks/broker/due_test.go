@@ -35,7 +35,7 @@ func TestDueTasksAreForwardedOnceASecond(t *testing.T) {
 				enqueue(t, b, m)
 			}
 			forward := func(queue, set string, at time.Time) int {
-				moved, err := move.Run(t.Context(), w, []string{key(queue, set), key(queue, "pending")}, at.Unix()).Int()
+				moved, err := move.Run(t.Context(), w, []string{key(queue, set), key(queue, "pending")}, at.Unix(), key(queue, "t:"), at.UnixNano(), key(queue, "g:")).Int()
 				require.NoError(t, err)
 				return moved
 			}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,29 +30,17 @@ const (
 	Unknown  Outcome = iota // see Receipt.Err
 	Made                    // the task is in its queue
 	Taken                   // a task with the id is there already
-	Held                    // another task holds the uniqueness: Receipt.Owner
+	Held                    // another task holds the uniqueness or the throttle: Receipt.Owner
 	Refused                 // the gate said no: Receipt.Reply
-	Replaced                // the waiting task Receipt.Owner has the message's payload and headers now
+	Replaced                // the task that waits for the end of the window, Receipt.Owner, has this payload and headers now
 )
 
 // Receipt tells what became of a message.
 type Receipt struct {
 	Outcome Outcome
-	Owner   string // the id of the task that holds the uniqueness, or was replaced
+	Owner   string // the id of the task that was there before
 	Reply   any    // what the gate replied
 	Err     error  // why it is not known whether the message is stored
-}
-
-// Gate is a condition for a message, which Redis judges in the moment of enqueueing. It may be asked again when the answer
-// is lost, so it must let the same message in again, or say that it is in.
-type Gate struct {
-	// Prelude is Lua that reads what Source goes by, with KEYS. It runs once for all messages that are judged together,
-	// which have the same Source, Prelude and Keys; its local variables are Source's to use and to change.
-	Prelude string
-	// Source is the body of a Lua function of KEYS and ARGV. It returns whether to enqueue, and a reply.
-	Source string
-	Keys   []string
-	Args   []any
 }
 
 // submission is a message on its way.
@@ -61,6 +49,8 @@ type submission struct {
 	gate    *Gate
 	encoded []byte
 	unique  string // key, or ""
+	at      time.Time
+	extra   []byte // for the script, nil for a plain message
 	receipt *Receipt
 	ticket  *ticket
 }
@@ -104,9 +94,9 @@ func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) [
 	batch := make([]*submission, len(messages))
 	for i, m := range messages {
 		s := &list[i]
-		*s = submission{msg: m, gate: gate, receipt: &receipts[i], ticket: ticket}
+		*s = submission{msg: m, at: m.due(), extra: m.extra(), gate: gate, receipt: &receipts[i], ticket: ticket}
 		if m.UniqueFor > 0 {
-			s.unique = uniqueKey(m.Queue, m.Task, m.Payload)
+			s.unique = uniqueKey(m.Queue, m.Task, m.key())
 		}
 		s.encoded = m.encode(make([]byte, 0, m.encodedSize(s.unique)), s.unique)
 		batch[i] = s
@@ -136,7 +126,7 @@ const traceTime = 15 * time.Second
 // traceless tells whether the task may be done and gone when its message, whose answer was lost, comes again: it would
 // run twice. Such a message is sent once, and its caller told that nothing is known of it.
 func (s *submission) traceless() bool {
-	return s.msg.Retention < traceTime && time.Until(s.msg.At) < traceTime
+	return s.msg.Retention < traceTime && time.Until(s.at) < traceTime
 }
 
 // joins tells whether the submission can go by the same script call as the other.
@@ -201,7 +191,7 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
 	c := &call{
 		script: enqueueScript,
 		keys:   make([]string, 0, 4+2*len(group)),
-		args:   make([]any, 0, 4+4*len(group)),
+		args:   make([]any, 0, 4+5*len(group)),
 	}
 	queues, listed := allQueuesKey, queue
 	if b.cluster {
@@ -216,15 +206,15 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
 	}
 	for _, s := range group {
 		at, unique := int64(0), int64(0)
-		if !s.msg.At.IsZero() {
-			at = s.msg.At.Unix()
+		if !s.at.IsZero() {
+			at = s.at.Unix()
 		}
 		c.keys = append(c.keys, taskKey(queue, s.msg.ID))
 		if s.unique != "" {
-			unique = int64((s.msg.UniqueFor + max(s.msg.At.Sub(now), 0)) / time.Second)
+			unique = int64((s.msg.UniqueFor + max(s.at.Sub(now), 0)) / time.Second)
 			c.keys = append(c.keys, s.unique)
 		}
-		c.args = append(c.args, s.msg.ID, s.encoded, at, unique)
+		c.args = append(c.args, s.msg.ID, s.encoded, at, unique, s.extra)
 		if s.gate != nil {
 			c.args = append(c.args, s.gate.Args...)
 		}
@@ -261,7 +251,8 @@ func receive(cmd *redis.Cmd, group []*submission) {
 	}
 }
 
-// receive reads 1 (made), 0 (the id is taken) or the id that holds the uniqueness.
+// receive reads 1 (made), 0 (the id is taken), the id that holds the uniqueness, or '=' and the id that has the message
+// now.
 func (s *submission) receive(word any) {
 	switch word := word.(type) {
 	case int64:
@@ -270,7 +261,11 @@ func (s *submission) receive(word any) {
 			s.receipt.Outcome = Made
 		}
 	case string:
-		s.receipt.Outcome, s.receipt.Owner = Held, word
+		s.receipt.Outcome = Held
+		if id, replaced := strings.CutPrefix(word, "="); replaced {
+			s.receipt.Outcome, word = Replaced, id
+		}
+		s.receipt.Owner = word
 	default:
 		s.receipt.Err = fmt.Errorf("%w: %v", errReply, word)
 	}
@@ -292,153 +287,4 @@ func (s *submission) receiveGated(answer any) {
 	default:
 		s.receipt.Err = fmt.Errorf("the gate of task %s broke: %v", s.msg.ID, parts[1])
 	}
-}
-
-// luaPut defines put, which stores the task with the key if neither its id nor its uniqueness is taken.
-const luaPut = `
-local function put(key, unique, scheduled, id, msg, at, ttl, now)
-	if unique then
-		local owner = redis.call('GET', unique)
-		if owner then return owner end
-	end
-	if redis.call('EXISTS', key) == 1 then return 0 end
-	if at == '0' then
-		redis.call('HSET', key, 'msg', msg, 'state', 'pending', 'pending_since', now)
-	else
-		redis.call('HSET', key, 'msg', msg, 'state', 'scheduled')
-		redis.call('ZADD', scheduled, at, id)
-	end
-	if unique then
-		redis.call('SET', unique, id, 'EX', ttl)
-		redis.call('HSET', key, 'unique_key', unique)
-	end
-	return 1
-end
-`
-
-// luaRing wakes one worker. An element that nobody waits for is enough for whoever comes next.
-const luaRing = `
-local function ring(wake)
-	if redis.call('LLEN', wake) == 0 then
-		redis.call('RPUSH', wake, 1)
-		redis.call('PEXPIRE', wake, 2000)
-	end
-end
-`
-
-// luaList puts the queue into asynq's list of queues. asynq's client does it once in its life only: after the loss of
-// Redis' data its tasks would run but be found by nobody.
-const luaList = `
-if ARGV[3] ~= '' then redis.call('SADD', KEYS[4], ARGV[3]) end
-`
-
-// enqueueScript KEYS: pending, scheduled, wake, list of queues; then each task's key and, if it is unique, that key.
-// ARGV: now (ns), 1 to ring, the queue or nothing to leave the list, number of tasks; then for each: id, message,
-// due (s, 0 is now), seconds of uniqueness (0 is none).
-var enqueueScript = redis.NewScript(luaPut + luaRing + luaList + `
-local out, made, k = {}, {}, 5
-for i = 1, tonumber(ARGV[4]) do
-	local a = 4 * i + 1
-	local key, unique = KEYS[k], nil
-	k = k + 1
-	if ARGV[a + 3] ~= '0' then
-		unique = KEYS[k]
-		k = k + 1
-	end
-	local r = put(key, unique, KEYS[2], ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[1])
-	out[i] = r
-	if r == 1 and ARGV[a + 2] == '0' then made[#made + 1] = ARGV[a] end
-end
-if #made > 0 then
-	redis.call('LPUSH', KEYS[1], unpack(made))
-	if ARGV[2] == '1' then ring(KEYS[3]) end
-end
-return out
-`)
-
-// gatedScript is as enqueueScript for tasks with one gate. After the list of queues come the gate's KEYS; after the
-// number of tasks in ARGV the numbers of the gate's KEYS and ARGV, and after each task's uniqueness the gate's ARGV for
-// it. A gate that breaks does so for its own task alone.
-const gatedScript = luaPut + luaRing + `
-local keys, nargs = {}, tonumber(ARGV[6])
-for i = 1, tonumber(ARGV[5]) do keys[i] = KEYS[4 + i] end
-local gate
-do
-	local KEYS = keys
-	%s
-	gate = function(ARGV)
-		%s
-	end
-end
-local out, made, k, a = {}, {}, 5 + #keys, 7
-for i = 1, tonumber(ARGV[4]) do
-	local key, unique = KEYS[k], nil
-	k = k + 1
-	if ARGV[a + 3] ~= '0' then
-		unique = KEYS[k]
-		k = k + 1
-	end
-	local args = {}
-	for n = 1, nargs do args[n] = ARGV[a + 3 + n] end
-	local sound, open, reply = pcall(gate, args)
-	if reply == nil then reply = false end
-	if not sound then
-		out[i] = {2, type(open) == 'table' and open.err or tostring(open), 0}
-	elseif not open then
-		out[i] = {0, reply, 0}
-	else
-		local r = put(key, unique, KEYS[2], ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[1])
-		out[i] = {1, reply, r}
-		if r == 1 and ARGV[a + 2] == '0' then made[#made + 1] = ARGV[a] end
-	end
-	a = a + 4 + nargs
-end
-if #made > 0 then
-	if ARGV[3] ~= '' then redis.call('SADD', KEYS[4], ARGV[3]) end
-	redis.call('LPUSH', KEYS[1], unpack(made))
-	if ARGV[2] == '1' then ring(KEYS[3]) end
-end
-return out
-`
-
-// askScript is a gate alone.
-const askScript = `
-%s
-local function gate(ARGV)
-	%s
-end
-local open, reply = gate(ARGV)
-if reply == nil then reply = false end
-return {open and 1 or 0, reply}
-`
-
-// gates keeps the scripts made of gates.
-type gates struct {
-	format  string
-	scripts sync.Map // gateSource: *redis.Script
-}
-
-type gateSource struct{ prelude, source string }
-
-func (g *gates) script(gate *Gate) *redis.Script {
-	key := gateSource{gate.Prelude, gate.Source}
-	if s, ok := g.scripts.Load(key); ok {
-		return s.(*redis.Script)
-	}
-	s, _ := g.scripts.LoadOrStore(key, redis.NewScript(fmt.Sprintf(g.format, gate.Prelude, gate.Source)))
-	return s.(*redis.Script)
-}
-
-func (b *Broker) ask(ctx context.Context, gate Gate) (open bool, reply any, err error) {
-	answer, err := b.questions.script(&gate).Run(ctx, b.rdb, gate.Keys, gate.Args...).Slice()
-	if err != nil {
-		return false, nil, err
-	}
-	if len(answer) == 0 || len(answer) > 2 {
-		return false, nil, fmt.Errorf("%w: %v", errReply, answer)
-	}
-	if len(answer) == 2 {
-		reply = answer[1]
-	}
-	return answer[0] == int64(1), reply, nil
 }

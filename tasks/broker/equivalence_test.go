@@ -174,6 +174,12 @@ func TestAsBareAsynq(t *testing.T) {
 				f := b.NewFetcher(broker.FetcherConfig{Queues: map[string]int{"q": 1}, Slots: len(lives)})
 				runLives(t, f, f.Stop)
 				got := dump(t, b.Redis(), begun)
+				for k, e := range want { // here, a task that has failed is unique no longer
+					if e.value == "archived-at-once" {
+						require.NotContains(t, got, k)
+						got[k] = e
+					}
+				}
 				for k := range want {
 					require.Equal(t, want[k], got[k], k)
 				}
@@ -261,7 +267,7 @@ func taskFields(fields map[string]string) map[string]any {
 	out := make(map[string]any)
 	for name, value := range fields {
 		switch {
-		case name == "owner":
+		case name == "owner" || name == "began":
 		case name == "pending_since" && fields["state"] != "pending":
 		case name == "pending_since":
 		case name == "result" && value == "":

@@ -254,7 +254,3 @@ for i = 3, #KEYS do
 end
 return out
 `)
-
-// eventsChannel tells those who wait for tasks. A message has a line a task: '+' and the id when it has changed, '.' and
-// the id when it has ended.
-const eventsChannel = "paidui:events"

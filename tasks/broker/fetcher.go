@@ -12,6 +12,7 @@ import (
 
 // FetcherConfig says what a fetcher serves.
 type FetcherConfig struct {
+	Name   string         // the worker's, which its deliveries carry
 	Queues map[string]int // weight by queue, at least 1: how often it is asked first
 	Slots  int            // the server's concurrency; how many tasks the fetcher takes at once. 0 is one
 }
@@ -35,12 +36,15 @@ type Fetcher struct {
 	queues  []string
 	closed  chan struct{}
 	once    sync.Once
+	started sync.Once
+	unheard context.CancelFunc // ends listen and watchOver
 	sleeper *sleeper
 
 	lastFetch atomic.Int64 // Unix nanoseconds of the last dequeue that Redis answered
 
 	prefetched prefetched
 	reclaimed  uint64 // the broker's connections when reclaim last looked
+	turns      turns
 	deliveries deliveries
 	acks       batcher[*acknowledgement]
 
@@ -54,7 +58,7 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 		b:               b,
 		cfg:             cfg,
 		closed:          make(chan struct{}),
-		deliveries:      newDeliveries(),
+		deliveries:      newDeliveries(cfg.Name),
 	}
 	for q := range cfg.Queues {
 		f.queues = append(f.queues, q)
@@ -73,6 +77,10 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 func (f *Fetcher) Stop() {
 	f.once.Do(func() {
 		close(f.closed)
+		f.started.Do(func() {}) // not any more
+		if f.unheard != nil {
+			f.unheard()
+		}
 		rest := f.prefetched.close()
 		f.prefetched.fetches.Wait()               // what they bring is put back, too
 		for _, b := range slices.Backward(rest) { // each before the later ones
@@ -88,6 +96,16 @@ func (f *Fetcher) stopped() bool {
 	default:
 		return false
 	}
+}
+
+// start begins what runs beside the fetching: only a fetcher that is asked for tasks needs it.
+func (f *Fetcher) start() {
+	f.started.Do(func() {
+		ctx, cancel := context.WithCancel(f.b.closing)
+		f.unheard = cancel
+		f.b.background.Go(func() { f.listen(ctx) })
+		f.b.background.Go(func() { f.watchOver(ctx) })
+	})
 }
 
 // LastFetch is when Redis last answered a dequeue, zero before the first.
@@ -110,19 +128,25 @@ func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args .
 		}
 		return f.acknowledge(ctx, task, d, fenced, keys, args)
 	}
+	if recovers(keys) {
+		return failed(ctx, noScript{}) // go-redis comes again through Eval, with the text
+	}
 	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.EvalSha(ctx, sha, keys, args...) })
 }
 
 // Eval is how go-redis runs a script that the server does not know yet.
 func (f *Fetcher) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	if task, d := f.acknowledged(keys); d != nil {
-		return f.acknowledge(ctx, task, d, f.b.fences.make(script, task), keys, args)
+		return f.acknowledge(ctx, task, d, f.b.fences.make(script, task, keys), keys, args)
+	}
+	if recovers(keys) {
+		return f.recover(ctx, script, keys, args)
 	}
 	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.Eval(ctx, script, keys, args...) })
 }
 
 // acknowledged is the delivery that a script with these keys ends, nil if it ends none of this worker's.
-func (f *Fetcher) acknowledged(keys []string) (task int, d *delivery) {
+func (f *Fetcher) acknowledged(keys []string) (task int, d *Delivery) {
 	task, ok := acknowledges(keys)
 	if !ok {
 		return 0, nil
@@ -136,7 +160,7 @@ func (f *Fetcher) poll(ctx context.Context, keys []string, args []any, through f
 	}
 	if queue, ok := forwards(keys); ok && len(args) > 0 {
 		if second, ok := args[0].(int64); ok {
-			return f.forward(ctx, queue, keys[0], second, through)
+			return f.forward(ctx, queue, keys[0], second, args)
 		}
 	}
 	return through()

@@ -15,12 +15,14 @@ const (
 	activeSuffix    = "}:active"
 	leaseSuffix     = "}:lease"
 	completedSuffix = "}:completed"
+	retrySuffix     = "}:retry"
+	archivedSuffix  = "}:archived"
 	taskInfix       = "}:t:"
 )
 
 func pendingKey(queue string) string    { return keyPrefix + queue + pendingSuffix }
 func scheduledKey(queue string) string  { return keyPrefix + queue + "}:scheduled" }
-func retryKey(queue string) string      { return keyPrefix + queue + "}:retry" }
+func retryKey(queue string) string      { return keyPrefix + queue + retrySuffix }
 func pausedKey(queue string) string     { return keyPrefix + queue + "}:paused" }
 func activeKey(queue string) string     { return keyPrefix + queue + activeSuffix }
 func completedKey(queue string) string  { return keyPrefix + queue + completedSuffix }
@@ -30,16 +32,43 @@ func taskKeyPrefix(queue string) string { return keyPrefix + queue + taskInfix }
 func taskKey(queue, id string) string   { return keyPrefix + queue + taskInfix + id }
 
 func uniqueKey(queue, task string, payload []byte) string {
-	prefix := keyPrefix + queue + "}:unique:" + task + ":"
-	if payload == nil {
-		return prefix
-	}
-	sum := md5.Sum(payload)
-	return prefix + hex.EncodeToString(sum[:])
+	return keyPrefix + queue + "}:unique:" + task + ":" + digest(payload)
 }
 
-// wakeKey is our own: the list whose elements each wake one idle worker of the queue. It shares the queue's slot.
-func wakeKey(queue string) string { return "paidui:{" + queue + "}:wake" }
+// digest is empty for nil.
+func digest(key []byte) string {
+	if key == nil {
+		return ""
+	}
+	sum := md5.Sum(key)
+	return hex.EncodeToString(sum[:])
+}
+
+// Our own keys. They share the queue's slot.
+func ownPrefix(queue string) string { return "paidui:{" + queue + "}:" }
+
+// wakeKey is the list whose elements each wake one idle worker of the queue.
+func wakeKey(queue string) string { return ownPrefix(queue) + "wake" }
+
+// highKey and lowKey are the lists of pending tasks whose priority is not normal.
+func highKey(queue string) string { return ownPrefix(queue) + highName }
+func lowKey(queue string) string  { return ownPrefix(queue) + lowName }
+
+const (
+	highName = "high"
+	lowName  = "low"
+)
+
+// tagKey is the set of the ids of a queue's tasks that have the tag and have not ended.
+func tagKey(queue, tag string) string { return ownPrefix(queue) + "tag:" + tag }
+
+// throttleKey and debounceKey hold the id of the task that was made for the key.
+func throttleKey(queue, task, sum string) string {
+	return ownPrefix(queue) + "throttle:" + task + ":" + sum
+}
+func debounceKey(queue, task, sum string) string {
+	return ownPrefix(queue) + "debounce:" + task + ":" + sum
+}
 
 // dequeues tells a call of asynq's dequeue script by its keys: pending, paused, active, lease.
 func dequeues(keys []string) (queue string, ok bool) {
@@ -51,7 +80,7 @@ func dequeues(keys []string) (queue string, ok bool) {
 
 // forwards tells a call of asynq's forward script by its keys: scheduled or retry, pending.
 func forwards(keys []string) (queue string, ok bool) {
-	if len(keys) != 2 || !strings.HasSuffix(keys[0], "}:scheduled") && !strings.HasSuffix(keys[0], "}:retry") {
+	if len(keys) != 2 || !strings.HasSuffix(keys[0], "}:scheduled") && !strings.HasSuffix(keys[0], retrySuffix) {
 		return "", false
 	}
 	return pendingQueue(keys[1])
@@ -77,8 +106,21 @@ func acknowledges(keys []string) (task int, ok bool) {
 	return task, strings.Contains(keys[task], taskInfix)
 }
 
+// recovers tells a call of asynq's retry script by its keys: task, active, lease, retry.
+func recovers(keys []string) bool {
+	task, ok := acknowledges(keys)
+	return ok && task == 0 && strings.HasSuffix(keys[3], retrySuffix)
+}
+
 func pendingQueue(key string) (string, bool) { return between(key, pendingSuffix) }
 func leaseQueue(key string) (string, bool)   { return between(key, leaseSuffix) }
+
+// keyQueue is the queue in any key of asynq's.
+func keyQueue(key string) string {
+	rest, _ := strings.CutPrefix(key, keyPrefix)
+	queue, _, _ := strings.Cut(rest, "}")
+	return queue
+}
 
 func between(key, suffix string) (queue string, ok bool) {
 	rest, ok := strings.CutPrefix(key, keyPrefix)

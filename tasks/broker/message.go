@@ -17,22 +17,34 @@ type Message struct {
 	Retention       time.Duration // whole seconds
 	At              time.Time     // whole seconds; zero is now
 	Priority        Priority
-	Tags            []string      // without white space
-	UniqueFor       time.Duration // whole seconds; until the task ends, at most this long; 0 is not unique
-	Throttle        time.Duration // whole seconds; one task a key in this time, also after it has ended; 0 is off
-	Debounce        time.Duration // whole seconds; a later message of the key replaces the waiting task's; 0 is off
-	Key             []byte        // what these three go by; nil is the payload, or for Debounce the task's name
+	Tags            []string      // each without a space
+	UniqueFor       time.Duration // until the task ends, at most so long; whole seconds, 0 is not unique
+	Throttle        time.Duration // one task of the key within this time, also after it has ended; 0 is off
+	Debounce        time.Duration // whole seconds; the last message of the key within this time is the task, due at its end; 0 is off
+	Key             []byte        // what the three go by; nil is the payload, for Debounce the task's name
 }
 
-// Priority is how soon a pending task is taken, among those of its queue.
+// Priority orders the pending tasks of one queue.
 type Priority int8
 
-// The priorities.
+// The priorities. High ones are begun before normal ones, those before low ones; but one of 16 tasks may be normal, and
+// one of 64 low, before higher ones.
 const (
 	Normal Priority = iota
 	High
 	Low
 )
+
+// String is high, normal or low.
+func (p Priority) String() string {
+	switch p {
+	case High:
+		return "high"
+	case Low:
+		return "low"
+	}
+	return "normal"
+}
 
 // Header is a pair that travels with a task.
 type Header struct{ Key, Value string }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +52,11 @@ type batch struct {
 
 type fetched struct {
 	queue, key, id, message, token string
+
+	began     int64  // Unix milliseconds
+	crashes   int    // earlier deliveries that ended with the death of their worker
+	isRevoked bool   // it is to end without running
+	revoked   string // why
 }
 
 func (p *prefetched) put(b *batch) (closed bool) {
@@ -120,6 +127,7 @@ func (p *prefetched) close() []*batch {
 
 // dequeue answers asynq, which asks for each of its queues in turn, from one goroutine. It waits while all are empty.
 func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
+	f.start()
 	for f.prefetched.len() == 0 {
 		if f.stopped() {
 			return nothing(ctx)
@@ -146,7 +154,7 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 	if !ok {
 		return nothing(ctx)
 	}
-	f.deliveries.add(t)
+	f.deliveries.add(f, t)
 	f.fetchAhead(ctx)
 	cmd := redis.NewCmd(ctx)
 	cmd.SetVal(t.message)
@@ -239,12 +247,13 @@ func (f *Fetcher) fetch(ctx context.Context, limit int) (*batch, error) {
 }
 
 func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*batch, error) {
-	token := f.deliveries.token()
-	keys := make([]string, 0, 5*len(queues))
-	args := make([]any, 0, 4+len(queues))
-	args = append(args, time.Now().Add(leaseTime).Unix(), limit, token, f.b.wakeUps())
+	token, now := f.deliveries.token(), time.Now()
+	normal, low := f.turns.next(limit)
+	keys := make([]string, 0, 7*len(queues))
+	args := make([]any, 0, 7+len(queues))
+	args = append(args, now.Add(leaseTime).Unix(), limit, token, f.b.wakeUps(), now.UnixMilli(), normal, low)
 	for _, q := range queues {
-		keys = append(keys, pendingKey(q), pausedKey(q), activeKey(q), leaseKey(q), wakeKey(q))
+		keys = append(keys, pendingKey(q), pausedKey(q), activeKey(q), leaseKey(q), wakeKey(q), highKey(q), lowKey(q))
 		args = append(args, taskKeyPrefix(q))
 	}
 	reply, err := fetchScript.Run(ctx, f.b.rdb, keys, args...).Slice()
@@ -255,23 +264,38 @@ func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*b
 		return nil, err
 	}
 	at, ok := reply[0].(int64)
-	if !ok || at < 1 || int(at) > len(queues) || len(reply)%2 == 0 {
+	if !ok || at < 1 || int(at) > len(queues) || len(reply)%3 != 1 {
 		return nil, fmt.Errorf("unexpected reply of the fetch script: %v", reply)
 	}
 	queue := queues[at-1]
 	prefix := taskKeyPrefix(queue)
-	tasks := make([]fetched, 0, len(reply)/2)
-	for i := 1; i < len(reply); i += 2 {
+	tasks := make([]fetched, 0, len(reply)/3)
+	for i := 1; i < len(reply); i += 3 {
 		id, _ := reply[i].(string)
 		message, _ := reply[i+1].(string)
-		tasks = append(tasks, fetched{queue: queue, key: prefix + id, id: id, message: message, token: token})
+		note, _ := reply[i+2].(string)
+		t := fetched{queue: queue, key: prefix + id, id: id, message: message, token: token, began: now.UnixMilli()}
+		t.read(note)
+		tasks = append(tasks, t)
 	}
+	f.turns.count(len(tasks))
 	f.lastFetch.Store(time.Now().UnixNano())
 	b := &batch{queue: queue, tasks: tasks, at: time.Now(), full: len(tasks) == limit}
 	if f.prefetched.put(b) {
 		f.putBack(tasks)
 	}
 	return b, nil
+}
+
+// read takes over what the fetch script notes about an unusual task: the number of its crashes and, if it is revoked, a
+// space and the reason.
+func (t *fetched) read(note string) {
+	if note == "" {
+		return
+	}
+	crashes, reason, revoked := strings.Cut(note, " ")
+	t.crashes, _ = strconv.Atoi(crashes) // the script wrote it
+	t.revoked, t.isRevoked = reason, revoked
 }
 
 // order draws the queues by weight without replacement (Efraimidis and Spirakis, 2006).
@@ -295,41 +319,74 @@ func (f *Fetcher) order() []string {
 	return order
 }
 
-// fetchScript KEYS, for each queue: pending, paused, active, lease, wake. ARGV: end of the lease (s), limit, token, 1 to
-// ring; then for each queue the prefix of its tasks' keys. It does what asynq's dequeue does, for many, but
-// leaves pending_since, and marks who has the tasks. It returns nil, or the number of the queue and each task's id and
-// message; if more wait, it wakes a worker.
-var fetchScript = redis.NewScript(luaRing + `
-local pending = {}
-for k = 1, #KEYS, 5 do pending[#pending + 1] = KEYS[k] end
-if redis.call('EXISTS', unpack(pending)) == 0 then return nil end
-for q = 1, #KEYS / 5 do
-	local k = 5 * (q - 1)
-	local ids = redis.call('EXISTS', KEYS[k + 2]) == 0 and redis.call('RPOP', KEYS[k + 1], ARGV[2])
-	while ids and #ids > 0 do
-		local out, active, leases = {q}, {}, {}
+// fetchScript KEYS, for each queue: pending, paused, active, lease, wake, high, low. ARGV: end of the lease (s), limit,
+// token, 1 to ring, now (ms), how many normal and low tasks have their turn before higher ones; then for each queue the
+// prefix of its tasks' keys. It does what asynq's dequeue does, for many, but leaves pending_since, and marks who has the
+// tasks. An id whose task is gone or not pending any more is dropped. It returns nil, or the number of the queue and each
+// task's id, message and note (see read); if more wait, it wakes a worker.
+var fetchScript = redis.NewScript(luaRing + luaEvents + `
+local lists, limit = {}, tonumber(ARGV[2])
+for k = 1, #KEYS, 7 do
+	lists[#lists + 1] = KEYS[k]
+	lists[#lists + 1] = KEYS[k + 5]
+	lists[#lists + 1] = KEYS[k + 6]
+end
+if redis.call('EXISTS', unpack(lists)) == 0 then return nil end
+
+local function take(ids, list, n)
+	if n < 1 then return end
+	for _, id in ipairs(redis.call('RPOP', list, n) or {}) do ids[#ids + 1] = id end
+end
+
+local function pop(pending, high, low)
+	if redis.call('EXISTS', high, low) == 0 then return redis.call('RPOP', pending, limit) or {} end
+	local ids, normals, lows = {}, tonumber(ARGV[6]), tonumber(ARGV[7])
+	take(ids, high, limit - normals - lows)
+	take(ids, pending, limit - lows - #ids)
+	take(ids, low, limit - #ids)
+	take(ids, high, limit - #ids)
+	take(ids, pending, limit - #ids)
+	return ids
+end
+
+for q = 1, #KEYS / 7 do
+	local k = 7 * (q - 1)
+	local pending, high, low = KEYS[k + 1], KEYS[k + 6], KEYS[k + 7]
+	local ids = redis.call('EXISTS', KEYS[k + 2]) == 0 and pop(pending, high, low) or {}
+	for _ = 1, 16 do
+		if #ids == 0 then break end
+		local out, active, leases, events = {q}, {}, {}, {}
 		for i = 1, #ids do
 			local id = ids[i]
-			local key = ARGV[4 + q] .. id
-			local msg = redis.call('HGET', key, 'msg')
-			if msg then
-				redis.call('HSET', key, 'state', 'active', 'owner', ARGV[3])
+			local key = ARGV[7 + q] .. id
+			local has = redis.call('HMGET', key, 'msg', 'state', 'watch', 'progress', 'crashes', 'revoked')
+			if has[1] and has[2] == 'pending' then
+				redis.call('HSET', key, 'state', 'active', 'owner', ARGV[3], 'began', ARGV[5])
+				if has[3] then events[#events + 1] = '+' .. id end
+				if has[4] then redis.call('HDEL', key, 'progress') end
 				active[#active + 1] = id
 				leases[#leases + 1] = ARGV[1]
 				leases[#leases + 1] = id
+				local note = ''
+				if has[5] or has[6] then note = (has[5] or '0') .. (has[6] and ' ' .. has[6] or '') end
 				out[#out + 1] = id
-				out[#out + 1] = msg
+				out[#out + 1] = has[1]
+				out[#out + 1] = note
 			end
 		end
 		if #active > 0 then
 			redis.call('LPUSH', KEYS[k + 3], unpack(active))
 			redis.call('ZADD', KEYS[k + 4], unpack(leases))
-			if ARGV[4] == '1' and #ids == tonumber(ARGV[2]) and redis.call('EXISTS', KEYS[k + 1]) == 1 then
-				ring(KEYS[k + 5])
-			end
+			if ARGV[4] == '1' and #ids == limit and redis.call('EXISTS', pending, high, low) > 0 then ring(KEYS[k + 5]) end
+			publish(events)
 			return out
 		end
-		ids = redis.call('RPOP', KEYS[k + 1], ARGV[2]) -- the tasks of all of these are gone
+		ids = pop(pending, high, low) -- none of these is pending any more
+	end
+	if #ids > 0 then -- there may be many more such: another call goes on
+		redis.call('RPUSH', pending, unpack(ids))
+		if ARGV[4] == '1' then ring(KEYS[k + 5]) end
+		return nil
 	end
 end
 return nil
@@ -340,9 +397,9 @@ return nil
 func (f *Fetcher) putBack(tasks []fetched) {
 	for some := range slices.Chunk(tasks, prefetchLimit) {
 		queue := some[0].queue
-		keys := make([]string, 0, 4+len(some))
+		keys := make([]string, 0, 6+len(some))
 		args := make([]any, 0, 2+2*len(some))
-		keys = append(keys, activeKey(queue), leaseKey(queue), pendingKey(queue), wakeKey(queue))
+		keys = append(keys, activeKey(queue), leaseKey(queue), pendingKey(queue), wakeKey(queue), highKey(queue), lowKey(queue))
 		args = append(args, time.Now().UnixNano(), f.b.wakeUps())
 		for _, t := range slices.Backward(some) {
 			keys = append(keys, t.key)
@@ -355,21 +412,24 @@ func (f *Fetcher) putBack(tasks []fetched) {
 	}
 }
 
-// putBackScript KEYS: active, lease, pending, wake, then the tasks, the first to run last. ARGV: now (ns), 1 to ring;
-// then for each task its id and token.
-var putBackScript = redis.NewScript(luaRing + `
-local n = 0
-for k = 5, #KEYS do
-	local a = 2 * k - 7
-	local held = redis.call('HMGET', KEYS[k], 'owner', 'state')
-	if held[1] == ARGV[a + 1] and held[2] == 'active' then
-		redis.call('LREM', KEYS[1], 0, ARGV[a])
-		redis.call('ZREM', KEYS[2], ARGV[a])
-		redis.call('RPUSH', KEYS[3], ARGV[a])
+// putBackScript KEYS: active, lease, pending, wake, high, low, then the tasks, the first to run last. ARGV: now (ns), 1 to
+// ring; then for each task its id and token.
+var putBackScript = redis.NewScript(luaRing + luaEvents + `
+local n, events = 0, {}
+for k = 7, #KEYS do
+	local a = 2 * k - 10
+	local held = redis.call('HMGET', KEYS[k], 'owner', 'state', 'prio', 'watch')
+	if held[1] == ARGV[a] and held[2] == 'active' then
+		local id = ARGV[a - 1]
+		redis.call('LREM', KEYS[1], 0, id)
+		redis.call('ZREM', KEYS[2], id)
+		redis.call('RPUSH', held[3] == 'high' and KEYS[5] or held[3] == 'low' and KEYS[6] or KEYS[3], id)
 		redis.call('HSET', KEYS[k], 'state', 'pending', 'pending_since', ARGV[1])
+		if held[4] then events[#events + 1] = '+' .. id end
 		n = n + 1
 	end
 end
 if n > 0 and ARGV[2] == '1' then ring(KEYS[4]) end
+publish(events)
 return n
 `)

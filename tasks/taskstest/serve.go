@@ -65,9 +65,10 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 	for _, q := range queues {
 		weights[q] = 1
 	}
-	fetcher := b.NewFetcher(broker.FetcherConfig{Queues: weights, Slots: concurrency})
+	fetcher := b.NewFetcher(broker.FetcherConfig{Name: "test", Queues: weights, Slots: concurrency})
 	server := asynq.NewServerFromRedisClient(fetcher, tasks.Engine(asynq.Config{
 		Concurrency:     concurrency,
+		BaseContext:     func() context.Context { return fetcher.Context(context.Background()) },
 		Queues:          weights,
 		LogLevel:        asynq.FatalLevel,
 		ShutdownTimeout: 5 * time.Second,

@@ -65,10 +65,11 @@ func New(b *broker.Broker, m *tasks.Mux, cfg Config) (*Pool, error) {
 		logger: cfg.Logger.With("worker", cfg.Name),
 	}
 	p.fetcher = b.NewFetcher(broker.FetcherConfig{
+		Name:   cfg.Name,
 		Queues: cfg.Queues,
 		Slots:  cfg.Concurrency,
 	})
-	base, cancel := context.WithCancel(context.Background())
+	base, cancel := context.WithCancel(p.fetcher.Context(context.Background()))
 	p.cancel = cancel
 	p.server = asynq.NewServerFromRedisClient(p.fetcher, tasks.Engine(asynq.Config{
 		Concurrency:     cfg.Concurrency,

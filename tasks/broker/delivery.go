@@ -1,0 +1,263 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrFenced says that what an attempt wrote was refused: its time is over, or another delivery has the task.
+var ErrFenced = errors.New("the attempt does not own the task any more")
+
+const (
+	quickTurnaround  = 5 * time.Millisecond
+	turnaroundWeight = 16 // tasks that the moving average remembers, about
+)
+
+// Delivery is one run of a task in this worker's hands. It is safe for concurrent use.
+type Delivery struct {
+	f       *Fetcher
+	fetched fetched
+	begun   time.Time
+	fenced  atomic.Bool
+
+	mu         sync.Mutex
+	result     []byte
+	attempt    []byte
+	alive      time.Time // when asynq last extended its lease
+	revoked    string
+	isRevoked  bool
+	terminated chan struct{} // nil until somebody asks
+	ended      bool          // terminated is, or is to be, closed
+}
+
+type fetcherKey struct{}
+
+// Context lets handlers find their Delivery; it is for asynq.Config.BaseContext.
+func (f *Fetcher) Context(parent context.Context) context.Context {
+	return context.WithValue(parent, fetcherKey{}, f)
+}
+
+// CurrentDelivery is the one that asynq runs with this context, nil under a server that is not on a Fetcher, or when the
+// delivery has ended.
+func CurrentDelivery(ctx context.Context) *Delivery {
+	f, _ := ctx.Value(fetcherKey{}).(*Fetcher)
+	if f == nil {
+		return nil
+	}
+	id, _ := asynq.GetTaskID(ctx)
+	queue, _ := asynq.GetQueueName(ctx)
+	return f.deliveries.get(taskKey(queue, id))
+}
+
+// Worker is the name of the worker that has it.
+func (d *Delivery) Worker() string { return d.f.cfg.Name }
+
+// Began is when it was fetched, in milliseconds.
+func (d *Delivery) Began() time.Time { return time.UnixMilli(d.fetched.began) }
+
+// Crashes is how many earlier deliveries of the task ended with the death of their worker.
+func (d *Delivery) Crashes() int { return d.fetched.crashes }
+
+// Revoked tells whether the task was revoked before this delivery began, or has been terminated since, and why.
+func (d *Delivery) Revoked() (reason string, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.revoked, d.isRevoked
+}
+
+// Terminated is closed when the running task is revoked with terminate.
+func (d *Delivery) Terminated() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.terminated == nil {
+		d.terminated = make(chan struct{})
+		if d.ended {
+			close(d.terminated)
+		}
+	}
+	return d.terminated
+}
+
+func (d *Delivery) terminate(reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended {
+		return
+	}
+	d.ended, d.revoked, d.isRevoked = true, reason, true
+	if d.terminated != nil {
+		close(d.terminated)
+	}
+}
+
+// Keep gives the result to the acknowledgement. A later one replaces it.
+func (d *Delivery) Keep(result []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.result = result
+}
+
+// Record gives the JSON object that describes this attempt to the acknowledgement. It holds no line break.
+func (d *Delivery) Record(attempt []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attempt = attempt
+}
+
+// kept are the result and the record of the attempt, nil without.
+func (d *Delivery) kept() (result, attempt []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.result, d.attempt
+}
+
+// Fence makes Progress and Check give ErrFenced from now on. The acknowledgement still counts.
+func (d *Delivery) Fence() { d.fenced.Store(true) }
+
+// Progress stores how far the task is, as JSON, and tells those who wait for it. It gives ErrFenced when this delivery
+// does not own the task any more.
+func (d *Delivery) Progress(ctx context.Context, progress []byte) error {
+	if d.fenced.Load() {
+		return ErrFenced
+	}
+	t := d.fetched
+	owned, err := progressScript.Run(ctx, d.f.b.rdb, []string{t.key}, t.token, progress, t.id).Bool()
+	switch {
+	case err != nil:
+		return fmt.Errorf("store progress of task %s: %w", t.id, err)
+	case !owned:
+		d.Fence()
+		return ErrFenced
+	}
+	return nil
+}
+
+// progressScript KEYS: task. ARGV: token, progress, id. It returns 0 when the delivery does not own the task.
+var progressScript = redis.NewScript(luaEvents + `
+local held = redis.call('HMGET', KEYS[1], 'owner', 'state', 'watch')
+if held[1] ~= ARGV[1] or held[2] ~= 'active' then return 0 end
+redis.call('HSET', KEYS[1], 'progress', ARGV[2])
+if held[3] then publish({'+' .. ARGV[3]}) end
+return 1
+`)
+
+// Check asks Redis whether this delivery owns the task still. It gives ErrFenced when it does not.
+func (d *Delivery) Check(ctx context.Context) error {
+	if d.fenced.Load() {
+		return ErrFenced
+	}
+	held, err := d.f.b.rdb.HMGet(ctx, d.fetched.key, "owner", "state").Result()
+	if err != nil {
+		return fmt.Errorf("ask who has task %s: %w", d.fetched.id, err)
+	}
+	if held[0] != d.fetched.token || held[1] != "active" {
+		d.Fence()
+		return ErrFenced
+	}
+	return nil
+}
+
+// deliveries are those of one fetcher that are not acknowledged yet, by the task's key.
+type deliveries struct {
+	prefix string
+	count  *atomic.Uint64
+
+	mu         *sync.Mutex
+	byKey      map[string]*Delivery
+	turnaround time.Duration // from delivery to acknowledgement, a moving average
+}
+
+func newDeliveries(worker string) deliveries {
+	return deliveries{
+		prefix: worker + "|" + strconv.FormatUint(rand.Uint64(), 36) + ".",
+		count:  new(atomic.Uint64),
+		mu:     new(sync.Mutex),
+		byKey:  make(map[string]*Delivery),
+	}
+}
+
+// token is one that no other delivery has.
+func (d *deliveries) token() string { return d.prefix + strconv.FormatUint(d.count.Add(1), 36) }
+
+func (d *deliveries) add(f *Fetcher, t fetched) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	d.byKey[t.key] = &Delivery{f: f, fetched: t, begun: now, alive: now, revoked: t.revoked, isRevoked: t.isRevoked}
+}
+
+// get is nil for a task that is not in this worker's hands.
+func (d *deliveries) get(key string) *Delivery {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.byKey[key]
+}
+
+// len is how many slots are taken, or a few more: a lost lease counts until it is forgotten.
+func (d *deliveries) len() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.byKey)
+}
+
+func (d *deliveries) has(t fetched) bool {
+	found := d.get(t.key)
+	return found != nil && found.fetched.token == t.token
+}
+
+func (d *deliveries) keep(key string, result []byte) bool {
+	found := d.get(key)
+	if found == nil {
+		return false
+	}
+	found.Keep(result)
+	return true
+}
+
+func (d *deliveries) drop(key string, gone *Delivery) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byKey[key] == gone {
+		delete(d.byKey, key)
+		d.turnaround += (time.Since(gone.begun) - d.turnaround) / turnaroundWeight
+	}
+}
+
+// slow tells that a slot which is taken now is hardly free again when a fetch has come back, or that nothing is known.
+func (d *deliveries) slow() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.turnaround == 0 || d.turnaround > quickTurnaround
+}
+
+// extend notes that asynq extends the leases of these tasks, and forgets those that it has given up: their leases ended
+// without an acknowledgement.
+func (d *deliveries) extend(prefix string, members []redis.Z) {
+	now := time.Now()
+	for _, z := range members {
+		id, _ := z.Member.(string)
+		if found := d.get(prefix + id); found != nil {
+			found.mu.Lock()
+			found.alive = now
+			found.mu.Unlock()
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, one := range d.byKey {
+		one.mu.Lock()
+		if now.Sub(one.alive) > 2*leaseTime {
+			delete(d.byKey, key)
+		}
+		one.mu.Unlock()
+	}
+}
