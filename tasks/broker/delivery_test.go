@@ -1,0 +1,205 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// run serves a queue with a handler that gets its delivery.
+func run(t *testing.T, b *broker.Broker, queue string, h func(context.Context, *broker.Delivery) error) *broker.Fetcher {
+	t.Helper()
+	queues := map[string]int{queue: 1}
+	f := b.NewFetcher(broker.FetcherConfig{Name: "wörker|1", Queues: queues, Slots: 4})
+	cfg := serverConfig(queues)
+	cfg.BaseContext = func() context.Context { return f.Context(context.WithoutCancel(t.Context())) }
+	cfg.RetryDelayFunc = func(int, error, *asynq.Task) time.Duration { return 0 }
+	serveWith(t, f, cfg, func(ctx context.Context, _ *asynq.Task) error { return h(ctx, broker.CurrentDelivery(ctx)) })
+	return f
+}
+
+func TestDeliveryLeavesItsRecord(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		b := open(t, url)
+		m := message("q", "x")
+		m.Retention = time.Hour
+		m.Tags = []string{"a", "b"}
+		enqueue(t, b, m)
+		tries := 0
+		run(t, b, "q", func(_ context.Context, d *broker.Delivery) error {
+			tries++
+			d.Keep([]byte(`"result"`))
+			if tries < 3 {
+				d.Record([]byte(`{"number":` + string('0'+rune(tries)) + `}`))
+				return errors.New("not yet")
+			}
+			d.Record([]byte(`{"number":3}`))
+			return nil
+		})
+		fields := func() map[string]string { return b.Redis().HGetAll(t.Context(), key("q", "t:x")).Val() }
+		require.Eventually(t, func() bool { return fields()["state"] == "completed" }, patience, 5*time.Millisecond)
+		require.Equal(t, "{\"number\":1}\n{\"number\":2}\n{\"number\":3}", fields()["attempts"])
+		require.Equal(t, `"result"`, fields()["result"])
+		require.True(t, strings.HasPrefix(fields()["owner"], "wörker|1|"))
+		require.Zero(t, b.Redis().Exists(t.Context(), "paidui:{q}:tag:a", "paidui:{q}:tag:b").Val(), "tags are of tasks that have not ended")
+	})
+}
+
+// TestAttemptsAreBounded: the oldest give way.
+func TestAttemptsAreBounded(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		b := open(t, url)
+		m := message("q", "x")
+		m.Retention, m.MaxRetry = time.Hour, 1000
+		enqueue(t, b, m)
+		full := `{"error":"` + strings.Repeat("e", 5000) + `"}`
+		require.NoError(t, b.Redis().HSet(t.Context(), key("q", "t:x"), "attempts", strings.Repeat(full+"\n", 6)+full).Err())
+		run(t, b, "q", func(_ context.Context, d *broker.Delivery) error {
+			d.Record([]byte(`{"number":"last"}`))
+			return nil
+		})
+		fields := func() map[string]string { return b.Redis().HGetAll(t.Context(), key("q", "t:x")).Val() }
+		require.Eventually(t, func() bool { return fields()["state"] == "completed" }, patience, 5*time.Millisecond)
+		kept := strings.Split(fields()["attempts"], "\n")
+		require.Equal(t, `{"number":"last"}`, kept[len(kept)-1])
+		require.Len(t, kept, 5)
+		for _, record := range kept[:4] {
+			require.Equal(t, full, record, "whole")
+		}
+	})
+}
+
+func TestProgressIsFenced(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		b := open(t, url)
+		m := message("q", "x")
+		m.Retention = time.Hour
+		enqueue(t, b, m)
+		stuck, second := make(chan *broker.Delivery, 1), make(chan *broker.Delivery, 1)
+		over := make(chan struct{})
+		first := true
+		run(t, b, "q", func(_ context.Context, d *broker.Delivery) error {
+			if first {
+				first = false
+				stuck <- d
+			} else {
+				second <- d
+			}
+			<-over
+			return nil
+		})
+		defer close(over)
+		old := <-stuck
+		require.NoError(t, old.Check(t.Context()))
+		require.NoError(t, old.Progress(t.Context(), []byte(`{"done":1}`)))
+		require.Equal(t, `{"done":1}`, b.Redis().HGet(t.Context(), key("q", "t:x"), "progress").Val())
+
+		abandon(t, b.Redis(), "q", "x")
+		now := <-second
+		require.False(t, b.Redis().HExists(t.Context(), key("q", "t:x"), "progress").Val(), "of the attempt before")
+		require.ErrorIs(t, old.Progress(t.Context(), []byte(`{"done":9}`)), broker.ErrFenced)
+		require.ErrorIs(t, old.Check(t.Context()), broker.ErrFenced)
+		require.NoError(t, now.Check(t.Context()))
+		require.NoError(t, now.Progress(t.Context(), []byte(`{"done":2}`)))
+		now.Fence()
+		require.ErrorIs(t, now.Progress(t.Context(), []byte(`{"done":3}`)), broker.ErrFenced)
+		require.ErrorIs(t, now.Check(t.Context()), broker.ErrFenced)
+		require.Equal(t, `{"done":2}`, b.Redis().HGet(t.Context(), key("q", "t:x"), "progress").Val())
+	})
+}
+
+// TestTerminateReachesTheRunningTask by message, and without one.
+func TestTerminateReachesTheRunningTask(t *testing.T) {
+	for name, publish := range map[string]bool{"message": true, "message lost": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, testenv.RedisURL(t))
+			enqueue(t, b, message("q", "x"), message("q", "y"))
+			running := make(chan *broker.Delivery, 2)
+			run(t, b, "q", func(ctx context.Context, d *broker.Delivery) error {
+				running <- d
+				select {
+				case <-d.Terminated():
+				case <-ctx.Done():
+				}
+				return nil
+			})
+			one, other := <-running, <-running
+			id := "x"
+			if _, revoked := one.Revoked(); revoked {
+				t.Fatal("not yet")
+			}
+			require.NoError(t, b.Redis().HSet(t.Context(), key("q", "t:"+id), "revoked", "no longer wanted", "terminate", "1").Err())
+			if publish {
+				require.Eventually(t, func() bool {
+					return b.Redis().Publish(t.Context(), "paidui:terminate", "q x").Val() > 0
+				}, patience, 5*time.Millisecond)
+			}
+			ended := one
+			select {
+			case <-one.Terminated():
+			case <-other.Terminated():
+				ended = other
+			case <-time.After(patience):
+				t.Fatal("not terminated")
+			}
+			reason, revoked := ended.Revoked()
+			require.True(t, revoked)
+			require.Equal(t, "no longer wanted", reason)
+		})
+	}
+}
+
+// TestRevokedWhileRunning: whatever becomes of the delivery, the next one is told, and soon.
+func TestRevokedWhileRunning(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		b := open(t, url)
+		enqueue(t, b, message("q", "x"))
+		reasons := make(chan string, 1)
+		queues := map[string]int{"q": 1}
+		f := b.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: 1})
+		cfg := serverConfig(queues)
+		cfg.BaseContext = func() context.Context { return f.Context(context.WithoutCancel(t.Context())) }
+		cfg.RetryDelayFunc = func(int, error, *asynq.Task) time.Duration { return time.Hour }
+		serveWith(t, f, cfg, func(ctx context.Context, _ *asynq.Task) error {
+			if reason, revoked := broker.CurrentDelivery(ctx).Revoked(); revoked {
+				reasons <- reason
+				return nil
+			}
+			return errors.Join(b.Redis().HSet(ctx, key("q", "t:x"), "revoked", "by hand").Err(), errors.New("failed"))
+		})
+		require.Equal(t, "by hand", <-reasons, "not after an hour")
+	})
+}
+
+// TestCrashesAreCounted when the leases of dead workers have ended.
+func TestCrashesAreCounted(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		b := open(t, url)
+		m := message("q", "x")
+		enqueue(t, b, m)
+		dead := b.NewFetcher(broker.FetcherConfig{Name: "dead", Queues: map[string]int{"q": 1}, Slots: 1})
+		t.Cleanup(dead.Stop)
+		w := &worker{Fetcher: dead, t: t, queues: []string{"q"}}
+		w.mustNext()
+		require.NoError(t, b.Redis().HSet(t.Context(), key("q", "t:x"), "watch", "1").Err())
+		past := time.Now().Add(-2 * time.Minute).Unix()
+		require.NoError(t, b.Redis().ZAdd(t.Context(), key("q", "lease"), redis.Z{Score: float64(past), Member: "x"}).Err())
+
+		crashes := make(chan int, 1)
+		run(t, b, "q", func(_ context.Context, d *broker.Delivery) error { // its recoverer looks as it starts
+			crashes <- d.Crashes()
+			return nil
+		})
+		require.Equal(t, 1, <-crashes)
+	})
+}
