@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -36,7 +37,11 @@ func API(ctx context.Context, cfg config.Config) error {
 			if err := models.Migrate(ctx, e.Stores.DB); err != nil {
 				return err
 			}
-			return e.addAPI()
+			if err := errors.Join(e.openOutbox(), e.addAPI()); err != nil {
+				return err
+			}
+			e.addOutbox()
+			return nil
 		},
 	}.run(ctx)
 }

@@ -78,9 +78,10 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 			if _, err := models.Seed(ctx, e.Stores.DB, time.Now()); err != nil {
 				return err
 			}
-			if err := errors.Join(e.addScheduler(), e.addAPI(), e.addWorker()); err != nil {
+			if err := errors.Join(e.openOutbox(), e.addScheduler(), e.addAPI(), e.addWorker()); err != nil {
 				return err
 			}
+			e.addOutbox()
 			return welcome.Execute(out, map[string]any{
 				"URL":      "http://" + reachable(ln.Addr()),
 				"Admin":    "http://" + cfg.AdminAddr,

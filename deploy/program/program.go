@@ -16,6 +16,7 @@ import (
 	"github.com/paidui/paidui/deploy/process"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/outbox"
 )
 
 // boot is what a program is started from.
@@ -37,7 +38,8 @@ type Env struct {
 	Catalog  *tasks.Catalog
 	Client   *tasks.Client
 
-	http   *front // nil in a program without an API
+	http   *front         // nil in a program without an API
+	outbox *outbox.Outbox // nil in a program without a database
 	group  *process.Group
 	checks map[string]func(context.Context) error
 }

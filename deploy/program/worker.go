@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/paidui/paidui/deploy/config"
@@ -9,6 +10,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/worker/pool"
 )
@@ -25,7 +27,11 @@ func Worker(ctx context.Context, cfg config.Config) error {
 			if err := process.WaitFor(ctx, e.Logger, "schema", cfg.StartupWait, migrated); err != nil {
 				return err
 			}
-			return e.addWorker()
+			if err := errors.Join(e.openOutbox(), e.addWorker()); err != nil {
+				return err
+			}
+			e.addOutbox()
+			return nil
 		},
 	}.run(ctx)
 }
@@ -45,6 +51,9 @@ func (e *Env) addWorker() error {
 	}
 	if err := e.Registry.Register(pool.NewQueueMetrics(e.Stores.Broker, e.Logger)); err != nil {
 		return fmt.Errorf("register queue metrics: %w", err)
+	}
+	if err := e.Registry.Register(outbox.NewBacklog(e.Stores.DB, e.Logger)); err != nil {
+		return fmt.Errorf("register outbox metrics: %w", err)
 	}
 	mux := tasks.NewMux(tasks.MuxOptions{Logger: e.Logger, Middleware: []tasks.Middleware{metrics}})
 	catalog.Bind(mux, catalog.Deps{
