@@ -21,8 +21,8 @@ func (o *Outbox) NudgedOnly() { o.pace.look = time.Hour }
 // SetBatch bounds a batch by rows and by the bytes of their bodies.
 func (o *Outbox) SetBatch(rows, bytes int) { o.pace.batch, o.pace.bytes = rows, bytes }
 
-// SetOverdue is when a row that was sent is looked at again.
-func (o *Outbox) SetOverdue(d time.Duration) { o.pace.overdue = d }
+// SweepAll makes every row that was sent overdue at once, and has a sweep look at all of them.
+func (o *Outbox) SweepAll() { o.pace.overdue, o.pace.sweeps = 0, 1_000_000 }
 
 // Steps at which a process may die.
 const (

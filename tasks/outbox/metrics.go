@@ -22,8 +22,8 @@ func newCounters() counters {
 	}
 	return counters{
 		sent:   count("sent", "Tasks that this process has sent from the outbox to Redis."),
-		resent: count("resent", "Tasks that it has sent again, because Redis had lost them."),
-		failed: count("failed", "Tasks that it has given up, because they can't be sent."),
+		resent: count("resent", "Tasks that this process has sent again, because Redis had lost them."),
+		failed: count("failed", "Tasks that this process has given up, because they can't be sent."),
 	}
 }
 

@@ -42,25 +42,26 @@ func (o *Outbox) sweep(ctx context.Context) (more bool, err error) {
 	if err := o.client.Ping(ctx); err != nil { // before there is a transaction
 		return false, err
 	}
+	before := o.db.NowFunc().Add(-o.pace.overdue)
 	for range o.pace.sweeps {
 		if ctx.Err() != nil {
 			return false, nil
 		}
-		if more, err = o.sweepSome(ctx); err != nil || !more {
+		if more, err = o.sweepSome(ctx, before); err != nil || !more {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// sweepSome looks at one batch: rows whose tasks have ended go, tasks that Redis does not know are sent again.
-func (o *Outbox) sweepSome(ctx context.Context) (more bool, err error) {
+// sweepSome looks at one batch of rows that were not looked at since: rows whose tasks have ended go, tasks that Redis
+// does not know are sent again.
+func (o *Outbox) sweepSome(ctx context.Context, since time.Time) (more bool, err error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
 	var v verdict
 	err = o.locked(ctx, func(tx *gorm.DB) error {
-		before := o.db.NowFunc().Add(-o.pace.overdue)
-		rows, full, err := o.take(tx.Where("sent_at < ?", before).Order("sent_at"))
+		rows, full, err := o.take(tx.Where("sent_at < ?", since).Order("sent_at"))
 		if err != nil || len(rows) == 0 {
 			return err
 		}
