@@ -11,10 +11,10 @@ func (c *Client) record(ctx context.Context, m *broker.Message, o *options, id s
 	if c.history == nil || o.history == HistoryOff {
 		return
 	}
-	h := o.origin(ctx, c.now)
+	enqueued := parseMillis(m.Headers[0].Value) // see headers.encode
 	r := Record{
 		ID: id, Task: m.Task, Queue: m.Queue, State: StatePending, Run: 1,
-		MaxRetries: o.maxRetries, Tags: m.Tags, EnqueuedAt: h.enqueued, RequestID: h.requestID,
+		MaxRetries: o.maxRetries, Tags: m.Tags, EnqueuedAt: enqueued, RequestID: o.origin(ctx, c.now).requestID,
 	}
 	if o.history == HistoryFull {
 		r.Args = m.Payload
