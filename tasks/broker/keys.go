@@ -25,6 +25,7 @@ func scheduledKey(queue string) string  { return keyPrefix + queue + "}:schedule
 func retryKey(queue string) string      { return keyPrefix + queue + retrySuffix }
 func pausedKey(queue string) string     { return keyPrefix + queue + "}:paused" }
 func activeKey(queue string) string     { return keyPrefix + queue + activeSuffix }
+func archivedKey(queue string) string   { return keyPrefix + queue + archivedSuffix }
 func completedKey(queue string) string  { return keyPrefix + queue + completedSuffix }
 func processedKey(queue string) string  { return keyPrefix + queue + "}:processed" }
 func leaseKey(queue string) string      { return keyPrefix + queue + leaseSuffix }

@@ -76,12 +76,16 @@ func (m *Message) encode(b []byte, unique string) []byte {
 	b = appendString(b, fieldUniqueKey, unique)
 	b = appendInt(b, fieldRetention, int64(m.Retention/time.Second))
 	for _, h := range m.Headers {
-		b = protowire.AppendTag(b, fieldHeaders, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(pairSize(h)))
-		b = protowire.AppendString(protowire.AppendTag(b, 1, protowire.BytesType), h.Key)
-		b = protowire.AppendString(protowire.AppendTag(b, 2, protowire.BytesType), h.Value)
+		b = appendHeader(b, h)
 	}
 	return b
+}
+
+func appendHeader(b []byte, h Header) []byte {
+	b = protowire.AppendTag(b, fieldHeaders, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(pairSize(h)))
+	b = protowire.AppendString(protowire.AppendTag(b, 1, protowire.BytesType), h.Key)
+	return protowire.AppendString(protowire.AppendTag(b, 2, protowire.BytesType), h.Value)
 }
 
 // encodedSize is a little more than what encode appends.

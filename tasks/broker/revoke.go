@@ -1,0 +1,225 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// RevokedPrefix begins the result of a revoked task, which to asynq is one that completed; the reason follows. It is not
+// JSON, and so can't be a handler's.
+const RevokedPrefix = "!REVOKED "
+
+const (
+	// revokeBatch bounds the tasks of one script, and so how long Redis is kept from others: about a millisecond.
+	revokeBatch = 128
+	// shortList is the longest list that a revoked task is looked for in. In a longer one its id stays until it is
+	// fetched, and is dropped then.
+	shortList = 10_000
+	// revokeVisits is about how many elements of such lists one script passes by; it leaves the rest of its tasks to the
+	// next one.
+	revokeVisits = 20_000
+	// minRevokedRetention is how long a revoked task without retention is kept, so that its end can be seen and its id is
+	// not taken for a new one.
+	minRevokedRetention = time.Hour
+)
+
+// RevokeOutcome is what became of a task that was to be revoked.
+type RevokeOutcome int
+
+// The outcomes of Revoke.
+const (
+	Absent         RevokeOutcome = iota // there is no such task
+	Revoked                             // it has ended, and never runs
+	Running                             // a worker runs it; whatever comes of that, it does not run again
+	EndedBefore                         // it had succeeded or failed
+	RevokedAlready                      // it had been revoked
+)
+
+// Revocation tells what became of a task that was to be revoked.
+type Revocation struct {
+	Outcome RevokeOutcome
+	Failed  bool    // with EndedBefore: it failed
+	Task    *Record // as it was just before; nil with Absent
+}
+
+// Revoke ends a task that waits, at once and whether a worker is up or not. One that runs is marked: if this run is not
+// its last, the next ends as revoked. With terminate its worker is told to end the run. A revoked task frees what it
+// holds, its uniqueness and its tags.
+func (b *Broker) Revoke(ctx context.Context, queue, id, reason string, terminate bool) (Revocation, error) {
+	list, err := b.newRevoker(queue, reason, terminate).revoke(ctx, []string{id})
+	if err != nil {
+		return Revocation{}, fmt.Errorf("revoke task %s: %w", id, err)
+	}
+	return list[0], nil
+}
+
+// revoker revokes tasks of one queue.
+type revoker struct {
+	b         *Broker
+	queue     string
+	reason    string
+	terminate bool
+	tag       string // the set that the ids were found in, or ""
+	command   string
+}
+
+func (b *Broker) newRevoker(queue, reason string, terminate bool) *revoker {
+	return &revoker{b: b, queue: queue, reason: reason, terminate: terminate, command: newCommand()}
+}
+
+// newCommand names one call that changes tasks. They keep the name of the last one, so that a script which is sent again
+// because its answer was lost knows what it has done itself.
+func newCommand() string { return strconv.FormatUint(rand.Uint64(), 36) }
+
+// revoke takes one round trip to read the tasks, and another to revoke them unless many wait in short lists.
+func (r *revoker) revoke(ctx context.Context, ids []string) ([]Revocation, error) {
+	refs := make([]Ref, len(ids))
+	for i, id := range ids {
+		refs[i] = Ref{r.queue, id}
+	}
+	tasks, err := r.b.FindMany(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Revocation, len(ids))
+	open := make([]int, len(ids)) // indexes of the tasks without an answer
+	for i := range ids {
+		list[i].Task = tasks[i]
+		open[i] = i
+	}
+	for len(open) > 0 {
+		var calls []*call
+		var of [][]int
+		for some := range slices.Chunk(open, revokeBatch) {
+			calls, of = append(calls, r.call(some, ids, list)), append(of, some)
+		}
+		run(ctx, r.b.rdb, calls)
+		open = nil
+		for i, c := range calls {
+			words, err := c.cmd.StringSlice()
+			if err != nil {
+				return nil, err
+			}
+			if len(words) == 0 || len(words) > len(of[i]) {
+				return nil, fmt.Errorf("%w: %d answers for %d tasks", errRevokeReply, len(words), len(of[i]))
+			}
+			for n, word := range words {
+				if err := list[of[i][n]].read(word); err != nil {
+					return nil, err
+				}
+			}
+			open = append(open, of[i][len(words):]...)
+		}
+	}
+	return list, nil
+}
+
+func (r *revoker) call(some []int, ids []string, list []Revocation) *call {
+	now := time.Now()
+	completed := protowire.AppendVarint(protowire.AppendTag(nil, fieldCompletedAt, protowire.VarintType), uint64(now.Unix()))
+	tag, terminate := "", 0
+	if r.tag != "" {
+		tag = tagKey(r.queue, r.tag)
+	}
+	if r.terminate {
+		terminate = 1
+	}
+	q := r.queue
+	c := &call{
+		script: revokeScript,
+		keys:   []string{pendingKey(q), highKey(q), lowKey(q), scheduledKey(q), retryKey(q), completedKey(q)},
+		args: []any{
+			ownPrefix(q), r.reason, RevokedPrefix + r.reason, completed, terminate, q, tag, r.command, shortList, revokeVisits,
+		},
+	}
+	for _, i := range some {
+		until := int64(0)
+		if task := list[i].Task; task != nil {
+			until = now.Add(cmp.Or(task.Retention, minRevokedRetention)).Unix()
+		}
+		c.keys = append(c.keys, taskKey(q, ids[i]))
+		c.args = append(c.args, ids[i], until)
+	}
+	return c
+}
+
+var errRevokeReply = errors.New("unexpected reply of the revoke script")
+
+func (r *Revocation) read(word string) error {
+	switch word {
+	case "absent":
+		r.Outcome, r.Task = Absent, nil
+	case "revoked":
+		r.Outcome = Revoked
+	case "active":
+		r.Outcome = Running
+	case "before":
+		r.Outcome = RevokedAlready
+	case "completed":
+		r.Outcome = EndedBefore
+	case "archived":
+		r.Outcome, r.Failed = EndedBefore, true
+	default:
+		return fmt.Errorf("%w: a task is %q", errRevokeReply, word)
+	}
+	return nil
+}
+
+// revokeScript KEYS: pending, high, low, scheduled, retry, completed, then the tasks. ARGV: prefix of our keys, reason,
+// result, what to append to the message, 1 to terminate, queue, set of the tag or nothing, command, longest list to search, list
+// elements to pass by; then for each task its id and the end of its record (s). It returns a word for each task, of the
+// first ones only when that passed by enough. A task
+// without an end of its record was not there a moment ago, and is left alone.
+var revokeScript = redis.NewScript(luaEvents + luaEnd + `
+local lists = {high = KEYS[2], low = KEYS[3]}
+local out, events, stops, visits = {}, {}, {}, 0
+for k = 7, #KEYS do
+	local task, a = KEYS[k], 2 * k - 3
+	local id, word = ARGV[a], 'absent'
+	local held = redis.call('HMGET', task, 'state', 'prio', 'watch', 'msg', 'result', 'command')
+	local state = ARGV[a + 1] ~= '0' and held[1]
+	if state == 'active' then
+		word = state
+		redis.call('HSET', task, 'revoked', ARGV[2])
+		if ARGV[5] == '1' then redis.call('HSET', task, 'terminate', 1) end
+		stops[#stops + 1] = ARGV[6] .. ' ' .. id
+	elseif state == 'pending' or state == 'scheduled' or state == 'retry' then
+		word = 'revoked'
+		if state == 'pending' then
+			local list = lists[held[2]] or KEYS[1]
+			local n = redis.call('LLEN', list)
+			if n <= tonumber(ARGV[9]) then
+				redis.call('LREM', list, 0, id)
+				visits = visits + n
+			end
+		else
+			redis.call('ZREM', state == 'retry' and KEYS[5] or KEYS[4], id)
+		end
+		redis.call('HSET', task, 'state', 'completed', 'result', ARGV[3], 'msg', held[4] .. ARGV[4], 'command', ARGV[8])
+		redis.call('HDEL', task, 'revoked', 'terminate')
+		redis.call('ZADD', KEYS[6], ARGV[a + 1], id)
+		forget(task, id, ARGV[1])
+		if held[3] then events[#events + 1] = '.' .. id end
+	elseif state then
+		word = state
+		if state == 'completed' and string.sub(held[5] or '', 1, 9) == '` + RevokedPrefix + `' then
+			word = held[6] == ARGV[8] and 'revoked' or 'before'
+		end
+	end
+	if ARGV[7] ~= '' and word ~= 'active' and (state or not held[1]) then redis.call('SREM', ARGV[7], id) end
+	out[#out + 1] = word
+	if visits >= tonumber(ARGV[10]) then break end
+end
+publish(events)
+if ARGV[5] == '1' and #stops > 0 then redis.call('PUBLISH', '` + terminateChannel + `', table.concat(stops, '\n')) end
+return out
+`)
