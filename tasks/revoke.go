@@ -1,0 +1,195 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// MaxReason bounds the reason of a revocation, in bytes.
+const MaxReason = 512
+
+// ErrEnded says that the task can't be revoked, because it has ended already. It comes in a *StateError.
+var ErrEnded = errors.New("it has ended already")
+
+// StateError says that the state of a task does not allow what was asked. It wraps the reason: ErrEnded, ErrNotReady,
+// ErrSucceeded or ErrExpired.
+type StateError struct {
+	ID    string // the task's
+	State State
+	Err   error
+}
+
+func (e *StateError) Error() string { return fmt.Sprintf("task %s is %s: %v", e.ID, e.State, e.Err) }
+func (e *StateError) Unwrap() error { return e.Err }
+
+// RevokeOption says how to revoke.
+type RevokeOption func(*revocation)
+
+type revocation struct {
+	terminate bool
+	reason    string
+}
+
+// Terminate ends the attempt of a task that runs, too: its context ends, the task is REVOKED, and a handler that ignores
+// its context loses its slot as with a hard time limit.
+func Terminate() RevokeOption { return func(r *revocation) { r.terminate = true } }
+
+// Reason is what the task shows as its error, to whoever may see the task: 1 to MaxReason bytes of text in one line. The
+// standard is "revoked".
+func Reason(text string) RevokeOption { return func(r *revocation) { r.reason = text } }
+
+func newRevocation(opts []RevokeOption) (revocation, error) {
+	r := revocation{reason: "revoked"}
+	for _, opt := range opts {
+		opt(&r)
+	}
+	if r.reason == "" || len(r.reason) > MaxReason || !validLine(r.reason) {
+		return r, optionErrorf("reason", "want 1 to %d bytes of text in one line", MaxReason)
+	}
+	return r, nil
+}
+
+func validLine(text string) bool {
+	if !utf8.ValidString(text) {
+		return false
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// Revoke makes sure that the task does not run any more. One that waits, for a worker, its time or its next attempt, is
+// REVOKED at once, also while no worker is up. One that runs stays STARTED: it may finish unless it is to Terminate, and
+// whatever else becomes of this attempt, there is no other. A *StateError with ErrEnded says that the task has ended
+// before, ErrNotFound that there is none.
+func (c *Client) Revoke(ctx context.Context, id string, opts ...RevokeOption) (State, error) {
+	how, err := newRevocation(opts)
+	if err != nil {
+		return "", err
+	}
+	var r broker.Revocation
+	err = c.inItsQueue(ctx, id, func(queue string) (found bool, err error) {
+		r, err = c.broker.Revoke(ctx, queue, id, how.reason, how.terminate)
+		return r.Outcome != broker.Absent, err
+	})
+	if err != nil {
+		return "", err
+	}
+	switch r.Outcome {
+	case broker.Running:
+		return StateStarted, nil
+	case broker.RevokedAlready:
+		return "", &StateError{id, StateRevoked, ErrEnded}
+	case broker.EndedBefore:
+		state := StateSuccess
+		if r.Failed {
+			state = StateFailure
+		}
+		return "", &StateError{id, state, ErrEnded}
+	}
+	c.recordRevoked(r.Task, how.reason)
+	return StateRevoked, nil
+}
+
+// inItsQueue tries the queue that an id made here tells, then the one that holds the id: a caller may have chosen any.
+func (c *Client) inItsQueue(ctx context.Context, id string, try func(queue string) (found bool, err error)) error {
+	if !ValidID(id) {
+		return notFound(id)
+	}
+	if queue, ok := queueOf(id); ok {
+		found, err := try(queue)
+		if found || err != nil {
+			return brokerError(ctx, err)
+		}
+	}
+	queue, ok, err := c.broker.Locate(ctx, id)
+	if err != nil {
+		return brokerError(ctx, err)
+	}
+	if ok {
+		if ok, err = try(queue); err != nil {
+			return brokerError(ctx, err)
+		}
+	}
+	if !ok {
+		return notFound(id)
+	}
+	return nil
+}
+
+// brokerError is ctx's error when that has ended, and nil for nil. An error of ours stays as it is.
+func brokerError(ctx context.Context, err error) error {
+	var state *StateError
+	switch {
+	case err == nil, errors.As(err, &state):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%w: %w", ErrBroker, err)
+}
+
+// RevokedTag counts what became of the tasks of a tag.
+type RevokedTag struct {
+	Revoked int `json:"revoked"` // they are REVOKED, and never run
+	Running int `json:"running"` // workers run them still
+}
+
+// RevokeTag is Revoke for all tasks with the tag, in all queues; those that have ended stay as they are. Tasks that are
+// enqueued meanwhile may be left out. Together with an error it tells how many were revoked so far; the same call again
+// takes the rest.
+func (c *Client) RevokeTag(ctx context.Context, tag string, opts ...RevokeOption) (RevokedTag, error) {
+	if !ValidTag(tag) {
+		return RevokedTag{}, optionErrorf("tag", "want 1 to %d characters without white space, commas or control characters", MaxTag)
+	}
+	how, err := newRevocation(opts)
+	if err != nil {
+		return RevokedTag{}, err
+	}
+	var ended func([]*broker.Record)
+	if c.history != nil {
+		ended = func(list []*broker.Record) {
+			for _, task := range list {
+				c.recordRevoked(task, how.reason)
+			}
+		}
+	}
+	n, err := c.broker.RevokeTag(ctx, tag, how.reason, how.terminate, ended)
+	return RevokedTag(n), brokerError(ctx, err)
+}
+
+// recordRevoked notes the end of a task that waited.
+func (c *Client) recordRevoked(task *broker.Record, reason string) {
+	r, ok := c.recordOf(task)
+	if !ok {
+		return
+	}
+	r.State, r.Error, r.EndedAt = StateRevoked, reason, c.now()
+	c.history.Record(r)
+}
+
+// recordOf is what the history is told of every change by hand, if it is told at all.
+func (c *Client) recordOf(task *broker.Record) (r Record, ok bool) {
+	if c.history == nil {
+		return r, false
+	}
+	h := parseHeaders(task.Headers)
+	return Record{
+		ID: task.ID, Task: task.Task, Queue: task.Queue, Run: h.run, Attempt: task.Retried, Retries: task.Retried,
+		MaxRetries: max(task.MaxRetry-crashAllowance, 0),
+		Tags:       h.tags, RequestID: h.requestID, EnqueuedAt: h.enqueued,
+	}, h.history != HistoryOff
+}
+
+// Revoke is Client.Revoke for this task.
+func (r *Result[R]) Revoke(ctx context.Context, opts ...RevokeOption) (State, error) {
+	return r.client.Revoke(ctx, r.id, opts...)
+}
