@@ -58,6 +58,7 @@ func explain(err error) *apiError {
 		option   *tasks.OptionError
 		args     *tasks.ArgsError
 		limited  *sms.LimitError
+		state    *tasks.StateError
 		fromEcho *echo.HTTPError
 	)
 	switch {
@@ -69,6 +70,10 @@ func explain(err error) *apiError {
 		return badArgs(args)
 	case errors.As(err, &limited):
 		return tooOften(limited)
+	case errors.As(err, &state):
+		return conflict(state)
+	case errors.Is(err, tasks.ErrUnknownQueue):
+		return notFound("name", text{"没有这个队列", "there is no such queue"})
 	case errors.Is(err, tasks.ErrNotFound):
 		return notFound("", text{"没有这个任务，或者它已经过期", "there is no such task, or it is gone"})
 	case errors.Is(err, seckill.ErrUnknownGoods):

@@ -44,6 +44,11 @@ func (s *Server) routes() []route {
 		{method: post, path: "/v1/tasks", handler: s.createTask, who: operators},
 		{method: post, path: "/v1/tasks/batch", handler: s.createTasks, who: operators},
 		{method: get, path: "/v1/tasks/:id", handler: s.oneTask, who: anyoneOrOperator, timeout: maxWait + requestTimeout},
+		{method: del, path: "/v1/tasks/:id", handler: s.revokeTask, who: operators},
+		{method: del, path: "/v1/tasks", handler: s.revokeTasks, who: operators, timeout: manyTimeout},
+		{method: post, path: "/v1/tasks/:id/retry", handler: s.retryTask, who: operators},
+		{method: post, path: "/v1/queues/:name/retry", handler: s.retryQueue, who: operators, timeout: manyTimeout},
+		{method: get, path: "/v1/queues/:name/dead", handler: s.deadLetters, who: operators},
 		{method: get, path: "/v1/tasks/:id/events", handler: s.taskEvents, who: anyoneOrOperator, timeout: maxStream},
 		{method: get, path: "/v1/schedules", handler: s.listSchedules, who: operators},
 

@@ -1,0 +1,178 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// manyTimeout is for what is done to many tasks at once.
+const manyTimeout = time.Minute
+
+// maxReason bounds ?reason=, in bytes.
+const maxReason = 256
+
+var (
+	msgTaskRevoked = text{"任务已撤销", "the task is revoked"}
+	msgTaskRunning = text{"任务正在执行：这一次可能完成，但不会再次执行", "the task is running: this attempt may finish, but there is no other"}
+	msgTerminating = text{"任务正在执行，已要求终止", "the task is running, and told to end"}
+	msgRetried     = text{"任务将重新执行", "the task runs again"}
+)
+
+// revokeTask makes sure that a task does not run any more.
+func (s *Server) revokeTask(c echo.Context) error {
+	id, err := pathTaskID(c)
+	if err != nil {
+		return err
+	}
+	terminate, how, err := revocationParams(c)
+	if err != nil {
+		return err
+	}
+	state, err := s.Tasks.Revoke(c.Request().Context(), id, how...)
+	if err != nil {
+		return err
+	}
+	msg := msgTaskRevoked
+	switch {
+	case state == tasks.StateRevoked:
+	case terminate:
+		msg = msgTerminating
+	default:
+		msg = msgTaskRunning
+	}
+	return say(c, codeOK, msg, map[string]tasks.State{"state": state}, id)
+}
+
+// revokeTasks is revokeTask for all tasks of a tag.
+func (s *Server) revokeTasks(c echo.Context) error {
+	tag := c.QueryParam("tag")
+	if tag == "" {
+		return missing("tag")
+	}
+	_, how, err := revocationParams(c)
+	if err != nil {
+		return err
+	}
+	n, err := s.Tasks.RevokeTag(c.Request().Context(), tag, how...)
+	if err != nil {
+		return err
+	}
+	return ok(c, n)
+}
+
+// revocationParams reads ?terminate= and ?reason=.
+func revocationParams(c echo.Context) (terminate bool, how []tasks.RevokeOption, err error) {
+	if given := c.QueryParam("terminate"); given != "" {
+		if terminate, err = strconv.ParseBool(given); err != nil {
+			return false, nil, badRequest("terminate", text{"terminate 应为 true 或 false", "terminate must be true or false"})
+		}
+	}
+	reason := "revoked by an operator"
+	if given := c.QueryParam("reason"); given != "" {
+		if len(given) > maxReason || !oneLine(given) {
+			return false, nil, badRequest("reason", textf("reason 应为一行不超过 %d 字节的文字", "reason must be one line of at most %d bytes", maxReason))
+		}
+		reason += ": " + given
+	}
+	how = append(how, tasks.Reason(reason))
+	if terminate {
+		how = append(how, tasks.Terminate())
+	}
+	return terminate, how, nil
+}
+
+func oneLine(s string) bool {
+	if !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// retryTask lets a task run again.
+func (s *Server) retryTask(c echo.Context) error {
+	id, err := pathTaskID(c)
+	if err != nil {
+		return err
+	}
+	if err := s.Tasks.Retry(c.Request().Context(), id); err != nil {
+		return err
+	}
+	return say(c, codeOK, msgRetried, nil, id)
+}
+
+// retryQueue lets all dead letters of a queue run again.
+func (s *Server) retryQueue(c echo.Context) error {
+	n, err := s.Tasks.RetryDead(c.Request().Context(), pathName(c))
+	if err != nil {
+		return err
+	}
+	return ok(c, map[string]int{"retried": n})
+}
+
+// deadPage is a page of dead letters.
+type deadPage struct {
+	Tasks []*tasks.Info `json:"tasks"`
+	Next  *string       `json:"next_cursor"` // null on the last page
+}
+
+// standardDead is how many dead letters a page has unless ?limit= says.
+const standardDead = 50
+
+func (s *Server) deadLetters(c echo.Context) error {
+	limit := standardDead
+	if given := c.QueryParam("limit"); given != "" {
+		n, err := strconv.Atoi(given)
+		if err != nil || n < 1 || n > tasks.MaxDead {
+			return badRequest("limit", textf("limit 应为 1 到 %d", "limit must be 1 to %d", tasks.MaxDead))
+		}
+		limit = n
+	}
+	list, next, err := s.Tasks.Dead(c.Request().Context(), pathName(c), c.QueryParam("cursor"), limit)
+	if err != nil {
+		return err
+	}
+	page := deadPage{Tasks: list}
+	if next != "" {
+		page.Next = &next
+	}
+	return ok(c, page)
+}
+
+// pathName is the route's :name.
+func pathName(c echo.Context) string {
+	name, err := url.PathUnescape(c.Param("name"))
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// conflict is why a task's state does not allow what was asked.
+func conflict(e *tasks.StateError) *apiError {
+	msg := textf("任务状态（%s）不允许这样做", "the task is %s, which does not allow it", e.State)
+	switch {
+	case errors.Is(e, tasks.ErrEnded):
+		msg = textf("任务已经结束（%s），不能撤销", "the task has ended already (%s)", e.State)
+	case errors.Is(e, tasks.ErrNotReady):
+		msg = textf("任务还没有结束（%s）", "the task has not ended (%s)", e.State)
+	case errors.Is(e, tasks.ErrSucceeded):
+		msg = text{"任务已经成功，请提交新的任务", "the task has succeeded: enqueue a new one"}
+	case errors.Is(e, tasks.ErrExpired):
+		msg = text{"任务已经过了有效期，请提交新的任务", "the task's expiry has passed: enqueue a new one"}
+	}
+	return &apiError{status: http.StatusConflict, field: "id", msg: msg, cause: e}
+}
