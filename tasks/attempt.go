@@ -2,91 +2,119 @@ package tasks
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/paidui/paidui/tasks/broker"
 )
 
-// attemptContext is the context of one attempt: it knows its task and ends with the attempt's time limit. The timer
-// starts when something waits for the end, which quick handlers never do.
-type attemptContext struct {
-	context.Context // of the delivery
-	task            *Task
-	deadline        time.Time
-
-	mu    sync.Mutex
-	timed context.Context // nil until something waits
-	stop  context.CancelFunc
-	ended error // after end
+// delivery is what an attempt needs of its broker.Delivery.
+type delivery interface {
+	Worker() string
+	Began() time.Time
+	Crashes() int
+	Revoked() (reason string, ok bool)
+	Terminated() <-chan struct{}
+	Keep(result []byte)
+	Record(attempt []byte)
+	Fence()
+	Progress(ctx context.Context, progress []byte) error
+	Check(ctx context.Context) error
 }
 
-func newAttemptContext(parent context.Context, task *Task, limit time.Duration) *attemptContext {
-	deadline := time.Now().Add(limit)
-	if earlier, ok := parent.Deadline(); ok && earlier.Before(deadline) {
-		deadline = earlier
-	}
-	return &attemptContext{Context: parent, task: task, deadline: deadline}
-}
-
-// end releases what the context holds. Whatever still waits for it sees it cancelled.
-func (c *attemptContext) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timed == nil {
-		c.ended = c.err()
-		if c.ended == nil {
-			c.ended = context.Canceled
-		}
-		return
-	}
-	c.stop()
-}
-
-func (c *attemptContext) Deadline() (time.Time, bool) { return c.deadline, true }
-
-func (c *attemptContext) Done() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timed == nil {
-		c.timed, c.stop = context.WithDeadline(c.Context, c.deadline)
-		if c.ended != nil {
-			c.stop()
-		}
-	}
-	return c.timed.Done()
-}
-
-func (c *attemptContext) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended != nil {
-		return c.ended
-	}
-	if c.timed != nil {
-		return c.timed.Err()
-	}
-	return c.err()
-}
-
-// err is what a context with a timer would say.
-func (c *attemptContext) err() error {
-	if err := c.Context.Err(); err != nil {
-		return err
-	}
-	if !time.Now().Before(c.deadline) {
-		return context.DeadlineExceeded
+func currentDelivery(ctx context.Context) delivery {
+	if d := broker.CurrentDelivery(ctx); d != nil {
+		return d
 	}
 	return nil
 }
 
-func (c *attemptContext) Value(key any) any {
-	if key == (taskKey{}) {
-		return c.task
+// attempt is one run of a task, or the refusal to run it. The goroutine that asynq gave it and the handler's share it:
+// see state.
+type attempt struct {
+	Task
+	mux      *Mux
+	binding  *binding // nil without a handler
+	headers  headers
+	delivery delivery // nil under a server that is not on a broker.Fetcher
+	args     []byte
+
+	ctx      attemptContext
+	begun    time.Time // zero until the handler begins
+	state    atomic.Int32
+	progress progress
+	measured atomic.Pointer[measurement] // nil without the middleware Metrics
+
+	// Of the handler's goroutine until the state is finished:
+	result []byte
+	err    error
+	ranOut bool // it failed after the end of its context
+}
+
+// The states of an attempt's handler. From cut on, whatever it writes is refused.
+const (
+	running   int32 = iota
+	cut             // the delivery is over, and the handler has not returned
+	abandoned       // the handler has lost its slot
+	finished        // the handler has returned in time
+)
+
+func (m *Mux) newAttempt(ctx context.Context, t *asynq.Task) *attempt {
+	id, _ := asynq.GetTaskID(ctx)
+	queue, _ := asynq.GetQueueName(ctx)
+	retried, _ := asynq.GetRetryCount(ctx)
+	limit, _ := asynq.GetMaxRetry(ctx)
+	a := &attempt{
+		mux:      m,
+		binding:  m.bindings[t.Type()],
+		headers:  parseHeaders(t.Headers()),
+		delivery: m.current(ctx),
+		args:     t.Payload(),
 	}
-	c.mu.Lock()
-	timed := c.timed
-	c.mu.Unlock()
-	if timed != nil {
-		return timed.Value(key) // lets a child context find the one that ends it
+	a.Task = Task{
+		ID:         id,
+		Name:       t.Type(),
+		Queue:      queue,
+		Attempt:    retried + 1,
+		MaxRetries: max(limit-crashAllowance, 0),
+		RequestID:  a.headers.requestID,
+		Headers:    headersOf(a.headers.user),
+		Tags:       a.headers.tags,
+		Parent:     parseParent(a.headers.parent),
+		run:        a,
 	}
-	return c.Context.Value(key)
+	return a
+}
+
+// isRevoked tells whether the task was revoked before this delivery, or terminated since, and why.
+func (a *attempt) isRevoked() (reason string, ok bool) {
+	if a.delivery == nil {
+		return "", false
+	}
+	return a.delivery.Revoked()
+}
+
+// fence has everything refused that the handler writes from now on.
+func (a *attempt) fence() {
+	a.progress.close()
+	if a.delivery != nil {
+		a.delivery.Fence()
+	}
+}
+
+// writable tells whether what the handler writes still counts, as far as this process knows.
+func (a *attempt) writable() bool { return a.state.Load() == running && !a.progress.fenced() }
+
+// headersOf are the caller's headers, nil without any.
+func headersOf(pairs []broker.Header) map[string]string {
+	if len(pairs) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(pairs))
+	for _, pair := range pairs {
+		m[pair.Key] = pair.Value
+	}
+	return m
 }

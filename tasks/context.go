@@ -13,9 +13,12 @@ type Task struct {
 	Queue      string
 	Attempt    int // 1 for the first; a run that died with its worker does not count
 	MaxRetries int
-	RequestID  string // of the HTTP request that enqueued it, or ""
+	RequestID  string            // of the HTTP request that enqueued it, or ""
+	Headers    map[string]string // what the caller gave by Header; nil without any
+	Tags       []string
+	Parent     *Parent // of a callback: the task that it follows; nil in other tasks
 
-	parent *slog.Logger
+	run    *attempt
 	once   sync.Once
 	logger *slog.Logger
 }
@@ -23,7 +26,7 @@ type Task struct {
 // Logger carries the task's id, name and attempt.
 func (t *Task) Logger() *slog.Logger {
 	t.once.Do(func() {
-		t.logger = t.parent.With("task_id", t.ID, "task", t.Name, "attempt", t.Attempt)
+		t.logger = t.run.mux.logger.With("task_id", t.ID, "task", t.Name, "attempt", t.Attempt)
 		if t.RequestID != "" {
 			t.logger = t.logger.With("request_id", t.RequestID)
 		}

@@ -24,15 +24,26 @@ func Engine(cfg asynq.Config) asynq.Config {
 	return cfg
 }
 
-// retryDelay is the wait before the next attempt of a task that failed n times before. A run that died with its worker
-// is repeated at once.
+// retryDelay is the wait before the next attempt of a task that failed n times before. The mux has decided on it, but for
+// attempts that asynq ends by itself. A run that died with its worker is repeated at once.
 func retryDelay(n int, err error, t *asynq.Task) time.Duration {
 	if errors.Is(err, asynq.ErrLeaseExpired) {
 		return 0
 	}
+	var delay time.Duration
+	if decided, ok := err.(*repetition); ok {
+		delay = decided.delay
+	} else {
+		delay = parseHeaders(t.Headers()).backoff.delay(n)
+	}
 	now := time.Now()
-	return ceilSecond(now.Add(parseHeaders(t.Headers()).backoff.delay(n))).Sub(now)
+	return ceilSecond(now.Add(delay)).Sub(now)
 }
 
-// countsAsFailure tells which errors cost a retry: all but the death of a worker.
-func countsAsFailure(err error) bool { return !errors.Is(err, asynq.ErrLeaseExpired) }
+// countsAsFailure tells which errors cost a retry: all but the death of a worker and a snooze.
+func countsAsFailure(err error) bool {
+	if decided, ok := err.(*repetition); ok {
+		return decided.counts
+	}
+	return !errors.Is(err, asynq.ErrLeaseExpired)
+}

@@ -98,20 +98,21 @@ func TestGetEndsWithItsContext(t *testing.T) {
 
 func TestResultBounds(t *testing.T) {
 	t.Parallel()
+	const fitting = 64<<10 - 2 // with its quotes
 	b := taskstest.Embedded(t)
 	client, m := tasks.NewClient(b), mux()
 	long := tasks.Define[pair, string]("test.long")
 	tasks.Handle(m, long, func(_ context.Context, a pair) (string, error) { return strings.Repeat("x", a.N), nil })
 	taskstest.Serve(t, b, m, "default")
-	fits, err := long.Enqueue(t.Context(), client, pair{N: tasks.MaxResultSize - 2})
+	fits, err := long.Enqueue(t.Context(), client, pair{N: fitting})
 	require.NoError(t, err)
-	tooLong, err := long.Enqueue(t.Context(), client, pair{N: tasks.MaxResultSize - 1})
+	tooLong, err := long.Enqueue(t.Context(), client, pair{N: fitting + 1})
 	require.NoError(t, err)
 	gone, err := long.Enqueue(t.Context(), client, pair{N: 1}, tasks.Retention(0))
 	require.NoError(t, err)
 	value, err := fits.Get(soon(t))
 	require.NoError(t, err)
-	require.Len(t, value, tasks.MaxResultSize-2)
+	require.Len(t, value, fitting)
 	_, err = tooLong.Get(soon(t))
 	require.ErrorContains(t, err, "65537 bytes")
 	require.Eventually(t, func() bool {

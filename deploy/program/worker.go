@@ -55,7 +55,7 @@ func (e *Env) addWorker() error {
 	if err := e.Registry.Register(outbox.NewBacklog(e.Stores.DB, e.Logger)); err != nil {
 		return fmt.Errorf("register outbox metrics: %w", err)
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: e.Logger, Middleware: []tasks.Middleware{metrics}})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: e.Logger, Middleware: []tasks.Middleware{metrics}, Client: e.Client})
 	catalog.Bind(mux, catalog.Deps{
 		DB:      e.Stores.DB,
 		Cache:   e.Stores.Cache,

@@ -1,0 +1,73 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/paidui/paidui/models"
+)
+
+// Once makes the database effects of a task happen once, however often the task runs. The handler calls it within the
+// transaction that has the effects, and leaves them out unless first is true:
+//
+//	err := db.Transaction(func(tx *gorm.DB) error {
+//		first, err := tasks.Once(ctx, tx)
+//		if err != nil || !first {
+//			return err
+//		}
+//		return tx.Create(&row).Error
+//	})
+//
+// The mark that it leaves commits or rolls back with the effects; another attempt waits for it and then finds it. tx must
+// be a transaction. Once returns ErrNoTask outside a handler, and ErrFenced when the attempt may not write any more; roll
+// back then. When Redis cannot be asked whether it may, that is an error, too. The mark goes by the task's id: two tasks
+// of one id in different queues share it.
+func Once(ctx context.Context, tx *gorm.DB) (first bool, err error) {
+	t := Current(ctx)
+	if t == nil {
+		return false, ErrNoTask
+	}
+	if !inTransaction(tx) {
+		return false, errors.New("tasks.Once wants a transaction, as db.Transaction gives it: outside one its mark would not roll back with the effects")
+	}
+	if err := t.run.check(ctx); err != nil {
+		return false, fmt.Errorf("effects of task %s: %w", t.ID, err)
+	}
+	made := tx.WithContext(ctx).Clauses(ignoreDuplicate(tx)).Create(&models.TaskEffect{TaskID: t.ID})
+	if made.Error != nil {
+		return false, fmt.Errorf("mark the effects of task %s: %w", t.ID, made.Error)
+	}
+	return made.RowsAffected > 0, nil
+}
+
+// ignoreDuplicate makes an insert that finds its key taken affect no row, also on a MySQL connection that counts the rows
+// found instead of those changed.
+func ignoreDuplicate(tx *gorm.DB) clause.Expression {
+	if tx.Name() == "mysql" {
+		return clause.Insert{Modifier: "IGNORE"}
+	}
+	return clause.OnConflict{DoNothing: true}
+}
+
+func inTransaction(tx *gorm.DB) bool {
+	if tx == nil || tx.Statement == nil {
+		return false
+	}
+	_, ok := tx.Statement.ConnPool.(gorm.TxCommitter)
+	return ok
+}
+
+// check asks whether the attempt may write, here and in Redis.
+func (a *attempt) check(ctx context.Context) error {
+	if !a.writable() {
+		return ErrFenced
+	}
+	if a.delivery == nil {
+		return nil
+	}
+	return a.delivery.Check(ctx)
+}

@@ -1,0 +1,127 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hibiken/asynq"
+)
+
+// ProcessTask runs one delivery of a task, as asynq asks. It returns when the task has ended, is to be repeated, or when
+// its handler has lost its slot: such a handler may go on in the background.
+func (m *Mux) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	a := m.newAttempt(ctx, t)
+	if err := a.notBefore(ctx); err != nil {
+		return err
+	}
+	v, refused := a.refuse(ctx)
+	if !refused {
+		v = a.run(ctx)
+	}
+	return a.end(ctx, t, v)
+}
+
+// refuse tells whether the attempt ends without its handler.
+func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
+	h := &a.headers
+	if reason, ok := a.isRevoked(); ok {
+		return verdict{outcome: revoked, reason: reason}, true
+	}
+	if !h.expires.IsZero() && !time.Now().Before(h.expires) {
+		return verdict{outcome: revoked, reason: "expired at " + h.expires.UTC().Format(time.RFC3339)}, true
+	}
+	var err error
+	switch {
+	case a.binding == nil:
+		err = fmt.Errorf("this worker has no handler for task %q", a.Name)
+	case a.delivery != nil && a.delivery.Crashes() >= h.maxCrashes:
+		err = Permanent(&CrashError{Crashes: a.delivery.Crashes()})
+	case a.Attempt > a.MaxRetries+1:
+		err = Permanent(errors.New("retries exhausted: the last attempt ignored its time limit"))
+	case a.mux.client == nil && h.callsBack():
+		err = Permanent(errors.New("the task has callbacks, and this worker nothing to enqueue them with: set MuxOptions.Client"))
+	default:
+		return verdict{}, false
+	}
+	return a.judge(ctx, nil, err), true
+}
+
+// end tells everybody what the attempt came to, asynq last: when any of it fails, the attempt was interrupted, and the
+// task runs again.
+func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
+	a.log(ctx, v)
+	if v.outcome == failed && a.binding != nil && a.binding.failureHook != nil {
+		a.callHook(ctx, v.err)
+	}
+	if err := a.callBack(ctx, v); err != nil {
+		v = verdict{outcome: interrupted, err: err}
+		a.log(ctx, v)
+	}
+	a.record(v)
+	a.remember(v)
+	switch v.outcome {
+	case succeeded:
+		return a.keep(t, v.result)
+	case revoked:
+		return a.keep(t, append(slices.Clone(revokedPrefix), v.reason...))
+	case failed:
+		return &ending{v.err}
+	case retrying, snoozed:
+		return &repetition{cause: v.err, delay: v.delay, counts: v.outcome == retrying}
+	}
+	return v.err
+}
+
+// callHook calls the failure hook, which may panic.
+func (a *attempt) callHook(ctx context.Context, cause error) {
+	hook := recovered(func(ctx context.Context, _ *Task, args []byte) ([]byte, error) {
+		return nil, a.binding.failureHook(ctx, args, cause)
+	})
+	if _, err := hook(context.WithValue(ctx, taskKey{}, &a.Task), &a.Task, a.args); err != nil {
+		a.Logger().ErrorContext(ctx, "failure hook failed", errorAttrs(err)...)
+	}
+}
+
+// keep gives the result to the acknowledgement.
+func (a *attempt) keep(t *asynq.Task, result []byte) error {
+	if a.headers.noResult {
+		return nil
+	}
+	if a.delivery != nil {
+		a.delivery.Keep(result)
+		return nil
+	}
+	_, err := t.ResultWriter().Write(result)
+	return err
+}
+
+// maxSkew is the difference between two machines' clocks that notBefore makes good.
+const maxSkew = 5 * time.Second
+
+// notBefore guards the eta against a forwarding worker whose clock is ahead of this one's. A task that comes much
+// earlier was pulled forward by hand, and runs.
+func (a *attempt) notBefore(ctx context.Context) error {
+	eta := a.headers.eta
+	if eta.IsZero() {
+		return nil
+	}
+	early := time.Until(eta)
+	switch {
+	case early <= 0:
+		return nil
+	case early > maxSkew:
+		a.Logger().WarnContext(ctx, "task runs before its eta: it was pulled forward, or a clock is wrong", "eta", eta)
+		return nil
+	}
+	timer := time.NewTimer(early)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,88 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// RetryIn is an error with which a handler fails its attempt and says when the next one is to be: no earlier than d from
+// now, up to about a second later, whatever the definition's backoff and retry rules say. It costs a retry; without any
+// left the task fails. causes are why, and what the task's error says. A d below 0 is 0, one above MaxDelay is MaxDelay.
+func RetryIn(d time.Duration, causes ...error) error {
+	cause := errors.Join(causes...)
+	if len(causes) == 1 {
+		cause = causes[0]
+	}
+	return &askedError{delay: bounded(d), cause: cause}
+}
+
+// Snooze is what a handler returns to be run again no earlier than d from now, up to about a second later, as if this
+// attempt had not been: it costs no retry and is no error to log or metrics. A d below 0 is 0, one above MaxDelay is
+// MaxDelay. Nothing but ExpiresIn bounds how often a task may snooze.
+func Snooze(d time.Duration) error {
+	return &askedError{delay: bounded(d), free: true}
+}
+
+func bounded(d time.Duration) time.Duration { return min(max(d, 0), MaxDelay) }
+
+// askedError is what RetryIn and Snooze make.
+type askedError struct {
+	delay time.Duration
+	free  bool  // costs no retry
+	cause error // nil without one
+}
+
+func (e *askedError) Error() string {
+	switch {
+	case e.cause != nil:
+		return e.cause.Error()
+	case e.free:
+		return fmt.Sprintf("snoozed for %v", e.delay)
+	}
+	return fmt.Sprintf("asked to be retried in %v", e.delay)
+}
+
+func (e *askedError) Unwrap() error { return e.cause }
+
+// delay is the wait before the next attempt after err.
+func (a *attempt) delay(err error) time.Duration {
+	var asked *askedError
+	if errors.As(err, &asked) {
+		return asked.delay
+	}
+	retry := a.Attempt - 1
+	if a.binding != nil && a.binding.retry != nil && a.binding.retry.backoff != nil {
+		if d, ok := a.askBackoff(retry, err); ok {
+			return d
+		}
+	}
+	return a.headers.backoff.delay(retry)
+}
+
+// askBackoff asks the definition's own backoff, which may panic.
+func (a *attempt) askBackoff(retry int, err error) (d time.Duration, ok bool) {
+	defer func() {
+		if value := recover(); value != nil {
+			a.Logger().Error("the definition's backoff function panics: the task's own backoff holds", "error", fmt.Sprint(value))
+		}
+	}()
+	return min(max(a.binding.retry.backoff(retry, err), 0), MaxTimeout), true
+}
+
+// repetition is what asynq gets for an attempt that is to be repeated. Engine reads it.
+type repetition struct {
+	cause  error
+	delay  time.Duration
+	counts bool // costs a retry
+}
+
+// Error is what asynq stores as the task's last error: nothing after a snooze.
+func (e *repetition) Error() string {
+	if !e.counts {
+		return ""
+	}
+	return storable(e.cause)
+}
+
+func (e *repetition) Unwrap() error { return e.cause }
