@@ -115,7 +115,7 @@ func (a *attempt) historic(state State, retries int) Record {
 		Task:       a.Name,
 		Queue:      a.Queue,
 		State:      state,
-		Run:        1,
+		Run:        a.headers.run,
 		Attempt:    a.Attempt,
 		Retries:    retries,
 		Tags:       a.Tags,

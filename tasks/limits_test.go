@@ -1,0 +1,278 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+)
+
+var tight = map[string]string{headerTimeout: "20", headerHard: "60"} // ms
+
+func TestSoftLimitLetsTheHandlerTidyUp(t *testing.T) {
+	t.Parallel()
+	d := newFake()
+	m := fakeMux(d, MuxOptions{})
+	var cause error
+	job(t, m, func(ctx context.Context) (string, error) {
+		<-ctx.Done()
+		cause = context.Cause(ctx)
+		return "", errors.New("tidied up")
+	})
+	err := process(t.Context(), m, map[string]string{headerTimeout: "20"})
+	require.EqualError(t, err, "timed out after 20ms: tidied up")
+	require.ErrorIs(t, cause, context.DeadlineExceeded)
+	_, fenced := d.kept()
+	require.False(t, fenced)
+	require.Equal(t, "failure", d.lastAttempt(t)["outcome"], "there are no retries")
+}
+
+func TestHardLimitTakesTheSlotAway(t *testing.T) {
+	t.Parallel()
+	d, log, history := newFake(), &logBuffer{}, &fakeHistory{}
+	registry := prometheus.NewPedanticRegistry()
+	metrics, err := Metrics(registry)
+	require.NoError(t, err)
+	m := fakeMux(d, MuxOptions{
+		Logger: slog.New(slog.NewTextHandler(log, nil)), Middleware: []Middleware{metrics}, History: history,
+	})
+	finish, late := make(chan struct{}), make(chan error, 2)
+	var hook error
+	Handle(m, Define[noArgs, string]("test.job"), func(ctx context.Context, _ noArgs) (string, error) {
+		<-finish
+		late <- Progress(ctx, 1, 2, "")
+		late <- Current(ctx).run.check(ctx)
+		return "a result", nil
+	}, FailureHook(func(_ context.Context, _ noArgs, cause error) error {
+		hook = cause
+		return nil
+	}))
+	begun := time.Now()
+	err = process(t.Context(), m, tight)
+	require.GreaterOrEqual(t, time.Since(begun), 60*time.Millisecond)
+	var limit *TimeLimitError
+	require.ErrorAs(t, err, &limit)
+	require.Equal(t, 60*time.Millisecond, limit.Limit)
+	require.True(t, IsPermanent(err))
+	require.ErrorIs(t, hook, limit)
+	_, fenced := d.kept()
+	require.True(t, fenced)
+	a := d.lastAttempt(t)
+	require.Equal(t, "failure", a["outcome"])
+	require.Equal(t, limit.Error(), a["error"])
+	require.Equal(t, []State{StateFailure}, history.states())
+	require.Contains(t, log.String(), "its slot is taken away")
+	require.Contains(t, log.String(), "limit=60ms")
+	require.Contains(t, log.String(), "task=test.job")
+
+	gauge := func(stuck, running, timeouts string) {
+		t.Helper()
+		want := ""
+		for _, one := range []struct{ name, kind, help, value string }{
+			{"paidui_task_handlers_stuck", "gauge", "Handlers that ignored the end of their context, lost their slot and have not returned.", stuck},
+			{"paidui_task_hard_timeouts_total", "counter", "Attempts that were ended at their hard time limit.", timeouts},
+			{"paidui_tasks_running", "gauge", "Attempts running in this worker.", running},
+		} {
+			want += "# HELP " + one.name + " " + one.help + "\n# TYPE " + one.name + " " + one.kind + "\n" +
+				one.name + `{queue="",task="test.job"} ` + one.value + "\n"
+		}
+		require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(want),
+			"paidui_task_handlers_stuck", "paidui_task_hard_timeouts_total", "paidui_tasks_running"))
+	}
+	gauge("1", "0", "1")
+	close(finish)
+	require.ErrorIs(t, <-late, ErrFenced)
+	require.ErrorIs(t, <-late, ErrFenced)
+	require.Eventually(t, func() bool {
+		return strings.Contains(log.String(), "a handler whose slot was taken away has returned")
+	}, 10*time.Second, time.Millisecond)
+	gauge("0", "0", "1")
+	result, _ := d.kept()
+	require.Empty(t, result, "its result is dropped")
+	require.Equal(t, 1, testutil.CollectAndCount(registry, "paidui_task_duration_seconds")/6, "counted once, for one task")
+}
+
+func TestPanicOfAnAbandonedHandlerIsHarmless(t *testing.T) {
+	t.Parallel()
+	log, finish := &logBuffer{}, make(chan struct{})
+	m := fakeMux(newFake(), MuxOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	job(t, m, func(context.Context) (string, error) {
+		<-finish
+		panic("too late")
+	})
+	require.Error(t, process(t.Context(), m, tight))
+	close(finish)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "panic: too late") }, 10*time.Second, time.Millisecond)
+}
+
+func TestHandlerThatLeavesItsGoroutineFails(t *testing.T) {
+	t.Parallel()
+	m := fakeMux(newFake(), MuxOptions{})
+	job(t, m, func(context.Context) (string, error) {
+		runtime.Goexit()
+		return "", nil
+	})
+	require.ErrorIs(t, process(t.Context(), m, nil), errHandlerExit)
+}
+
+func TestTerminate(t *testing.T) {
+	t.Parallel()
+	for name, returns := range map[string]error{"an error": errors.New("x"), "success": nil, "a snooze": Snooze(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, history := newFake(), &fakeHistory{}
+			m := fakeMux(d, MuxOptions{History: history})
+			var cause, ended error
+			job(t, m, func(ctx context.Context) (string, error) {
+				go d.terminate("not wanted")
+				<-ctx.Done()
+				cause, ended = context.Cause(ctx), ctx.Err()
+				return "a result", returns
+			})
+			require.NoError(t, process(t.Context(), m, nil))
+			require.Equal(t, ErrRevoked, cause)
+			require.Equal(t, context.Canceled, ended)
+			result, fenced := d.kept()
+			require.Equal(t, "!REVOKED not wanted", result)
+			require.False(t, fenced)
+			a := d.lastAttempt(t)
+			require.Equal(t, "revoked", a["outcome"])
+			require.Equal(t, "not wanted", a["error"])
+			require.Equal(t, []State{StateRevoked}, history.states())
+		})
+	}
+}
+
+func TestTerminateOfAHandlerThatIgnoresIt(t *testing.T) {
+	t.Parallel()
+	d, log, finish := newFake(), &logBuffer{}, make(chan struct{})
+	m := fakeMux(d, MuxOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	job(t, m, func(context.Context) (string, error) {
+		go d.terminate("not wanted")
+		<-finish
+		return "a result", nil
+	})
+	require.NoError(t, process(t.Context(), m, nil))
+	result, fenced := d.kept()
+	require.Equal(t, "!REVOKED not wanted", result)
+	require.True(t, fenced)
+	require.Contains(t, log.String(), "its slot is taken away")
+	close(finish)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "has returned") }, 10*time.Second, time.Millisecond)
+}
+
+// A task that was terminated while nothing watched, because it is quick.
+func TestTerminateOfAQuickHandler(t *testing.T) {
+	t.Parallel()
+	d := newFake()
+	m := fakeMux(d, MuxOptions{})
+	job(t, m, func(context.Context) (string, error) {
+		d.terminate("not wanted")
+		return "a result", nil
+	})
+	require.NoError(t, process(t.Context(), m, nil))
+	result, _ := d.kept()
+	require.Equal(t, "!REVOKED not wanted", result)
+}
+
+func TestRevokedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	d := newFake()
+	d.terminate("not wanted")
+	m := fakeMux(d, MuxOptions{})
+	job(t, m, func(context.Context) (string, error) {
+		t.Error("it must not run")
+		return "", nil
+	})
+	require.NoError(t, process(t.Context(), m, nil))
+	result, _ := d.kept()
+	require.Equal(t, "!REVOKED not wanted", result)
+	require.Empty(t, d.attempts, "there was none")
+}
+
+// The delivery ends (the worker drains, or has lost the lease), and the handler goes on.
+func TestEndOfTheDelivery(t *testing.T) {
+	t.Parallel()
+	for name, stubborn := range map[string]bool{"handler returns": false, "handler goes on": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, history := newFake(), &fakeHistory{}
+			m := fakeMux(d, MuxOptions{History: history})
+			ctx, cancel := context.WithCancel(t.Context())
+			finish, refused := make(chan struct{}), make(chan error, 1)
+			job(t, m, func(ctx context.Context) (string, error) {
+				cancel()
+				<-ctx.Done()
+				if stubborn {
+					<-finish
+					refused <- Progress(ctx, 1, 2, "")
+				}
+				return "a result", nil
+			})
+			require.ErrorIs(t, process(ctx, m, nil), context.Canceled)
+			result, fenced := d.kept()
+			require.Empty(t, result, "it came too late")
+			require.Empty(t, history.states(), "it will run again")
+			close(finish)
+			if stubborn {
+				require.True(t, fenced)
+				require.ErrorIs(t, <-refused, ErrFenced)
+			}
+		})
+	}
+}
+
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	d := newFake()
+	d.crashes = 5
+	m := fakeMux(d, MuxOptions{})
+	var hook error
+	Handle(m, Define[noArgs, string]("test.job"), func(context.Context, noArgs) (string, error) {
+		t.Error("it must not run")
+		return "", nil
+	}, FailureHook(func(_ context.Context, _ noArgs, cause error) error {
+		hook = cause
+		return nil
+	}))
+	err := process(t.Context(), m, nil)
+	require.True(t, IsPermanent(err))
+	require.EqualError(t, err, "its worker died 5 times while running it")
+	var crashed *CrashError
+	require.ErrorAs(t, hook, &crashed)
+	require.Equal(t, 5, crashed.Crashes)
+	require.Equal(t, "failure", d.lastAttempt(t)["outcome"])
+
+	d.crashes = 2
+	require.EqualError(t, process(t.Context(), m, map[string]string{headerCrashes: "2"}), "its worker died 2 times while running it")
+}
+
+func TestFailureHookMayPanic(t *testing.T) {
+	t.Parallel()
+	log := &logBuffer{}
+	m := fakeMux(newFake(), MuxOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	Handle(m, Define[noArgs, string]("test.job"), func(context.Context, noArgs) (string, error) {
+		return "", errors.New("no")
+	}, FailureHook(func(context.Context, noArgs, error) error { panic("hook") }))
+	require.EqualError(t, process(t.Context(), m, nil), "no")
+	require.Contains(t, log.String(), "failure hook failed")
+}
+
+func TestLongAttemptIsRememberedAtItsStart(t *testing.T) {
+	t.Parallel()
+	history := &fakeHistory{}
+	m := fakeMux(newFake(), MuxOptions{History: history})
+	job(t, m, func(context.Context) (string, error) {
+		require.Eventually(t, func() bool { return len(history.states()) == 1 }, 20*time.Second, 5*time.Millisecond)
+		return "done", nil
+	})
+	require.NoError(t, process(t.Context(), m, nil))
+	require.Equal(t, []State{StateStarted, StateSuccess}, history.states())
+}
