@@ -22,7 +22,8 @@ import (
 //		return tx.Create(&row).Error
 //	})
 //
-// The mark that it leaves commits or rolls back with the effects; another attempt waits for it and then finds it. tx must
+// The mark that it leaves commits or rolls back with the effects; another attempt waits for it and then finds it, or, as
+// any transaction may, ends in a deadlock and is tried again. tx must
 // be a transaction. Once returns ErrNoTask outside a handler, and ErrFenced when the attempt may not write any more; roll
 // back then. When Redis cannot be asked whether it may, that is an error, too. The mark goes by the task's id: two tasks
 // of one id in different queues share it.
@@ -37,20 +38,23 @@ func Once(ctx context.Context, tx *gorm.DB) (first bool, err error) {
 	if err := t.run.check(ctx); err != nil {
 		return false, fmt.Errorf("effects of task %s: %w", t.ID, err)
 	}
-	made := tx.WithContext(ctx).Clauses(ignoreDuplicate(tx)).Create(&models.TaskEffect{TaskID: t.ID})
+	made := tx.WithContext(ctx).Clauses(unlessMarked(tx)).Create(&models.TaskEffect{TaskID: t.ID})
 	if made.Error != nil {
 		return false, fmt.Errorf("mark the effects of task %s: %w", t.ID, made.Error)
 	}
-	return made.RowsAffected > 0, nil
+	return made.RowsAffected == 1, nil
 }
 
-// ignoreDuplicate makes an insert that finds its key taken affect no row, also on a MySQL connection that counts the rows
-// found instead of those changed.
-func ignoreDuplicate(tx *gorm.DB) clause.Expression {
-	if tx.Name() == "mysql" {
-		return clause.Insert{Modifier: "IGNORE"}
+// unlessMarked makes an insert affect one row only if the key is free. MySQL counts 2 for a duplicate whose row changes,
+// and so tells it apart also on a connection that counts rows found instead of rows changed. INSERT IGNORE would do, if
+// it did not cut an id that is too long.
+func unlessMarked(tx *gorm.DB) clause.Expression {
+	if tx.Name() != "mysql" {
+		return clause.OnConflict{DoNothing: true}
 	}
-	return clause.OnConflict{DoNothing: true}
+	return clause.OnConflict{DoUpdates: clause.Assignments(map[string]any{
+		"created_at": gorm.Expr("created_at + INTERVAL 1 MICROSECOND"),
+	})}
 }
 
 func inTransaction(tx *gorm.DB) bool {
