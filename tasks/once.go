@@ -23,10 +23,9 @@ import (
 //	})
 //
 // The mark that it leaves commits or rolls back with the effects; another attempt waits for it and then finds it, or, as
-// any transaction may, ends in a deadlock and is tried again. tx must
-// be a transaction. Once returns ErrNoTask outside a handler, and ErrFenced when the attempt may not write any more; roll
-// back then. When Redis cannot be asked whether it may, that is an error, too. The mark goes by the task's id: two tasks
-// of one id in different queues share it.
+// any transaction may, ends in a deadlock and is tried again. tx must be a transaction. Once returns ErrNoTask outside a
+// handler, and ErrFenced when the attempt may not write any more; roll back then. When Redis cannot be asked whether it
+// may, that is an error, too. The mark goes by the task's id: two tasks of one id in different queues share it.
 func Once(ctx context.Context, tx *gorm.DB) (first bool, err error) {
 	t := Current(ctx)
 	if t == nil {
