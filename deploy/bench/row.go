@@ -64,6 +64,13 @@ func rows() []row {
 		one("seckill", "orders/s", both(atLeast(10_000), ratioAtLeast(4)),
 			"from POST to the committed order, one worker with 512 slots; against one transaction an order", measureSeckill),
 		{
+			name: "outbox", about: "rows that committed with data: sent by one relay; from the commit to the handler's start when idle",
+			metrics: []metric{
+				{"outbox", "rows/s", atLeast(3_000)}, {"outbox-p50", "ms", atMost(20)}, {"outbox-p99", "ms", noTarget()},
+			},
+			measure: measureOutbox,
+		},
+		{
 			name: "memory", about: "resident memory of a worker with 1,000 slots",
 			metrics: []metric{{"memory-idle", "MiB", atMost(60)}, {"memory-full", "MiB", atMost(150)}},
 			measure: measureMemory,
