@@ -77,6 +77,7 @@ func newInfo(r *broker.Record) *Info {
 		Tags:         r.Tags,
 		Worker:       r.Worker,
 		RequestID:    h.requestID,
+		History:      h.history,
 		EnqueuedAt:   timeOrNil(h.enqueued),
 		ETA:          timeOrNil(h.eta),
 		Expires:      timeOrNil(h.expires),

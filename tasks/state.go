@@ -46,6 +46,7 @@ type Info struct {
 	Headers      map[string]string `json:"headers,omitempty"` // the caller's own
 	Worker       string            `json:"worker,omitempty"`  // that runs it, or ran it last
 	RequestID    string            `json:"request_id,omitempty"`
+	History      HistoryMode       `json:"-"` // what the history may keep of it
 	EnqueuedAt   *time.Time        `json:"enqueued_at"`
 	ETA          *time.Time        `json:"eta"`
 	Expires      *time.Time        `json:"expires"`

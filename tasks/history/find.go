@@ -1,0 +1,78 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+// Find is the record of one task, or tasks.ErrNotFound. A task that has not ended is settled as Search does it.
+func (s *Store) Find(ctx context.Context, id string) (*tasks.Info, error) {
+	var r models.TaskRecord
+	err := s.db.WithContext(ctx).Take(&r, "task_id = ?", id).Error
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return nil, fmt.Errorf("task %s: %w", id, tasks.ErrNotFound)
+	case err != nil:
+		return nil, fmt.Errorf("history: read the record of task %s: %w", id, err)
+	}
+	if err := s.settle(ctx, []*models.TaskRecord{&r}); err != nil {
+		return nil, err
+	}
+	return newInfo(&r), nil
+}
+
+// newInfo shows a record as Redis would show the task, as far as the history knows it.
+func newInfo(r *models.TaskRecord) *tasks.Info {
+	return &tasks.Info{
+		ID:          r.TaskID,
+		Task:        r.Task,
+		Queue:       r.Queue,
+		State:       tasks.State(r.State),
+		Args:        asJSON(r.Args),
+		Result:      asJSON(r.Result),
+		Error:       r.Error,
+		Retries:     r.Retries,
+		MaxRetries:  r.MaxRetries,
+		Attempts:    []tasks.Attempt{},
+		Tags:        tagsOf(r),
+		Worker:      r.Worker,
+		RequestID:   r.RequestID,
+		EnqueuedAt:  utc(&r.CreatedAt),
+		StartedAt:   utc(r.StartedAt),
+		CompletedAt: utc(r.FinishedAt),
+	}
+}
+
+func tagsOf(r *models.TaskRecord) []string { return strings.Fields(r.Tags) }
+
+// asJSON passes JSON on; whatever another program put there becomes a JSON string.
+func asJSON(text string) json.RawMessage {
+	if text == "" {
+		return nil
+	}
+	if json.Valid([]byte(text)) {
+		return json.RawMessage(text)
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil { // a string always has a JSON form
+		return nil
+	}
+	return quoted
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}

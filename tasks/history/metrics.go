@@ -1,0 +1,58 @@
+package history
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Why records are dropped.
+const (
+	dropFull    = "full"    // the buffer was full, and the database away or too slow
+	dropRefused = "refused" // the database refuses the record
+	dropInvalid = "invalid" // no task can have the record's id or state
+	dropClosed  = "closed"  // it came after the Writer was closed, or could not be written before it had to end
+)
+
+type metrics struct {
+	written prometheus.Counter
+	dropped *prometheus.CounterVec
+	flush   prometheus.Histogram
+}
+
+// newMetrics registers them, unless reg is nil. buffered is read with every scrape.
+func newMetrics(reg prometheus.Registerer, buffered func() float64) (*metrics, error) {
+	m := &metrics{
+		written: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "paidui_history_written_total",
+			Help: "Records written, or found to be known already. Records of one task that came together count once.",
+		}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "paidui_history_dropped_total",
+			Help: "Records that are missing in the history, by reason.",
+		}, []string{"reason"}),
+		flush: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "paidui_history_flush_seconds",
+			Help:    "Time that writing a batch took, failed or not.",
+			Buckets: prometheus.ExponentialBucketsRange(0.001, 10, 13),
+		}),
+	}
+	for _, reason := range []string{dropFull, dropRefused, dropInvalid, dropClosed} {
+		m.dropped.WithLabelValues(reason)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "paidui_history_buffered",
+		Help: "Records that wait to be written.",
+	}, buffered)
+	for _, c := range []prometheus.Collector{m.written, m.dropped, m.flush, size} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register history metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) drop(reason string, n int) { m.dropped.WithLabelValues(reason).Add(float64(n)) }

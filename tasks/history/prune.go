@@ -1,0 +1,213 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+const (
+	// LeastAge bounds what Prune may be asked to delete.
+	LeastAge = time.Hour
+	// EffectAge is how long the traces of tasks.Once stay at least: a task may come again for as long as Redis keeps it.
+	EffectAge = 30 * 24 * time.Hour
+)
+
+const (
+	pruneBatch  = 2000                  // rows of a statement
+	prunePause  = 20 * time.Millisecond // between two, for others who write
+	settleBatch = 500
+	openAge     = time.Hour // of records that have not ended and are compared with Redis
+)
+
+// Pruned counts what Prune did.
+type Pruned struct {
+	Records int `json:"records"` // deleted
+	Effects int `json:"effects"` // traces of tasks.Once deleted
+	Lost    int `json:"lost"`    // records found to be of tasks that Redis has forgotten
+}
+
+// Prune deletes what is older than age: the records of tasks that have ended or are lost, with their tags; and traces of
+// tasks.Once, which stay 30 days at least. First it settles the records that have not ended and are older than an hour,
+// for which Redis must answer. It may be interrupted and repeated at any time, and run while others write. progress is
+// told after each batch; it may be nil.
+func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Pruned)) (done Pruned, err error) {
+	if age < LeastAge {
+		return done, fmt.Errorf("history: prune: %v is less than %v", age, LeastAge)
+	}
+	if progress == nil {
+		progress = func(Pruned) {}
+	}
+	p := pruner{Store: s, done: &done, told: progress}
+	now := s.now().UTC()
+	if err := p.eachKind(ctx, false, func(k kind) error { return p.settle(ctx, k, now.Add(-openAge)) }); err != nil {
+		return done, fmt.Errorf("history: settle records: %w", err)
+	}
+	if err := p.eachKind(ctx, true, func(k kind) error { return p.records(ctx, k, now.Add(-age)) }); err != nil {
+		return done, fmt.Errorf("history: delete records: %w", err)
+	}
+	if err := p.effects(ctx, now.Add(-max(age, EffectAge))); err != nil {
+		return done, fmt.Errorf("history: delete effects: %w", err)
+	}
+	return done, nil
+}
+
+// pruner is one run of Prune.
+type pruner struct {
+	*Store
+	done *Pruned
+	told func(Pruned)
+}
+
+// eachKind calls f with the kinds whose tasks have ended, or have not.
+func (p *pruner) eachKind(ctx context.Context, ended bool, f func(kind) error) error {
+	kinds, err := p.kinds(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, k := range kinds {
+		if tasks.State(k.state).Final() != ended {
+			continue
+		}
+		if err := f(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oldest reads the next n records of a kind that were enqueued before a time, oldest first.
+func (p *pruner) oldest(ctx context.Context, k kind, before time.Time, after place, n int) (list []*models.TaskRecord, err error) {
+	err = p.db.WithContext(ctx).Raw("SELECT * FROM task_records "+p.table.dialect.kindIndex+
+		" WHERE task = ? AND queue = ? AND state = ? AND created_at < ? AND (created_at > ? OR created_at = ? AND task_id > ?)"+
+		" ORDER BY created_at, task_id LIMIT ?", k.task, k.queue, k.state, before, after.at, after.at, after.id, n).
+		Scan(&list).Error
+	return list, err
+}
+
+func (p *pruner) settle(ctx context.Context, k kind, before time.Time) error {
+	after := place{at: time.Unix(0, 0)}
+	for {
+		list, err := p.oldest(ctx, k, before, after, settleBatch)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		last := list[len(list)-1]
+		after = place{last.CreatedAt, last.TaskID} // before the records change
+		lost, err := p.settleAll(ctx, list)
+		if err != nil {
+			return err
+		}
+		p.done.Lost += lost
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *pruner) records(ctx context.Context, k kind, before time.Time) error {
+	after := place{at: time.Unix(0, 0)}
+	for {
+		list, err := p.oldest(ctx, k, before, after, pruneBatch)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		last := list[len(list)-1]
+		after = place{last.CreatedAt, last.TaskID}
+		list = slices.DeleteFunc(list, func(r *models.TaskRecord) bool {
+			return r.FinishedAt != nil && !r.FinishedAt.Before(before) // it waited long for its time
+		})
+		for {
+			n, err := p.delete(ctx, list)
+			if err == nil {
+				p.done.Records += n
+				break
+			}
+			if !models.IsConflict(err) {
+				return err
+			}
+		}
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// delete removes records and their tags, unless they have changed meanwhile.
+func (p *pruner) delete(ctx context.Context, list []*models.TaskRecord) (n int, err error) {
+	if len(list) == 0 {
+		return 0, nil
+	}
+	tx, err := p.table.pool.BeginTx(ctx, p.table.begin)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	const one = "task_id = ? AND version = ? AND created_at = ?"
+	for part := range slices.Chunk(list, 500) {
+		var params []any
+		var tags []any
+		for _, r := range part {
+			params = append(params, r.TaskID, r.Version, r.CreatedAt)
+			for _, tag := range tagsOf(r) {
+				tags = append(tags, tag, r.CreatedAt, r.TaskID)
+			}
+		}
+		result, err := tx.ExecContext(ctx, "DELETE FROM task_records WHERE "+one+strings.Repeat(" OR "+one, len(part)-1), params...)
+		if err != nil {
+			return 0, err
+		}
+		deleted, err := result.RowsAffected()
+		if err != nil {
+			return 0, err
+		}
+		n += int(deleted)
+		const link = "tag = ? AND created_at = ? AND task_id = ?"
+		for links := range slices.Chunk(tags, 3*500) {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM task_tags WHERE "+link+strings.Repeat(" OR "+link, len(links)/3-1), links...); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return n, tx.Commit()
+}
+
+func (p *pruner) effects(ctx context.Context, before time.Time) error {
+	for {
+		var ids []string
+		db := p.db.WithContext(ctx)
+		if err := db.Model(&models.TaskEffect{}).Where("created_at < ?", before).Order("created_at").Limit(pruneBatch).Pluck("task_id", &ids).Error; err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		err := db.Where("task_id IN ?", ids).Delete(&models.TaskEffect{}).Error
+		if models.IsConflict(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p.done.Effects += len(ids)
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// pause tells how far the run is and lets others write.
+func (p *pruner) pause(ctx context.Context) error {
+	p.told(*p.done)
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(prunePause):
+		return nil
+	}
+}

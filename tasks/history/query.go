@@ -1,0 +1,80 @@
+package history
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// The bounds of Query.Limit.
+const (
+	DefaultLimit = 20
+	MaxLimit     = 100
+)
+
+// Query is what to search for. A field that is empty does not restrict.
+type Query struct {
+	State  tasks.State
+	Task   string
+	Queue  string
+	Tag    string
+	Since  time.Time // when the task was enqueued, at the earliest
+	Until  time.Time // ... and before
+	Limit  int       // records of a page, 1 to MaxLimit; 0 is DefaultLimit
+	Cursor string    // Page.Next of the same query, "" for the first page
+}
+
+// QueryError says what of a query makes no sense. Field is its name in lower case.
+type QueryError struct {
+	Field string
+	Msg   string
+}
+
+func (e *QueryError) Error() string { return fmt.Sprintf("history: %s: %s", e.Field, e.Msg) }
+
+func queryErrorf(field, format string, args ...any) *QueryError {
+	return &QueryError{Field: field, Msg: fmt.Sprintf(format, args...)}
+}
+
+// States are those that a record can be in.
+func States() []tasks.State {
+	return []tasks.State{
+		tasks.StatePending, tasks.StateStarted, tasks.StateProgress, tasks.StateRetry,
+		tasks.StateSuccess, tasks.StateFailure, tasks.StateRevoked, tasks.StateLost,
+	}
+}
+
+func (q *Query) validate() error {
+	switch {
+	case q.State != "" && !slices.Contains(States(), q.State):
+		return queryErrorf("state", "want one of %v", States())
+	case q.Task != "" && cut(q.Task, maxName) != q.Task:
+		return queryErrorf("task", "want at most %d characters", maxName)
+	case q.Queue != "" && !tasks.ValidQueue(q.Queue):
+		return queryErrorf("queue", "want 1 to 64 letters, digits, '_' or '-', the first a letter or digit")
+	case q.Tag != "" && !tasks.ValidTag(q.Tag):
+		return queryErrorf("tag", "want 1 to 64 characters without white space, commas or control characters")
+	case !q.Since.IsZero() && sound(q.Since).IsZero():
+		return queryErrorf("since", "want a time from 1970 to 9998")
+	case !q.Until.IsZero() && sound(q.Until).IsZero():
+		return queryErrorf("until", "want a time from 1970 to 9998")
+	case !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until):
+		return queryErrorf("until", "is not after since")
+	case q.Limit < 0 || q.Limit > MaxLimit:
+		return queryErrorf("limit", "want 1 to %d", MaxLimit)
+	}
+	if q.Limit == 0 {
+		q.Limit = DefaultLimit
+	}
+	return nil
+}
+
+// allows tells whether the query wants tasks of the kind.
+func (q *Query) allows(k kind) bool {
+	return (q.Task == "" || q.Task == k.task) && (q.Queue == "" || q.Queue == k.queue) && (q.State == "" || string(q.State) == k.state)
+}
+
+// narrow tells whether it restricts the kind at all.
+func (q *Query) narrow() bool { return q.Task != "" || q.Queue != "" || q.State != "" }

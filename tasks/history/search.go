@@ -1,0 +1,219 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+// Store finds records. It is safe for concurrent use.
+type Store struct {
+	db    *gorm.DB
+	table *table
+	tasks *tasks.Client
+	now   func() time.Time
+}
+
+// NewStore reads the history in db, and asks client where the tasks stand that have not ended.
+func NewStore(db *gorm.DB, client *tasks.Client) (*Store, error) {
+	t, err := newTable(db)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{db: db, table: t, tasks: client, now: time.Now}, nil
+}
+
+// Page is a part of a search's answer, newest first.
+type Page struct {
+	// Tasks are what is known of each. Arguments and results of more than 4 KiB are left out: Find has them.
+	Tasks []*tasks.Info
+	// Next is the cursor of the following page, "" after the last. A page may be short, or empty even, and not the last.
+	Next string
+}
+
+// inPage is how many bytes of arguments, or of a result, a page shows.
+const inPage = 4 << 10
+
+// Search answers one page. It returns a *QueryError for a query that makes no sense.
+//
+// A record that has not ended and is older than a minute is shown as Redis has the task; if Redis has forgotten it, as
+// LOST. What was learned so is written back, and a record that no longer matches is left out. With Redis away, records
+// are shown as they are.
+func (s *Store) Search(ctx context.Context, q Query) (*Page, error) {
+	if err := q.validate(); err != nil {
+		return nil, err
+	}
+	after, err := q.after()
+	if err != nil {
+		return nil, err
+	}
+	find := s.byKind
+	if q.Tag != "" {
+		find = s.byTag
+	}
+	places, more, err := find(ctx, &q, after)
+	if err != nil {
+		return nil, err
+	}
+	page := &Page{Tasks: []*tasks.Info{}}
+	if more.id != "" {
+		page.Next = q.cursor(more)
+	}
+	records, err := s.records(ctx, places)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.settle(ctx, records); err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		if q.matches(r) {
+			shorten(&r.Args)
+			shorten(&r.Result)
+			page.Tasks = append(page.Tasks, newInfo(r))
+		}
+	}
+	return page, nil
+}
+
+// shorten leaves out what is too long for a page: settling may have read it from Redis.
+func shorten(text *string) {
+	if len(*text) > inPage {
+		*text = ""
+	}
+}
+
+func (q *Query) matches(r *models.TaskRecord) bool {
+	return q.allows(kind{r.Task, r.Queue, r.State}) && (q.Tag == "" || slices.Contains(tagsOf(r), q.Tag))
+}
+
+// byKind finds the places of a page, and the last of them if there are more.
+func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []place, more place, err error) {
+	all, err := s.kinds(ctx, q.Task)
+	if err != nil {
+		return nil, more, fmt.Errorf("history: list kinds of tasks: %w", err)
+	}
+	kinds := slices.DeleteFunc(all, func(k kind) bool { return !q.allows(k) })
+	if len(kinds) > maxKinds {
+		return nil, more, queryErrorf("task", "the search spans %d combinations of task, queue and state, more than %d: name one or two of them", len(kinds), maxKinds)
+	}
+	if len(kinds) == 0 {
+		return nil, more, nil
+	}
+	places, err = s.newest(ctx, kinds, span{after, q}, q.Limit+1)
+	if err != nil {
+		return nil, more, fmt.Errorf("history: search: %w", err)
+	}
+	if len(places) > q.Limit {
+		places = places[:q.Limit]
+		more = places[q.Limit-1]
+	}
+	return places, more, nil
+}
+
+const (
+	tagBatch = 500
+	tagWork  = 5000 // records of a tag that one page looks at
+)
+
+// byTag is byKind among the records of the query's tag.
+func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []place, more place, err error) {
+	batch := q.Limit + 1
+	if q.narrow() {
+		batch = tagBatch
+	}
+	for looked := 0; looked < tagWork; looked += batch {
+		bounds, params := span{after, q}.conditions()
+		var found []place
+		err := query(ctx, s.table.pool, "SELECT created_at, task_id FROM task_tags WHERE tag = ?"+bounds+
+			" ORDER BY created_at DESC, task_id DESC LIMIT ?", append(append([]any{q.Tag}, params...), batch),
+			func(scan func(...any) error) error {
+				p, err := scanPlace(scan)
+				found = append(found, p)
+				return err
+			})
+		if err != nil {
+			return nil, more, fmt.Errorf("history: search by tag: %w", err)
+		}
+		matching, err := s.matching(ctx, q, found)
+		if err != nil {
+			return nil, more, err
+		}
+		places = append(places, matching...)
+		switch {
+		case len(places) > q.Limit:
+			places = places[:q.Limit]
+			return places, places[q.Limit-1], nil
+		case len(found) < batch:
+			return places, place{}, nil
+		}
+		after = found[len(found)-1]
+	}
+	return places, after, nil
+}
+
+// matching are those places at which there is a record that the query wants.
+func (s *Store) matching(ctx context.Context, q *Query, found []place) ([]place, error) {
+	if len(found) == 0 {
+		return nil, nil
+	}
+	ids := make([]any, len(found))
+	for i, p := range found {
+		ids[i] = p.id
+	}
+	times := make(map[string]time.Time, len(found))
+	err := query(ctx, s.table.pool, "SELECT task_id, created_at, task, queue, state FROM task_records WHERE task_id IN ("+marks(len(ids))+")", ids,
+		func(scan func(...any) error) error {
+			var id string
+			var at time.Time
+			var k kind
+			if err := scan(&id, &at, &k.task, &k.queue, &k.state); err != nil {
+				return err
+			}
+			if q.allows(k) {
+				times[id] = at
+			}
+			return nil
+		})
+	if err != nil {
+		return nil, fmt.Errorf("history: search by tag: %w", err)
+	}
+	return slices.DeleteFunc(found, func(p place) bool {
+		at, ok := times[p.id]
+		return !ok || !at.Equal(p.at) // a tag of an earlier task with the id
+	}), nil
+}
+
+// records reads the records at the places, in their order. One that is gone is left out.
+func (s *Store) records(ctx context.Context, places []place) ([]*models.TaskRecord, error) {
+	if len(places) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(places))
+	for i, p := range places {
+		ids[i] = p.id
+	}
+	var rows []*models.TaskRecord
+	short := func(column string) string {
+		return fmt.Sprintf("CASE WHEN LENGTH(%s) <= %d THEN %[1]s ELSE '' END AS %[1]s", column, inPage)
+	}
+	err := s.db.WithContext(ctx).Where("task_id IN ?", ids).
+		Select("task_id, task, queue, state, version, run, attempt, retries, max_retries, error, worker, tags, request_id," +
+			" created_at, started_at, finished_at, " + short("args") + ", " + short("result")).
+		Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("history: read records: %w", err)
+	}
+	order := make(map[string]int, len(ids))
+	for i, id := range ids {
+		order[id] = i
+	}
+	slices.SortFunc(rows, func(a, b *models.TaskRecord) int { return order[a.TaskID] - order[b.TaskID] })
+	return rows, nil
+}

@@ -1,0 +1,133 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+// settledAfter is how old a record is that is believed only if Redis says the same. What a worker has to tell arrives
+// long before.
+const settledAfter = time.Minute
+
+// settle brings records that have not ended up to date with Redis, in place and in the table. When Redis does not
+// answer, it leaves them.
+func (s *Store) settle(ctx context.Context, records []*models.TaskRecord) error {
+	_, err := s.settleAll(ctx, records)
+	if errors.Is(err, tasks.ErrBroker) {
+		return nil
+	}
+	return err
+}
+
+// settleAll is settle that tells how many were found lost, and when Redis does not answer.
+func (s *Store) settleAll(ctx context.Context, records []*models.TaskRecord) (lost int, err error) {
+	var open []*models.TaskRecord
+	var refs []broker.Ref
+	for _, r := range records {
+		if !tasks.State(r.State).Final() && s.now().Sub(r.CreatedAt) > settledAfter {
+			open = append(open, r)
+			refs = append(refs, broker.Ref{Queue: r.Queue, ID: r.TaskID})
+		}
+	}
+	if len(open) == 0 {
+		return 0, nil
+	}
+	infos, err := s.tasks.Infos(ctx, refs)
+	if err != nil {
+		return 0, err
+	}
+	waiting, err := s.inOutbox(ctx, open, infos)
+	if err != nil {
+		return 0, err
+	}
+	var changed []*row
+	for i, r := range open {
+		switch info := infos[i]; {
+		case info != nil && !sameTask(r, info):
+			infos[i] = nil // the id is another task's by now
+			fallthrough
+		case info == nil:
+			if waiting[r.TaskID] {
+				continue
+			}
+			r.State = string(tasks.StateLost)
+			lost++
+		case info.State == tasks.State(r.State):
+			continue
+		default:
+			follow(r, info)
+		}
+		changed = append(changed, rowOf(r))
+	}
+	if len(changed) == 0 {
+		return 0, nil
+	}
+	if _, err := s.table.write(ctx, changed); err != nil {
+		return 0, fmt.Errorf("history: write back where tasks stand: %w", err)
+	}
+	return lost, nil
+}
+
+// inOutbox are those of the tasks which Redis does not know that wait in the outbox: they will come, or come again.
+func (s *Store) inOutbox(ctx context.Context, open []*models.TaskRecord, infos []*tasks.Info) (map[string]bool, error) {
+	var ids []string
+	for i, r := range open {
+		if infos[i] == nil {
+			ids = append(ids, r.TaskID)
+		}
+	}
+	waiting := make(map[string]bool)
+	if len(ids) == 0 {
+		return waiting, nil
+	}
+	var found []string
+	err := s.db.WithContext(ctx).Model(&models.OutboxRow{}).Where("task_id IN ? AND failed_at IS NULL", ids).Pluck("task_id", &found).Error
+	if err != nil {
+		return nil, fmt.Errorf("history: look into the outbox: %w", err)
+	}
+	for _, id := range found {
+		waiting[id] = true
+	}
+	return waiting, nil
+}
+
+// sameTask tells whether what Redis has under the id is what the record is about. A task of another program tells no
+// time of its own.
+func sameTask(r *models.TaskRecord, info *tasks.Info) bool {
+	return info.EnqueuedAt == nil || !info.EnqueuedAt.Truncate(time.Millisecond).After(r.CreatedAt.Truncate(time.Millisecond))
+}
+
+// follow changes the record to what Redis says. It keeps what the history was told not to keep out of it.
+func follow(r *models.TaskRecord, info *tasks.Info) {
+	r.State = string(info.State)
+	r.Error, r.Worker, r.Retries = info.Error, info.Worker, info.Retries
+	r.StartedAt, r.FinishedAt = info.StartedAt, info.CompletedAt
+	r.Attempt = max(r.Attempt, len(info.Attempts), info.Retries)
+	r.Result = ""
+	if info.History == tasks.HistoryFull {
+		r.Args, r.Result = string(info.Args), string(info.Result)
+	}
+}
+
+// rowOf is the record as a row that may replace it.
+func rowOf(r *models.TaskRecord) *row {
+	record := tasks.Record{
+		ID: r.TaskID, Task: r.Task, Queue: r.Queue, State: tasks.State(r.State), Run: r.Run, Attempt: r.Attempt,
+		Retries: r.Retries, MaxRetries: r.MaxRetries, Args: []byte(r.Args), Result: []byte(r.Result), Error: r.Error, Worker: r.Worker,
+		EnqueuedAt: r.CreatedAt,
+	}
+	if r.StartedAt != nil {
+		record.StartedAt = *r.StartedAt
+	}
+	if r.FinishedAt != nil {
+		record.EndedAt = *r.FinishedAt
+	}
+	converted, _ := newRow(record, r.CreatedAt) // the id and the state are sound: they come from the table and from Redis
+	return &converted
+}

@@ -1,0 +1,81 @@
+package history
+
+import (
+	"strings"
+)
+
+// columns are those of task_records, in the order of row.values.
+var columns = []string{
+	"task_id", "task", "queue", "state", "version", "run", "attempt", "retries", "max_retries", "args", "result", "error",
+	"worker", "tags", "request_id", "created_at", "started_at", "finished_at",
+}
+
+// values appends the row's parameters.
+func (r *row) values(list []any) []any {
+	var started, ended any
+	if !r.started.IsZero() {
+		started = r.started
+	}
+	if !r.ended.IsZero() {
+		ended = r.ended
+	}
+	return append(list, r.id, r.task, r.queue, r.state, r.version, r.run, r.attempt, r.retries, r.maxRetries, r.args, r.result,
+		r.err, r.worker, r.tags, r.request, r.at, started, ended)
+}
+
+// upsert is the statement that merges n rows into the table: what merge does, in SQL. $x is the column of the row that
+// comes, x that of the row which is there. MySQL assigns from left to right: what a condition reads is assigned after it.
+func upsert(d dialect, n int) string {
+	const (
+		later = "created_at < $created_at"
+		same  = "created_at = $created_at"
+		newer = "(" + later + " OR " + same + " AND version <= $version)"
+		began = "($started_at IS NOT NULL AND (started_at IS NULL OR started_at <= $started_at))"
+	)
+	var assign []string
+	set := func(column, condition string) {
+		assign = append(assign, column+" = CASE WHEN "+strings.ReplaceAll(condition, "?", column)+" THEN $"+column+" ELSE "+column+" END")
+	}
+	for _, column := range []string{"task", "queue", "state", "run", "attempt", "retries", "max_retries", "result", "error", "finished_at"} {
+		set(column, newer)
+	}
+	for _, column := range []string{"args", "tags", "request_id"} {
+		set(column, later+" OR "+same+" AND $? <> '' AND (version <= $version OR ? = '')")
+	}
+	set("worker", later+" OR "+same+" AND $? <> '' AND (? = '' OR started_at IS NULL OR "+began+")")
+	set("started_at", later+" OR "+same+" AND "+began)
+	set("version", newer)
+	set("created_at", later)
+
+	one := "(" + strings.Repeat("?, ", len(columns)-1) + "?)"
+	statement := "INSERT INTO task_records (" + strings.Join(columns, ", ") + ") VALUES " +
+		strings.Repeat(one+", ", n-1) + one + d.onConflict + strings.Join(assign, ", ")
+	for _, column := range columns {
+		statement = strings.ReplaceAll(statement, "$"+column+" ", d.coming(column)+" ")
+		statement = strings.ReplaceAll(statement, "$"+column+")", d.coming(column)+")")
+	}
+	return statement
+}
+
+// dialect is where the two databases' SQL differs.
+type dialect struct {
+	onConflict string                     // goes before the assignments
+	coming     func(column string) string // value of the row that comes
+	ignore     string                     // of INSERT, to let a row be that is there
+	kindIndex  string                     // the hint that names idx_task_records_kind
+}
+
+var (
+	mysqlDialect = dialect{
+		onConflict: " ON DUPLICATE KEY UPDATE ",
+		coming:     func(column string) string { return "VALUES(" + column + ")" }, // MariaDB has no other word for it
+		ignore:     "INSERT IGNORE",
+		kindIndex:  "FORCE INDEX (idx_task_records_kind)",
+	}
+	sqliteDialect = dialect{
+		onConflict: " ON CONFLICT (task_id) DO UPDATE SET ",
+		coming:     func(column string) string { return "excluded." + column },
+		ignore:     "INSERT OR IGNORE",
+		kindIndex:  "INDEXED BY idx_task_records_kind",
+	}
+)

@@ -1,0 +1,57 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// PruneArgs say what to delete.
+type PruneArgs struct {
+	OlderThan string `json:"older_than,omitempty" jsonschema:"age from which records are deleted, as 720h (the default, 30 days); an hour at least"`
+}
+
+var errAge = errors.New(`want a duration of an hour at least, such as "720h"`)
+
+const defaultAge = 30 * 24 * time.Hour
+
+// Validate implements tasks.Validator.
+func (a PruneArgs) Validate() error {
+	if _, err := a.age(); err != nil {
+		return &tasks.ArgsError{Field: "older_than", Msg: err.Error()}
+	}
+	return nil
+}
+
+func (a PruneArgs) age() (time.Duration, error) {
+	if a.OlderThan == "" {
+		return defaultAge, nil
+	}
+	d, err := time.ParseDuration(a.OlderThan)
+	if err != nil || d < LeastAge {
+		return 0, errAge
+	}
+	return d, nil
+}
+
+// PruneTask runs Store.Prune. Its result is a Pruned.
+var PruneTask = tasks.Define[PruneArgs, Pruned]("history.prune",
+	tasks.Queue("low"),
+	tasks.MaxRetries(5),
+	tasks.Backoff(time.Minute, time.Hour),
+	tasks.Timeout(2*time.Hour),
+	tasks.UniqueFor(3*time.Hour),
+)
+
+// Bind gives the package's task its handler.
+func Bind(m *tasks.Mux, s *Store) {
+	tasks.Handle(m, PruneTask, func(ctx context.Context, a PruneArgs) (Pruned, error) {
+		age, err := a.age()
+		if err != nil {
+			return Pruned{}, tasks.Permanent(err)
+		}
+		return s.Prune(ctx, age, nil)
+	})
+}

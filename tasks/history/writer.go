@@ -1,0 +1,338 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+// Options configure a Writer. The zero value is a sensible one.
+type Options struct {
+	Buffer   int                   // bytes of memory that records may take while they wait, about; 64 MiB when 0
+	Logger   *slog.Logger          // slog.Default when nil
+	Registry prometheus.Registerer // where the metrics go; nowhere when nil
+}
+
+const defaultBuffer = 64 << 20
+
+const (
+	endedDelay = 250 * time.Millisecond // that the record of a task that has ended waits for company
+	openDelay  = time.Second            // that another one waits to be overtaken by it
+	batchRows  = 1000                   // of one transaction at most; so many are written at once
+	leastRows  = 16                     // to which a transaction shrinks while the database fails
+	batchBytes = 4 << 20
+	flushLimit = 15 * time.Second // for one transaction
+	roomLimit  = 3 * time.Second  // that Record waits for room
+	leastPause = 100 * time.Millisecond
+	mostPause  = 5 * time.Second // between two tries while the database fails
+	logPause   = 10 * time.Second
+)
+
+// Writer is the tasks.Recorder that writes to task_records, in the background.
+//
+// While the database answers but is too slow, Record waits for room, three seconds at most. While it fails, the writer
+// tries on and keeps what the buffer holds; beyond that the oldest records are dropped and counted. Tasks go on.
+type Writer struct {
+	table   *table
+	limit   int
+	logger  *slog.Logger
+	metrics *metrics
+
+	running context.Context // ends when Close must not wait any longer
+	abandon context.CancelFunc
+	wake    chan struct{} // says that something is due earlier than the loop thinks
+	done    chan struct{} // closed when the loop has ended
+	rows    int           // of the next transaction; the loop's own
+
+	mu      sync.Mutex
+	buffer  *buffer
+	room    chan struct{} // closed when there is room again; nil while nobody waits
+	failing bool          // the last try failed, or Record waited in vain
+	closed  bool
+	lost    int       // records dropped since the last line of log
+	logged  time.Time // when that was
+	left    int       // records that Close could not write
+}
+
+// NewWriter starts a writer on a database whose tables are migrated before the first record. Close ends it.
+func NewWriter(db *gorm.DB, opt Options) (*Writer, error) {
+	t, err := newTable(db)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{
+		table:  t,
+		limit:  opt.Buffer,
+		logger: opt.Logger,
+		buffer: newBuffer(),
+		wake:   make(chan struct{}, 1),
+		done:   make(chan struct{}),
+		rows:   batchRows,
+	}
+	if w.limit <= 0 {
+		w.limit = defaultBuffer
+	}
+	if w.logger == nil {
+		w.logger = slog.Default()
+	}
+	if w.metrics, err = newMetrics(opt.Registry, w.waiting); err != nil {
+		return nil, err
+	}
+	w.running, w.abandon = context.WithCancel(context.Background())
+	go w.run()
+	return w, nil
+}
+
+// waiting is how many records wait.
+func (w *Writer) waiting() float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return float64(len(w.buffer.rows))
+}
+
+// Record implements tasks.Recorder.
+func (w *Writer) Record(record tasks.Record) {
+	now := time.Now()
+	r, ok := newRow(record, now)
+	if !ok {
+		w.metrics.drop(dropInvalid, 1)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.makeRoom(r.size())
+	if w.closed {
+		w.metrics.drop(dropClosed, 1)
+		return
+	}
+	idle := len(w.buffer.rows) == 0
+	w.buffer.add(r, now)
+	if idle || len(w.buffer.ended.entries)-w.buffer.ended.head == batchRows || w.pressed() {
+		w.nudge()
+	}
+}
+
+// makeRoom returns when size more bytes fit, or the writer is closed. w.mu is held, and let go while it waits.
+func (w *Writer) makeRoom(size int) {
+	if w.buffer.bytes+size <= w.limit {
+		return
+	}
+	timer := time.NewTimer(roomLimit)
+	defer timer.Stop()
+	for w.buffer.bytes+size > w.limit && !w.closed {
+		if w.failing {
+			if !w.buffer.drop() {
+				return // what is left is being written
+			}
+			w.note(dropFull, 1)
+			continue
+		}
+		if w.room == nil {
+			w.room = make(chan struct{})
+		}
+		room := w.room
+		w.nudge()
+		w.mu.Unlock()
+		select {
+		case <-room:
+		case <-timer.C:
+			w.mu.Lock()
+			w.failing = true // so that the next ones do not wait as long
+			continue
+		}
+		w.mu.Lock()
+	}
+}
+
+// pressed is when rows are written without waiting for company.
+func (w *Writer) pressed() bool { return w.closed || w.buffer.bytes > w.limit/2 }
+
+func (w *Writer) nudge() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// note counts dropped records and logs them, once in a while. w.mu is held.
+func (w *Writer) note(reason string, n int) {
+	w.metrics.drop(reason, n)
+	w.lost += n
+	if time.Since(w.logged) < logPause {
+		return
+	}
+	w.logger.Warn("records of tasks are missing in the history", "records", w.lost, "reason", reason)
+	w.lost, w.logged = 0, time.Now()
+}
+
+// run writes what is due until the writer is closed and empty.
+func (w *Writer) run() {
+	defer close(w.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		batch, pause, ended := w.next(time.Now())
+		switch {
+		case len(batch) > 0:
+			w.save(batch)
+			continue
+		case ended:
+			return
+		}
+		timer.Reset(pause)
+		select {
+		case <-w.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// next is what is due now, or else how long nothing will be.
+func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.buffer
+	full := len(b.ended.entries)-b.ended.head >= batchRows
+	due := func(e *entry) bool {
+		switch {
+		case w.pressed():
+			return true
+		case e.late:
+			return now.Sub(e.since) >= openDelay
+		}
+		return full || now.Sub(e.since) >= endedDelay
+	}
+	if batch = b.take(due, batchRows, batchBytes); len(batch) > 0 {
+		return batch, 0, false
+	}
+	pause = time.Hour
+	if e := b.open.first(true); e != nil {
+		pause = openDelay - now.Sub(e.since)
+	}
+	if e := b.ended.first(false); e != nil {
+		pause = min(pause, endedDelay-now.Sub(e.since))
+	}
+	return nil, max(pause, 0), w.closed
+}
+
+// save writes a batch, however often it takes, until the writer must end.
+func (w *Writer) save(batch []*entry) {
+	pause := leastPause
+	for len(batch) > 0 {
+		part := batch[:min(w.rows, len(batch))]
+		refused, err := w.try(part)
+		if err == nil {
+			pause, w.rows = leastPause, min(2*w.rows, batchRows)
+			w.finish(part, len(part)-refused, dropRefused)
+			batch = batch[len(part):]
+			continue
+		}
+		if w.running.Err() != nil {
+			w.finish(batch, 0, dropClosed)
+			return
+		}
+		w.rows = max(w.rows/2, leastRows) // the time may not suffice for more
+		w.complain(err)
+		select {
+		case <-w.running.Done():
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		}
+		pause = min(2*pause, mostPause)
+	}
+}
+
+// finish gives the room of a batch back, of which so many rows are written. The others are dropped for the reason.
+func (w *Writer) finish(batch []*entry, written int, reason string) {
+	w.metrics.written.Add(float64(written))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing = reason == dropClosed
+	w.buffer.release(batch)
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
+	if dropped := len(batch) - written; dropped > 0 {
+		w.note(reason, dropped)
+		if reason == dropClosed {
+			w.left += dropped
+		}
+	}
+}
+
+// complain notes that the database fails, and logs why, once in a while.
+func (w *Writer) complain(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing = true
+	if time.Since(w.logged) >= logPause {
+		w.logger.Warn("the history cannot be written; it is kept in memory for now",
+			"records", len(w.buffer.rows), "bytes", w.buffer.bytes, "error", err)
+		w.logged = time.Now()
+	}
+}
+
+// try writes the rows of a batch once. Those that the database refuses for what they hold are left out and counted.
+func (w *Writer) try(batch []*entry) (refused int, err error) {
+	ctx, cancel := context.WithTimeout(w.running, flushLimit)
+	defer cancel()
+	begun := time.Now()
+	defer func() { w.metrics.flush.Observe(time.Since(begun).Seconds()) }()
+	rows := make([]*row, len(batch))
+	for i, e := range batch {
+		rows[i] = &e.row
+	}
+	if _, err = w.table.write(ctx, rows); !models.IsRowFault(err) {
+		return 0, err
+	}
+	for i := range rows {
+		switch _, err := w.table.write(ctx, rows[i:i+1]); {
+		case models.IsRowFault(err):
+			refused++
+			// Without the error, which may quote the row.
+			w.logger.Error("the database refuses a record of the history", "task_id", rows[i].id, "task", rows[i].task, "state", rows[i].state)
+		case err != nil:
+			return 0, err
+		}
+	}
+	return refused, nil
+}
+
+// Close writes what waits, for as long as ctx lasts, and ends the writer; it says how many records it could not write.
+// Call it when nothing records any more, before the database is closed.
+func (w *Writer) Close(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, w.abandon)
+	defer stop()
+	w.mu.Lock()
+	first := !w.closed
+	w.closed = true
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
+	w.mu.Unlock()
+	w.nudge()
+	<-w.done
+	w.abandon()
+	w.mu.Lock()
+	left := w.left
+	w.mu.Unlock()
+	if !first {
+		return nil
+	}
+	var lost error
+	if left > 0 {
+		lost = fmt.Errorf("history: %d records could not be written before the end", left)
+	}
+	return errors.Join(lost, w.table.close())
+}
