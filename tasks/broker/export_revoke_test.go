@@ -33,3 +33,6 @@ func RoundTrip(cursor string) (string, error) {
 	p, err := readPosition(cursor)
 	return p.String(), err
 }
+
+// Delivery is this worker's of a task, nil without one.
+func (f *Fetcher) Delivery(queue, id string) *Delivery { return f.deliveries.get(taskKey(queue, id)) }
