@@ -137,7 +137,7 @@ func reported(raw []byte) *Reported {
 	return &p
 }
 
-// attempts reads JSON objects that are joined by commas.
+// attempts reads JSON objects, one a line.
 func attempts(raw []byte) []Attempt {
 	list := []Attempt{} // which JSON shows as a list
 	if len(raw) == 0 {
@@ -145,6 +145,11 @@ func attempts(raw []byte) []Attempt {
 	}
 	whole := make([]byte, 0, len(raw)+2)
 	whole = append(append(append(whole, '['), raw...), ']')
+	for i, c := range whole {
+		if c == '\n' { // none is within an object
+			whole[i] = ','
+		}
+	}
 	if json.Unmarshal(whole, &list) != nil {
 		return []Attempt{}
 	}
