@@ -177,7 +177,7 @@ func bind(field string, calls []Call, catalog *Catalog) ([]Signature, error) {
 	return signatures, nil
 }
 
-// json is the options in their JSON form where they differ from the standard. The queue is left out.
+// json is the options in their JSON form where they differ from the standard. The queue and the callbacks are left out.
 func (o *options) json() Options {
 	standard, e := standardOptions(), o.extra()
 	j := Options{
