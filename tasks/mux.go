@@ -22,7 +22,7 @@ type Middleware func(next Handler) Handler
 type MuxOptions struct {
 	Logger     *slog.Logger // nil is slog.Default
 	Middleware []Middleware // the first is outermost; a panic of the handler reaches them as a *PanicError
-	Client     *Client      // enqueues callbacks; without one a task that has any fails
+	Client     *Client      // enqueues callbacks, and tells its outbox of ends; without one a task with callbacks fails
 	History    Recorder     // nil: no history
 }
 

@@ -26,6 +26,11 @@ type Outbox interface {
 	Put(ctx context.Context, tx *gorm.DB, parcels ...*Parcel) error
 	// Find returns the task that the outbox keeps under the id, or nil; failure says why it was given up, if it was.
 	Find(ctx context.Context, id string) (p *Parcel, failure string, err error)
+	// Remove takes a task out that has not been sent, in the transaction of tx or in one of its own when that is nil, and
+	// tells whether there was one.
+	Remove(ctx context.Context, tx *gorm.DB, id string) (bool, error)
+	// Ended notes that the task is over, so that it is never sent again. It does not block.
+	Ended(id string)
 }
 
 // UseOutbox makes the client find tasks that are still in the outbox, and gives it one for tasks that are Durable.
@@ -115,6 +120,33 @@ func (c *Client) Locate(ctx context.Context, parcels []*Parcel) ([]Whereabouts, 
 		}
 	}
 	return found, nil
+}
+
+// release notes that a task is over, whatever Redis may forget from now on.
+func (c *Client) release(id string) {
+	if ob := c.outboxOrNil(); ob != nil {
+		ob.Ended(id)
+	}
+}
+
+// revokeKept revokes a task that waits in the outbox. It reports false when there is none.
+func (c *Client) revokeKept(ctx context.Context, id, reason string) (bool, error) {
+	ob := c.outboxOrNil()
+	if ob == nil {
+		return false, nil
+	}
+	record, err := c.kept(ctx, id)
+	if err != nil || record == nil {
+		return false, err
+	}
+	removed, err := ob.Remove(ctx, nil, id)
+	if err != nil {
+		return false, err
+	}
+	if removed {
+		c.recordRevoked(record, reason)
+	}
+	return removed, nil
 }
 
 // kept is the record of a task that Redis does not know and the outbox keeps, or nil.

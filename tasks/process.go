@@ -62,6 +62,9 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 	}
 	a.record(v)
 	a.remember(v)
+	if a.headers.outbox && a.mux.client != nil && (v.outcome == succeeded || v.outcome == failed || v.outcome == revoked) {
+		a.mux.client.release(a.ID)
+	}
 	switch v.outcome {
 	case succeeded:
 		return a.keep(t, v.result)

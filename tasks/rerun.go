@@ -136,6 +136,7 @@ func (c *Client) Forget(ctx context.Context, id string) error {
 	}
 	switch state {
 	case "completed", "archived":
+		c.release(id)
 		return nil
 	case "active":
 		return &StateError{id, StateStarted, ErrNotReady}

@@ -69,19 +69,35 @@ func validLine(text string) bool {
 // Revoke makes sure that the task does not run any more. One that waits, for a worker, its time or its next attempt, is
 // REVOKED at once, also while no worker is up. One that runs stays STARTED: it may finish unless it is to Terminate, and
 // whatever else becomes of this attempt, there is no other. A *StateError with ErrEnded says that the task has ended
-// before, ErrNotFound that there is none.
+// before, ErrNotFound that there is none. A task that waits in an outbox only is taken out of it, and is not found then.
 func (c *Client) Revoke(ctx context.Context, id string, opts ...RevokeOption) (State, error) {
 	how, err := newRevocation(opts)
 	if err != nil {
 		return "", err
 	}
 	var r broker.Revocation
-	err = c.inItsQueue(ctx, id, func(queue string) (found bool, err error) {
-		r, err = c.broker.Revoke(ctx, queue, id, how.reason, how.terminate)
-		return r.Outcome != broker.Absent, err
-	})
+	inRedis := func() error {
+		return c.inItsQueue(ctx, id, func(queue string) (found bool, err error) {
+			r, err = c.broker.Revoke(ctx, queue, id, how.reason, how.terminate)
+			return r.Outcome != broker.Absent, err
+		})
+	}
+	if err = inRedis(); errors.Is(err, ErrNotFound) && ValidID(id) {
+		removed, keptErr := c.revokeKept(ctx, id, how.reason)
+		switch {
+		case keptErr != nil:
+			return "", keptErr
+		case removed:
+			return StateRevoked, nil
+		case c.outboxOrNil() != nil: // it may have been sent meanwhile
+			err = inRedis()
+		}
+	}
 	if err != nil {
 		return "", err
+	}
+	if parseHeaders(r.Task.Headers).outbox {
+		c.release(id)
 	}
 	switch r.Outcome {
 	case broker.Running:
@@ -155,10 +171,13 @@ func (c *Client) RevokeTag(ctx context.Context, tag string, opts ...RevokeOption
 		return RevokedTag{}, err
 	}
 	var ended func([]*broker.Record)
-	if c.history != nil {
+	if c.history != nil || c.outboxOrNil() != nil {
 		ended = func(list []*broker.Record) {
 			for _, task := range list {
 				c.recordRevoked(task, how.reason)
+				if parseHeaders(task.Headers).outbox {
+					c.release(task.ID)
+				}
 			}
 		}
 	}

@@ -13,8 +13,7 @@ import (
 // maxEnded bounds the ids that wait for their rows to be deleted. The sweeper finds the rows of others.
 const maxEnded = 20_000
 
-// Ended takes note that a task of an outbox has ended, so that its row goes, about 100 ms later. It never blocks. The id
-// of a task that no outbox has does no harm. It is for tasks.MuxOptions.
+// Ended implements tasks.Outbox: the task's row goes about 100 ms later. The id of a task that no outbox has does no harm.
 func (o *Outbox) Ended(id string) {
 	o.mu.Lock()
 	if len(o.ended) < maxEnded {

@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -137,11 +138,14 @@ func (r *runs) numbers() int {
 func (s shop) serve(t testing.TB) *runs {
 	t.Helper()
 	r := &runs{times: make(map[int]int)}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: quiet(), Client: s.client})
 	tasks.Handle(mux, double, func(_ context.Context, a numberArgs) (int, error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.times[a.N]++
+		if a.N < 0 {
+			return 0, tasks.Permanent(errors.New("below zero"))
+		}
 		return 2 * a.N, nil
 	})
 	taskstest.Serve(t, s.broker, mux, "numbers")

@@ -95,7 +95,8 @@ func TestATaskIsPendingFromItsCommitOn(t *testing.T) {
 	eachStore(t, func(t *testing.T, s shop) {
 		ob := s.outbox(t)
 		eta := time.Now().Add(time.Hour).Truncate(time.Second)
-		later := s.enqueue(t, 1, tasks.ETA(eta), tasks.MaxRetries(7), tasks.Header("k", "v"))
+		later := s.enqueue(t, 1, tasks.ETA(eta), tasks.MaxRetries(7),
+			tasks.Header("k", "v"), tasks.Tags("a", "b"), tasks.Priority(tasks.High))
 		before, err := s.client.Info(t.Context(), later.ID())
 		require.NoError(t, err)
 		require.Equal(t, tasks.StatePending, before.State)
@@ -322,6 +323,60 @@ func TestRemove(t *testing.T) {
 			return errors.New("no")
 		}))
 		require.Len(t, s.rows(t), 2)
+	})
+}
+
+func TestRevokedTasksDoNotComeBack(t *testing.T) {
+	eachStore(t, func(t *testing.T, s shop) {
+		ob := s.outbox(t)
+		ob.SweepAll()
+		ctx := t.Context()
+		waits := s.enqueue(t, 1)
+		state, err := waits.Revoke(ctx)
+		require.NoError(t, err)
+		require.Equal(t, tasks.StateRevoked, state)
+		require.Empty(t, s.rows(t))
+		_, err = waits.Revoke(ctx)
+		require.ErrorIs(t, err, tasks.ErrNotFound)
+
+		sent, tagged, failed := s.enqueue(t, 2), s.enqueue(t, 3, tasks.Tags("some")), s.enqueue(t, -1)
+		require.NoError(t, ob.SendAll(ctx))
+		state, err = sent.Revoke(ctx)
+		require.NoError(t, err)
+		require.Equal(t, tasks.StateRevoked, state)
+		got, err := s.client.RevokeTag(ctx, "some")
+		require.NoError(t, err)
+		require.Equal(t, 1, got.Revoked)
+		ran := s.serve(t)
+		_, err = failed.Get(soon(t))
+		require.Error(t, err)
+		require.NoError(t, failed.Forget(ctx))
+		require.NoError(t, ob.Clean(ctx))
+		require.Empty(t, s.rows(t))
+		require.NoError(t, s.broker.Redis().FlushAll(ctx).Err())
+		require.NoError(t, ob.Sweep(ctx))
+		_, err = sent.State(ctx)
+		require.ErrorIs(t, err, tasks.ErrNotFound)
+		_, err = tagged.State(ctx)
+		require.ErrorIs(t, err, tasks.ErrNotFound)
+		require.Equal(t, 1, ran.numbers())
+	})
+}
+
+func TestWorkersTellOfTheEnd(t *testing.T) {
+	eachStore(t, func(t *testing.T, s shop) {
+		ob := s.outbox(t)
+		s.enqueue(t, 1, tasks.Retention(0))
+		s.enqueue(t, -1)
+		s.enqueue(t, 2, tasks.ExpiresIn(time.Nanosecond))
+		lasts := s.enqueue(t, 3, tasks.Countdown(time.Hour))
+		require.NoError(t, ob.SendAll(t.Context()))
+		s.serve(t)
+		eventually(t, func() bool {
+			require.NoError(t, ob.Clean(t.Context()))
+			return len(s.rows(t)) == 1
+		}, "rows of tasks that succeeded, failed or expired stay")
+		require.Equal(t, lasts.ID(), s.rows(t)[0].TaskID)
 	})
 }
 
