@@ -75,6 +75,7 @@ func newInfo(r *broker.Record) *Info {
 		Attempts:     attempts(r.Attempts),
 		Priority:     r.Priority,
 		Tags:         r.Tags,
+		Headers:      userHeaders(h.user),
 		Worker:       r.Worker,
 		RequestID:    h.requestID,
 		History:      h.history,
@@ -137,23 +138,28 @@ func reported(raw []byte) *Reported {
 	return &p
 }
 
-// attempts reads JSON objects, one a line.
+// attempts reads JSON objects, one a line, and leaves out what makes no sense.
 func attempts(raw []byte) []Attempt {
 	list := []Attempt{} // which JSON shows as a list
-	if len(raw) == 0 {
-		return list
-	}
-	whole := make([]byte, 0, len(raw)+2)
-	whole = append(append(append(whole, '['), raw...), ']')
-	for i, c := range whole {
-		if c == '\n' { // none is within an object
-			whole[i] = ','
+	for line := range bytes.SplitSeq(raw, []byte("\n")) {
+		var a Attempt
+		if len(line) > 0 && json.Unmarshal(line, &a) == nil {
+			list = append(list, a)
 		}
 	}
-	if json.Unmarshal(whole, &list) != nil {
-		return []Attempt{}
-	}
 	return list
+}
+
+// userHeaders is nil without any.
+func userHeaders(list []broker.Header) map[string]string {
+	if len(list) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(list))
+	for _, h := range list {
+		m[h.Key] = h.Value
+	}
+	return m
 }
 
 // asJSON passes JSON on; whatever another program put there becomes a JSON string.
@@ -171,7 +177,7 @@ func asJSON(raw []byte) json.RawMessage {
 // errorText is asynq's record of the last error, with asynq's own words in ours.
 func errorText(recorded string) string {
 	if recorded == asynq.ErrLeaseExpired.Error() {
-		return "the worker died, or lost the broker, while it ran the task"
+		return broker.WorkerDied
 	}
 	return recorded
 }

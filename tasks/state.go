@@ -40,7 +40,7 @@ type Info struct {
 	Retries      int               `json:"retries"`
 	MaxRetries   int               `json:"max_retries"`
 	Crashes      int               `json:"crashes"`  // runs that ended with the death of their worker
-	Attempts     []Attempt         `json:"attempts"` // those that have ended, oldest first: the first 10 and last 90 at most
+	Attempts     []Attempt         `json:"attempts"` // those that have ended, oldest first: the latest 24 KiB at least
 	Priority     string            `json:"priority"` // high, normal or low
 	Tags         []string          `json:"tags"`
 	Headers      map[string]string `json:"headers,omitempty"` // the caller's own
@@ -68,7 +68,7 @@ type Reported struct {
 type Attempt struct {
 	Number    int       `json:"number"` // 1 for the first; one that did not count, as a crash, shares its number with the next
 	Worker    string    `json:"worker,omitempty"`
-	StartedAt time.Time `json:"started_at"`
+	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at"`
 	Outcome   string    `json:"outcome"` // success, retry, snooze, failure, revoked, crash or interrupted
 	Error     string    `json:"error,omitempty"`

@@ -14,7 +14,7 @@ import (
 const (
 	// checkInterval is how often tasks that are watched are checked for an end that nobody told: its message was lost, or
 	// another program ended it.
-	checkInterval = 50 * time.Millisecond
+	checkInterval = time.Minute
 	// unheardInterval is the same while there is no subscription: Redis is away, or forbids it.
 	unheardInterval = time.Second
 	checkBatch      = 500

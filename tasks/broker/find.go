@@ -28,7 +28,7 @@ type Record struct {
 	Retention         time.Duration
 	Timeout           time.Duration
 	Result            []byte
-	Attempts          []byte // JSON objects joined by commas
+	Attempts          []byte // JSON objects, one a line
 	Progress          []byte // JSON object of the current or last delivery
 	Owner             string // token of the current or last delivery
 	Worker            string // its worker's name

@@ -107,7 +107,7 @@ func TestFindReadsOurFields(t *testing.T) {
 		began := time.UnixMilli(time.Now().UnixMilli())
 		require.NoError(t, b.Redis().HSet(t.Context(), key("q", "t:a"), map[string]any{
 			"owner": "worker|with|bars|x1.7", "began": began.UnixMilli(), "prio": "high", "tags": "red blue", "crashes": 2,
-			"revoked": "", "attempts": `{"number":1},{"number":2}`, "progress": `{"done":3}`,
+			"revoked": "", "attempts": "{\"number\":1}\n{\"number\":2}", "progress": `{"done":3}`,
 		}).Err())
 		found, err := b.FindMany(t.Context(), []broker.Ref{{Queue: "q", ID: "none"}, {Queue: "q", ID: "a"}, {Queue: "nowhere", ID: "a"}, {Queue: "q", ID: "plain"}})
 		require.NoError(t, err)
@@ -122,7 +122,7 @@ func TestFindReadsOurFields(t *testing.T) {
 		require.Equal(t, 2, a.Crashes)
 		require.True(t, a.IsRevoked)
 		require.True(t, a.Final())
-		require.Equal(t, `{"number":1},{"number":2}`, string(a.Attempts))
+		require.Equal(t, "{\"number\":1}\n{\"number\":2}", string(a.Attempts))
 		require.Equal(t, `{"done":3}`, string(a.Progress))
 		require.Equal(t, "plain", plain.ID)
 		require.False(t, plain.IsRevoked)
