@@ -28,7 +28,8 @@ func defaultLimits() limits {
 //
 // A request must have arrived within 10 s, its header of at most 64 KiB included. There is no limit to how long a
 // handler takes, so that long polls and server-sent events live, but each of its writes must reach the client within
-// 30 s. A handler that waits for something returns when Draining says so.
+// 30 s. A handler that waits for something returns when Draining says so; one that has taken over its connection closes it
+// then.
 func ServeHTTP(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Logger, drain time.Duration) error {
 	return serve(ctx, ln, h, logger, drain, defaultLimits())
 }
@@ -46,6 +47,7 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 	draining := make(chan struct{})
 	requests, end := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), drainingKey{}, draining))
 	defer end()
+	taken := new(hijacked)
 	srv := &http.Server{
 		Handler:        writeDeadlines(h, limit.write),
 		ReadTimeout:    limit.read,
@@ -53,10 +55,11 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 		MaxHeaderBytes: limit.bytes,
 		BaseContext:    func(net.Listener) context.Context { return requests },
 		ConnContext:    withDeadline,
+		ConnState:      taken.changed,
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(taken.watch(ln)) }()
 	logger.Info("listening", "addr", ln.Addr().String())
 
 	select {
@@ -73,8 +76,12 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	err := srv.Shutdown(bounded)
+	if err == nil {
+		err = taken.wait(bounded)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		_ = srv.Close() // what it reports is what it was called for
+		_ = taken.wait(bounded)
 		err = fmt.Errorf("drain %s: requests were cut off after %s", ln.Addr(), drain)
 	}
 	<-served
