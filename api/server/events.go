@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,45 +35,70 @@ func (s *Server) taskEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	requestOf(c).patient = true
 	ctx := c.Request().Context()
 	w, info, err := s.Tasks.Follow(ctx, id)
 	if err != nil {
 		return err
 	}
-	defer w.Close()
 	if info.State.Final() && strings.HasSuffix(c.Request().Header.Get(lastEventID), endSuffix) {
+		w.Close()
 		return c.NoContent(http.StatusNoContent) // upon which an EventSource does not come back
 	}
 	stream := openStream(c)
-	for {
-		if stream.state(public(c, info)) != nil {
-			return nil // the client is gone
-		}
-		if info.State.Final() {
-			stream.end(&info.State)
-			return nil
-		}
-		info, err = s.nextInfo(ctx, w, stream)
+	if err := stream.state(public(c, info)); err != nil {
+		w.Close()
+		return err
+	}
+	if info.State.Final() {
+		w.Close()
+		stream.end(&info.State)
+		return stream.flush(c)
+	}
+	return s.park(c, func(c echo.Context) error {
+		defer w.Close()
+		return s.stream(c, w, stream)
+	})
+}
+
+// stream sends each change. That the client is gone is no error.
+func (s *Server) stream(c echo.Context, w *tasks.Watcher, stream *eventStream) error {
+	for stream.flush(c) == nil {
+		info, err := s.nextInfo(c, w, stream)
 		switch {
 		case errors.Is(err, tasks.ErrNotFound):
 			stream.end(nil)
-			return nil
 		case err != nil:
-			return nil // the client comes back, if it is there
+			return nil //nolint:nilerr // the client comes back, if it is there
+		default:
+			if err := stream.state(public(c, info)); err != nil {
+				return err
+			}
+			if info.State.Final() {
+				stream.end(&info.State)
+			}
+		}
+		if stream.ended {
+			_ = stream.flush(c)
+			return nil
 		}
 	}
+	return nil
 }
 
 // nextInfo waits for the next change and keeps the stream alive meanwhile.
-func (s *Server) nextInfo(ctx context.Context, w *tasks.Watcher, stream *eventStream) (*tasks.Info, error) {
+func (s *Server) nextInfo(c echo.Context, w *tasks.Watcher, stream *eventStream) (*tasks.Info, error) {
+	ctx := c.Request().Context()
 	draining := s.draining(ctx)
 	for {
 		select {
 		case <-w.Changed():
 			return w.Info()
 		case <-s.heartbeat.over():
-			if err := stream.beat(); err != nil {
+			if gone(c) || time.Since(requestOf(c).begun) > maxStream {
+				return nil, context.Canceled
+			}
+			stream.beat()
+			if err := stream.flush(c); err != nil {
 				return nil, err
 			}
 		case <-draining:
@@ -84,10 +109,11 @@ func (s *Server) nextInfo(ctx context.Context, w *tasks.Watcher, stream *eventSt
 	}
 }
 
-// eventStream is an answer in the form text/event-stream.
+// eventStream makes an answer in the form text/event-stream.
 type eventStream struct {
-	c    echo.Context
-	last int64 // id
+	last  int64 // id
+	ended bool
+	out   []byte // what flush sends
 }
 
 var (
@@ -95,63 +121,52 @@ var (
 	unbuffered    = []string{"no"}
 )
 
-// openStream begins the answer; the first event sends it.
 func openStream(c echo.Context) *eventStream {
 	h := c.Response().Header()
 	h["Content-Type"] = contentEvents
 	h["Cache-Control"] = noStore
 	h["X-Accel-Buffering"] = unbuffered // nginx would otherwise collect events
-	return &eventStream{c: c}
+	comeBack := minComeBack + rand.N(maxComeBack-minComeBack)
+	return &eventStream{out: fmt.Appendf(nil, "retry: %d\n", comeBack.Milliseconds())}
 }
 
-// state sends where the task stands.
+// state adds where the task stands.
 func (s *eventStream) state(info *tasks.Info) error {
 	data, err := json.Marshal(info)
-	if err != nil {
-		return err
+	if err == nil {
+		s.add("state", "", data)
 	}
-	return s.send("state", "", data)
+	return err
 }
 
-// end sends that no more events come. A task of which nothing is kept has no state.
+// end adds that no more events come. A task of which nothing is kept has no state.
 func (s *eventStream) end(state *tasks.State) {
 	data := []byte(`{"state":null}`)
 	if state != nil {
 		data = []byte(`{"state":"` + string(*state) + `"}`)
 	}
-	_ = s.send("end", endSuffix, data) // a client that is gone need not know
+	s.add("end", endSuffix, data)
+	s.ended = true
 }
 
-// send writes one event; data holds no line break. Its id is the time in milliseconds, or a little more, so that ids of
-// a task's streams grow whichever process sends them.
-func (s *eventStream) send(event, suffix string, data []byte) error {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	b := (*buf)[:0]
-	if s.last == 0 {
-		comeBack := minComeBack + rand.N(maxComeBack-minComeBack)
-		b = append(strconv.AppendInt(append(b, "retry: "...), comeBack.Milliseconds(), 10), '\n')
-	}
+// beat adds a comment.
+func (s *eventStream) beat() { s.out = append(s.out, ":\n\n"...) }
+
+// add makes an event; data holds no line break. Its id is the time in milliseconds, or a little more, so that ids of a
+// task's streams grow whichever process sends them.
+func (s *eventStream) add(event, suffix string, data []byte) {
 	s.last = max(s.last+1, time.Now().UnixMilli())
-	b = append(append(b, "event: "...), event...)
-	b = strconv.AppendInt(append(b, "\nid: "...), s.last, 10)
-	b = append(append(b, suffix...), "\ndata: "...)
-	b = append(append(b, data...), "\n\n"...)
-	if cap(b) <= maxBuffer {
-		*buf = b
-	}
-	return s.write(b)
+	s.out = fmt.Appendf(s.out, "event: %s\nid: %d%s\ndata: %s\n\n", event, s.last, suffix, data)
 }
 
-var heartbeat = []byte(":\n\n")
-
-func (s *eventStream) beat() error { return s.write(heartbeat) }
-
-func (s *eventStream) write(b []byte) error {
-	if _, err := s.c.Response().Write(b); err != nil {
+// flush sends what was added.
+func (s *eventStream) flush(c echo.Context) error {
+	_, err := c.Response().Write(s.out)
+	s.out = nil // a stream is silent for most of its life
+	if err != nil {
 		return err
 	}
-	return http.NewResponseController(s.c.Response()).Flush()
+	return http.NewResponseController(c.Response()).Flush()
 }
 
 // pulse gives all who ask within a span one channel, which closes when it is over: one timer for all.

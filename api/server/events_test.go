@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/demo"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 // event is one of a stream. A comment has only a text.
@@ -77,6 +81,17 @@ func (s *stream) state() (got task, e event) {
 	return got, e
 }
 
+// ends reads the last event and the end of the stream.
+func (s *stream) ends(data string) event {
+	s.t.Helper()
+	e, ok := s.next()
+	require.True(s.t, ok)
+	require.Equal(s.t, []string{"end", data}, []string{e.name, e.data})
+	_, ok = s.next()
+	require.False(s.t, ok)
+	return e
+}
+
 func (s *system) add(t *testing.T, more ...any) (id string) {
 	t.Helper()
 	body := map[string]any{"task": "demo.add", "args": map[string]int{"n": 10, "m": 20}}
@@ -86,6 +101,88 @@ func (s *system) add(t *testing.T, more ...any) (id string) {
 	made := s.post("/v1/tasks", body, asOperator)
 	require.Equal(t, 100, made.Code, "%s", made.raw)
 	return made.TaskID
+}
+
+func TestEventsUntilTheEnd(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := s.add(t)
+	anyone, operator := s.follow(t, 200, id), s.follow(t, 200, id, asOperator)
+	require.Equal(t, "text/event-stream", anyone.response.Header.Get("Content-Type"))
+	require.Equal(t, "no-store", anyone.response.Header.Get("Cache-Control"))
+	require.Equal(t, "no", anyone.response.Header.Get("X-Accel-Buffering"))
+	got, first := anyone.state()
+	require.Equal(t, []any{id, "PENDING"}, []any{got.ID, got.State})
+	require.Nil(t, got.Args)
+	require.NotEmpty(t, first.retry)
+	got, _ = operator.state()
+	require.Equal(t, map[string]any{"n": 10.0, "m": 20.0}, got.Args)
+
+	begun, finish := make(chan struct{}), make(chan struct{})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	tasks.Handle(mux, demo.Add, func(_ context.Context, a demo.AddArgs) (int, error) {
+		close(begun)
+		<-finish
+		return a.N + a.M, nil
+	})
+	taskstest.Serve(t, s.broker, mux, "default")
+	<-begun
+	for _, one := range []*stream{anyone, operator} {
+		got, e := one.state()
+		require.Equal(t, "STARTED", got.State)
+		require.Greater(t, e.id, first.id)
+	}
+	close(finish)
+	for _, one := range []*stream{anyone, operator} {
+		got, e := one.state()
+		require.Equal(t, []any{"SUCCESS", 30.0}, []any{got.State, got.Result})
+		last := one.ends(`{"state":"SUCCESS"}`)
+		require.Regexp(t, `^\d+\.end$`, last.id)
+		require.Greater(t, last.id, e.id)
+	}
+
+	// Who comes later gets the end at once; who has had it is told not to come again.
+	late := s.follow(t, 200, id, header("Last-Event-ID", first.id))
+	got, _ = late.state()
+	require.Equal(t, "SUCCESS", got.State)
+	last := late.ends(`{"state":"SUCCESS"}`)
+	s.follow(t, http.StatusNoContent, id, header("Last-Event-ID", last.id))
+}
+
+func TestEventsTellRetriesAndWhatIsGone(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	tries := 0
+	s.fail(t, func(mux *tasks.Mux) {
+		tasks.Handle(mux, demo.Add, func(context.Context, demo.AddArgs) (int, error) {
+			if tries++; tries == 1 {
+				return 0, errors.New("secret detail")
+			}
+			return 1, nil
+		})
+	})
+	id := s.add(t, "countdown", "2s", "retention", 0, "backoff", map[string]any{"base": "1s", "cap": "1s"})
+	events := s.follow(t, 200, id, inEnglish)
+	var seen []string
+	for {
+		e, ok := events.next()
+		require.True(t, ok)
+		require.NotContains(t, e.data, "secret detail")
+		if e.name == "end" {
+			require.Equal(t, `{"state":null}`, e.data)
+			break
+		}
+		var got task
+		require.NoError(t, json.Unmarshal([]byte(e.data), &got))
+		if n := len(seen); n == 0 || seen[n-1] != got.State {
+			seen = append(seen, got.State)
+		}
+		if got.State == "RETRY" {
+			require.Equal(t, "the last attempt failed", got.Error)
+		}
+	}
+	require.Equal(t, "PENDING", seen[0])
+	require.Contains(t, seen, "RETRY")
 }
 
 func TestEventsOfWhatIsNotThere(t *testing.T) {

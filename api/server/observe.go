@@ -19,37 +19,49 @@ const slowRequest = time.Second
 func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s.metrics.inFlight.Inc()
-		defer s.metrics.inFlight.Dec()
 		state := begin(c)
+		defer func() {
+			if !state.parked {
+				s.metrics.inFlight.Dec()
+			}
+		}()
 		secure(c.Response().Header())
 		if err := s.attempt(c, next); err != nil {
 			c.Error(err)
 		}
-		took, method, route := time.Since(state.begun), methodOf(c.Request()), routeOf(c)
-		status := c.Response().Status
-		s.metrics.observe(route, method, status, took)
-		level := slog.LevelDebug
-		if status >= http.StatusBadRequest || took >= slowRequest && !state.patient {
-			level = slog.LevelInfo
+		if !state.parked {
+			s.observe(c)
 		}
-		if !s.log.Enabled(state, level) {
-			return nil
-		}
-		attrs := []slog.Attr{
-			slog.String("method", method),
-			slog.String("route", route),
-			slog.Int("status", status),
-			slog.Float64("ms", float64(took.Microseconds())/1000),
-			slog.Int64("bytes", c.Response().Size),
-			slog.String("ip", c.RealIP()),
-			slog.String("request_id", state.id),
-		}
-		if state.user > 0 {
-			attrs = append(attrs, slog.Int64("user_id", state.user))
-		}
-		s.log.LogAttrs(context.WithoutCancel(state), level, "request", attrs...)
 		return nil
 	}
+}
+
+// observe measures and logs a request that was answered.
+func (s *Server) observe(c echo.Context) {
+	state := requestOf(c)
+	took, method, route := time.Since(state.begun), methodOf(c.Request()), routeOf(c)
+	status := c.Response().Status
+	s.metrics.observe(route, method, status, took)
+	level := slog.LevelDebug
+	if status >= http.StatusBadRequest || took >= slowRequest {
+		level = slog.LevelInfo
+	}
+	if !s.log.Enabled(state, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", method),
+		slog.String("route", route),
+		slog.Int("status", status),
+		slog.Float64("ms", float64(took.Microseconds())/1000),
+		slog.Int64("bytes", c.Response().Size),
+		slog.String("ip", c.RealIP()),
+		slog.String("request_id", state.id),
+	}
+	if state.user > 0 {
+		attrs = append(attrs, slog.Int64("user_id", state.user))
+	}
+	s.log.LogAttrs(context.WithoutCancel(state), level, "request", attrs...)
 }
 
 // routeOf is the route's pattern: what a client invents must not make new log fields or metrics.

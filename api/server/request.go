@@ -26,7 +26,8 @@ type request struct {
 	user     int64 // 0 when nobody is logged in
 	operator bool
 	page     bool // answered by the page
-	patient  bool // waits for something: to take long is no trouble
+	parked   bool // goes on with a request of its own
+	detached bool // that one: it never ends by itself
 	language language
 
 	mu       sync.Mutex
@@ -122,10 +123,18 @@ func (r *request) start() context.Context {
 }
 
 // Done starts the deadline.
-func (r *request) Done() <-chan struct{} { return r.start().Done() }
+func (r *request) Done() <-chan struct{} {
+	if r.detached {
+		return nil
+	}
+	return r.start().Done()
+}
 
 // Err agrees with Done.
 func (r *request) Err() error {
+	if r.detached {
+		return nil
+	}
 	r.mu.Lock()
 	idle := r.bounded == nil && !r.ended && r.Context.Err() == nil &&
 		(r.deadline.IsZero() || time.Now().Before(r.deadline))

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -64,12 +62,14 @@ func (s *Server) oneTask(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	requestOf(c).patient = wait > 0
-	info, err := s.taskInfo(c.Request().Context(), id, wait)
-	if err != nil {
-		return err
+	if wait == 0 {
+		info, err := s.Tasks.Info(c.Request().Context(), id)
+		if err != nil {
+			return err
+		}
+		return ok(c, public(c, info))
 	}
-	return ok(c, public(c, info))
+	return s.waitForTask(c, id, wait)
 }
 
 // public is what whoever asks may see of a task. It changes info.
@@ -102,44 +102,4 @@ func publicError(info *tasks.Info) text {
 		return msgTaskFailed
 	}
 	return msgAttemptFailed
-}
-
-// taskInfo waits for the task's end, but no longer than wait, than the request lives, or than the server does. When
-// the wait ends first, it answers the last state seen.
-func (s *Server) taskInfo(ctx context.Context, id string, wait time.Duration) (*tasks.Info, error) {
-	if wait == 0 {
-		return s.Tasks.Info(ctx, id)
-	}
-	over := time.NewTimer(wait)
-	defer over.Stop()
-	w, info, err := s.Tasks.Follow(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	defer w.Close()
-	draining := s.draining(ctx)
-	for !info.State.Final() {
-		select {
-		case <-w.Changed():
-			if info, err = w.Info(); err != nil {
-				return nil, err
-			}
-		case <-over.C:
-			return info, nil
-		case <-draining:
-			return info, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return info, nil
-}
-
-// draining is closed when the server of the request begins to drain; it may be nil. All requests share it, so that to
-// wait for it costs nothing.
-func (s *Server) draining(ctx context.Context) <-chan struct{} {
-	if s.Draining == nil {
-		return nil
-	}
-	return s.Draining(ctx)
 }
