@@ -78,6 +78,16 @@ func rows() []row {
 		one("pending-growth", tasks, ratioAtLeast(0.9), "no-op tasks beside 1,000,000 that wait; against beside 10,000",
 			measurePendingGrowth),
 		one("processes", tasks, ratioAtLeast(0.95), "no-op tasks by four worker processes; against one", measureProcesses),
+		{
+			name: "waiters", about: "10,000 clients that wait for a task, by ?wait= and for events",
+			metrics: []metric{
+				{"waiters-memory", "MiB", atMost(200)},
+				{"waiters-redis", "reads/s", atMost(5)},
+				{"waiters-p50", "ms", atMost(10)},
+				{"waiters-p99", "ms", noTarget()},
+			},
+			measure: measureWaiters,
+		},
 		one("herd", "commands/task", noTarget(), "Redis commands that one task costs with 200 idle workers; against with one",
 			measureHerd),
 	}
