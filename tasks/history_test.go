@@ -41,11 +41,15 @@ func TestWhoEnqueuesTellsTheHistory(t *testing.T) {
 	}
 	tasks.EnqueueMany(ctx, client, []tasks.Signature{sum.Signature(pair{N: 2}, tasks.ID("many"), tasks.Queue("low"))})
 	record := func(id, queue, args string) tasks.Record {
-		r := tasks.Record{ID: id, Task: "test.sum", Queue: queue, State: tasks.StatePending, Run: 1, RequestID: "r1", EnqueuedAt: now}
+		r := tasks.Record{ID: id, Task: "test.sum", Queue: queue, State: tasks.StatePending, Run: 1, MaxRetries: 3, RequestID: "r1", EnqueuedAt: now}
 		if args != "" {
 			r.Args = []byte(args)
 		}
 		return r
+	}
+	for i := range told.list { // the zone does not matter
+		require.True(t, now.Equal(told.list[i].EnqueuedAt))
+		told.list[i].EnqueuedAt = now
 	}
 	full := record("full", "default", `{"n":1}`)
 	full.Tags = []string{"a"}
