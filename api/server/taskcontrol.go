@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -78,8 +76,8 @@ func revocationParams(c echo.Context) (terminate bool, how []tasks.RevokeOption,
 	}
 	reason := "revoked by an operator"
 	if given := c.QueryParam("reason"); given != "" {
-		if len(given) > maxReason || !oneLine(given) {
-			return false, nil, badRequest("reason", textf("reason 应为一行不超过 %d 字节的文字", "reason must be one line of at most %d bytes", maxReason))
+		if len(given) > maxReason {
+			return false, nil, badRequest("reason", textf("reason 不能超过 %d 字节", "reason must not be longer than %d bytes", maxReason))
 		}
 		reason += ": " + given
 	}
@@ -88,18 +86,6 @@ func revocationParams(c echo.Context) (terminate bool, how []tasks.RevokeOption,
 		how = append(how, tasks.Terminate())
 	}
 	return terminate, how, nil
-}
-
-func oneLine(s string) bool {
-	if !utf8.ValidString(s) {
-		return false
-	}
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
 }
 
 // retryTask lets a task run again.

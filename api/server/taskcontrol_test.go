@@ -69,6 +69,23 @@ func TestRevokeOverHTTP(t *testing.T) {
 	require.Equal(t, 409, s.del("/v1/tasks/"+id, asOperator).Code)
 }
 
+func TestTerminateOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	begun := make(chan struct{}, 2)
+	s.serveAdd(t, func(ctx context.Context) { begun <- struct{}{}; <-ctx.Done() })
+	id, other := s.enqueue(t, 1), s.enqueue(t, 2, "tags", []string{"x"})
+	<-begun
+	<-begun
+	a := s.del("/v1/tasks/"+id+"?terminate=true", asOperator, inEnglish)
+	require.Equal(t, []any{100, "STARTED", "the task is running, and told to end"}, []any{a.Code, stateIn(t, a), a.Msg})
+	a = s.del("/v1/tasks?tag=x&terminate=1&reason=closed", asOperator)
+	require.JSONEq(t, `{"revoked":0,"running":1}`, string(a.Data))
+	require.Equal(t, "REVOKED", s.task(t, "/v1/tasks/"+id+"?wait=20s").State)
+	got := s.task(t, "/v1/tasks/"+other+"?wait=20s")
+	require.Equal(t, []any{"REVOKED", "revoked by an operator: closed"}, []any{got.State, got.Error})
+}
+
 func TestRevokeByTagOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)

@@ -19,6 +19,14 @@ func TestOnACluster(t *testing.T) {
 		"gate with keys":        gateWithKeys,
 		"late acknowledgements": lateAcknowledgementHasNoEffect,
 		"wake-ups":              enqueueWakesAnIdleWorker,
+		"revoke what waits":     revokeWhatWaits,
+		"revoke what does not":  revokeWhatRunsOrHasEnded,
+		"revoke by tag":         revokeTag,
+		"rerun what failed":     rerunOfAFailedTask,
+		"rerun what is revoked": rerunOfARevokedTask,
+		"rerun dead letters":    rerunDead,
+		"pages of dead letters": deadPages,
+		"forget":                forget,
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, open(t, url).Redis().FlushAll(t.Context()).Err())

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -279,6 +280,32 @@ func TestRevokeOfManyInShortLists(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, broker.RevokedTag{Revoked: n}, got)
 		requireSound(t, b.Redis(), ids...)
+	})
+}
+
+// TestRevokeInALongList leaves the id where it is; whoever fetches it drops it.
+func TestRevokeInALongList(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		b := open(t, url)
+		const n = 10_100
+		for some := range slices.Chunk(numbered("q", n), 1000) {
+			enqueue(t, b, some...)
+		}
+		for _, id := range []string{"0", "1", "3"} {
+			got, err := b.Revoke(t.Context(), "q", id, "x", false)
+			require.NoError(t, err)
+			require.Equal(t, broker.Revoked, got.Outcome)
+		}
+		require.Len(t, pendingIDs(t, b.Redis(), "q"), n)
+		w := newWorker(t, b, 1, map[string]int{"q": 1})
+		for _, want := range []string{"2", "4", "5"} {
+			_, id := w.mustNext()
+			require.Equal(t, want, id)
+		}
+		got, err := b.Rerun(t.Context(), "q", "1", nextRun)
+		require.NoError(t, err)
+		require.Equal(t, broker.Fresh, got)
+		require.Equal(t, "1", b.Redis().LIndex(t.Context(), key("q", "pending"), 0).Val(), "behind the others")
 	})
 }
 
