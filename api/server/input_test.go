@@ -159,6 +159,8 @@ func TestBadInput(t *testing.T) {
 		{post, "/v1/tasks", add("timeout", 0), asOperator, 400, "timeout"},
 		{post, "/v1/tasks", add("retention", "1000h1000h1000h100000h"), asOperator, 400, "retention"},
 		{post, "/v1/tasks", add("unique_for", -1), asOperator, 400, "unique_for"},
+		{post, "/v1/tasks", add("durable", true), asOperator, 400, "durable"}, // without an outbox
+		{post, "/v1/tasks", add("durable", 1), asOperator, 400, "durable"},
 		{post, "/v1/tasks", add("backoff", map[string]any{"base": "x"}), asOperator, 400, "backoff.base"},
 		{post, "/v1/tasks", add("backoff", map[string]any{"base": 10, "cap": 1}), asOperator, 400, "backoff"},
 

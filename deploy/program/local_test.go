@@ -3,12 +3,14 @@ package program
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,6 +64,7 @@ func TestLocalFindsItsOwnWay(t *testing.T) {
 				"PAIDUI_DATABASE_URL=" + database,
 				"PAIDUI_SCHEDULES=" + filepath.Join("..", "schedules.yaml"),
 				"PAIDUI_LOG_LEVEL=error",
+				"PAIDUI_OPERATOR_KEY=" + operatorKey,
 			}, urlChecks())
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -84,10 +87,46 @@ func TestLocalFindsItsOwnWay(t *testing.T) {
 			require.NotContains(t, where[1:], "http://"+taken[1])
 			require.Equal(t, http.StatusOK, awaitAnswer(t, where[1]+"/v1/banners"))
 			require.Equal(t, http.StatusOK, awaitAnswer(t, where[2]+"/healthz"))
+			runDurably(t, where[1], where[2])
 			cancel()
 			require.NoError(t, <-ended)
 		})
 	}
+}
+
+const operatorKey = "0123456789abcdef0123456789abcdef"
+
+// runDurably has a task go through the outbox.
+func runDurably(t *testing.T, api, admin string) {
+	t.Helper()
+	body := `{"task":"demo.add","args":{"n":1,"m":2},"id":"kept","durable":true}`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/v1/tasks", strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+operatorKey)
+	req.Header.Set("Content-Type", "application/json")
+	require.Contains(t, answerOf(t, req), `"task_id":"kept"`)
+	get := func(url string) string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		require.NoError(t, err)
+		return answerOf(t, req)
+	}
+	require.Contains(t, get(api+"/v1/tasks/kept?wait=20s"), `"result":3`)
+	require.Eventually(t, func() bool {
+		metrics := get(admin + "/metrics")
+		return strings.Contains(metrics, "paidui_outbox_sent_total 1\n") &&
+			strings.Contains(metrics, `paidui_outbox_rows{state="sent"} 0`) &&
+			strings.Contains(metrics, "paidui_outbox_oldest_seconds 0\n")
+	}, 20*time.Second, 50*time.Millisecond, "the row stays")
+}
+
+func answerOf(t *testing.T, req *http.Request) string {
+	t.Helper()
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return string(body)
 }
 
 func TestOutboxIsWarnedOf(t *testing.T) {
