@@ -49,12 +49,12 @@ func TestRetriesAreNeverEarly(t *testing.T) {
 	task := asynq.NewTaskWithHeaders("t", nil, map[string]string{headerBackoff: slow.String()})
 	for range 1000 {
 		before := time.Now()
-		delay := retryDelay(0, ErrNotReady, task)
+		delay := NewMux(MuxOptions{}).retryDelay(0, ErrNotReady, task)
 		stored := time.Now().Add(delay).Truncate(time.Second) // as asynq does
 		require.GreaterOrEqual(t, stored.Sub(before), 1500*time.Millisecond)
 		require.Less(t, stored.Sub(before), 2600*time.Millisecond)
 	}
-	require.Zero(t, retryDelay(3, asynq.ErrLeaseExpired, task))
+	require.Zero(t, NewMux(MuxOptions{}).retryDelay(3, asynq.ErrLeaseExpired, task))
 	require.False(t, countsAsFailure(asynq.ErrLeaseExpired), "the death of a worker costs no retry")
 	require.True(t, countsAsFailure(ErrNotReady))
 }

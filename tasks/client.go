@@ -15,6 +15,7 @@ type Client struct {
 	routes  Routes
 	history Recorder
 	now     func() time.Time
+	notify  func(ctx context.Context, id string, m *broker.Message) // may be nil
 	outbox  atomic.Pointer[Outbox]
 }
 
@@ -23,13 +24,15 @@ type ClientOptions struct {
 	Routes  Routes           // from tasks to queues
 	History Recorder         // of the tasks that it enqueues; nil keeps none
 	Now     func() time.Time // nil is time.Now
+	// Enqueued is called after a task was enqueued, with its id: a debounced call's is an earlier one's. Nil: nothing is.
+	Enqueued func(ctx context.Context, id string, m *broker.Message)
 }
 
 // NewClient makes a client on an open broker, which stays the caller's to close. It takes one ClientOptions at most.
 func NewClient(b *broker.Broker, opt ...ClientOptions) *Client {
 	c := &Client{broker: b, now: time.Now}
 	for _, o := range opt {
-		c.routes, c.history = o.Routes, o.History
+		c.routes, c.history, c.notify = o.Routes, o.History, o.Enqueued
 		if o.Now != nil {
 			c.now = o.Now
 		}
@@ -124,8 +127,11 @@ func (c *Client) message(ctx context.Context, name string, payload []byte, o *op
 		}
 	}
 	m.Headers = h.encode()
-	if !start.IsZero() {
+	switch {
+	case !start.IsZero():
 		m.At = ceilSecond(start)
+	case o.debounce > 0:
+		m.At = ceilSecond(from.enqueued.Add(o.debounce))
 	}
 	return m, nil
 }
@@ -160,6 +166,9 @@ func (c *Client) accept(ctx context.Context, m *broker.Message, o *options, r br
 	id, err = accept(m, o.id != "" && !o.idMade, r)
 	if err == nil {
 		c.record(ctx, m, o, id)
+		if c.notify != nil {
+			c.notify(ctx, id, m)
+		}
 	}
 	return id, err
 }

@@ -14,19 +14,19 @@ const (
 	forwardInterval = 50 * time.Millisecond
 )
 
-// Engine completes the configuration of an asynq server that runs a Mux on a broker.Fetcher: when failed attempts are
+// Engine completes the configuration of an asynq server that runs the mux on a broker.Fetcher: when failed attempts are
 // repeated, which failures count, and how often asynq looks for work. It sets those fields and leaves the others.
-func Engine(cfg asynq.Config) asynq.Config {
+func (m *Mux) Engine(cfg asynq.Config) asynq.Config {
 	cfg.TaskCheckInterval = fetchInterval
 	cfg.DelayedTaskCheckInterval = forwardInterval
-	cfg.RetryDelayFunc = retryDelay
+	cfg.RetryDelayFunc = m.retryDelay
 	cfg.IsFailure = countsAsFailure
 	return cfg
 }
 
 // retryDelay is the wait before the next attempt of a task that failed n times before. The mux has decided on it, but for
 // attempts that asynq ends by itself. A run that died with its worker is repeated at once.
-func retryDelay(n int, err error, t *asynq.Task) time.Duration {
+func (m *Mux) retryDelay(n int, err error, t *asynq.Task) time.Duration {
 	if errors.Is(err, asynq.ErrLeaseExpired) {
 		return 0
 	}
@@ -36,8 +36,7 @@ func retryDelay(n int, err error, t *asynq.Task) time.Duration {
 	} else {
 		delay = parseHeaders(t.Headers()).backoff.delay(n)
 	}
-	now := time.Now()
-	return ceilSecond(now.Add(delay)).Sub(now)
+	return time.Until(ceilSecond(m.now().Add(delay))) // asynq adds the machine's time
 }
 
 // countsAsFailure tells which errors cost a retry: all but the death of a worker and a snooze.

@@ -20,10 +20,11 @@ type Middleware func(next Handler) Handler
 
 // MuxOptions configures a Mux.
 type MuxOptions struct {
-	Logger     *slog.Logger // nil is slog.Default
-	Middleware []Middleware // the first is outermost; a panic of the handler reaches them as a *PanicError
-	Client     *Client      // enqueues callbacks, and tells its outbox of ends; without one a task with callbacks fails
-	History    Recorder     // nil: no history
+	Logger     *slog.Logger     // nil is slog.Default
+	Middleware []Middleware     // the first is outermost; a panic of the handler reaches them as a *PanicError
+	Client     *Client          // enqueues callbacks, and tells its outbox of ends; without one a task with callbacks fails
+	History    Recorder         // nil: no history
+	Now        func() time.Time // what etas and expiries go by; nil is time.Now
 }
 
 // Mux finds the handler of a task and runs it; it implements asynq.Handler. Bind all handlers before it is used; from
@@ -33,6 +34,7 @@ type Mux struct {
 	middleware []Middleware
 	client     *Client
 	history    Recorder
+	now        func() time.Time
 	bindings   map[string]*binding
 	duplicates []string
 
@@ -52,7 +54,11 @@ func NewMux(opt MuxOptions) *Mux {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
 	return &Mux{
+		now:        opt.Now,
 		logger:     opt.Logger,
 		middleware: opt.Middleware,
 		client:     opt.Client,

@@ -30,7 +30,7 @@ func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 	if reason, ok := a.isRevoked(); ok {
 		return verdict{outcome: revoked, reason: reason}, true
 	}
-	if !h.expires.IsZero() && !time.Now().Before(h.expires) {
+	if !h.expires.IsZero() && !a.mux.now().Before(h.expires) {
 		return verdict{outcome: revoked, reason: "expired at " + h.expires.UTC().Format(time.RFC3339)}, true
 	}
 	var err error
@@ -111,7 +111,7 @@ func (a *attempt) notBefore(ctx context.Context) error {
 	if eta.IsZero() {
 		return nil
 	}
-	early := time.Until(eta)
+	early := eta.Sub(a.mux.now())
 	switch {
 	case early <= 0:
 		return nil

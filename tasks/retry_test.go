@@ -99,7 +99,7 @@ func TestWhatAsynqIsTold(t *testing.T) {
 		err := m.ProcessTask(t.Context(), task)
 		require.Equal(t, c.counts, countsAsFailure(err), name)
 		require.Equal(t, c.text, err.Error(), name)
-		delay := retryDelay(0, err, task)
+		delay := NewMux(MuxOptions{}).retryDelay(0, err, task)
 		stored := time.Now().Add(delay).Truncate(time.Second) // as asynq does
 		require.GreaterOrEqual(t, stored.Sub(before), c.least, name)
 		require.Less(t, stored.Sub(before), c.least+10*time.Second, name)

@@ -52,6 +52,9 @@ func (e *Embedded) run(ctx context.Context) {
 // URL addresses one of the server's databases.
 func (e *Embedded) URL(db int) string { return fmt.Sprintf("redis://%s/%d", e.server.Addr(), db) }
 
+// FastForward ages every key that expires by d.
+func (e *Embedded) FastForward(d time.Duration) { e.server.FastForward(d) }
+
 // Close stops the server and drops all it holds. Twice is safe.
 func (e *Embedded) Close() {
 	e.once.Do(e.stop)

@@ -1,4 +1,5 @@
-// Package taskstest helps to test code that enqueues tasks or handles them.
+// Package taskstest helps to test code that enqueues tasks or handles them: New is a queue of the test's own, which runs
+// handlers inline on a clock that the test moves; Serve runs them as a worker does.
 package taskstest
 
 import (
@@ -66,7 +67,7 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 		weights[q] = 1
 	}
 	fetcher := b.NewFetcher(broker.FetcherConfig{Name: "test", Queues: weights, Slots: concurrency})
-	server := asynq.NewServerFromRedisClient(fetcher, tasks.Engine(asynq.Config{
+	server := asynq.NewServerFromRedisClient(fetcher, m.Engine(asynq.Config{
 		Concurrency:     concurrency,
 		BaseContext:     func() context.Context { return fetcher.Context(context.Background()) },
 		Queues:          weights,

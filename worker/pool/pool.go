@@ -71,7 +71,7 @@ func New(b *broker.Broker, m *tasks.Mux, cfg Config) (*Pool, error) {
 	})
 	base, cancel := context.WithCancel(p.fetcher.Context(context.Background()))
 	p.cancel = cancel
-	p.server = asynq.NewServerFromRedisClient(p.fetcher, tasks.Engine(asynq.Config{
+	p.server = asynq.NewServerFromRedisClient(p.fetcher, m.Engine(asynq.Config{
 		Concurrency:     cfg.Concurrency,
 		Queues:          cfg.Queues,
 		BaseContext:     func() context.Context { return base },
