@@ -143,7 +143,7 @@ func serveOne(t *testing.T, b *broker.Broker, m *tasks.Mux) {
 	t.Helper()
 	queues := map[string]int{"default": 1}
 	fetcher := b.NewFetcher(broker.FetcherConfig{Name: "one", Queues: queues, Slots: 1})
-	server := asynq.NewServerFromRedisClient(fetcher, tasks.Engine(asynq.Config{
+	server := asynq.NewServerFromRedisClient(fetcher, m.Engine(asynq.Config{
 		Concurrency: 1, Queues: queues, LogLevel: asynq.FatalLevel, ShutdownTimeout: 5 * time.Second,
 		BaseContext: func() context.Context { return fetcher.Context(context.Background()) },
 	}))

@@ -32,7 +32,7 @@ func exampleWorker(ctx context.Context, bind func(m *tasks.Mux)) (client *tasks.
 	bind(m)
 	queues := map[string]int{"default": 1}
 	fetcher := b.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: 4})
-	server := asynq.NewServerFromRedisClient(fetcher, tasks.Engine(asynq.Config{
+	server := asynq.NewServerFromRedisClient(fetcher, m.Engine(asynq.Config{
 		Concurrency: 4, Queues: queues, LogLevel: asynq.FatalLevel,
 		BaseContext: func() context.Context { return fetcher.Context(ctx) },
 	}))
