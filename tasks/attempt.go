@@ -80,7 +80,7 @@ func (m *Mux) newAttempt(ctx context.Context, t *asynq.Task) *attempt {
 		Attempt:    retried + 1,
 		MaxRetries: max(limit-crashAllowance, 0),
 		RequestID:  a.headers.requestID,
-		Headers:    headersOf(a.headers.user),
+		Headers:    userHeaders(a.headers.user),
 		Tags:       a.headers.tags,
 		Parent:     parseParent(a.headers.parent),
 		run:        a,
@@ -106,15 +106,3 @@ func (a *attempt) fence() {
 
 // writable tells whether what the handler writes still counts, as far as this process knows.
 func (a *attempt) writable() bool { return a.state.Load() == running && !a.progress.fenced() }
-
-// headersOf are the caller's headers, nil without any.
-func headersOf(pairs []broker.Header) map[string]string {
-	if len(pairs) == 0 {
-		return nil
-	}
-	m := make(map[string]string, len(pairs))
-	for _, pair := range pairs {
-		m[pair.Key] = pair.Value
-	}
-	return m
-}

@@ -118,6 +118,7 @@ func (a *attempt) historic(state State, retries int) Record {
 		Run:        a.headers.run,
 		Attempt:    a.Attempt,
 		Retries:    retries,
+		MaxRetries: a.MaxRetries,
 		Tags:       a.Tags,
 		RequestID:  a.RequestID,
 		EnqueuedAt: a.headers.enqueued,

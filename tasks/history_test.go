@@ -53,5 +53,8 @@ func TestWhoEnqueuesTellsTheHistory(t *testing.T) {
 	}
 	full := record("full", "default", `{"n":1}`)
 	full.Tags = []string{"a"}
+	for i, r := range told.list {
+		told.list[i].EnqueuedAt = r.EnqueuedAt.UTC()
+	}
 	require.Equal(t, []tasks.Record{full, record("meta", "default", ""), record("many", "low", `{"n":2}`)}, told.list)
 }
