@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -19,8 +18,8 @@ import (
 const (
 	// maxStream is how long one stream of events lasts at most. The client then asks for another.
 	maxStream = time.Hour
-	// heartbeatSpan is how long a stream is silent at most, so that no proxy takes it for dead and a client that has
-	// vanished is found out.
+	// heartbeatSpan is how long a stream is silent at most, so that no proxy takes it for dead and a client that is gone
+	// is found out.
 	heartbeatSpan = 15 * time.Second
 	// When a stream ends before its task, its client comes back so much later: not all at the same time.
 	minComeBack, maxComeBack = time.Second, 3 * time.Second
@@ -89,11 +88,12 @@ func (s *Server) stream(c echo.Context, w *tasks.Watcher, stream *eventStream) e
 func (s *Server) nextInfo(c echo.Context, w *tasks.Watcher, stream *eventStream) (*tasks.Info, error) {
 	ctx := c.Request().Context()
 	draining := s.draining(ctx)
+	heartbeat := s.heartbeats.any()
 	for {
 		select {
 		case <-w.Changed():
 			return w.Info()
-		case <-s.heartbeat.over():
+		case <-heartbeat.over():
 			if gone(c) || time.Since(requestOf(c).begun) > maxStream {
 				return nil, context.Canceled
 			}
@@ -167,28 +167,4 @@ func (s *eventStream) flush(c echo.Context) error {
 		return err
 	}
 	return http.NewResponseController(c.Response()).Flush()
-}
-
-// pulse gives all who ask within a span one channel, which closes when it is over: one timer for all.
-type pulse struct {
-	span time.Duration
-
-	mu   sync.Mutex
-	next chan struct{}
-}
-
-func (p *pulse) over() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.next == nil {
-		next := make(chan struct{})
-		p.next = next
-		time.AfterFunc(p.span, func() {
-			p.mu.Lock()
-			p.next = nil
-			p.mu.Unlock()
-			close(next)
-		})
-	}
-	return p.next
 }

@@ -64,7 +64,8 @@ type Server struct {
 	check       *checker
 	metrics     *metrics
 	docsPage    http.Handler
-	heartbeat   pulse
+	heartbeats  *pulses // of streams
+	looks       *pulses // whether clients are there
 }
 
 const defaultJWTLifetime = 7 * 24 * time.Hour
@@ -95,7 +96,8 @@ func New(opt Options) (*Server, error) {
 		check:       check,
 		metrics:     m,
 		docsPage:    newDocs(),
-		heartbeat:   pulse{span: heartbeatSpan},
+		heartbeats:  newPulses(heartbeatSpan),
+		looks:       newPulses(goneSpan),
 	}
 	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }

@@ -9,6 +9,9 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
+// goneSpan is how long the client of a parked request may be gone before it is found out.
+const goneSpan = 3 * time.Second
+
 // waitForTask answers where a task stands once it has ended, but waits no longer than wait, than the request lives, or
 // than the server does. When the wait ends first, it answers the last state seen.
 func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) error {
@@ -40,7 +43,7 @@ func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) erro
 func (s *Server) await(c echo.Context, w *tasks.Watcher, info *tasks.Info, limit time.Duration) (last *tasks.Info, waits bool, err error) {
 	over := time.NewTimer(limit)
 	defer over.Stop()
-	ctx := c.Request().Context()
+	ctx, looking := c.Request().Context(), s.looks.any()
 	draining := s.draining(ctx)
 	for !info.State.Final() {
 		select {
@@ -50,7 +53,7 @@ func (s *Server) await(c echo.Context, w *tasks.Watcher, info *tasks.Info, limit
 			}
 		case <-over.C:
 			return info, true, nil
-		case <-s.heartbeat.over():
+		case <-looking.over():
 			if gone(c) {
 				return nil, false, context.Canceled
 			}
