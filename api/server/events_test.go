@@ -118,10 +118,14 @@ func TestEventsUntilTheEnd(t *testing.T) {
 	got, _ = operator.state()
 	require.Equal(t, map[string]any{"n": 10.0, "m": 20.0}, got.Args)
 
-	begun, finish := make(chan struct{}), make(chan struct{})
+	begun, report, finish := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
-	tasks.Handle(mux, demo.Add, func(_ context.Context, a demo.AddArgs) (int, error) {
+	tasks.Handle(mux, demo.Add, func(ctx context.Context, a demo.AddArgs) (int, error) {
 		close(begun)
+		<-report
+		if err := tasks.Progress(ctx, 1, 3, "adding"); err != nil {
+			return 0, err
+		}
 		<-finish
 		return a.N + a.M, nil
 	})
@@ -132,10 +136,17 @@ func TestEventsUntilTheEnd(t *testing.T) {
 		require.Equal(t, "STARTED", got.State)
 		require.Greater(t, e.id, first.id)
 	}
+	close(report)
+	for _, one := range []*stream{anyone, operator} {
+		got, e := one.state()
+		require.Equal(t, "PROGRESS", got.State)
+		require.Contains(t, e.data, `"progress":{"done":1,"total":3,"note":"adding","at":"`)
+	}
 	close(finish)
 	for _, one := range []*stream{anyone, operator} {
 		got, e := one.state()
 		require.Equal(t, []any{"SUCCESS", 30.0}, []any{got.State, got.Result})
+		require.Equal(t, one == operator, strings.Contains(e.data, `"worker"`), e.data)
 		last := one.ends(`{"state":"SUCCESS"}`)
 		require.Regexp(t, `^\d+\.end$`, last.id)
 		require.Greater(t, last.id, e.id)

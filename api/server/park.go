@@ -44,8 +44,8 @@ func (s *Server) park(c echo.Context, handler echo.HandlerFunc) error {
 		if err := s.attempt(own, handler); err != nil {
 			s.fail(own, err)
 		}
-		_ = w.end() // a client that is gone misses nothing
 		s.observe(own)
+		_ = w.end() // a client that is gone misses nothing
 	}()
 	return nil
 }

@@ -118,6 +118,11 @@ func TestErrorsOfTasksAreForOperators(t *testing.T) {
 			require.Equal(t, test.english, s.task(t, path, inEnglish).Error)
 			require.Equal(t, test.chinese, s.task(t, path, bearer("someone")).Error)
 			require.Equal(t, test.raw, s.task(t, path, asOperator).Error)
+			seen, known := s.get(path), s.get(path, asOperator)
+			require.Contains(t, string(seen.raw), `"outcome":"`)
+			require.NotContains(t, string(seen.raw), `"worker"`)
+			require.NotContains(t, string(seen.raw), detail, "of the attempts neither")
+			require.Contains(t, string(known.raw), `"worker":"`)
 		})
 	}
 }
