@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
 )
@@ -57,6 +58,7 @@ func explain(err error) *apiError {
 		own      *apiError
 		option   *tasks.OptionError
 		args     *tasks.ArgsError
+		query    *history.QueryError
 		limited  *sms.LimitError
 		state    *tasks.StateError
 		fromEcho *echo.HTTPError
@@ -68,6 +70,8 @@ func explain(err error) *apiError {
 		return badRequest(option.Field, textf("参数 %s 不正确：%s", "option %s: %s", option.Field, option.Msg))
 	case errors.As(err, &args):
 		return badArgs(args)
+	case errors.As(err, &query):
+		return badRequest(query.Field, textf("参数 %s 不正确：%s", "%s: %s", query.Field, query.Msg))
 	case errors.As(err, &limited):
 		return tooOften(limited)
 	case errors.As(err, &state):

@@ -41,6 +41,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/seckill", handler: s.seckillOutcome, aliases: []string{"/user/skill"}},
 
 		{method: get, path: "/v1/task-types", handler: s.listTaskTypes, who: operators},
+		{method: get, path: "/v1/tasks", handler: s.searchTasks, who: operators},
 		{method: post, path: "/v1/tasks", handler: s.createTask, who: operators},
 		{method: post, path: "/v1/tasks/batch", handler: s.createTasks, who: operators},
 		{method: get, path: "/v1/tasks/:id", handler: s.oneTask, who: anyoneOrOperator, timeout: maxWait + requestTimeout},

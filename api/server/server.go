@@ -20,6 +20,7 @@ import (
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
@@ -66,6 +67,7 @@ type Server struct {
 	docsPage    http.Handler
 	heartbeats  *pulses // of streams
 	looks       *pulses // whether clients are there
+	history     *history.Store
 }
 
 const defaultJWTLifetime = 7 * 24 * time.Hour
@@ -87,6 +89,10 @@ func New(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
+	records, err := history.NewStore(opt.DB, opt.Tasks)
+	if err != nil {
+		return nil, fmt.Errorf("api server: %w", err)
+	}
 	s := &Server{
 		Options:     opt,
 		echo:        echo.New(),
@@ -98,6 +104,7 @@ func New(opt Options) (*Server, error) {
 		docsPage:    newDocs(),
 		heartbeats:  newPulses(heartbeatSpan),
 		looks:       newPulses(goneSpan),
+		history:     records,
 	}
 	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }

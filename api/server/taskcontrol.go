@@ -109,8 +109,8 @@ func (s *Server) retryQueue(c echo.Context) error {
 	return ok(c, map[string]int{"retried": n})
 }
 
-// deadPage is a page of dead letters.
-type deadPage struct {
+// taskPage is a page of a list of tasks.
+type taskPage struct {
 	Tasks []*tasks.Info `json:"tasks"`
 	Next  *string       `json:"next_cursor"` // null on the last page
 }
@@ -131,7 +131,7 @@ func (s *Server) deadLetters(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page := deadPage{Tasks: list}
+	page := taskPage{Tasks: list}
 	if next != "" {
 		page.Next = &next
 	}

@@ -64,10 +64,7 @@ func (s *Server) oneTask(c echo.Context) error {
 	}
 	if wait == 0 {
 		info, err := s.Tasks.Info(c.Request().Context(), id)
-		if err != nil {
-			return err
-		}
-		return ok(c, public(c, info))
+		return s.answerTask(c, id, info, err)
 	}
 	return s.waitForTask(c, id, wait)
 }

@@ -18,23 +18,17 @@ func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) erro
 	end := time.Now().Add(wait)
 	w, info, err := s.Tasks.Follow(c.Request().Context(), id)
 	if err != nil {
-		return err
+		return s.answerTask(c, id, nil, err)
 	}
 	info, waits, err := s.await(c, w, info, min(wait, parkAfter))
 	if err != nil || !waits || wait <= parkAfter {
 		w.Close()
-		if err != nil {
-			return err
-		}
-		return ok(c, public(c, info))
+		return s.answerTask(c, id, info, err)
 	}
 	return s.park(c, func(c echo.Context) error {
 		defer w.Close()
 		info, _, err := s.await(c, w, info, time.Until(end))
-		if err != nil {
-			return err
-		}
-		return ok(c, public(c, info))
+		return s.answerTask(c, id, info, err)
 	})
 }
 

@@ -59,6 +59,8 @@ type Config struct {
 	BrokerPipelining bool `env:"PAIDUI_BROKER_PIPELINING" yaml:"broker_pipelining" default:"true" help:"calls of the same moment share a round trip to the broker; false sends each call alone, slower"`
 	BrokerWakeUp     bool `env:"PAIDUI_BROKER_WAKE_UP" yaml:"broker_wake_up" default:"true" help:"idle workers are woken for a task; false has them ask regularly"`
 
+	History bool `env:"PAIDUI_HISTORY" yaml:"history" default:"true" help:"api and workers keep a record of every task in the database, for GET /v1/tasks; false writes none"`
+
 	SMSProvider       string `env:"PAIDUI_SMS_PROVIDER" yaml:"sms_provider" default:"outbox" oneof:"outbox|tencent" help:"who sends SMS: outbox keeps them in a table, for development"`
 	SMSPerMinute      int    `env:"PAIDUI_SMS_PER_MINUTE" yaml:"sms_per_minute" default:"1" range:"1..60" help:"codes a number may ask for in a minute"`
 	SMSPerDay         int    `env:"PAIDUI_SMS_PER_DAY" yaml:"sms_per_day" default:"10" range:"1..1000" help:"codes a number may ask for in a day"`

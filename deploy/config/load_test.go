@@ -51,6 +51,7 @@ func TestDefaults(t *testing.T) {
 		DatabaseURL:      "mysql://root@127.0.0.1:3306/paidui",
 		BrokerPipelining: true,
 		BrokerWakeUp:     true,
+		History:          true,
 		SMSProvider:      SMSOutbox,
 		SMSPerMinute:     1,
 		SMSPerDay:        10,

@@ -16,6 +16,7 @@ import (
 	"github.com/paidui/paidui/deploy/process"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
 )
 
@@ -38,10 +39,11 @@ type Env struct {
 	Catalog  *tasks.Catalog
 	Client   *tasks.Client
 
-	http   *front         // nil in a program without an API
-	outbox *outbox.Outbox // nil in a program without a database
-	group  *process.Group
-	checks map[string]func(context.Context) error
+	http    *front          // nil in a program without an API
+	outbox  *outbox.Outbox  // nil in a program without a database
+	history *history.Writer // nil without a database, or with PAIDUI_HISTORY=false
+	group   *process.Group
+	checks  map[string]func(context.Context) error
 }
 
 const (
@@ -89,7 +91,11 @@ func (b boot) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, env.Stores.close()) }()
 	env.checks = env.Stores.checks()
-	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{Routes: routes(cfg)})
+	if err := env.openHistory(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, env.closeHistory(ctx)) }()
+	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{Routes: routes(cfg), History: env.recorder()})
 	if env.Catalog, err = catalog.New(); err != nil {
 		return err
 	}

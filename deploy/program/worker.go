@@ -10,6 +10,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/worker/pool"
@@ -55,7 +56,11 @@ func (e *Env) addWorker() error {
 	if err := e.Registry.Register(outbox.NewBacklog(e.Stores.DB, e.Logger)); err != nil {
 		return fmt.Errorf("register outbox metrics: %w", err)
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: e.Logger, Middleware: []tasks.Middleware{metrics}, Client: e.Client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: e.Logger, Middleware: []tasks.Middleware{metrics}, Client: e.Client, History: e.recorder()})
+	records, err := history.NewStore(e.Stores.DB, e.Client)
+	if err != nil {
+		return err
+	}
 	catalog.Bind(mux, catalog.Deps{
 		DB:      e.Stores.DB,
 		Cache:   e.Stores.Cache,
@@ -63,6 +68,7 @@ func (e *Env) addWorker() error {
 		Client:  e.Client,
 		Sender:  sender,
 		Banners: banners,
+		History: records,
 	})
 	if err := mux.Verify(e.Catalog); err != nil {
 		return err

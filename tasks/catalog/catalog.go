@@ -9,6 +9,7 @@ import (
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
+	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
@@ -23,6 +24,7 @@ func New() (*tasks.Catalog, error) {
 		seckill.Order,
 		seckill.Reconcile,
 		refresh.Banners,
+		history.PruneTask,
 	)
 }
 
@@ -34,6 +36,7 @@ type Deps struct {
 	Client  *tasks.Client
 	Sender  sms.Sender
 	Banners *refresh.BannerList
+	History *history.Store
 }
 
 // Bind gives every task of the catalog its handler. Mux.Verify tells when one was forgotten.
@@ -42,4 +45,5 @@ func Bind(m *tasks.Mux, d Deps) {
 	sms.Bind(m, d.DB, d.Cache, d.Sender)
 	seckill.Bind(m, d.DB, d.Broker, d.Client)
 	refresh.Bind(m, d.Banners)
+	history.Bind(m, d.History)
 }

@@ -14,7 +14,7 @@ const maxKinds = 1000
 
 // kinds lists those that there are, of one task or of all: a dive into the index for each.
 func (s *Store) kinds(ctx context.Context, task string) (list []kind, err error) {
-	if s.table.dialect.kindIndex == sqliteDialect.kindIndex {
+	if s.table.dialect.local {
 		return s.kindsOneByOne(ctx, task)
 	}
 	statement, params := "SELECT DISTINCT task, queue, state FROM task_records "+s.table.dialect.kindIndex, []any(nil)

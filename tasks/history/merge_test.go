@@ -81,7 +81,7 @@ func TestOrderMakesNoDifference(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		table, err := newTable(db)
 		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, table.close()) })
+		t.Cleanup(table.close)
 		rapid.Check(t, func(rt *rapid.T) {
 			require.NoError(rt, db.Exec("DELETE FROM task_records").Error)
 			var told []tasks.Record
@@ -139,7 +139,7 @@ func TestALaterTaskWithTheSameIDReplacesTheFirst(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		table, err := newTable(db)
 		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, table.close()) })
+		t.Cleanup(table.close)
 		first, second := succeeded("daily", 0), enqueued("daily", 86_400_000)
 		first.Tags = []string{"old"}
 		second.Queue, second.RequestID, second.Args = "low", "", []byte(`{"n":9,"m":9}`)
@@ -186,7 +186,7 @@ func TestRowsHoldWhatTheTableTakes(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		table, err := newTable(db)
 		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, table.close()) })
+		t.Cleanup(table.close)
 		odd := "\xff\x00'\"\\;--排队" + strings.Repeat("名", 200)
 		r := tasks.Record{
 			ID: strings.Repeat("i", 128), Task: odd, Queue: odd, State: tasks.StateFailure, Attempt: 1 << 40,

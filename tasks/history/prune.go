@@ -19,8 +19,9 @@ const (
 )
 
 const (
-	pruneBatch  = 2000                  // rows of a statement
-	prunePause  = 20 * time.Millisecond // between two, for others who write
+	pruneBatch  = 2000                  // rows of a transaction
+	deleteBatch = 500                   // of a statement
+	prunePause  = 20 * time.Millisecond // between two transactions, for others who write
 	settleBatch = 500
 	openAge     = time.Hour // of records that have not ended and are compared with Redis
 )
@@ -122,16 +123,11 @@ func (p *pruner) records(ctx context.Context, k kind, before time.Time) error {
 		list = slices.DeleteFunc(list, func(r *models.TaskRecord) bool {
 			return r.FinishedAt != nil && !r.FinishedAt.Before(before) // it waited long for its time
 		})
-		for {
-			n, err := p.delete(ctx, list)
-			if err == nil {
-				p.done.Records += n
-				break
-			}
-			if !models.IsConflict(err) {
-				return err
-			}
+		n, err := p.delete(ctx, list)
+		if err != nil {
+			return err
 		}
+		p.done.Records += n
 		if err := p.pause(ctx); err != nil {
 			return err
 		}
@@ -140,41 +136,40 @@ func (p *pruner) records(ctx context.Context, k kind, before time.Time) error {
 
 // delete removes records and their tags, unless they have changed meanwhile.
 func (p *pruner) delete(ctx context.Context, list []*models.TaskRecord) (n int, err error) {
-	if len(list) == 0 {
-		return 0, nil
-	}
-	tx, err := p.table.pool.BeginTx(ctx, p.table.begin)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	const one = "task_id = ? AND version = ? AND created_at = ?"
-	for part := range slices.Chunk(list, 500) {
-		var params []any
-		var tags []any
-		for _, r := range part {
-			params = append(params, r.TaskID, r.Version, r.CreatedAt)
-			for _, tag := range tagsOf(r) {
-				tags = append(tags, tag, r.CreatedAt, r.TaskID)
+	err = p.table.transact(ctx, func(tx *session) error {
+		n = 0
+		const one, link = "task_id = ? AND version = ? AND created_at = ?", "tag = ? AND created_at = ? AND task_id = ?"
+		for part := range slices.Chunk(list, deleteBatch) {
+			var records, tags []any
+			for _, r := range part {
+				records = append(records, r.TaskID, r.Version, r.CreatedAt)
+				for _, tag := range tagsOf(r) {
+					tags = append(tags, tag, r.CreatedAt, r.TaskID)
+				}
+			}
+			result, err := tx.conn.ExecContext(ctx, "DELETE FROM task_records WHERE "+any3(one, records), records...)
+			if err != nil {
+				return err
+			}
+			deleted, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			n += int(deleted)
+			for links := range slices.Chunk(tags, 3*deleteBatch) {
+				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM task_tags WHERE "+any3(link, links), links...); err != nil {
+					return err
+				}
 			}
 		}
-		result, err := tx.ExecContext(ctx, "DELETE FROM task_records WHERE "+one+strings.Repeat(" OR "+one, len(part)-1), params...)
-		if err != nil {
-			return 0, err
-		}
-		deleted, err := result.RowsAffected()
-		if err != nil {
-			return 0, err
-		}
-		n += int(deleted)
-		const link = "tag = ? AND created_at = ? AND task_id = ?"
-		for links := range slices.Chunk(tags, 3*500) {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM task_tags WHERE "+link+strings.Repeat(" OR "+link, len(links)/3-1), links...); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return n, tx.Commit()
+		return nil
+	})
+	return n, err
+}
+
+// any3 is a condition on each three of the parameters.
+func any3(condition string, params []any) string {
+	return condition + strings.Repeat(" OR "+condition, len(params)/3-1)
 }
 
 func (p *pruner) effects(ctx context.Context, before time.Time) error {

@@ -141,6 +141,9 @@ func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []plac
 		if err != nil {
 			return nil, more, fmt.Errorf("history: search by tag: %w", err)
 		}
+		if len(found) > 0 {
+			after = found[len(found)-1]
+		}
 		matching, err := s.matching(ctx, q, found)
 		if err != nil {
 			return nil, more, err
@@ -153,7 +156,6 @@ func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []plac
 		case len(found) < batch:
 			return places, place{}, nil
 		}
-		after = found[len(found)-1]
 	}
 	return places, after, nil
 }
@@ -184,7 +186,7 @@ func (s *Store) matching(ctx context.Context, q *Query, found []place) ([]place,
 	if err != nil {
 		return nil, fmt.Errorf("history: search by tag: %w", err)
 	}
-	return slices.DeleteFunc(found, func(p place) bool {
+	return slices.DeleteFunc(slices.Clone(found), func(p place) bool {
 		at, ok := times[p.id]
 		return !ok || !at.Equal(p.at) // a tag of an earlier task with the id
 	}), nil

@@ -57,8 +57,10 @@ func upsert(d dialect, n int) string {
 	return statement
 }
 
-// dialect is where the two databases' SQL differs.
+// dialect is where the two databases differ.
 type dialect struct {
+	local      bool                       // the database is in this process
+	begin      []string                   // begin a transaction
 	onConflict string                     // goes before the assignments
 	coming     func(column string) string // value of the row that comes
 	ignore     string                     // of INSERT, to let a row be that is there
@@ -67,12 +69,16 @@ type dialect struct {
 
 var (
 	mysqlDialect = dialect{
+		// Repeatable reads would lock the gaps between rows, which other writers insert into.
+		begin:      []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"},
 		onConflict: " ON DUPLICATE KEY UPDATE ",
 		coming:     func(column string) string { return "VALUES(" + column + ")" }, // MariaDB has no other word for it
 		ignore:     "INSERT IGNORE",
 		kindIndex:  "FORCE INDEX (idx_task_records_kind)",
 	}
 	sqliteDialect = dialect{
+		local:      true,
+		begin:      []string{"BEGIN IMMEDIATE"},
 		onConflict: " ON CONFLICT (task_id) DO UPDATE SET ",
 		coming:     func(column string) string { return "excluded." + column },
 		ignore:     "INSERT OR IGNORE",

@@ -4,25 +4,22 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
 	"gorm.io/gorm"
-
-	"github.com/paidui/paidui/models"
 )
 
 // table writes rows. It is safe for concurrent use.
 type table struct {
 	pool    *sql.DB
 	dialect dialect
-	begin   *sql.TxOptions
+	keep    bool // a connection, until close
 
-	mu       sync.Mutex        // held while prepared is filled; from then on it does not change
-	prepared map[int]*sql.Stmt // upsert by its number of rows
+	mu      sync.Mutex
+	session *session // nil before the first transaction and after one that failed
 }
 
 func newTable(db *gorm.DB) (*table, error) {
@@ -30,31 +27,15 @@ func newTable(db *gorm.DB) (*table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	t := &table{pool: pool, prepared: make(map[int]*sql.Stmt)}
+	t := &table{pool: pool, dialect: mysqlDialect}
 	if db.Name() == "sqlite" {
 		t.dialect = sqliteDialect
-	} else {
-		// Repeatable reads would lock the gaps between rows, which other writers insert into.
-		t.dialect, t.begin = mysqlDialect, &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 	}
 	return t, nil
 }
 
-// close frees the statements on the server.
-func (t *table) close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var errs []error
-	for _, s := range t.prepared {
-		errs = append(errs, s.Close())
-	}
-	clear(t.prepared)
-	return errors.Join(errs...)
-}
-
 const (
-	conflictTries = 5
-	maxStatement  = 1 << 20 // bytes of a statement of several rows, about
+	maxStatement = 1 << 20 // bytes of a statement of several rows, about
 )
 
 // statementRows are the numbers of rows for which there is a statement. A batch is cut into as few of them as it takes.
@@ -65,38 +46,23 @@ var statementRows = []int{256, 64, 16, 4, 1}
 func (t *table) write(ctx context.Context, rows []*row) (sent int, err error) {
 	// In one order, so that two writers wait for each other's locks instead of deadlocking.
 	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.id, b.id) })
-	for range conflictTries {
-		if sent, err = t.transact(ctx, rows); !models.IsConflict(err) {
-			break
+	err = t.transact(ctx, func(tx *session) error {
+		news, err := t.news(ctx, tx, rows)
+		if err != nil {
+			return err
 		}
-	}
+		sent = len(news)
+		if err := t.upsert(ctx, tx, news); err != nil {
+			return err
+		}
+		return t.tag(ctx, tx, news)
+	})
 	return sent, err
-}
-
-func (t *table) transact(ctx context.Context, rows []*row) (sent int, err error) {
-	if err := t.prepare(ctx); err != nil {
-		return 0, err
-	}
-	tx, err := t.pool.BeginTx(ctx, t.begin)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if rows, err = t.news(ctx, tx, rows); err != nil {
-		return 0, err
-	}
-	if err := t.upsert(ctx, tx, rows); err != nil {
-		return 0, err
-	}
-	if err := t.tag(ctx, tx, rows); err != nil {
-		return 0, err
-	}
-	return len(rows), tx.Commit()
 }
 
 // news leaves out the rows of tasks that have not ended and of which the table knows as much already. Asking costs a
 // fifth of an upsert, and the end of a quick task has been written before the news that it was enqueued.
-func (t *table) news(ctx context.Context, tx *sql.Tx, rows []*row) ([]*row, error) {
+func (t *table) news(ctx context.Context, tx *session, rows []*row) ([]*row, error) {
 	var ids []any
 	for _, r := range rows {
 		if !r.hasEnded() {
@@ -108,7 +74,7 @@ func (t *table) news(ctx context.Context, tx *sql.Tx, rows []*row) ([]*row, erro
 	}
 	stored := make(map[string]known, len(ids))
 	for part := range slices.Chunk(ids, statementRows[0]) {
-		err := query(ctx, tx, "SELECT task_id, version, created_at, started_at, args <> '', tags <> '', request_id <> '', worker <> ''"+
+		err := query(ctx, tx.conn, "SELECT task_id, version, created_at, started_at, args <> '', tags <> '', request_id <> '', worker <> ''"+
 			" FROM task_records WHERE task_id IN ("+marks(len(part))+")", part,
 			func(scan func(...any) error) error {
 				var id string
@@ -131,15 +97,19 @@ func (t *table) news(ctx context.Context, tx *sql.Tx, rows []*row) ([]*row, erro
 	}), nil
 }
 
-func (t *table) upsert(ctx context.Context, tx *sql.Tx, rows []*row) error {
+func (t *table) upsert(ctx context.Context, tx *session, rows []*row) error {
 	params := make([]any, 0, min(len(rows), statementRows[0])*len(columns))
 	for len(rows) > 0 {
 		n := fitting(rows)
+		statement, err := tx.upsert(ctx, n)
+		if err != nil {
+			return err
+		}
 		params = params[:0]
 		for _, r := range rows[:n] {
 			params = r.values(params)
 		}
-		if _, err := tx.StmtContext(ctx, t.prepared[n]).ExecContext(ctx, params...); err != nil {
+		if _, err := statement.ExecContext(ctx, params...); err != nil {
 			return err
 		}
 		rows = rows[n:]
@@ -157,25 +127,8 @@ func fitting(rows []*row) int {
 	return statementRows[slices.IndexFunc(statementRows, func(n int) bool { return n <= most })]
 }
 
-// prepare makes the statements, the first time.
-func (t *table) prepare(ctx context.Context) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, n := range statementRows {
-		if t.prepared[n] != nil {
-			continue
-		}
-		s, err := t.pool.PrepareContext(ctx, upsert(t.dialect, n))
-		if err != nil {
-			return err
-		}
-		t.prepared[n] = s
-	}
-	return nil
-}
-
 // tag makes the rows' tags findable.
-func (t *table) tag(ctx context.Context, tx *sql.Tx, rows []*row) error {
+func (t *table) tag(ctx context.Context, tx *session, rows []*row) error {
 	type link struct {
 		tag string
 		row *row
@@ -195,14 +148,14 @@ func (t *table) tag(ctx context.Context, tx *sql.Tx, rows []*row) error {
 			params = append(params, l.tag, l.row.at, l.row.id)
 		}
 		statement := t.dialect.ignore + " INTO task_tags (tag, created_at, task_id) VALUES " + strings.Repeat("(?, ?, ?), ", len(part)-1) + "(?, ?, ?)"
-		if _, err := tx.ExecContext(ctx, statement, params...); err != nil {
+		if _, err := tx.conn.ExecContext(ctx, statement, params...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// querier is a pool, a connection or a transaction.
+// querier is a pool or a connection.
 type querier interface {
 	QueryContext(ctx context.Context, statement string, params ...any) (*sql.Rows, error)
 }

@@ -52,6 +52,9 @@ func Bind(m *tasks.Mux, s *Store) {
 		if err != nil {
 			return Pruned{}, tasks.Permanent(err)
 		}
-		return s.Prune(ctx, age, nil)
+		return s.Prune(ctx, age, func(done Pruned) {
+			// A report that is refused ends the task by its context.
+			_ = tasks.Progress(ctx, int64(done.Records), 0, "records deleted")
+		})
 	})
 }

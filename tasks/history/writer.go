@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -70,6 +69,7 @@ func NewWriter(db *gorm.DB, opt Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.keep = true
 	w := &Writer{
 		table:  t,
 		limit:  opt.Buffer,
@@ -330,9 +330,9 @@ func (w *Writer) Close(ctx context.Context) error {
 	if !first {
 		return nil
 	}
-	var lost error
+	w.table.close()
 	if left > 0 {
-		lost = fmt.Errorf("history: %d records could not be written before the end", left)
+		return fmt.Errorf("history: %d records could not be written before the end", left)
 	}
-	return errors.Join(lost, w.table.close())
+	return nil
 }

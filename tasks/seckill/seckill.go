@@ -24,6 +24,7 @@ var Order = tasks.Define[OrderArgs, OrderResult]("seckill.order",
 	tasks.Backoff(200*time.Millisecond, 10*time.Second),
 	tasks.Timeout(10*time.Second),
 	tasks.Retention(24*time.Hour),
+	tasks.History(tasks.HistoryOff), // the table of orders is its record
 )
 
 // OrderArgs says who buys what.

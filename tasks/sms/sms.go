@@ -22,6 +22,7 @@ var Send = tasks.Define[SendArgs, string]("sms.send",
 	tasks.MaxRetries(5),
 	tasks.Backoff(time.Second, 30*time.Second),
 	tasks.Timeout(20*time.Second),
+	tasks.History(tasks.HistoryMeta), // whose number was called is not for the history
 )
 
 // SendArgs are the arguments of Send.
