@@ -17,10 +17,7 @@ func (s *Store) kinds(ctx context.Context, task string) (list []kind, err error)
 	if s.table.dialect.local {
 		return s.kindsOneByOne(ctx, task)
 	}
-	statement, params := "SELECT DISTINCT task, queue, state FROM task_records "+s.table.dialect.kindIndex, []any(nil)
-	if task != "" {
-		statement, params = statement+" WHERE task = ?", []any{task}
-	}
+	statement, params := kindsStatement(s.table.dialect, task)
 	err = query(ctx, s.table.pool, statement, params, func(scan func(...any) error) error {
 		var k kind
 		if err := scan(&k.task, &k.queue, &k.state); err != nil {
@@ -30,6 +27,14 @@ func (s *Store) kinds(ctx context.Context, task string) (list []kind, err error)
 		return nil
 	})
 	return list, err
+}
+
+func kindsStatement(d dialect, task string) (statement string, params []any) {
+	statement = "SELECT DISTINCT task, queue, state FROM task_records " + d.kindIndex
+	if task != "" {
+		return statement + " WHERE task = ?", []any{task}
+	}
+	return statement, nil
 }
 
 // kindsOneByOne does what SQLite's DISTINCT does not: it leaps from each kind to the next.
@@ -83,16 +88,9 @@ const kindBatch = 50
 // newest are the n first places of the span among the records of the kinds.
 func (s *Store) newest(ctx context.Context, kinds []kind, in span, n int) ([]place, error) {
 	var all []place
-	bounds, boundParams := in.conditions()
-	one := "SELECT * FROM (SELECT created_at, task_id FROM task_records " + s.table.dialect.kindIndex +
-		" WHERE task = ? AND queue = ? AND state = ?" + bounds + " ORDER BY created_at DESC, task_id DESC LIMIT ?) k"
 	for part := range slices.Chunk(kinds, kindBatch) {
-		var params []any
-		for _, k := range part {
-			params = append(params, k.task, k.queue, k.state)
-			params = append(append(params, boundParams...), n)
-		}
-		err := query(ctx, s.table.pool, one+strings.Repeat(" UNION ALL "+one, len(part)-1), params, func(scan func(...any) error) error {
+		statement, params := newestStatement(s.table.dialect, part, in, n)
+		err := query(ctx, s.table.pool, statement, params, func(scan func(...any) error) error {
 			p, err := scanPlace(scan)
 			all = append(all, p)
 			return err
@@ -104,6 +102,25 @@ func (s *Store) newest(ctx context.Context, kinds []kind, in span, n int) ([]pla
 		all = all[:min(n, len(all))]
 	}
 	return all, nil
+}
+
+// newestStatement asks for the n first places of each kind, all in one.
+func newestStatement(d dialect, kinds []kind, in span, n int) (statement string, params []any) {
+	bounds, boundParams := in.conditions()
+	one := "SELECT * FROM (SELECT created_at, task_id FROM task_records " + d.kindIndex +
+		" WHERE task = ? AND queue = ? AND state = ?" + bounds + " ORDER BY created_at DESC, task_id DESC LIMIT ?) k"
+	for _, k := range kinds {
+		params = append(params, k.task, k.queue, k.state)
+		params = append(append(params, boundParams...), n)
+	}
+	return one + strings.Repeat(" UNION ALL "+one, len(kinds)-1), params
+}
+
+// taggedStatement asks for the n first places of a tag.
+func taggedStatement(tag string, in span, n int) (statement string, params []any) {
+	bounds, boundParams := in.conditions()
+	return "SELECT created_at, task_id FROM task_tags WHERE tag = ?" + bounds + " ORDER BY created_at DESC, task_id DESC LIMIT ?",
+		append(append([]any{tag}, boundParams...), n)
 }
 
 func scanPlace(scan func(...any) error) (p place, err error) {

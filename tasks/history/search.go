@@ -129,15 +129,13 @@ func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []plac
 		batch = tagBatch
 	}
 	for looked := 0; looked < tagWork; looked += batch {
-		bounds, params := span{after, q}.conditions()
 		var found []place
-		err := query(ctx, s.table.pool, "SELECT created_at, task_id FROM task_tags WHERE tag = ?"+bounds+
-			" ORDER BY created_at DESC, task_id DESC LIMIT ?", append(append([]any{q.Tag}, params...), batch),
-			func(scan func(...any) error) error {
-				p, err := scanPlace(scan)
-				found = append(found, p)
-				return err
-			})
+		statement, params := taggedStatement(q.Tag, span{after, q}, batch)
+		err := query(ctx, s.table.pool, statement, params, func(scan func(...any) error) error {
+			p, err := scanPlace(scan)
+			found = append(found, p)
+			return err
+		})
 		if err != nil {
 			return nil, more, fmt.Errorf("history: search by tag: %w", err)
 		}
