@@ -24,8 +24,9 @@ const (
 	MaxResult     = 1 << 20  // bytes, of ResultLimit
 )
 
-// Option changes how a task is enqueued and run. Those that name one task (ID, ETA, Expires) are for calls only, the
-// others serve Define too; a call's option wins over its definition's, and a later one over an earlier.
+// Option changes how a task is enqueued and run. Those that name one task (ID, ETA, Expires) are for calls only; those that
+// are code (RetryOnlyFor, NeverRetryFor, BackoffFunc) for definitions only; the others serve both. A call's option wins
+// over its definition's, and a later one over an earlier, but tags, headers and callbacks add up.
 type Option func(*options)
 
 type options struct {

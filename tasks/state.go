@@ -12,7 +12,7 @@ const (
 	StatePending  State = "PENDING"  // waiting in its queue, or for its time
 	StateStarted  State = "STARTED"  // a worker runs it
 	StateProgress State = "PROGRESS" // a worker runs it and has reported progress
-	StateRetry    State = "RETRY"    // an attempt failed; the next one has a time
+	StateRetry    State = "RETRY"    // an attempt failed or snoozed; the next one has a time
 	StateSuccess  State = "SUCCESS"  // it returned a result
 	StateFailure  State = "FAILURE"  // it failed for good
 	StateRevoked  State = "REVOKED"  // it was revoked or expired: it did not run, or was made to end
