@@ -65,6 +65,19 @@ func (c *Client) Send(ctx context.Context, parcels []*Parcel) []error {
 	return errs
 }
 
+// SendAgain is Send for tasks that Redis has lost. Whoever waits for one of them goes on waiting.
+func (c *Client) SendAgain(ctx context.Context, parcels []*Parcel) []error {
+	errs := c.Send(ctx, parcels)
+	var ids []string
+	for i, p := range parcels {
+		if errs[i] == nil {
+			ids = append(ids, p.ID())
+		}
+	}
+	_ = c.broker.Announce(ctx, ids) // who waits finds out by looking, a minute later at most
+	return errs
+}
+
 // recordParcel notes in the history that a parcel's task is enqueued.
 func (c *Client) recordParcel(p *Parcel) {
 	if c.history == nil {

@@ -92,6 +92,9 @@ func (p *Parcel) MarshalJSON() ([]byte, error) {
 	return json.Marshal(stored)
 }
 
+// maxParcelLimit is beyond what any option allows, in seconds, and fits a time.Duration.
+const maxParcelLimit = 100 * 366 * 24 * 3600
+
 // UnmarshalJSON reads what MarshalJSON wrote, here or in a later version, and refuses what no task can be.
 func (p *Parcel) UnmarshalJSON(raw []byte) error {
 	var stored parcelJSON
@@ -105,7 +108,8 @@ func (p *Parcel) UnmarshalJSON(raw []byte) error {
 		return fmt.Errorf("%q is no queue", stored.Queue)
 	case checkName(stored.Task) != nil:
 		return checkName(stored.Task)
-	case stored.Timeout < 1 || stored.Retention < 0 || stored.MaxRetry < 0 || stored.UniqueFor < 0 || stored.Throttle < 0:
+	case stored.Timeout < 1 || min(stored.Retention, stored.UniqueFor, stored.Throttle, int64(stored.MaxRetry)) < 0,
+		max(stored.Timeout, stored.Retention, stored.UniqueFor, stored.Throttle) > maxParcelLimit:
 		return errors.New("a limit is out of its range")
 	}
 	m := &broker.Message{

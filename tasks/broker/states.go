@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -35,4 +36,16 @@ func (b *Broker) States(ctx context.Context, refs []Ref) ([]string, error) {
 		states[i] = state
 	}
 	return states, nil
+}
+
+// Announce has whoever waits for one of the tasks look at it. It is for tasks that Redis had lost and has again: the new
+// ones do not know that they are watched.
+func (b *Broker) Announce(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := b.rdb.Publish(ctx, eventsChannel, "+"+strings.Join(ids, "\n+")).Err(); err != nil {
+		return fmt.Errorf("announce tasks: %w", err)
+	}
+	return nil
 }

@@ -82,17 +82,15 @@ func (o *Outbox) take(query *gorm.DB) (batch []row, full bool, err error) {
 	return batch, len(batch) == o.pace.batch, nil
 }
 
-// send puts the tasks of rows into Redis.
-func (o *Outbox) send(ctx context.Context, rows []row) verdict {
-	var v verdict
+// send puts the tasks of rows into Redis, by Send or SendAgain.
+func (v *verdict) send(ctx context.Context, by func(context.Context, []*tasks.Parcel) []error, rows []row) {
 	rows, parcels := v.open(rows)
-	for i, err := range o.client.Send(ctx, parcels) {
+	for i, err := range by(ctx, parcels) {
 		if wrongType(err) { // and so are those that went with it
-			err = o.client.Send(ctx, parcels[i:i+1])[0]
+			err = by(ctx, parcels[i:i+1])[0]
 		}
 		v.judge(rows[i], err)
 	}
-	return v
 }
 
 // open reads the bodies of rows. What can't be read is refused.
@@ -175,12 +173,19 @@ func shorten(text string, n int) string {
 	return string(runes[:n-1]) + "…"
 }
 
+// maxTold is how many lines a batch may log of the same kind of news: when Redis loses everything, it is about everything.
+const maxTold = 10
+
 // tell logs and counts a verdict that was committed.
 func (o *Outbox) tell(ctx context.Context, v verdict) {
 	o.counters.sent.Add(float64(len(v.sent)))
 	o.counters.failed.Add(float64(len(v.refused)))
 	o.counters.resent.Add(float64(len(v.resent)))
-	for _, r := range v.resent {
+	for i, r := range v.resent {
+		if i == maxTold {
+			o.logger.WarnContext(ctx, "and more tasks sent again, for Redis has lost them", "tasks", len(v.resent)-i)
+			break
+		}
 		o.logger.WarnContext(ctx, "task sent again, for Redis has lost it", "task_id", r.TaskID, "task", r.Task, "created_at", r.CreatedAt)
 	}
 	for _, r := range v.gone {

@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,6 +61,33 @@ func TestRowsWaitWhileRedisIsDown(t *testing.T) {
 				require.Equal(t, 1, ran.of(i), i)
 			}
 		})
+	}
+}
+
+// TestTheRelayOutlivesTheDatabasesConnections cuts those of the relay and of the caller, again and again.
+func TestTheRelayOutlivesTheDatabasesConnections(t *testing.T) {
+	t.Parallel()
+	direct, err := url.Parse(testenv.MySQL(t))
+	require.NoError(t, err)
+	proxy := testenv.NewProxy(t, direct.Host)
+	through := *direct
+	through.Host = proxy.Addr
+	s := openShop(t, direct.String(), taskstest.Broker(t, testenv.RedisURL(t)))
+	relaying := openShop(t, through.String(), s.broker)
+	_ = s.outbox(t) // for EnqueueTx alone
+	run(t, relaying.outbox(t))
+	ran := s.serve(t)
+	const n = 60
+	for i := range n {
+		s.enqueue(t, i)
+		if i%3 == 0 {
+			proxy.Cut()
+		}
+	}
+	eventually(t, func() bool { return ran.numbers() == n }, "not all ran")
+	eventually(t, func() bool { return len(s.rows(t)) == 0 }, "rows stay")
+	for i := range n {
+		require.Equal(t, 1, ran.of(i), i)
 	}
 }
 

@@ -230,6 +230,33 @@ func TestUniqueTasksAreJudgedWhenTheyGetToRedis(t *testing.T) {
 	})
 }
 
+func TestKeysOfUniquenessTravelToo(t *testing.T) {
+	eachStore(t, func(t *testing.T, s shop) {
+		ob := s.outbox(t)
+		ob.SweepAll()
+		for name, opts := range map[string][]tasks.Option{
+			"unique":   {tasks.UniqueUntilDone(), tasks.UniqueKey("k\"<&>")},
+			"throttle": {tasks.Throttle(time.Hour), tasks.UniqueKey("other")},
+		} {
+			_, err := double.Enqueue(t.Context(), s.client, numberArgs{1}, opts...)
+			require.NoError(t, err)
+			late := s.enqueue(t, 2, opts...)
+			require.NoError(t, ob.SendAll(t.Context()))
+			_, err = late.State(t.Context())
+			require.ErrorIs(t, err, tasks.ErrNotFound, name)
+			require.Empty(t, s.rows(t), name)
+		}
+		// A throttled task that is sent twice is not in its own way.
+		res := s.enqueue(t, 3, tasks.Throttle(time.Hour))
+		require.NoError(t, ob.SendAll(t.Context()))
+		require.NoError(t, s.db.Model(&models.OutboxRow{}).Where("1 = 1").Update("sent_at", nil).Error)
+		require.NoError(t, ob.SendAll(t.Context()))
+		require.Len(t, s.rows(t), 1)
+		_, err := res.State(t.Context())
+		require.NoError(t, err)
+	})
+}
+
 func TestARowThatCannotBeSentBlocksNoOther(t *testing.T) {
 	eachStore(t, func(t *testing.T, s shop) {
 		ob := s.outbox(t)

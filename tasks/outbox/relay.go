@@ -107,7 +107,7 @@ func (o *Outbox) sendSome(ctx context.Context) (more bool, err error) {
 		}
 		more = full
 		o.at(stepTaken)
-		v = o.send(ctx, rows)
+		v.send(ctx, o.client.Send, rows)
 		o.at(stepSent)
 		if err := o.settle(tx, v); err != nil {
 			return err

@@ -100,7 +100,8 @@ func (o *Outbox) lookAfter(ctx context.Context, rows []row) (verdict, error) {
 		}
 	}
 	if len(lost) > 0 {
-		again := o.send(ctx, lost)
+		var again verdict
+		again.send(ctx, o.client.SendAgain, lost)
 		v.resent, v.gone, v.err = again.sent, again.gone, again.err
 		v.refused = append(v.refused, again.refused...)
 	}
