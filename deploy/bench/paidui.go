@@ -32,6 +32,7 @@ type paidui struct {
 	broker *broker.Broker
 	client *tasks.Client
 	logger *slog.Logger
+	record tasks.Recorder // of the tasks that it enqueues and runs; nil keeps no history
 }
 
 func openPaidui(ctx context.Context, l *lab, db int, kind taskKind) (queue, error) {
@@ -48,6 +49,11 @@ func newPaidui(ctx context.Context, url, logLevel string, kind taskKind) (*paidu
 		return nil, err
 	}
 	return &paidui{kind: kind, broker: b, client: tasks.NewClient(b), logger: logger}, nil
+}
+
+// keep has r take down what is enqueued and run from now on; nil is nothing.
+func (p *paidui) keep(r tasks.Recorder) {
+	p.record, p.client = r, tasks.NewClient(p.broker, tasks.ClientOptions{History: r})
 }
 
 func (p *paidui) enqueue(ctx context.Context, n int, due time.Time) error {
@@ -73,7 +79,7 @@ func (p *paidui) serveWith(concurrency int, handle func(n int)) (stop func() err
 	if err != nil {
 		return nil, err
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: p.logger, Middleware: []tasks.Middleware{metrics}})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: p.logger, Middleware: []tasks.Middleware{metrics}, History: p.record})
 	tasks.Handle(mux, noop, func(_ context.Context, a args) (struct{}, error) { handle(a.N); return struct{}{}, nil })
 	tasks.Handle(mux, kept, func(_ context.Context, a args) (int, error) { handle(a.N); return a.N, nil })
 	workers, err := pool.New(p.broker, mux, pool.Config{

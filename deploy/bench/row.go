@@ -71,6 +71,14 @@ func rows() []row {
 			measure: measureOutbox,
 		},
 		{
+			name: "history", about: "enqueueing and running, each task kept in the history of a database that syncs; against none kept",
+			metrics: []metric{
+				{"history-enqueue", tasks, both(atLeast(15_000), ratioAtLeast(0.7))},
+				{"history-run", tasks, both(atLeast(15_000), ratioAtLeast(0.7))},
+			},
+			measure: measureHistory,
+		},
+		{
 			name: "memory", about: "resident memory of a worker with 1,000 slots",
 			metrics: []metric{{"memory-idle", "MiB", atMost(60)}, {"memory-full", "MiB", atMost(150)}},
 			measure: measureMemory,

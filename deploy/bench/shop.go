@@ -115,6 +115,7 @@ func (l *lab) startProgram(ctx context.Context, role string, args, env []string)
 		"PAIDUI_CACHE_URL="+l.redisURL(cacheDB),
 		"PAIDUI_DATABASE_URL="+l.database,
 		"PAIDUI_DRAIN_TIMEOUT=1s",
+		"PAIDUI_HISTORY=false", // which has a row of its own
 		"PAIDUI_LOG_LEVEL="+l.logLevel,
 	), nil)
 	if err != nil {
