@@ -8,6 +8,9 @@ func (f *Fetcher) Deliveries() int { return f.deliveries.len() }
 // Ahead is how many tasks wait here for asynq.
 func (f *Fetcher) Ahead() int { return f.prefetched.len() }
 
+// Stopped tells whether the fetcher finds nothing any more.
+func (f *Fetcher) Stopped() bool { return f.stopped() }
+
 // SetTurnaround is the time from delivery to acknowledgement that the fetcher goes by.
 func (f *Fetcher) SetTurnaround(d time.Duration) {
 	f.deliveries.mu.Lock()

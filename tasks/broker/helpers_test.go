@@ -186,9 +186,10 @@ func (w *worker) next() (queue, id string, ok bool) {
 
 var errStopped = errors.New("stopped")
 
-// try asks all queues once, as asynq's Dequeue.
+// try asks the queues in turn, as asynq's Dequeue, until one has a task or the fetcher has stopped.
 func (w *worker) try() (queue, id string, err error) {
-	for _, q := range w.queues {
+	for n := 0; n < len(w.queues) || !w.Stopped(); n++ {
+		q := w.queues[n%len(w.queues)]
 		p := "asynq:{" + q + "}:"
 		keys := []string{p + "pending", p + "paused", p + "active", p + "lease"}
 		text, err := w.EvalSha(context.Background(), "dequeue", keys, time.Now().Add(30*time.Second).Unix(), p+"t:").Text()

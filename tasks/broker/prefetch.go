@@ -22,6 +22,9 @@ const (
 	// staleAfter is when a task that was fetched ahead is no longer begun: only a process that stood still gets there,
 	// and by then another may have the task.
 	staleAfter = 10 * time.Second
+	// callLimit is how long one dequeue waits. asynq counts a task's lease from the beginning of the call that brings it, so
+	// that after a longer one there would be none left.
+	callLimit = 5 * time.Second
 	// aheadPatience is how long tasks that were fetched ahead of a free slot wait for one.
 	aheadPatience = 100 * time.Millisecond
 	// The pauses after a fetch that failed; asynq itself would try again at once.
@@ -125,11 +128,13 @@ func (p *prefetched) close() []*batch {
 	return rest
 }
 
-// dequeue answers asynq, which asks for each of its queues in turn, from one goroutine. It waits while all are empty.
+// dequeue answers asynq, which asks for each of its queues in turn, from one goroutine. It waits while all are empty, but
+// no longer than callLimit; what comes later is for the next call.
 func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 	f.start()
+	begun := time.Now()
 	for f.prefetched.len() == 0 {
-		if f.stopped() {
+		if f.stopped() || time.Since(begun) > callLimit {
 			return nothing(ctx)
 		}
 		if f.prefetched.ahead != nil {
@@ -149,6 +154,9 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 		if !got {
 			f.sleeper.sleep()
 		}
+	}
+	if time.Since(begun) > callLimit {
+		return nothing(ctx)
 	}
 	t, ok := f.prefetched.take(queue)
 	if !ok {

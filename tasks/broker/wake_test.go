@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
@@ -40,6 +41,29 @@ func TestIdleWorkerHardlyAsks(t *testing.T) {
 			require.LessOrEqual(t, perSecond, c.limit, "commands a second of an idle worker; asynq alone would make thousands here")
 			require.Greater(t, perSecond, 1.0, "the fallback asks")
 		})
+	}
+}
+
+// asynq counts a task's lease of 30 s from the beginning of the call that brings it, and drops an acknowledgement that comes
+// after it: the first task after an idle time would run twice.
+func TestDequeueEndsLongBeforeItsLease(t *testing.T) { onSingle(t, dequeueEndsLongBeforeItsLease) }
+
+func dequeueEndsLongBeforeItsLease(t *testing.T, url string) {
+	b := open(t, url)
+	f := b.NewFetcher(broker.FetcherConfig{Queues: map[string]int{"q": 1}, Slots: 4})
+	t.Cleanup(f.Stop)
+	keys := []string{key("q", "pending"), key("q", "paused"), key("q", "active"), key("q", "lease")}
+	begun := time.Now()
+	answer := make(chan error, 1)
+	go func() {
+		answer <- f.EvalSha(context.Background(), "dequeue", keys, begun.Add(30*time.Second).Unix(), key("q", "t:")).Err()
+	}()
+	select {
+	case err := <-answer:
+		require.ErrorIs(t, err, redis.Nil)
+		require.Greater(t, time.Since(begun), time.Second, "an idle worker hardly asks")
+	case <-time.After(patience):
+		require.Fail(t, "the call waits on")
 	}
 }
 
