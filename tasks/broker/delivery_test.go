@@ -203,3 +203,18 @@ func TestCrashesAreCounted(t *testing.T) {
 		require.Equal(t, 1, <-crashes)
 	})
 }
+
+func TestTasksThatDiedTogetherArePartedTheSecondTime(t *testing.T) {
+	t.Parallel()
+	require.Zero(t, broker.Spread(0), "one death is an accident: its tasks run again at once")
+	for before, limit := range map[int]time.Duration{1: 16 * time.Second, 2: 64 * time.Second, 3: 256 * time.Second, 999: 256 * time.Second} {
+		seconds := map[time.Duration]bool{}
+		for range 1000 {
+			d := broker.Spread(before)
+			require.GreaterOrEqual(t, d, time.Duration(0))
+			require.Less(t, d, limit)
+			seconds[d.Truncate(time.Second)] = true
+		}
+		require.Greater(t, len(seconds), int(limit/time.Second)/2, "they are due in many different seconds")
+	}
+}

@@ -43,3 +43,6 @@ func (b *Broker) Listening() bool {
 	defer b.events.mu.Unlock()
 	return b.events.ear != nil && b.events.ear.heard
 }
+
+// Spread is how long a task waits after its worker's death, when it has outlived so many before.
+var Spread = spread

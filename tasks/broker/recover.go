@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -25,10 +26,26 @@ type crash struct {
 // recordTime is how records of attempts write times.
 const recordTime = "2006-01-02T15:04:05.000Z07:00"
 
+// The spread of a task whose worker died again: see spread.
+const (
+	firstSpread = 16 * time.Second
+	maxSpread   = 256 * time.Second
+)
+
+// spread is how long a task waits whose worker has died, when that has happened so many times before. All tasks that the
+// worker had come here together, and one of them may have killed it: if they ran together again, they would die together
+// until all of them pass for poison. So the first time they run at once, and then each at a moment of its own.
+func spread(before int) time.Duration {
+	if before < 1 {
+		return 0
+	}
+	return rand.N(min(firstSpread<<(2*min(before-1, 8)), maxSpread))
+}
+
 // recover puts back a task whose lease has ended, as asynq's recoverer asks by its retry script, and counts that its worker
 // died.
 func (f *Fetcher) recover(ctx context.Context, script string, keys []string, args []any) *redis.Cmd {
-	held, err := f.b.rdb.HMGet(ctx, keys[0], "owner", "began").Result()
+	held, err := f.b.rdb.HMGet(ctx, keys[0], "owner", "began", "crashes").Result()
 	if err != nil {
 		return failed(ctx, err)
 	}
@@ -51,6 +68,11 @@ func (f *Fetcher) recover(ctx context.Context, script string, keys []string, arg
 		return failed(ctx, err)
 	}
 	all := append(append(make([]any, 0, len(args)+2), args...), owner, text)
+	died, _ := held[2].(string)
+	before, _ := strconv.Atoi(died) // 0 without the field
+	if at, ok := all[2].(int64); ok {
+		all[2] = at + int64(spread(before).Seconds())
+	}
 	return redis.NewScript(luaRecover+script).Run(ctx, f.b.rdb, keys, all...)
 }
 
