@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"context"
 	"log/slog"
+	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +14,7 @@ import (
 // QueueMetrics reports the size of every queue, by state, each time metrics are read: paidui_queue_tasks{queue,state}
 // and paidui_queue_latency_seconds{queue}, the age of the oldest task that waits.
 type QueueMetrics struct {
+	broker    *broker.Broker
 	inspector *asynq.Inspector
 	logger    *slog.Logger
 	size      *prometheus.Desc
@@ -21,6 +24,7 @@ type QueueMetrics struct {
 // NewQueueMetrics makes a collector, to be registered by the caller.
 func NewQueueMetrics(b *broker.Broker, logger *slog.Logger) *QueueMetrics {
 	return &QueueMetrics{
+		broker:    b,
 		inspector: asynq.NewInspectorFromRedisClient(b.Redis()),
 		logger:    logger,
 		size: prometheus.NewDesc("paidui_queue_tasks",
@@ -36,8 +40,13 @@ func (q *QueueMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- q.latency
 }
 
+// scrapeLimit bounds how long our own questions may take.
+const scrapeLimit = 5 * time.Second
+
 // Collect implements prometheus.Collector. Without Redis it reports nothing.
 func (q *QueueMetrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
+	defer cancel()
 	queues, err := q.inspector.Queues()
 	if err != nil {
 		q.logger.Warn("queue metrics are missing", "error", err)
@@ -49,12 +58,21 @@ func (q *QueueMetrics) Collect(ch chan<- prometheus.Metric) {
 			q.logger.Warn("queue metrics are missing", "queue", name, "error", err)
 			continue
 		}
+		others, since, err := q.broker.Prioritized(ctx, name)
+		if err != nil {
+			q.logger.Warn("queue metrics are missing", "queue", name, "error", err)
+			continue
+		}
+		latency := info.Latency
+		if !since.IsZero() {
+			latency = max(latency, time.Since(since))
+		}
 		for state, n := range map[string]int{
-			"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled,
+			"pending": info.Pending + others, "active": info.Active, "scheduled": info.Scheduled,
 			"retry": info.Retry, "archived": info.Archived, "completed": info.Completed,
 		} {
 			ch <- prometheus.MustNewConstMetric(q.size, prometheus.GaugeValue, float64(n), name, state)
 		}
-		ch <- prometheus.MustNewConstMetric(q.latency, prometheus.GaugeValue, info.Latency.Seconds(), name)
+		ch <- prometheus.MustNewConstMetric(q.latency, prometheus.GaugeValue, latency.Seconds(), name)
 	}
 }

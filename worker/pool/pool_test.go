@@ -155,8 +155,8 @@ func TestQueueMetrics(t *testing.T) {
 	t.Parallel()
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	client := tasks.NewClient(b)
-	for range 3 {
-		_, err := job.Enqueue(t.Context(), client, none{}, tasks.Queue("low"))
+	for _, level := range []tasks.PriorityLevel{tasks.High, tasks.Low, tasks.Normal} {
+		_, err := job.Enqueue(t.Context(), client, none{}, tasks.Queue("low"), tasks.Priority(level))
 		require.NoError(t, err)
 	}
 	reg := prometheus.NewRegistry()
