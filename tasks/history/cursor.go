@@ -15,7 +15,7 @@ type place struct {
 	id string
 }
 
-// before tells whether p comes first: newer, or of the same time with the greater id.
+// compare is below 0 when p comes first: it is newer, or of the same time with the greater id.
 func (p place) compare(other place) int {
 	if c := other.at.Compare(p.at); c != 0 {
 		return c

@@ -186,12 +186,3 @@ func (tab *Tab) seen() []string {
 	defer tab.mu.Unlock()
 	return slices.Clone(tab.errors)
 }
-
-// Errors returns what the page wrote to the console as an error so far, and forgets it.
-func (tab *Tab) Errors() []string {
-	tab.mu.Lock()
-	defer tab.mu.Unlock()
-	errors := tab.errors
-	tab.errors = nil
-	return errors
-}
