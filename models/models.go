@@ -110,6 +110,7 @@ type TaskRecord struct {
 	Worker     string     `gorm:"size:128;not null"`
 	Tags       string     `gorm:"type:text;not null"` // with a space between them
 	RequestID  string     `gorm:"size:128;not null"`
+	Room       string     `gorm:"size:64;not null"`                                // spaces until it has ended, in whose place its end fits
 	CreatedAt  time.Time  `gorm:"not null;index:idx_task_records_kind,priority:4"` // when it was enqueued, in milliseconds
 	StartedAt  *time.Time // nil until a worker ran it
 	FinishedAt *time.Time // nil until it has ended

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS task_records (
     worker      varchar(128) NOT NULL,
     tags        text         NOT NULL,
     request_id  varchar(128) NOT NULL,
+    room        varchar(64)  NOT NULL,
     created_at  datetime(6)  NOT NULL,
     started_at  datetime(6)  NULL,
     finished_at datetime(6)  NULL,

@@ -36,14 +36,14 @@ func eachDatabase(t *testing.T, test func(t *testing.T, db *gorm.DB)) {
 	}
 }
 
-func migrated(t *testing.T, databaseURL string) *gorm.DB {
+func migrated(t testing.TB, databaseURL string) *gorm.DB {
 	t.Helper()
 	db := open(t, databaseURL)
 	require.NoError(t, models.Migrate(t.Context(), db))
 	return db
 }
 
-func open(t *testing.T, databaseURL string) *gorm.DB {
+func open(t testing.TB, databaseURL string) *gorm.DB {
 	t.Helper()
 	db, err := models.Open(t.Context(), databaseURL, models.Options{})
 	require.NoError(t, err)

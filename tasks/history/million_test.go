@@ -104,10 +104,10 @@ func fill(t *testing.T, db *gorm.DB) {
 	}
 	// In the order of the primary key, which takes a third of the time.
 	require.NoError(t, db.Exec(`INSERT INTO task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,
-			args, result, error, worker, tags, request_id, created_at, started_at, finished_at)
+			args, result, error, worker, tags, request_id, room, created_at, started_at, finished_at)
 		SELECT CONCAT('k-', LPAD(n, 8, '0')), CONCAT('task-', n MOD 5), CONCAT('queue-', n DIV 5 MOD 2),
 			CASE WHEN n MOD 1000 < 900 THEN 'SUCCESS' WHEN n MOD 1000 < 950 THEN 'FAILURE' WHEN n MOD 1000 < 990 THEN 'REVOKED' ELSE 'LOST' END,
-			1, 1, 1, 0, 3, '{"n":10,"m":20}', '30', '', 'worker-1', IF(n MOD 100 = 0, 'few many', 'many'), '',
+			1, 1, 1, 0, 3, '{"n":10,"m":20}', '30', '', 'worker-1', IF(n MOD 100 = 0, 'few many', 'many'), '', '',
 			`+at("n")+`, NULL, NULL
 		FROM numbers ORDER BY n`).Error)
 	for tag, every := range map[string]int{"few": 100, "many": 4} {

@@ -79,8 +79,8 @@ func TestPruneWhileOthersWrite(t *testing.T) {
 	db := migrated(t, testenv.MySQL(t))
 	s := store(t, db)
 	require.NoError(t, db.Exec(`INSERT INTO task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,
-		args, result, error, worker, tags, request_id, created_at, finished_at)
-		SELECT CONCAT('old-', seq), CONCAT('t', seq MOD 5), 'default', 'SUCCESS', 1, 1, 1, 0, 3, '', '', '', '', '', '',
+		args, result, error, worker, tags, request_id, room, created_at, finished_at)
+		SELECT CONCAT('old-', seq), CONCAT('t', seq MOD 5), 'default', 'SUCCESS', 1, 1, 1, 0, 3, '', '', '', '', '', '', '',
 		NOW(6) - INTERVAL 50 DAY - INTERVAL seq MICROSECOND, NULL FROM seq_1_to_30000`).Error)
 	w := writer(t, db, Options{})
 	writing, stop := context.WithCancel(t.Context())
