@@ -1,6 +1,8 @@
 package models_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -158,6 +160,29 @@ func TestMemoryDatabasesAreSeparate(t *testing.T) {
 	require.NoError(t, models.Migrate(t.Context(), one))
 	require.True(t, one.Migrator().HasTable(&models.Goods{}))
 	require.False(t, two.Migrator().HasTable(&models.Goods{}))
+}
+
+// TestAMemoryDatabaseOutlivesWhatIsCancelled ends transactions by their context, which must not end the database.
+func TestAMemoryDatabaseOutlivesWhatIsCancelled(t *testing.T) {
+	t.Parallel()
+	db := open(t, "sqlite://:memory:", models.Options{})
+	require.NoError(t, models.Migrate(t.Context(), db))
+	for range 20 { // more than there are connections
+		ctx, cancel := context.WithCancel(t.Context())
+		err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+			require.NoError(t, tx.Create(&models.Goods{Name: "茶"}).Error)
+			cancel()
+			require.Eventually(t, func() bool {
+				return errors.Is(tx.WithContext(t.Context()).Exec("SELECT 1").Error, sql.ErrTxDone)
+			}, 20*time.Second, time.Millisecond)
+			return ctx.Err()
+		})
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	var n int64
+	require.NoError(t, db.Model(&models.Goods{}).Count(&n).Error)
+	require.Zero(t, n)
+	require.NoError(t, db.Create(&models.Goods{Name: "茶"}).Error, "no lock is left")
 }
 
 func TestTimesAreUTCMicrosecondsAndCompare(t *testing.T) {

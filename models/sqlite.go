@@ -84,6 +84,13 @@ type fullConn interface {
 // different offsets would not compare.
 type utcConn struct{ fullConn }
 
+// ResetSession implements driver.SessionResetter. With IsValid it has database/sql roll back a transaction whose context
+// ends, instead of closing its connection, which may be the last one of a database in memory.
+func (utcConn) ResetSession(context.Context) error { return nil }
+
+// IsValid implements driver.Validator.
+func (utcConn) IsValid() bool { return true }
+
 // CheckNamedValue implements driver.NamedValueChecker.
 func (utcConn) CheckNamedValue(arg *driver.NamedValue) error {
 	value, err := driver.DefaultParameterConverter.ConvertValue(arg.Value)
