@@ -22,6 +22,7 @@ type delivery interface {
 	Fence()
 	Progress(ctx context.Context, progress []byte) error
 	Check(ctx context.Context) error
+	Owned(ctx context.Context) error
 }
 
 func currentDelivery(ctx context.Context) delivery {

@@ -26,6 +26,7 @@ type fakeDelivery struct {
 	fenced   bool
 	reports  []string
 	refuse   error // what Progress and Check return
+	lost     error // what Owned returns
 }
 
 func newFake() *fakeDelivery { return &fakeDelivery{terminated: make(chan struct{})} }
@@ -80,6 +81,8 @@ func (d *fakeDelivery) Check(context.Context) error {
 	defer d.mu.Unlock()
 	return d.refuse
 }
+
+func (d *fakeDelivery) Owned(context.Context) error { return d.lost }
 
 func (d *fakeDelivery) refuseAll(err error) {
 	d.mu.Lock()

@@ -229,6 +229,30 @@ func TestEndOfTheDelivery(t *testing.T) {
 	}
 }
 
+// A worker that stood still finds that another has the task: what its attempt came to is nobody's business any more.
+func TestAttemptThatLostItsTaskTellsNobody(t *testing.T) {
+	t.Parallel()
+	for name, result := range map[string]error{"success": nil, "failure": errors.New("no")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, history := newFake(), &fakeHistory{}
+			m := fakeMux(d, MuxOptions{History: history})
+			Handle(m, Define[noArgs, string]("test.job"), func(context.Context, noArgs) (string, error) {
+				d.lost = ErrFenced
+				return "a result", result
+			}, FailureHook(func(context.Context, noArgs, error) error {
+				t.Error("it has not failed")
+				return nil
+			}))
+			require.ErrorIs(t, process(t.Context(), m, nil), ErrFenced)
+			kept, _ := d.kept()
+			require.Empty(t, kept)
+			require.Empty(t, history.states())
+			require.Equal(t, "interrupted", d.lastAttempt(t)["outcome"])
+		})
+	}
+}
+
 func TestPoison(t *testing.T) {
 	t.Parallel()
 	d := newFake()

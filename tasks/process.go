@@ -50,8 +50,11 @@ func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 }
 
 // end tells everybody what the attempt came to, asynq last: when any of it fails, the attempt was interrupted, and the
-// task runs again.
+// task runs again. An attempt that has lost its task to another has nothing to tell.
 func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
+	if err := a.owned(ctx); err != nil {
+		v = verdict{outcome: interrupted, err: err}
+	}
 	a.log(ctx, v)
 	if v.outcome == failed && a.binding != nil && a.binding.failureHook != nil {
 		a.callHook(ctx, v.err)
@@ -76,6 +79,14 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 		return &repetition{cause: v.err, delay: v.delay, counts: v.outcome == retrying}
 	}
 	return v.err
+}
+
+// owned tells whether the attempt may say what became of its task.
+func (a *attempt) owned(ctx context.Context) error {
+	if a.delivery == nil {
+		return nil
+	}
+	return a.delivery.Owned(context.WithoutCancel(ctx)) // which may have ended with the lease
 }
 
 // callHook calls the failure hook, which may panic.

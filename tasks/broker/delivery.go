@@ -155,6 +155,23 @@ func (d *Delivery) Check(ctx context.Context) error {
 	if d.fenced.Load() {
 		return ErrFenced
 	}
+	return d.ask(ctx)
+}
+
+// Owned tells whether the task is still this delivery's to end: nil, ErrFenced, or the error of a Redis that does not
+// say. It asks only when the worker stood still, or was cut off, for so long that another may have the task by now.
+// Unlike Check it does not mind Fence.
+func (d *Delivery) Owned(ctx context.Context) error {
+	d.mu.Lock()
+	silent := time.Now().Round(0).Sub(d.alive) // of the wall clock: the other one stands while the machine sleeps
+	d.mu.Unlock()
+	if silent < leaseTime {
+		return nil
+	}
+	return d.ask(ctx)
+}
+
+func (d *Delivery) ask(ctx context.Context) error {
 	held, err := d.f.b.rdb.HMGet(ctx, d.fetched.key, "owner", "state").Result()
 	if err != nil {
 		return fmt.Errorf("ask who has task %s: %w", d.fetched.id, err)

@@ -11,6 +11,13 @@ func (f *Fetcher) Ahead() int { return f.prefetched.len() }
 // Stopped tells whether the fetcher finds nothing any more.
 func (f *Fetcher) Stopped() bool { return f.stopped() }
 
+// StandStill makes it so long ago that the delivery's lease was extended that another worker may have its task.
+func (d *Delivery) StandStill() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.alive = d.alive.Add(-leaseTime)
+}
+
 // SetTurnaround is the time from delivery to acknowledgement that the fetcher goes by.
 func (f *Fetcher) SetTurnaround(d time.Duration) {
 	f.deliveries.mu.Lock()
