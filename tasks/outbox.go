@@ -89,7 +89,7 @@ func (c *Client) recordParcel(p *Parcel) {
 	}
 	m := p.message
 	r := Record{
-		ID: m.ID, Task: m.Task, Queue: m.Queue, State: StatePending, Run: 1,
+		ID: m.ID, Task: m.Task, Queue: m.Queue, State: StatePending, Run: 1, MaxRetries: max(m.MaxRetry-crashAllowance, 0),
 		Tags: m.Tags, EnqueuedAt: h.enqueued, RequestID: h.requestID,
 	}
 	if h.history == HistoryFull {
