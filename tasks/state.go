@@ -39,9 +39,9 @@ type Info struct {
 	Progress     *Reported         `json:"progress"` // what the current or last attempt has reported, nil without
 	Retries      int               `json:"retries"`
 	MaxRetries   int               `json:"max_retries"`
-	Crashes      int               `json:"crashes"`  // runs that ended with the death of their worker
-	Attempts     []Attempt         `json:"attempts"` // those that have ended, oldest first: the latest 24 KiB at least
-	Priority     string            `json:"priority"` // high, normal or low
+	Crashes      int               `json:"crashes"`            // runs that ended with the death of their worker
+	Attempts     []Attempt         `json:"attempts"`           // those that have ended, oldest first: the latest 24 KiB at least
+	Priority     string            `json:"priority,omitempty"` // high, normal or low; "" where the history alone knows of the task
 	Tags         []string          `json:"tags"`
 	Headers      map[string]string `json:"headers,omitempty"` // the caller's own
 	Worker       string            `json:"worker,omitempty"`  // that runs it, or ran it last

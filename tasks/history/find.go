@@ -43,7 +43,6 @@ func newInfo(r *models.TaskRecord) *tasks.Info {
 		Retries:     r.Retries,
 		MaxRetries:  r.MaxRetries,
 		Attempts:    []tasks.Attempt{},
-		Priority:    tasks.Normal.String(), // as that of most
 		Tags:        tagsOf(r),
 		Worker:      r.Worker,
 		RequestID:   r.RequestID,

@@ -117,7 +117,7 @@ func TestSearchShowsWhatIsKnown(t *testing.T) {
 		insert(t, s, r)
 		want := &tasks.Info{
 			ID: "one", Task: "demo.add", Queue: "default", State: tasks.StateSuccess, Args: []byte(`{"n":1,"m":2}`), Result: []byte("3"),
-			Retries: 2, MaxRetries: 3, Attempts: []tasks.Attempt{}, Priority: "normal", Tags: []string{"x", "y"}, Worker: "worker-1",
+			Retries: 2, MaxRetries: 3, Attempts: []tasks.Attempt{}, Tags: []string{"x", "y"}, Worker: "worker-1",
 			RequestID: "request", EnqueuedAt: &r.EnqueuedAt, StartedAt: &r.StartedAt, CompletedAt: &r.EndedAt,
 		}
 		page, err := s.Search(t.Context(), Query{})
