@@ -352,13 +352,37 @@ var fromCelery = map[string]func(*testing.T){
 		}, time.Minute, 5*time.Millisecond)
 	},
 	"beat_schedule": func(t *testing.T) {
+		b := taskstest.Embedded(t)
+		client := tasks.NewClient(b)
 		catalog, err := tasks.NewCatalog(demo.Add)
 		require.NoError(t, err)
 		file := filepath.Join(t.TempDir(), "schedules.yaml")
-		text := "schedules:\n  - {name: monday-eight, task: demo.add, args: {n: 33, m: 66}, cron: \"0 8 * * 1\", priority: high}\n"
+		text := "schedules:\n  - {name: every-second, task: demo.add, args: {n: 33, m: 66}, every: 1s, priority: high}\n" +
+			"  - {name: monday-eight, task: demo.add, args: {n: 1, m: 1}, cron: \"0 8 * * 1\", paused: true}\n"
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		_, err = beat.Load(file, catalog, time.UTC)
-		require.NoError(t, err)
+		ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+		var schedulers sync.WaitGroup
+		t.Cleanup(func() {
+			stop()
+			schedulers.Wait()
+		})
+		for range 2 {
+			scheduler, err := beat.New(beat.Options{Path: file, Catalog: catalog, Client: client, Redis: b.Redis(), Logger: taskstest.Quiet()})
+			require.NoError(t, err)
+			schedulers.Go(func() { _ = scheduler.Run(ctx) })
+		}
+		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+		ran := make(chan demo.AddArgs, 100)
+		tasks.Handle(m, demo.Add, func(_ context.Context, a demo.AddArgs) (int, error) {
+			ran <- a
+			return a.N + a.M, nil
+		})
+		taskstest.Serve(t, b, m, "default")
+		begun := time.Now()
+		for range 3 {
+			require.Equal(t, demo.AddArgs{N: 33, M: 66}, <-ran)
+		}
+		require.Greater(t, time.Since(begun), time.Second, "of each tick there is one, though there are two schedulers")
 	},
 }
 
