@@ -212,7 +212,7 @@ type entry struct {
 func dump(t *testing.T, rdb redis.UniversalClient, begun time.Time) map[string]entry {
 	t.Helper()
 	ctx := t.Context()
-	hours := func(unix float64) string { return fmt.Sprintf("%.1fh", math.Abs(unix-float64(begun.Unix()))/3600) }
+	hours := func(unix float64) string { return fmt.Sprintf("%.0fh", math.Abs(unix-float64(begun.Unix()))/3600) }
 	keys, err := rdb.Keys(ctx, "*").Result()
 	require.NoError(t, err)
 	all := make(map[string]entry)

@@ -286,7 +286,7 @@ func TestRevokeOfManyInShortLists(t *testing.T) {
 // TestRevokeInALongList leaves the id where it is; whoever fetches it drops it.
 func TestRevokeInALongList(t *testing.T) {
 	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url)
+		b := open(t, url+"?read_timeout=1m")
 		const n = 10_100
 		for some := range slices.Chunk(numbered("q", n), 1000) {
 			enqueue(t, b, some...)
