@@ -15,6 +15,10 @@ const (
 	maxCallbackPause   = time.Second
 )
 
+// callbackTrace is how long a callback is known to Redis after its end, at least: its parent may run again when its worker
+// has died, and then calls back once more.
+const callbackTrace = ParcelTrace
+
 // Parent is the task whose end enqueued a callback.
 type Parent struct {
 	ID     string          `json:"id"`

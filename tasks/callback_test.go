@@ -130,26 +130,31 @@ func TestRevokedTasksCallNobody(t *testing.T) {
 	require.Empty(t, saw)
 }
 
-// TestCallbacksAreMadeOnce: the parent runs again after its callbacks were enqueued.
+// TestCallbacksAreMadeOnce: the parent runs again after its callbacks were enqueued, and one has even ended.
 func TestCallbacksAreMadeOnce(t *testing.T) {
 	t.Parallel()
-	b := taskstest.Embedded(t)
-	client := tasks.NewClient(b)
-	m, saw := callbackMux(client, func(context.Context, pair) (string, error) { return "", nil })
-	// Two tasks with the same resolved callback are what two deliveries of one task are to the callback.
-	callback, id, err := afterJob.Signature(pair{}).Resolve(t.Context(), client)
-	require.NoError(t, err)
-	taskstest.Serve(t, b, m, "default")
-	for range 3 {
-		res, err := parentJob.Enqueue(t.Context(), client, pair{}, tasks.OnSuccess(callback))
-		require.NoError(t, err)
-		_, err = res.Get(soon(t))
-		require.NoError(t, err)
+	for name, opts := range map[string][]tasks.Option{"standard": nil, "no retention": {tasks.Retention(0)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := taskstest.Embedded(t)
+			client := tasks.NewClient(b)
+			m, saw := callbackMux(client, func(context.Context, pair) (string, error) { return "", nil })
+			// Tasks with the same resolved callback are what deliveries of one task are to the callback.
+			callback, id, err := afterJob.Signature(pair{}, opts...).Resolve(t.Context(), client)
+			require.NoError(t, err)
+			taskstest.Serve(t, b, m, "default")
+			for range 3 {
+				res, err := parentJob.Enqueue(t.Context(), client, pair{}, tasks.OnSuccess(callback))
+				require.NoError(t, err)
+				_, err = res.Get(soon(t))
+				require.NoError(t, err)
+				_, err = afterJob.Result(client, id).Get(soon(t))
+				require.NoError(t, err)
+			}
+			require.Equal(t, id, receive(t, saw).id)
+			require.Empty(t, saw)
+		})
 	}
-	require.Equal(t, id, receive(t, saw).id)
-	_, err = afterJob.Result(client, id).Get(soon(t))
-	require.NoError(t, err)
-	require.Empty(t, saw)
 }
 
 func TestCallbacksWantAClient(t *testing.T) {

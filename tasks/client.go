@@ -143,6 +143,9 @@ func (c *Client) addExtras(m *broker.Message, h *headers, e *extras) (err error)
 	}
 	m.Tags, h.tags = e.tags, e.tags
 	h.user, h.parent = e.headers, e.parent
+	if e.parent != "" {
+		m.Retention = max(m.Retention, callbackTrace)
+	}
 	if e.hasCallbacks() {
 		settled := extras{onSuccess: c.fixCalls(e.onSuccess), onFailure: c.fixCalls(e.onFailure)}
 		h.onSuccess, h.onFailure, err = settled.encodeCallbacks()

@@ -12,7 +12,8 @@ import (
 
 // OnSuccess enqueues the calls when the task has succeeded: Celery's link. A call's callbacks add to its definition's.
 // At most 8, and all callbacks of a task, those of callbacks included, take 16 KiB of JSON at most. Their ids and queues
-// are settled when the task is enqueued, so that each is made once, however often the end of the task is reported.
+// are settled when the task is enqueued, so that each is made once, however often the end of the task is reported; for
+// that a callback is known for 15 minutes after its end, whatever its retention.
 func OnSuccess(calls ...Signature) Option {
 	return func(o *options) {
 		o.change(func(e *extras) { e.onSuccess = slices.Concat(e.onSuccess, calls) })
