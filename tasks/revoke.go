@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -70,16 +72,21 @@ func validLine(text string) bool {
 // REVOKED at once, also while no worker is up. One that runs stays STARTED: it may finish unless it is to Terminate, and
 // whatever else becomes of this attempt, there is no other. A *StateError with ErrEnded says that the task has ended
 // before, ErrNotFound that there is none. A task that waits in an outbox only is taken out of it, and is not found then.
+// Where several queues hold a task of the chosen id, it is all of them.
 func (c *Client) Revoke(ctx context.Context, id string, opts ...RevokeOption) (State, error) {
 	how, err := newRevocation(opts)
 	if err != nil {
 		return "", err
 	}
-	var r broker.Revocation
+	var done []broker.Revocation
 	inRedis := func() error {
-		return c.inItsQueue(ctx, id, func(queue string) (found bool, err error) {
-			r, err = c.broker.Revoke(ctx, queue, id, how.reason, how.terminate)
-			return r.Outcome != broker.Absent, err
+		return c.inItsQueues(ctx, id, func(queue string) (found bool, err error) {
+			r, err := c.broker.Revoke(ctx, queue, id, how.reason, how.terminate)
+			if err == nil && r.Outcome != broker.Absent {
+				found, done = true, append(done, r)
+				c.noteRevoked(r, how.reason)
+			}
+			return found, err
 		})
 	}
 	if err = inRedis(); errors.Is(err, ErrNotFound) && ValidID(id) {
@@ -96,27 +103,43 @@ func (c *Client) Revoke(ctx context.Context, id string, opts ...RevokeOption) (S
 	if err != nil {
 		return "", err
 	}
-	if parseHeaders(r.Task.Headers).outbox {
-		c.release(id)
+	came := func(to broker.RevokeOutcome) bool {
+		return slices.ContainsFunc(done, func(r broker.Revocation) bool { return r.Outcome == to })
 	}
-	switch r.Outcome {
-	case broker.Running:
+	switch {
+	case came(broker.Running):
 		return StateStarted, nil
-	case broker.RevokedAlready:
+	case came(broker.Revoked):
+		return StateRevoked, nil
+	case came(broker.RevokedAlready):
 		return "", &StateError{id, StateRevoked, ErrEnded}
-	case broker.EndedBefore:
-		state := StateSuccess
-		if r.Failed {
-			state = StateFailure
-		}
-		return "", &StateError{id, state, ErrEnded}
+	case done[0].Failed:
+		return "", &StateError{id, StateFailure, ErrEnded}
 	}
-	c.recordRevoked(r.Task, how.reason)
-	return StateRevoked, nil
+	return "", &StateError{id, StateSuccess, ErrEnded}
+}
+
+// noteRevoked tells the outbox and the history what Revoke found.
+func (c *Client) noteRevoked(r broker.Revocation, reason string) {
+	if parseHeaders(r.Task.Headers).outbox {
+		c.release(r.Task.ID)
+	}
+	if r.Outcome == broker.Revoked {
+		c.recordRevoked(r.Task, reason)
+	}
 }
 
 // inItsQueue tries the queue that an id made here tells, then the one that holds the id: a caller may have chosen any.
 func (c *Client) inItsQueue(ctx context.Context, id string, try func(queue string) (found bool, err error)) error {
+	return c.inQueues(ctx, id, 1, try)
+}
+
+// inItsQueues is inItsQueue, but for all queues that hold the id.
+func (c *Client) inItsQueues(ctx context.Context, id string, try func(queue string) (found bool, err error)) error {
+	return c.inQueues(ctx, id, math.MaxInt, try)
+}
+
+func (c *Client) inQueues(ctx context.Context, id string, most int, try func(queue string) (found bool, err error)) error {
 	if !ValidID(id) {
 		return notFound(id)
 	}
@@ -126,16 +149,19 @@ func (c *Client) inItsQueue(ctx context.Context, id string, try func(queue strin
 			return brokerError(ctx, err)
 		}
 	}
-	queue, ok, err := c.broker.Locate(ctx, id)
+	holders, err := c.broker.Locate(ctx, id)
 	if err != nil {
 		return brokerError(ctx, err)
 	}
-	if ok {
-		if ok, err = try(queue); err != nil {
+	there := false
+	for _, queue := range holders[:min(len(holders), most)] {
+		found, err := try(queue)
+		if err != nil {
 			return brokerError(ctx, err)
 		}
+		there = there || found
 	}
-	if !ok {
+	if !there {
 		return notFound(id)
 	}
 	return nil

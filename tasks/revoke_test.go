@@ -115,6 +115,48 @@ func TestRevokedTasksNeverRun(t *testing.T) {
 	})
 }
 
+// TestRevokeInSeveralQueues: a caller chose the same id again after a route had sent the task elsewhere.
+func TestRevokeInSeveralQueues(t *testing.T) {
+	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
+		client, m := tasks.NewClient(b), mux()
+		begun, finish := make(chan struct{}), make(chan struct{})
+		tasks.Handle(m, sum, func(_ context.Context, a pair) (int, error) {
+			if a.N == 1 {
+				close(begun)
+				<-finish
+			}
+			return a.N, nil
+		})
+		taskstest.Serve(t, b, m, "served")
+		enqueue := func(n int, queue string) *tasks.Result[int] {
+			res, err := sum.Enqueue(t.Context(), client, pair{N: n}, tasks.ID("order-17"), tasks.Queue(queue))
+			require.NoError(t, err)
+			return res
+		}
+		res := enqueue(1, "served")
+		<-begun
+		enqueue(2, "idle")
+		state, err := res.Revoke(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, tasks.StateStarted, state, "the one that runs tells")
+		waiting, err := b.Find(t.Context(), "idle", "order-17")
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(waiting.Result), broker.RevokedPrefix))
+		close(finish)
+
+		require.Eventually(t, func() bool {
+			task, err := b.Find(t.Context(), "served", "order-17")
+			return err == nil && task.State == "completed"
+		}, 20*time.Second, 10*time.Millisecond)
+		enqueue(3, "idle-too")
+		state, err = res.Revoke(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, tasks.StateRevoked, state)
+		_, err = res.Revoke(t.Context())
+		requireRefused(t, err, "order-17", tasks.StateRevoked, tasks.ErrEnded)
+	})
+}
+
 func TestRevokeOfWhatHasEnded(t *testing.T) {
 	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
 		client, m := tasks.NewClient(b), mux()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,14 +93,15 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-// Locate finds the queue that holds the task of an id which does not tell. It looks into all queues in one round trip.
-func (b *Broker) Locate(ctx context.Context, id string) (queue string, ok bool, err error) {
+// Locate finds the queues that hold a task of the id, which in most cases is one. It looks into all queues in one round
+// trip. The queue that the id begins with comes first.
+func (b *Broker) Locate(ctx context.Context, id string) (holders []string, err error) {
 	queues, err := b.rdb.SMembers(ctx, allQueuesKey).Result()
 	if err != nil {
-		return "", false, fmt.Errorf("list queues: %w", err)
+		return nil, fmt.Errorf("list queues: %w", err)
 	}
 	if len(queues) == 0 {
-		return "", false, nil
+		return nil, nil
 	}
 	pipe := b.rdb.Pipeline()
 	found := make([]*redis.IntCmd, len(queues))
@@ -107,15 +109,18 @@ func (b *Broker) Locate(ctx context.Context, id string) (queue string, ok bool, 
 		found[i] = pipe.Exists(ctx, taskKey(q, id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return "", false, fmt.Errorf("look for task %s: %w", id, err)
+		return nil, fmt.Errorf("look for task %s: %w", id, err)
 	}
 	for i, q := range queues {
-		// Of several queues with the id, the one that it begins with is meant.
-		if found[i].Val() > 0 && (queue == "" || strings.HasPrefix(id, q+"_")) {
-			queue = q
+		switch {
+		case found[i].Val() == 0:
+		case strings.HasPrefix(id, q+"_"):
+			holders = slices.Insert(holders, 0, q)
+		default:
+			holders = append(holders, q)
 		}
 	}
-	return queue, queue != "", nil
+	return holders, nil
 }
 
 // warnOfEviction looks at the policy that decides what Redis drops when its memory is full. Managed servers often
