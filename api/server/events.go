@@ -36,27 +36,51 @@ func (s *Server) taskEvents(c echo.Context) error {
 	}
 	ctx := c.Request().Context()
 	w, info, err := s.Tasks.Follow(ctx, id)
+	if errors.Is(err, tasks.ErrNotFound) {
+		return s.pastEvents(c, id, err)
+	}
 	if err != nil {
 		return err
 	}
-	if info.State.Final() && strings.HasSuffix(c.Request().Header.Get(lastEventID), endSuffix) {
+	if info.State.Final() {
 		w.Close()
-		return c.NoContent(http.StatusNoContent) // upon which an EventSource does not come back
+		return endedEvents(c, info)
 	}
 	stream := openStream(c)
 	if err := stream.state(public(c, info)); err != nil {
 		w.Close()
 		return err
 	}
-	if info.State.Final() {
-		w.Close()
-		stream.end(&info.State)
-		return stream.flush(c)
-	}
 	return s.park(c, func(c echo.Context) error {
 		defer w.Close()
 		return s.stream(c, w, stream)
 	})
+}
+
+// pastEvents is the stream of a task that only the history knows. unknown is the error when it does not, or when the task
+// may go on.
+func (s *Server) pastEvents(c echo.Context, id string, unknown error) error {
+	info, err := s.history.Find(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	if !info.State.Final() {
+		return unknown
+	}
+	return endedEvents(c, info)
+}
+
+// endedEvents is the whole stream of a task that has ended.
+func endedEvents(c echo.Context, info *tasks.Info) error {
+	if strings.HasSuffix(c.Request().Header.Get(lastEventID), endSuffix) {
+		return c.NoContent(http.StatusNoContent) // upon which an EventSource does not come back
+	}
+	stream := openStream(c)
+	if err := stream.state(public(c, info)); err != nil {
+		return err
+	}
+	stream.end(&info.State)
+	return stream.flush(c)
 }
 
 // stream sends each change. That the client is gone is no error.

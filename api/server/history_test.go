@@ -97,6 +97,10 @@ func TestATaskThatRedisForgotIsRemembered(t *testing.T) {
 	require.NotNil(t, seen.EnqueuedAt)
 	require.Nil(t, s.task(t, "/v1/tasks/kept?wait=1").Args, "arguments are for the operator")
 	require.Equal(t, 404, s.get("/v1/tasks/unknown").Code)
+	stream := string(s.get("/v1/tasks/kept/events").raw)
+	require.Contains(t, stream, `"state":"FAILURE"`)
+	require.Contains(t, stream, "event: end\n")
+	require.Equal(t, 404, s.get("/v1/tasks/unknown/events").Code)
 
 	// What Redis has comes first.
 	again := s.post("/v1/tasks", map[string]any{"task": "demo.add", "args": map[string]int{"n": 1, "m": 2}, "id": "kept"}, asOperator)
