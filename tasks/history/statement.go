@@ -66,6 +66,7 @@ func upsert(d dialect, n int) string {
 // dialect is where the two databases differ.
 type dialect struct {
 	local      bool                       // the database is in this process
+	writers    int                        // of a Writer that may work at the same time
 	begin      []string                   // begin a transaction
 	onConflict string                     // goes before the assignments
 	coming     func(column string) string // value of the row that comes
@@ -75,6 +76,7 @@ type dialect struct {
 
 var (
 	mysqlDialect = dialect{
+		writers: 2,
 		// Repeatable reads would lock the gaps between rows, which other writers insert into.
 		begin:      []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"},
 		onConflict: " ON DUPLICATE KEY UPDATE ",
@@ -84,6 +86,7 @@ var (
 	}
 	sqliteDialect = dialect{
 		local:      true,
+		writers:    1,
 		begin:      []string{"BEGIN IMMEDIATE"},
 		onConflict: " ON CONFLICT (task_id) DO UPDATE SET ",
 		coming:     func(column string) string { return "excluded." + column },

@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -42,7 +40,6 @@ const (
 // While the database answers but is too slow, Record waits for room, three seconds at most. While it fails, the writer
 // tries on and keeps what the buffer holds; beyond that the oldest records are dropped and counted. Tasks go on.
 type Writer struct {
-	table   *table
 	limit   int
 	logger  *slog.Logger
 	metrics *metrics
@@ -50,8 +47,8 @@ type Writer struct {
 	running context.Context // ends when Close must not wait any longer
 	abandon context.CancelFunc
 	wake    chan struct{} // says that something is due earlier than the loop thinks
-	done    chan struct{} // closed when the loop has ended
-	rows    int           // of the next transaction; the loop's own
+	lanes   []*lane
+	working sync.WaitGroup
 
 	mu      sync.Mutex
 	buffer  *buffer
@@ -69,15 +66,11 @@ func NewWriter(db *gorm.DB, opt Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.keep = true
 	w := &Writer{
-		table:  t,
 		limit:  opt.Buffer,
 		logger: opt.Logger,
 		buffer: newBuffer(),
 		wake:   make(chan struct{}, 1),
-		done:   make(chan struct{}),
-		rows:   batchRows,
 	}
 	if w.limit <= 0 {
 		w.limit = defaultBuffer
@@ -89,7 +82,14 @@ func NewWriter(db *gorm.DB, opt Options) (*Writer, error) {
 		return nil, err
 	}
 	w.running, w.abandon = context.WithCancel(context.Background())
-	go w.run()
+	for range t.dialect.writers {
+		w.lanes = append(w.lanes, &lane{
+			Writer: w, rows: batchRows, table: &table{pool: t.pool, dialect: t.dialect, keep: true},
+		})
+	}
+	for _, l := range w.lanes {
+		w.working.Go(l.run)
+	}
 	return w, nil
 }
 
@@ -175,28 +175,6 @@ func (w *Writer) note(reason string, n int) {
 	w.lost, w.logged = 0, time.Now()
 }
 
-// run writes what is due until the writer is closed and empty.
-func (w *Writer) run() {
-	defer close(w.done)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		batch, pause, ended := w.next(time.Now())
-		switch {
-		case len(batch) > 0:
-			w.save(batch)
-			continue
-		case ended:
-			return
-		}
-		timer.Reset(pause)
-		select {
-		case <-w.wake:
-		case <-timer.C:
-		}
-	}
-}
-
 // next is what is due now, or else how long nothing will be.
 func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended bool) {
 	w.mu.Lock()
@@ -213,6 +191,7 @@ func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended
 		return full || now.Sub(e.since) >= endedDelay
 	}
 	if batch = b.take(due, batchRows, batchBytes); len(batch) > 0 {
+		w.nudge() // another lane may find more
 		return batch, 0, false
 	}
 	pause = time.Hour
@@ -223,32 +202,6 @@ func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended
 		pause = min(pause, endedDelay-now.Sub(e.since))
 	}
 	return nil, max(pause, 0), w.closed
-}
-
-// save writes a batch, however often it takes, until the writer must end.
-func (w *Writer) save(batch []*entry) {
-	pause := leastPause
-	for len(batch) > 0 {
-		part := batch[:min(w.rows, len(batch))]
-		refused, err := w.try(part)
-		if err == nil {
-			pause, w.rows = leastPause, min(2*w.rows, batchRows)
-			w.finish(part, len(part)-refused, dropRefused)
-			batch = batch[len(part):]
-			continue
-		}
-		if w.running.Err() != nil {
-			w.finish(batch, 0, dropClosed)
-			return
-		}
-		w.rows = max(w.rows/2, leastRows) // the time may not suffice for more
-		w.complain(err)
-		select {
-		case <-w.running.Done():
-		case <-time.After(pause/2 + rand.N(pause/2)):
-		}
-		pause = min(2*pause, mostPause)
-	}
 }
 
 // finish gives the room of a batch back, of which so many rows are written. The others are dropped for the reason.
@@ -282,32 +235,6 @@ func (w *Writer) complain(err error) {
 	}
 }
 
-// try writes the rows of a batch once. Those that the database refuses for what they hold are left out and counted.
-func (w *Writer) try(batch []*entry) (refused int, err error) {
-	ctx, cancel := context.WithTimeout(w.running, flushLimit)
-	defer cancel()
-	begun := time.Now()
-	defer func() { w.metrics.flush.Observe(time.Since(begun).Seconds()) }()
-	rows := make([]*row, len(batch))
-	for i, e := range batch {
-		rows[i] = &e.row
-	}
-	if _, err = w.table.write(ctx, rows); !models.IsRowFault(err) {
-		return 0, err
-	}
-	for i := range rows {
-		switch _, err := w.table.write(ctx, rows[i:i+1]); {
-		case models.IsRowFault(err):
-			refused++
-			// Without the error, which may quote the row.
-			w.logger.Error("the database refuses a record of the history", "task_id", rows[i].id, "task", rows[i].task, "state", rows[i].state)
-		case err != nil:
-			return 0, err
-		}
-	}
-	return refused, nil
-}
-
 // Close writes what waits, for as long as ctx lasts, and ends the writer; it says how many records it could not write.
 // Call it when nothing records any more, before the database is closed.
 func (w *Writer) Close(ctx context.Context) error {
@@ -322,7 +249,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	w.nudge()
-	<-w.done
+	w.working.Wait()
 	w.abandon()
 	w.mu.Lock()
 	left := w.left
@@ -330,7 +257,9 @@ func (w *Writer) Close(ctx context.Context) error {
 	if !first {
 		return nil
 	}
-	w.table.close()
+	for _, l := range w.lanes {
+		l.table.close()
+	}
 	if left > 0 {
 		return fmt.Errorf("history: %d records could not be written before the end", left)
 	}

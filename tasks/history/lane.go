@@ -1,0 +1,90 @@
+package history
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/paidui/paidui/models"
+)
+
+// lane is one of a writer's connections. While the database works at the batch of one, another makes the next.
+type lane struct {
+	*Writer
+	table *table
+	rows  int // of the next transaction
+}
+
+// run writes what is due until the writer is closed and empty; the others are told, too.
+func (l *lane) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		batch, pause, ended := l.next(time.Now())
+		switch {
+		case len(batch) > 0:
+			l.save(batch)
+			continue
+		case ended:
+			l.nudge()
+			return
+		}
+		timer.Reset(pause)
+		select {
+		case <-l.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// save writes a batch, however often it takes, until the writer must end.
+func (l *lane) save(batch []*entry) {
+	pause := leastPause
+	for len(batch) > 0 {
+		part := batch[:min(l.rows, len(batch))]
+		refused, err := l.try(part)
+		if err == nil {
+			pause, l.rows = leastPause, min(2*l.rows, batchRows)
+			l.finish(part, len(part)-refused, dropRefused)
+			batch = batch[len(part):]
+			continue
+		}
+		if l.running.Err() != nil {
+			l.finish(batch, 0, dropClosed)
+			return
+		}
+		l.rows = max(l.rows/2, leastRows) // the time may not suffice for more
+		l.complain(err)
+		select {
+		case <-l.running.Done():
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		}
+		pause = min(2*pause, mostPause)
+	}
+}
+
+// try writes the rows of a batch once. Those that the database refuses for what they hold are left out and counted.
+func (l *lane) try(batch []*entry) (refused int, err error) {
+	ctx, cancel := context.WithTimeout(l.running, flushLimit)
+	defer cancel()
+	begun := time.Now()
+	defer func() { l.metrics.flush.Observe(time.Since(begun).Seconds()) }()
+	rows := make([]*row, len(batch))
+	for i, e := range batch {
+		rows[i] = &e.row
+	}
+	if _, err = l.table.write(ctx, rows); !models.IsRowFault(err) {
+		return 0, err
+	}
+	for i := range rows {
+		switch _, err := l.table.write(ctx, rows[i:i+1]); {
+		case models.IsRowFault(err):
+			refused++
+			// Without the error, which may quote the rol.
+			l.logger.Error("the database refuses a record of the history", "task_id", rows[i].id, "task", rows[i].task, "state", rows[i].state)
+		case err != nil:
+			return 0, err
+		}
+	}
+	return refused, nil
+}
