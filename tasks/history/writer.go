@@ -110,9 +110,13 @@ func (w *Writer) Record(record tasks.Record) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.makeRoom(r.size())
-	if w.closed {
+	room := w.makeRoom(r.size())
+	switch {
+	case w.closed:
 		w.metrics.drop(dropClosed, 1)
+		return
+	case !room:
+		w.note(dropFull, 1)
 		return
 	}
 	idle := len(w.buffer.rows) == 0
@@ -122,17 +126,18 @@ func (w *Writer) Record(record tasks.Record) {
 	}
 }
 
-// makeRoom returns when size more bytes fit, or the writer is closed. w.mu is held, and let go while it waits.
-func (w *Writer) makeRoom(size int) {
+// makeRoom returns when size more bytes fit, or the writer is closed; or false, when the database fails and there is
+// nothing older to drop. w.mu is held, and let go while it waits.
+func (w *Writer) makeRoom(size int) bool {
 	if w.buffer.bytes+size <= w.limit {
-		return
+		return true
 	}
 	timer := time.NewTimer(roomLimit)
 	defer timer.Stop()
 	for w.buffer.bytes+size > w.limit && !w.closed {
 		if w.failing {
 			if !w.buffer.drop() {
-				return // what is left is being written
+				return false // what is left is being written
 			}
 			w.note(dropFull, 1)
 			continue
@@ -152,6 +157,7 @@ func (w *Writer) makeRoom(size int) {
 		}
 		w.mu.Lock()
 	}
+	return true
 }
 
 // pressed is when rows are written without waiting for company.
