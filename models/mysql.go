@@ -130,10 +130,15 @@ func connect(ctx context.Context, config *mysql.Config) (*sql.DB, error) {
 	}
 	pool := sql.OpenDB(connector)
 	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(err, pool.Close())
+		hangUp(pool)
+		return nil, err
 	}
 	return pool, nil
 }
+
+// hangUp ends all connections of a pool. All that can fail is the word of farewell (COM_QUIT) to a server that has gone or
+// has closed the connection: by then nothing that was asked for is unanswered, and the driver closes its end all the same.
+func hangUp(pool *sql.DB) { _ = pool.Close() }
 
 func createDatabase(ctx context.Context, config *mysql.Config) error {
 	server := config.Clone()
@@ -142,8 +147,9 @@ func createDatabase(ctx context.Context, config *mysql.Config) error {
 	if err != nil {
 		return err
 	}
+	defer hangUp(pool)
 	_, err = pool.ExecContext(ctx, createStatement(config))
-	return errors.Join(err, pool.Close())
+	return err
 }
 
 func createStatement(config *mysql.Config) string {

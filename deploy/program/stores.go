@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -84,17 +86,25 @@ func markFatal(err error) error {
 func (s *Stores) close() error {
 	var errs []error
 	if s.Cache != nil {
-		if err := s.Cache.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("close cache: %w", err))
-		}
+		errs = append(errs, hangUp("cache", s.Cache))
 	}
 	if s.Broker != nil {
-		errs = append(errs, s.Broker.Close())
+		errs = append(errs, hangUp("broker", s.Broker))
 	}
 	if s.DB != nil {
 		errs = append(errs, models.Close(s.DB))
 	}
 	return errors.Join(errs...)
+}
+
+// hangUp closes the connections to a server. That it has gone, and can't be told of the end, as TLS would, is no error.
+func hangUp(name string, connections io.Closer) error {
+	err := connections.Close()
+	var gone *net.OpError
+	if err == nil || errors.As(err, &gone) {
+		return nil
+	}
+	return fmt.Errorf("close %s: %w", name, err)
 }
 
 // checks are the readiness checks of the stores that are open.

@@ -74,6 +74,16 @@ func (p *Proxy) Cut() {
 	}
 }
 
+// Reset is a Cut after which the clients know that the server has gone: their next write fails.
+func (p *Proxy) Reset() {
+	p.mu.Lock()
+	for l := range p.links {
+		_ = l.client.(*net.TCPConn).SetLinger(0) // it may be closed already
+	}
+	p.mu.Unlock()
+	p.Cut()
+}
+
 // CutAfter makes a Cut as soon as the server has sent n more bytes, over all connections: in the middle of an answer,
 // as a rule. The n bytes arrive. A Cut that comes first takes its place.
 func (p *Proxy) CutAfter(n int) {

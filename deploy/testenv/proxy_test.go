@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,4 +126,16 @@ func TestProxyBeforeRedis(t *testing.T) {
 	require.Equal(t, "v", client.Get(t.Context(), "k").Val(), "go-redis tries again")
 	server.Stop()
 	require.Error(t, client.Ping(t.Context()).Err())
+}
+
+func TestProxyResets(t *testing.T) {
+	t.Parallel()
+	p := NewProxy(t, echo(t))
+	conn, r := dial(t, p)
+	p.Reset()
+	_, err := r.ReadString('\n')
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	_, err = conn.Write([]byte("hello\n"))
+	require.Error(t, err)
+	dial(t, p)
 }

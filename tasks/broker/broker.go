@@ -88,7 +88,7 @@ func (b *Broker) Close() error {
 	err := b.rdb.Close() // which ends the calls that block and the subscriptions
 	b.background.Wait()
 	if err != nil && !errors.Is(err, redis.ErrClosed) {
-		return fmt.Errorf("close broker: %w", err)
+		return err
 	}
 	return nil
 }
