@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +22,10 @@ func startLocal(t *testing.T, database string, env ...string) (p *program, welco
 	bin := build(t)
 	p = start(t, filepath.Join(bin, "paidui"), "paidui", append(env, "PAIDUI_DATABASE_URL=sqlite://"+database))
 	p.awaitReady(t)
-	welcome = p.log.String()
+	require.Eventually(t, func() bool {
+		welcome = p.log.String()
+		return strings.Contains(welcome, `-d '{"title":"Changed"}'`) // its last part; it comes through a pipe
+	}, 30*time.Second, 10*time.Millisecond)
 	url := regexp.MustCompile(`Paidui is ready\.  (http://\S+)`).FindStringSubmatch(welcome)
 	require.NotNil(t, url, welcome)
 	p.url = url[1]
