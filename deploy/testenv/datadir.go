@@ -15,6 +15,8 @@ const (
 	dataPrefix     = "paidui-mariadb-data-"
 	templatePrefix = "paidui-mariadb-template-"
 	buildPrefix    = "paidui-mariadb-build-"
+
+	tempFolder = ".tmp" // within the data folder, where a name without the dot would be a database
 )
 
 // dataFolder is a copy of the template for one server. It is locked for as long as this process lives, so that
@@ -93,6 +95,9 @@ func ensureTemplate(template string) error {
 		return err
 	}
 	defer lock.Close()
+	if err := os.Mkdir(filepath.Join(build, tempFolder), 0o700); err != nil {
+		return err
+	}
 	args := append(serverArgs(build), "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
 	if out, err := exec.Command(installer, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", installer, err, out)

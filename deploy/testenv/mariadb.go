@@ -167,6 +167,8 @@ func serverArgs(dataDir string) []string {
 	args := []string{
 		"--no-defaults", // must come first
 		"--datadir=" + dataDir,
+		// Of its own: a server that starts removes all temporary tables it finds, those of its neighbors too.
+		"--tmpdir=" + filepath.Join(dataDir, tempFolder),
 		"--innodb-log-file-size=16M",
 		"--skip-log-bin",
 	}

@@ -107,6 +107,10 @@ func TestMySQLGivesEachTestADatabase(t *testing.T) {
 	var flush int
 	require.NoError(t, one.QueryRowContext(t.Context(), "SELECT @@innodb_flush_log_at_trx_commit").Scan(&flush))
 	require.Equal(t, 1, flush)
+
+	var data, temporary string
+	require.NoError(t, one.QueryRowContext(t.Context(), "SELECT @@datadir, @@tmpdir").Scan(&data, &temporary))
+	require.Equal(t, filepath.Clean(data), filepath.Dir(temporary), "no other server clears it")
 }
 
 // TestServersDieWithTheTest kills a test process as the kernel would; its servers must not outlive it, and the
