@@ -39,7 +39,7 @@ func (l *lane) run() {
 
 // save writes a batch, however often it takes, until the writer must end.
 func (l *lane) save(batch []*entry) {
-	pause := leastPause
+	pause, closing := leastPause, l.closing
 	for len(batch) > 0 {
 		part := batch[:min(l.rows, len(batch))]
 		refused, err := l.try(part)
@@ -57,6 +57,8 @@ func (l *lane) save(batch []*entry) {
 		l.complain(err)
 		select {
 		case <-l.running.Done():
+		case <-closing: // there is little time left, and the database may be back
+			pause, closing = leastPause/2, nil
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		}
 		pause = min(2*pause, mostPause)

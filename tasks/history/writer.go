@@ -47,6 +47,7 @@ type Writer struct {
 	running context.Context // ends when Close must not wait any longer
 	abandon context.CancelFunc
 	wake    chan struct{} // says that something is due earlier than the loop thinks
+	closing chan struct{} // closed by the first Close
 	lanes   []*lane
 	working sync.WaitGroup
 
@@ -71,6 +72,8 @@ func NewWriter(db *gorm.DB, opt Options) (*Writer, error) {
 		logger: opt.Logger,
 		buffer: newBuffer(),
 		wake:   make(chan struct{}, 1),
+
+		closing: make(chan struct{}),
 	}
 	if w.limit <= 0 {
 		w.limit = defaultBuffer
@@ -249,6 +252,9 @@ func (w *Writer) Close(ctx context.Context) error {
 	w.mu.Lock()
 	first := !w.closed
 	w.closed = true
+	if first {
+		close(w.closing)
+	}
 	if w.room != nil {
 		close(w.room)
 		w.room = nil

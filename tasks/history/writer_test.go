@@ -137,6 +137,28 @@ func TestCloseEndsWhenItMustAndSaysWhatIsLost(t *testing.T) {
 	proxy.Stall(false)
 }
 
+// TestCloseTriesAtOnce: a program that stops soon after the database is back does not sit out the pause between two tries.
+func TestCloseTriesAtOnce(t *testing.T) {
+	t.Parallel()
+	db := migrated(t, "sqlite://:memory:")
+	require.NoError(t, db.Exec("ALTER TABLE task_records RENAME TO away").Error)
+	w := writer(t, db, Options{})
+	flushes := prometheus.NewPedanticRegistry()
+	flushes.MustRegister(w.metrics.flush)
+	tries := func() uint64 {
+		families, err := flushes.Gather()
+		require.NoError(t, err)
+		return families[0].GetMetric()[0].GetHistogram().GetSampleCount()
+	}
+	w.Record(succeeded("one", 0))
+	require.Eventually(t, func() bool { return tries() >= 7 }, patience, time.Millisecond, "the next pause is 2.5 s at least")
+	require.NoError(t, db.Exec("ALTER TABLE away RENAME TO task_records").Error)
+	begun := time.Now()
+	require.NoError(t, w.Close(t.Context()))
+	require.Less(t, time.Since(begun), 2*time.Second)
+	require.Contains(t, stored(t, db), "one")
+}
+
 // TestTheDatabaseGoesAndComesBack cuts all connections again and again while records come.
 func TestTheDatabaseGoesAndComesBack(t *testing.T) {
 	t.Parallel()
