@@ -27,13 +27,15 @@ var layers = map[string][]string{
 	"models":    {"models"},
 	"broker":    {},
 	"tasks":     {"models", "broker"},
-	"job":       {"models", "broker", "tasks"},
-	"catalog":   {"models", "broker", "tasks", "job"},
-	"api":       {"models", "broker", "tasks", "job", "catalog", "api"},
-	"worker":    {"models", "broker", "tasks", "job", "catalog", "worker"},
-	"scheduler": {"models", "broker", "tasks", "job", "catalog", "scheduler"},
+	"outbox":    {"models", "broker", "tasks"},
+	"refresh":   {"models", "broker", "tasks", "outbox"},
+	"job":       {"models", "broker", "tasks", "outbox", "refresh"},
+	"catalog":   {"models", "broker", "tasks", "outbox", "refresh", "job"},
+	"api":       {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "api"},
+	"worker":    {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "worker"},
+	"scheduler": {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "scheduler"},
 	"config":    {},
-	"deploy":    {"models", "broker", "tasks", "job", "catalog", "deploy"},
+	"deploy":    {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "deploy"},
 	"testing":   {"models", "broker", "tasks", "testing"},
 }
 
@@ -57,8 +59,8 @@ func layerOf(dir string) string {
 		return "config"
 	case dir == "tasks/broker":
 		return "broker"
-	case dir == "tasks/catalog":
-		return "catalog"
+	case dir == "tasks/outbox", dir == "tasks/refresh", dir == "tasks/catalog":
+		return rest
 	case top == "tasks" && rest != "":
 		return "job"
 	}
@@ -194,6 +196,11 @@ func TestImportRules(t *testing.T) {
 		{"tasks", library, false, "tasks/sms", false},
 		{"tasks/sms", library, false, "tasks", true},
 		{"tasks/sms", library, false, "tasks/seckill", false},
+		{"tasks/sms", library, false, "tasks/outbox", true},
+		{"tasks/sms", library, false, "tasks/refresh", true},
+		{"tasks/refresh", library, false, "tasks/outbox", true},
+		{"tasks/refresh", library, false, "tasks/sms", false},
+		{"tasks/outbox", library, false, "tasks/refresh", false},
 		{"tasks/catalog", library, false, "tasks/sms", true},
 		{"tasks/sms", library, false, "api/server", false},
 		{"api/server", library, false, "tasks/sms", true},
