@@ -15,6 +15,7 @@ import (
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/catalog"
@@ -68,6 +69,14 @@ func assembleEmbedded(t *testing.T, changes ...change) *system {
 	return assemble(t, "sqlite://"+t.TempDir()+"/paidui.db", e.URL(1), e.URL(2), changes)
 }
 
+// caches makes a store of caches.
+func caches(t *testing.T, rdb redis.UniversalClient, logger *slog.Logger) *cache.Store {
+	t.Helper()
+	store, err := cache.NewStore(rdb, cache.StoreOptions{Logger: logger})
+	require.NoError(t, err)
+	return store
+}
+
 func assemble(t *testing.T, dbURL, brokerURL, cacheURL string, changes []change) *system {
 	t.Helper()
 	s := &system{log: &logBuffer{}, registry: prometheus.NewRegistry()}
@@ -88,7 +97,7 @@ func assemble(t *testing.T, dbURL, brokerURL, cacheURL string, changes []change)
 	known, err := catalog.New()
 	require.NoError(t, err)
 	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.banners = refresh.NewBannerList(s.db, s.cache, refresh.BannerOptions{BackendURL: backendURL, Logger: logger})
+	s.banners = refresh.NewBannerList(s.db, caches(t, s.cache, logger), refresh.BannerOptions{BackendURL: backendURL})
 	opt := server.Options{
 		DB:            s.db,
 		Cache:         s.cache,

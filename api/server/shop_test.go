@@ -17,6 +17,7 @@ import (
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func (s *system) sell(t *testing.T, name string, stock int, startsIn, endsIn time.Duration) int64 {
@@ -206,7 +207,7 @@ func TestBanners(t *testing.T) {
 		t.Run(string(strategy), func(t *testing.T) {
 			t.Parallel()
 			s := start(t, func(o *server.Options) {
-				o.Banners = refresh.NewBannerList(o.DB, o.Cache, refresh.BannerOptions{BackendURL: backendURL, Strategy: strategy})
+				o.Banners = refresh.NewBannerList(o.DB, caches(t, o.Cache, taskstest.Quiet()), refresh.BannerOptions{BackendURL: backendURL, Strategy: strategy})
 			})
 			require.Empty(t, s.visible(t))
 			made := s.post("/v1/banners", map[string]any{"title": "一", "image": "/media/1.svg", "orders": 2}, asOperator)

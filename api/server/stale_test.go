@@ -62,8 +62,8 @@ func TestAProcessThatDiesAfterItsCommitLeavesNoStaleBanners(t *testing.T) {
 				t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 				rdb.AddHook(death)
 				s := assemble(t, testenv.MySQL(t), r.URL(1), r.URL(2), []change{func(o *server.Options) {
-					o.Banners = refresh.NewBannerList(o.DB, rdb, refresh.BannerOptions{
-						BackendURL: backendURL, Strategy: strategy, Logger: taskstest.Quiet(),
+					o.Banners = refresh.NewBannerList(o.DB, caches(t, rdb, taskstest.Quiet()), refresh.BannerOptions{
+						BackendURL: backendURL, Strategy: strategy,
 					})
 				}})
 				var row banner
@@ -77,7 +77,7 @@ func TestAProcessThatDiesAfterItsCommitLeavesNoStaleBanners(t *testing.T) {
 				var stored models.Banner
 				require.NoError(t, s.db.Take(&stored, row.ID).Error)
 				require.Equal(t, "new", stored.Title)
-				require.Equal(t, "old", s.visible(t)[0].Title, "nothing has told the cache yet")
+				require.Contains(t, s.cache.Get(t.Context(), refresh.BannersKey).Val(), `"old"`, "nothing has told the cache yet")
 
 				s.work(t)
 				require.Eventually(t, func() bool { return s.visible(t)[0].Title == "new" }, 20*time.Second, 20*time.Millisecond)

@@ -3,7 +3,6 @@ package program
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -13,7 +12,6 @@ import (
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/process"
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/tasks/ticks"
@@ -40,6 +38,7 @@ func API(ctx context.Context, cfg config.Config) error {
 			if err := errors.Join(e.openOutbox(), e.addAPI()); err != nil {
 				return err
 			}
+			e.addCaches()
 			e.addOutbox()
 			return nil
 		},
@@ -94,17 +93,4 @@ func warnOfOutbox(ctx context.Context, logger *slog.Logger, cfg config.Config, a
 		logger.WarnContext(ctx, "login codes are public: whoever reaches this address reads them at /v1/outbox;"+
 			" PAIDUI_SMS_PROVIDER=outbox is for development", "addr", addr.String())
 	}
-}
-
-func (e *Env) banners() (*refresh.BannerList, error) {
-	strategy, err := refresh.ParseStrategy(e.Config.BannerStrategy)
-	if err != nil {
-		return nil, fmt.Errorf("PAIDUI_BANNER_STRATEGY: %w", err)
-	}
-	return refresh.NewBannerList(e.Stores.DB, e.Stores.Cache, refresh.BannerOptions{
-		BackendURL: e.Config.BackendURL,
-		Count:      e.Config.BannerCount,
-		Strategy:   strategy,
-		Logger:     e.Logger,
-	}), nil
 }

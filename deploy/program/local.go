@@ -81,6 +81,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 			if err := errors.Join(e.openOutbox(), e.addScheduler(), e.addAPI(), e.addWorker()); err != nil {
 				return err
 			}
+			e.addCaches()
 			e.addOutbox()
 			return welcome.Execute(out, map[string]any{
 				"URL":      "http://" + reachable(ln.Addr()),

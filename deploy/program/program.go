@@ -14,10 +14,12 @@ import (
 
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/refresh"
 )
 
 // boot is what a program is started from.
@@ -38,12 +40,14 @@ type Env struct {
 	Stores   *Stores
 	Catalog  *tasks.Catalog
 	Client   *tasks.Client
+	Caches   *cache.Store // over Stores.Cache; nil in a program without one
 
-	http    *front          // nil in a program without an API
-	outbox  *outbox.Outbox  // nil in a program without a database
-	history *history.Writer // nil without a database, or with PAIDUI_HISTORY=false
-	group   *process.Group
-	checks  map[string]func(context.Context) error
+	http       *front              // nil in a program without an API
+	bannerList *refresh.BannerList // made when it is first asked for
+	outbox     *outbox.Outbox      // nil in a program without a database
+	history    *history.Writer     // nil without a database, or with PAIDUI_HISTORY=false
+	group      *process.Group
+	checks     map[string]func(context.Context) error
 }
 
 const (
@@ -97,6 +101,9 @@ func (b boot) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, env.closeHistory(ctx)) }()
 	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{Routes: routes(cfg), History: env.recorder()})
 	if env.Catalog, err = catalog.New(); err != nil {
+		return err
+	}
+	if err := env.openCaches(); err != nil {
 		return err
 	}
 	if err := b.assemble(ctx, env); err != nil {

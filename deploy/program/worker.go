@@ -31,6 +31,7 @@ func Worker(ctx context.Context, cfg config.Config) error {
 			if err := errors.Join(e.openOutbox(), e.addWorker()); err != nil {
 				return err
 			}
+			e.addCaches()
 			e.addOutbox()
 			return nil
 		},

@@ -1,207 +1,204 @@
-// Package cache keeps JSON values of the database in Redis: cache-aside with single flight, jittered expiry and
-// fills that cannot bring an old value back.
 package cache
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"runtime/debug"
-	"time"
-
-	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/singleflight"
+	"strings"
 )
 
-// Options tunes a Cache. A zero field takes the default named beside it.
-type Options struct {
-	Logger *slog.Logger // slog.Default()
+// ErrNull is a value that is not in the database, as the cache may know.
+var ErrNull = errors.New("not in the database")
+
+// batch is how many values are read, loaded and stored together at most.
+const batch = 1000
+
+// Cache keeps the values of one kind. All methods may be called concurrently. Values are shared between callers, who
+// must not change them.
+type Cache[K ID, T any] struct {
+	store   *Store
+	cfg     Config[K, T]
+	flights flights[K, T]
+	counts  counts
 }
 
-const (
-	meanExpiry    = 10 * time.Minute // a value is kept for a tenth less to a tenth more
-	redisTimeout  = 500 * time.Millisecond
-	loadTimeout   = 10 * time.Second // of one load, the wait for a slot included; shorter than maxLoad
-	parallelLoads = 16               // that run at once
-)
-
-// Load reads the value of key from the database.
-type Load[T any] func(ctx context.Context) (T, error)
-
-// Cache holds values of type T in Redis as JSON. All methods may be called concurrently.
-//
-// Redis is a help, not a need: when it does not answer, Get loads from the database, with one load a key and a
-// bounded number of loads at a time.
-type Cache[T any] struct {
-	rdb    redis.UniversalClient
-	log    *slog.Logger
-	flight singleflight.Group
-	slots  chan struct{}
-	health health
+// New makes a cache and registers it with the store. It panics on a Config that makes no sense.
+func New[K ID, T any](s *Store, cfg Config[K, T]) *Cache[K, T] {
+	c := &Cache[K, T]{store: s, cfg: cfg.complete(s)}
+	c.flights.open = make(map[K]*flight[K, T])
+	s.Register(c)
+	return c
 }
 
-// New makes a cache over rdb.
-func New[T any](rdb redis.UniversalClient, opt Options) *Cache[T] {
-	if opt.Logger == nil {
-		opt.Logger = slog.Default()
-	}
-	return &Cache[T]{rdb: rdb, log: opt.Logger, slots: make(chan struct{}, parallelLoads)}
-}
+// Name implements Applier.
+func (c *Cache[K, T]) Name() string { return c.cfg.Name }
 
-// Get returns the cached value of key, or else what load returns, which it then caches. Concurrent misses of one
-// key share one load, and so one value, which they must not change; each caller still waits no longer than its own
-// ctx. Only load's errors and ctx's are returned.
-func (c *Cache[T]) Get(ctx context.Context, key string, load Load[T]) (T, error) {
-	if v, ok := c.read(ctx, key); ok {
-		return v, nil
-	}
-	done := c.flight.DoChan(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
-		defer cancel()
-		return c.miss(ctx, key, load)
-	})
-	var zero T
-	select {
-	case <-ctx.Done():
-		return zero, fmt.Errorf("reading %s: %w", key, context.Cause(ctx))
-	case r := <-done:
-		if r.Err != nil {
-			return zero, r.Err
-		}
-		return r.Val.(T), nil
-	}
-}
-
-// Refresh loads the value of key and caches it, whatever was cached before. Of overlapping refreshes the one that
-// began last wins. The loaded value is returned even when it could not be cached; the error then says why.
-func (c *Cache[T]) Refresh(ctx context.Context, key string, load Load[T]) (T, error) {
-	c.flight.Forget(key)
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
-	began, err := c.now(ctx, key)
-	v, loadErr := c.load(ctx, load)
-	if loadErr != nil {
-		return v, loadErr
-	}
-	if err != nil {
-		return v, fmt.Errorf("refreshing %s: %w", key, err)
-	}
-	return v, c.fill(ctx, key, v, began)
-}
-
-// Delete drops keys from the cache, and with them every fill whose load began before this call: call it after the
-// commit, and no reader can bring the old value back.
-func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
-	var errs []error
-	for _, key := range keys {
-		c.flight.Forget(key)
-		if err := voidScript.Run(ctx, c.rdb, []string{key, stampKey(key)}, stampExpiry.Milliseconds()).Err(); err != nil {
-			errs = append(errs, fmt.Errorf("deleting %s from the cache: %w", key, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// read answers a hit. Anything else, a Redis that fails included, is a miss.
-func (c *Cache[T]) read(ctx context.Context, key string) (v T, ok bool) {
-	if !c.health.allow(time.Now()) {
-		return v, false
-	}
-	opCtx, cancel := context.WithTimeout(ctx, redisTimeout)
-	defer cancel()
-	raw, err := c.rdb.Get(opCtx, key).Bytes()
-	if ctx.Err() == nil {
-		c.heard(key, err)
-	}
-	if err != nil {
-		return v, false
-	}
-	return c.decode(key, raw)
-}
-
-// heard notes what a read of Redis came to.
-func (c *Cache[T]) heard(key string, err error) {
-	if err == nil || errors.Is(err, redis.Nil) {
-		c.health.ok()
-		return
-	}
-	c.failed("cache read failed", key, err)
-	c.health.fail(time.Now())
-}
-
-func (c *Cache[T]) decode(key string, raw []byte) (v T, ok bool) {
-	if err := json.Unmarshal(raw, &v); err != nil {
-		c.failed("cached value does not decode", key, err)
+// Get returns the value of id, or ErrNull: from the cache, or else from the database, and then the cache has it.
+// Concurrent misses of an id share one load, in the process and, as far as Redis answers, among all processes; each
+// caller waits no longer than its ctx.
+func (c *Cache[K, T]) Get(ctx context.Context, id K) (T, error) {
+	it, err := c.find(ctx, id)
+	switch {
+	case err != nil:
 		var zero T
-		return zero, false
+		return zero, err
+	case it.null:
+		return it.value, fmt.Errorf("%s %v: %w", c.cfg.Name, id, ErrNull)
 	}
-	return v, true
+	return it.value, nil
 }
 
-// miss runs once for all concurrent readers of key: it looks again, for another process may have filled meanwhile,
-// then loads and fills.
-func (c *Cache[T]) miss(ctx context.Context, key string, load Load[T]) (v T, err error) {
-	defer func() { // singleflight would let the panic end the process
-		if p := recover(); p != nil {
-			err = fmt.Errorf("loading %s: panic: %v\n%s", key, p, debug.Stack())
+// GetMany returns the values of ids, without those that are null. All that are cached take one round trip to Redis, and
+// all others one load.
+func (c *Cache[K, T]) GetMany(ctx context.Context, ids []K) (map[K]T, error) {
+	values := make(map[K]T, len(ids))
+	err := inBatches(unique(ids), func(ids []K) error {
+		items, err := c.findMany(ctx, ids)
+		if err != nil {
+			return err
 		}
-	}()
-	var began int64
-	if c.health.allow(time.Now()) {
-		raw, found, now, err := c.look(ctx, key)
-		c.heard(key, err)
-		if found {
-			if v, ok := c.decode(key, []byte(raw)); ok {
-				return v, nil
+		for i, it := range items {
+			if !it.null {
+				values[ids[i]] = it.value
 			}
 		}
-		began = now
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	if v, err = c.load(ctx, load); err != nil {
-		return v, err
+	return values, nil
+}
+
+// Exists tells whether id is in the database, as Get does.
+func (c *Cache[K, T]) Exists(ctx context.Context, id K) (bool, error) {
+	it, err := c.find(ctx, id)
+	if err != nil {
+		return false, err
 	}
-	if began > 0 {
-		if err := c.fill(ctx, key, v, began); err != nil {
-			c.failed("cache fill failed", key, err)
+	return !it.null, nil
+}
+
+// Changes are what a write to ids makes untrue, for Store.Write; none where the strategy does not follow writes.
+func (c *Cache[K, T]) Changes(ids ...K) []Change {
+	if !c.cfg.Strategy.follows() {
+		return nil
+	}
+	changes := make([]Change, len(ids))
+	for i, id := range ids {
+		changes[i] = Change{Cache: c.cfg.Name, ID: formatID(id)}
+	}
+	return changes
+}
+
+// entry is the value's place in Redis.
+func (c *Cache[K, T]) entry(id K) (entry, error) {
+	key := c.cfg.Key(id)
+	if key == "" || strings.ContainsAny(key, "{}") {
+		return entry{}, fmt.Errorf("cache %s: the key %q of %v is empty or holds a brace", c.cfg.Name, key, id)
+	}
+	return entry{key: key, message: c.cfg.Name + " " + formatID(id)}, nil
+}
+
+func (c *Cache[K, T]) entries(ids []K) ([]entry, error) {
+	all := make([]entry, len(ids))
+	for i, id := range ids {
+		var err error
+		if all[i], err = c.entry(id); err != nil {
+			return nil, err
 		}
 	}
-	return v, nil
+	return all, nil
 }
 
-func (c *Cache[T]) load(ctx context.Context, load Load[T]) (T, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-		return load(ctx)
-	case <-ctx.Done():
-		var zero T
-		return zero, fmt.Errorf("waiting for one of %d loads: %w", cap(c.slots), context.Cause(ctx))
+// find is one value, wherever it is.
+func (c *Cache[K, T]) find(ctx context.Context, id K) (*item[T], error) {
+	e, err := c.entry(id)
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.store.get(ctx, e.key)
+	if err == nil && v != nil {
+		if it, ok := c.decode(ctx, e.key, v); ok {
+			c.counts.hit(it.null)
+			return it, nil
+		}
+	}
+	items, err := c.miss(ctx, []want[K, T]{{id: id, entry: e, bad: v}})
+	if err != nil {
+		return nil, err
+	}
+	return items[0], nil
+}
+
+// findMany is a batch of values, wherever they are.
+func (c *Cache[K, T]) findMany(ctx context.Context, ids []K) ([]*item[T], error) {
+	entries, err := c.entries(ids)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]string, len(ids))
+	for i, e := range entries {
+		keys[i] = e.key
+	}
+	found, err := c.store.getMany(ctx, keys)
+	if err != nil {
+		found = make([]raw, len(ids))
+	}
+	items := make([]*item[T], len(ids))
+	var missing []want[K, T]
+	var at []int
+	for i, v := range found {
+		if v != nil {
+			if it, ok := c.decode(ctx, keys[i], v); ok {
+				c.counts.hit(it.null)
+				items[i] = it
+				continue
+			}
+		}
+		missing, at = append(missing, want[K, T]{id: ids[i], entry: entries[i], bad: v}), append(at, i)
+	}
+	if len(missing) == 0 {
+		return items, nil
+	}
+	others, err := c.miss(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	for i, it := range others {
+		items[at[i]] = it
+	}
+	return items, nil
+}
+
+// forget has the next readers of id begin anew, whatever this process is about.
+func (c *Cache[K, T]) forget(text string) {
+	if id, err := parseID[K](text); err == nil {
+		c.flights.forget(id)
 	}
 }
 
-func (c *Cache[T]) fill(ctx context.Context, key string, v T, began int64) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encoding %s: %w", key, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
-	defer cancel()
-	const spread = meanExpiry / 10
-	expiry := meanExpiry - spread + rand.N(2*spread+1)
-	err = fillScript.Run(ctx, c.rdb, []string{key, stampKey(key)},
-		raw, began, expiry.Milliseconds(), maxLoad.Microseconds(), stampExpiry.Milliseconds()).Err()
-	if err != nil {
-		return fmt.Errorf("filling %s: %w", key, err)
+// inBatches calls f with pieces of ids.
+func inBatches[K any](ids []K, f func([]K) error) error {
+	for len(ids) > 0 {
+		n := min(len(ids), batch)
+		if err := f(ids[:n]); err != nil {
+			return err
+		}
+		ids = ids[n:]
 	}
 	return nil
 }
 
-// failed logs at most one line a second: a Redis that is gone fails every read.
-func (c *Cache[T]) failed(msg, key string, err error) {
-	if c.health.mayLog(time.Now()) {
-		c.log.Warn(msg, "key", key, "error", err)
+// unique leaves out what comes again.
+func unique[K comparable](ids []K) []K {
+	seen := make(map[K]bool, len(ids))
+	only := make([]K, 0, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			only = append(only, id)
+		}
 	}
+	return only
 }

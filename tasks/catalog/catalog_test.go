@@ -7,6 +7,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/refresh"
@@ -26,13 +27,15 @@ func TestEveryTaskHasItsHandler(t *testing.T) {
 	db, err := models.Open(t.Context(), "sqlite://:memory:", models.Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, models.Close(db)) }()
+	caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Logger: taskstest.Quiet()})
+	require.NoError(t, err)
 	catalog.Bind(m, catalog.Deps{
 		DB:      db,
 		Cache:   b.Redis(),
 		Broker:  b.Redis(),
 		Client:  tasks.NewClient(b),
 		Sender:  sms.NewOutbox(db),
-		Banners: refresh.NewBannerList(db, b.Redis(), refresh.BannerOptions{BackendURL: "http://localhost", Count: 3}),
+		Banners: refresh.NewBannerList(db, caches, refresh.BannerOptions{BackendURL: "http://localhost", Count: 3}),
 	})
 	require.NoError(t, m.Verify(c))
 }

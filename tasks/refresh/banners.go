@@ -2,14 +2,11 @@ package refresh
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
@@ -31,6 +28,13 @@ const (
 	// Periodic leaves the list to the scheduled refresh.Banners task.
 	Periodic Strategy = "periodic"
 )
+
+// strategies are what they mean to the cache.
+var strategies = map[Strategy]cache.Strategy{
+	DeleteOnWrite: cache.DeleteOnWrite,
+	UpdateOnWrite: cache.UpdateOnWrite,
+	Periodic:      cache.Periodic,
+}
 
 // ParseStrategy reads a strategy's name; "" is DeleteOnWrite.
 func ParseStrategy(name string) (Strategy, error) {
@@ -54,55 +58,53 @@ type Banner struct {
 
 // BannerOptions configures a BannerList.
 type BannerOptions struct {
-	BackendURL string       // absolute; goes before image paths
-	Count      int          // the longest list; 3 when 0
-	Strategy   Strategy     // DeleteOnWrite when empty
-	Logger     *slog.Logger // slog.Default() when nil
+	BackendURL string   // absolute; goes before image paths
+	Count      int      // the longest list; 3 when 0
+	Strategy   Strategy // DeleteOnWrite when empty
 }
 
 // BannerList is the list of visible banners behind its cache. It is safe for concurrent use.
 type BannerList struct {
 	db       *gorm.DB
-	cache    *cache.Cache[[]Banner]
+	store    *cache.Store
+	list     *cache.List[Banner]
 	backend  string
 	count    int
 	strategy Strategy
-	log      *slog.Logger
 }
 
 const defaultCount = 3
 
-// NewBannerList makes the list over a database and the cache's Redis.
-func NewBannerList(db *gorm.DB, rdb redis.UniversalClient, opt BannerOptions) *BannerList {
+// NewBannerList makes the list over a database and the caches' store, which can have one.
+func NewBannerList(db *gorm.DB, store *cache.Store, opt BannerOptions) *BannerList {
 	if opt.Count <= 0 {
 		opt.Count = defaultCount
 	}
 	if opt.Strategy == "" {
 		opt.Strategy = DeleteOnWrite
 	}
-	if opt.Logger == nil {
-		opt.Logger = slog.Default()
-	}
-	return &BannerList{
+	b := &BannerList{
 		db:       db,
-		cache:    cache.New[[]Banner](rdb, cache.Options{Logger: opt.Logger}),
+		store:    store,
 		backend:  strings.TrimRight(opt.BackendURL, "/"),
 		count:    opt.Count,
 		strategy: opt.Strategy,
-		log:      opt.Logger,
 	}
+	b.list = cache.NewList(store, cache.ListConfig[Banner]{
+		Name:     "banners",
+		Key:      BannersKey,
+		Load:     b.load,
+		Strategy: strategies[opt.Strategy],
+	})
+	return b
 }
 
 // Get returns the visible banners by position: from the cache, else from the database, which then fills the cache.
 // The callers share the slice and must not change it.
-func (b *BannerList) Get(ctx context.Context) ([]Banner, error) {
-	return b.cache.Get(ctx, BannersKey, b.load)
-}
+func (b *BannerList) Get(ctx context.Context) ([]Banner, error) { return b.list.Get(ctx) }
 
 // Refresh rewrites the cached list from the database and returns it.
-func (b *BannerList) Refresh(ctx context.Context) ([]Banner, error) {
-	return b.cache.Refresh(ctx, BannersKey, b.load)
-}
+func (b *BannerList) Refresh(ctx context.Context) ([]Banner, error) { return b.list.Refresh(ctx) }
 
 // A process can die between its commit and Changed. So Changing has the list rewritten repairAfter a write began, and
 // the write has to be over by then, with a margin for its commit to reach the database.
@@ -133,22 +135,7 @@ func (b *BannerList) Changing(ctx context.Context, client *tasks.Client) error {
 
 // Changed makes the cache true after a committed write, as the strategy says. It may be called again after an error.
 func (b *BannerList) Changed(ctx context.Context) error {
-	switch b.strategy {
-	case Periodic:
-		return nil
-	case UpdateOnWrite:
-		_, err := b.Refresh(ctx)
-		if err == nil {
-			return nil
-		}
-		if dropErr := b.cache.Delete(ctx, BannersKey); dropErr != nil {
-			return errors.Join(err, dropErr)
-		}
-		b.log.WarnContext(ctx, "banners changed: the list was dropped, as it could not be rewritten", "error", err)
-		return nil
-	default:
-		return b.cache.Delete(ctx, BannersKey)
-	}
+	return b.store.Apply(ctx, "", b.list.Changes())
 }
 
 func (b *BannerList) load(ctx context.Context) ([]Banner, error) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/refresh"
@@ -61,9 +62,16 @@ func open(t *testing.T) env {
 }
 
 func (e env) list(strategy refresh.Strategy) *refresh.BannerList {
-	return refresh.NewBannerList(e.db, e.cache, refresh.BannerOptions{
-		BackendURL: backend, Count: 3, Strategy: strategy, Logger: taskstest.Quiet(),
-	})
+	return e.logged(strategy, taskstest.Quiet())
+}
+
+// logged is a list that says to logger what befalls it.
+func (e env) logged(strategy refresh.Strategy, logger *slog.Logger) *refresh.BannerList {
+	store, err := cache.NewStore(e.cache, cache.StoreOptions{Logger: logger})
+	if err != nil {
+		panic(err)
+	}
+	return refresh.NewBannerList(e.db, store, refresh.BannerOptions{BackendURL: backend, Count: 3, Strategy: strategy})
 }
 
 func add(t *testing.T, db *gorm.DB, banners ...models.Banner) {
@@ -172,15 +180,13 @@ func TestAFailedUpdateDropsTheList(t *testing.T) {
 	t.Parallel()
 	e := open(t)
 	var log bytes.Buffer
-	list := refresh.NewBannerList(e.db, e.cache, refresh.BannerOptions{
-		BackendURL: backend, Strategy: refresh.UpdateOnWrite, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-	})
+	list := e.logged(refresh.UpdateOnWrite, slog.New(slog.NewTextHandler(&log, nil)))
 	_, err := list.Get(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, e.db.Migrator().DropTable(&models.Banner{}))
 	require.NoError(t, list.Changed(t.Context()), "without the list the cache is true")
 	require.Zero(t, e.cache.Exists(t.Context(), refresh.BannersKey).Val())
-	require.Contains(t, log.String(), "the list was dropped")
+	require.Contains(t, log.String(), "could not be rewritten")
 }
 
 func TestChangingRepairsTheListOfAProcessThatDies(t *testing.T) {

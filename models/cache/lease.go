@@ -1,0 +1,150 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	leaseFor  = 10 * time.Second // longer than a load may take, so that nobody loads beside it
+	markerFor = 10 * time.Minute // how long a change that was applied is known to be
+
+	// channel is where the names and ids of values that changed are published, as "<name> <id>".
+	channel = "paidui:cache"
+)
+
+// entry is one value's place in Redis.
+type entry struct {
+	key     string // of the value
+	message string // says that it changed
+}
+
+func (e entry) keys(task string) []string {
+	own := "paidui:cache:{" + e.key + "}:"
+	keys := []string{e.key, own + "lease", own + "last"}
+	if task != "" {
+		keys = append(keys, own+"done:"+task)
+	}
+	return keys
+}
+
+// looked is what look found: a value, or a lease, or that another has the lease.
+type looked struct {
+	value raw
+	mine  bool
+	err   error
+}
+
+// look reads the values and takes the leases of those that are missing; bad[i] counts as missing, too.
+func (s *Store) look(ctx context.Context, entries []entry, token string, bad []raw) ([]looked, error) {
+	calls := make([]call, len(entries))
+	for i, e := range entries {
+		calls[i] = call{script: lookScript, keys: e.keys(""), args: []any{token, leaseFor.Milliseconds(), []byte(bad[i])}}
+	}
+	if err := s.run(ctx, calls); err != nil {
+		return nil, err
+	}
+	found := make([]looked, len(calls))
+	for i, c := range calls {
+		switch v := c.cmd.Val().(type) {
+		case string:
+			found[i].value = raw(v)
+		case int64:
+			found[i].mine = v == 1
+		default:
+			found[i].err = fmt.Errorf("looking for %s: %w", entries[i].key, c.cmd.Err())
+		}
+	}
+	return found, nil
+}
+
+// filling is one value on its way to Redis.
+type filling struct {
+	entry  entry
+	value  raw
+	expiry time.Duration
+	stale  time.Duration // how long it may be served beyond its expiry
+}
+
+// fill stores the values whose leases the token holds, and tells which. With publish the world is told.
+func (s *Store) fill(ctx context.Context, task, token string, values []filling, publish bool) ([]bool, error) {
+	calls := make([]call, len(values))
+	for i, v := range values {
+		last, message := int64(0), ""
+		if v.stale > 0 {
+			last = (v.expiry + v.stale).Milliseconds()
+		}
+		if publish {
+			message = v.entry.message
+		}
+		calls[i] = call{script: fillScript, keys: v.entry.keys(task), args: []any{
+			token, []byte(v.value), v.expiry.Milliseconds(), last, markerFor.Milliseconds(), channel, message,
+		}}
+	}
+	return s.yes(ctx, "filling", calls)
+}
+
+// seize takes the leases, whoever holds them, and with drop takes the values away. It tells which changes of the task
+// have not been applied before.
+func (s *Store) seize(ctx context.Context, task, token string, entries []entry, drop bool, stale time.Duration) ([]bool, error) {
+	calls := make([]call, len(entries))
+	for i, e := range entries {
+		calls[i] = call{script: seizeScript, keys: e.keys(task), args: []any{
+			token, leaseFor.Milliseconds(), flag(drop), stale.Milliseconds(), channel, e.message,
+		}}
+	}
+	return s.yes(ctx, "seizing", calls)
+}
+
+// void takes values and leases away. It tells which changes of the task have not been applied before.
+func (s *Store) void(ctx context.Context, task string, entries []entry, stale time.Duration) ([]bool, error) {
+	calls := make([]call, len(entries))
+	for i, e := range entries {
+		calls[i] = call{script: voidScript, keys: e.keys(task), args: []any{
+			stale.Milliseconds(), markerFor.Milliseconds(), channel, e.message,
+		}}
+	}
+	return s.yes(ctx, "voiding", calls)
+}
+
+// release gives leases up, for others to load at once.
+func (s *Store) release(ctx context.Context, token string, entries []entry) error {
+	calls := make([]call, len(entries))
+	for i, e := range entries {
+		calls[i] = call{script: releaseScript, keys: e.keys(""), args: []any{token}}
+	}
+	_, err := s.yes(ctx, "releasing", calls)
+	return err
+}
+
+// yes runs scripts that answer 1 or 0. Beside an error it tells which of them did answer 1.
+func (s *Store) yes(ctx context.Context, doing string, calls []call) ([]bool, error) {
+	err := s.run(ctx, calls)
+	answers := make([]bool, len(calls))
+	errs := []error{err}
+	for i, c := range calls {
+		if c.cmd == nil {
+			continue // was not sent
+		}
+		n, one := c.cmd.Int64()
+		answers[i] = one == nil && n == 1
+		if one != nil && err == nil {
+			errs = append(errs, fmt.Errorf("%s %s: %w", doing, c.keys[0], one))
+		}
+	}
+	return answers, errors.Join(errs...)
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// newToken is one of a kind for each time that leases are asked for: a command that comes late, or twice, can't pass for
+// a later one.
+func newToken() string { return rand.Text() }

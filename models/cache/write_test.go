@@ -1,0 +1,96 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+)
+
+// rows is a cache of users over a real database.
+func rows(s *Store, db *gorm.DB, strategy Strategy) *Cache[int64, user] {
+	return New(s, Config[int64, user]{
+		Name:     "users",
+		Key:      func(id int64) string { return "user:" + formatID(id) + ":profile" },
+		Strategy: strategy,
+		Load: func(ctx context.Context, ids []int64) (map[int64]user, error) {
+			var found []models.User
+			err := db.WithContext(ctx).Find(&found, ids).Error
+			all := make(map[int64]user)
+			for _, u := range found {
+				all[u.ID] = user{u.Name}
+			}
+			return all, err
+		},
+	})
+}
+
+func openDB(t testing.TB, url string) *gorm.DB {
+	t.Helper()
+	db, err := models.Open(t.Context(), url, models.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
+	require.NoError(t, models.Migrate(t.Context(), db))
+	return db
+}
+
+// announced keeps what was to be announced.
+type announced struct {
+	changes [][]Change
+	err     error
+}
+
+func (a *announced) Announce(_ context.Context, _ *gorm.DB, changes []Change) (string, error) {
+	a.changes = append(a.changes, changes)
+	return "task", a.err
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []Strategy{DeleteOnWrite, UpdateOnWrite, DeleteOnWrite | UpdateOnWrite} {
+		t.Run(strategy.String(), func(t *testing.T) {
+			t.Parallel()
+			db := openDB(t, "sqlite://"+t.TempDir()+"/paidui.db")
+			tasks := &announced{}
+			s := open(t, connect(t, "redis://"+miniredis.RunT(t).Addr()), func(o *StoreOptions) { o.Announcer = tasks })
+			c := rows(s, db, strategy)
+			require.NoError(t, db.Create(&models.User{ID: 7, Name: "old"}).Error)
+			name := func() string {
+				u, err := c.Get(t.Context(), 7)
+				require.NoError(t, err)
+				return u.Name
+			}
+			rename := func(db *gorm.DB, to string, then error) error {
+				return s.Write(t.Context(), db, func(tx *gorm.DB) ([]Change, error) {
+					err := tx.Model(&models.User{ID: 7}).Update("name", to).Error
+					return c.Changes(7), errors.Join(err, then)
+				})
+			}
+			require.Equal(t, "old", name())
+			require.NoError(t, rename(db, "new", nil))
+			require.Equal(t, "new", name())
+			require.Equal(t, [][]Change{{{"users", "7"}}}, tasks.changes)
+
+			failed := errors.New("no")
+			require.ErrorIs(t, rename(db, "wrong", failed), failed)
+			require.Len(t, tasks.changes, 1)
+			require.NoError(t, s.Write(t.Context(), db, func(*gorm.DB) ([]Change, error) { return nil, nil }))
+			require.Len(t, tasks.changes, 1, "nothing has changed")
+
+			err := db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(t, rename(tx, "newer", nil))
+				return failed
+			})
+			require.ErrorIs(t, err, failed)
+			require.Equal(t, "new", name(), "it was not applied")
+			require.NoError(t, db.Transaction(func(tx *gorm.DB) error { return rename(tx, "newest", nil) }))
+			tasks.err = failed
+			require.ErrorIs(t, rename(db, "never announced", nil), failed)
+		})
+	}
+}
