@@ -24,6 +24,9 @@ func (p *Parcel) Task() string { return p.message.Task }
 // Queue is where the task goes.
 func (p *Parcel) Queue() string { return p.message.Queue }
 
+// Args are the task's arguments, as JSON. They must not be changed.
+func (p *Parcel) Args() json.RawMessage { return p.message.Payload }
+
 // ParcelTrace is how long a task from an outbox is known to Redis after its end, at least, so that one which Redis does
 // not know is one that Redis has lost. An outbox has to look at each task that it sent more often than this.
 const ParcelTrace = 15 * time.Minute

@@ -1,0 +1,40 @@
+package outbox
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+// Each calls f for every task of a name that tx sees in the outbox, in no order: those that committed and have not ended,
+// or whose end the outbox has not noted yet; those that were given up are among them. A row that can't be read is left out,
+// as it never runs. Rows are read one after the other, however many there are, so f must not use tx; its error ends the
+// reading and is returned.
+func Each(tx *gorm.DB, task string, f func(p *tasks.Parcel) error) error {
+	rows, err := tx.Model(&models.OutboxRow{}).Select("body").Where("task = ?", task).Rows()
+	if err != nil {
+		return fmt.Errorf("read the outbox: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return fmt.Errorf("read the outbox: %w", err)
+		}
+		p := new(tasks.Parcel)
+		if json.Unmarshal(body, p) != nil {
+			continue
+		}
+		if err := f(p); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read the outbox: %w", err)
+	}
+	return nil
+}
