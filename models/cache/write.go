@@ -49,7 +49,7 @@ func (s *Store) Write(ctx context.Context, db *gorm.DB, f func(tx *gorm.DB) ([]C
 		if err != nil || len(changes) == 0 {
 			return err
 		}
-		task := uuid.NewString()
+		task := uuid.Must(uuid.NewV7()).String() // which tells its time, as the ids of tasks do
 		if s.opt.Announcer != nil {
 			if task, err = s.opt.Announcer.Announce(ctx, tx, changes); err != nil {
 				return fmt.Errorf("announcing what changes in the cache: %w", err)

@@ -1,0 +1,133 @@
+package counter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks"
+)
+
+// Options are what Counters work with.
+type Options struct {
+	DB    *gorm.DB
+	Store *cache.Store
+	Tasks *tasks.Client // enqueues refresh.counters; nil: nobody reconciles
+	// Logger is slog.Default() when nil.
+	Logger *slog.Logger
+}
+
+// Counters are the counts of all users. They are safe for concurrent use.
+type Counters struct {
+	store  *cache.Store
+	tasks  *tasks.Client
+	log    *slog.Logger
+	ledger ledger
+	source database
+
+	flight  singleflight.Group
+	top     map[Kind]*ranking
+	askedAt atomic.Int64 // when refresh.counters was enqueued last, Unix ns
+}
+
+// New makes the counters of a migrated database, and registers them with the store.
+func New(opt Options) *Counters {
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	c := &Counters{
+		store: opt.Store, tasks: opt.Tasks, log: opt.Logger,
+		ledger: ledger{opt.Store.Redis()}, source: database{opt.DB}, top: make(map[Kind]*ranking),
+	}
+	for _, k := range Kinds() {
+		c.top[k] = c.newRanking(k)
+	}
+	opt.Store.Register(c)
+	return c
+}
+
+// Name implements cache.Applier.
+func (c *Counters) Name() string { return applier }
+
+// errFrozen says that a reconciliation holds a user for longer than it should take.
+var errFrozen = errors.New("the user's counts are being compared with the database")
+
+// How long and how often Apply looks whether a user is still frozen.
+const (
+	frozenPatience = 2 * time.Second
+	frozenLook     = 5 * time.Millisecond
+)
+
+// Apply implements cache.Applier: it counts the changes of a task, each once, whatever becomes of the others.
+func (c *Counters) Apply(ctx context.Context, task string, ids []string) error {
+	byKind, err := tally(ids)
+	errs := []error{err}
+	o := originOf(task)
+	users, late := make(map[int64]bool), false
+	for _, k := range Kinds() {
+		shares := byKind[k]
+		if len(shares) == 0 {
+			continue
+		}
+		what, err := c.applyKind(ctx, k, o, shares)
+		late = late || what == lateForMark
+		errs = append(errs, err)
+		for _, s := range shares {
+			users[s.user] = true
+		}
+	}
+	// After the counts, so that nobody computes anew from the old ones.
+	errs = append(errs, c.void(ctx, users))
+	if late {
+		c.log.WarnContext(ctx, "a change came too late to be counted; its users will be counted in the database", "task_id", task)
+		c.ask(ctx, Args{Suspects: true})
+	}
+	return errors.Join(errs...)
+}
+
+// applyKind waits while one of the users is frozen.
+func (c *Counters) applyKind(ctx context.Context, k Kind, o origin, shares []share) (outcome, error) {
+	for begun := time.Now(); ; {
+		what, err := c.ledger.apply(ctx, k, o, shares)
+		if err != nil || what != frozen {
+			return what, err
+		}
+		if time.Since(begun) > frozenPatience {
+			return what, fmt.Errorf("count %s: %w", k, errFrozen)
+		}
+		timer := time.NewTimer(frozenLook)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return what, fmt.Errorf("count %s: %w: %w", k, errFrozen, context.Cause(ctx))
+		case <-timer.C:
+		}
+	}
+}
+
+// How often a process asks for a reconciliation at most, and how long that may take.
+const (
+	askEvery    = 10 * time.Second
+	askPatience = time.Second
+)
+
+// ask enqueues refresh.counters, unless it is there already. An error is logged: somebody will ask again.
+func (c *Counters) ask(ctx context.Context, args Args) {
+	now, last := time.Now().UnixNano(), c.askedAt.Load()
+	if c.tasks == nil || now < last+int64(askEvery) || !c.askedAt.CompareAndSwap(last, now) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askPatience)
+	defer cancel()
+	_, err := Reconcile.Enqueue(ctx, c.tasks, args)
+	if err != nil && !errors.Is(err, tasks.ErrDuplicate) {
+		c.log.WarnContext(ctx, "refresh.counters could not be enqueued; readers will try again", "error", err)
+	}
+}
