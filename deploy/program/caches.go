@@ -20,6 +20,13 @@ func (e *Env) openCaches() (err error) {
 	return err
 }
 
+// closeCaches ends what they read of the database for nobody any more.
+func (e *Env) closeCaches() {
+	if e.Caches != nil {
+		e.Caches.Close()
+	}
+}
+
 // addCaches has the caches hear what other processes change. They stop after the parts that read them.
 func (e *Env) addCaches() { e.group.Add("cache", e.Caches.Run) }
 

@@ -106,6 +106,7 @@ func (b boot) run(ctx context.Context) (err error) {
 	if err := env.openCaches(); err != nil {
 		return err
 	}
+	defer env.closeCaches()
 	if err := b.assemble(ctx, env); err != nil {
 		return err
 	}

@@ -124,6 +124,9 @@ func (c *Cache[K, T]) find(ctx context.Context, id K) (*item[T], error) {
 			return it, nil
 		}
 	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reading %s: %w", e.key, context.Cause(ctx))
+	}
 	items, err := c.miss(ctx, []want[K, T]{{id: id, entry: e, bad: v}})
 	if err != nil {
 		return nil, err
@@ -142,6 +145,9 @@ func (c *Cache[K, T]) findMany(ctx context.Context, ids []K) ([]*item[T], error)
 		keys[i] = e.key
 	}
 	found, err := c.store.getMany(ctx, keys)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reading %s: %w", c.cfg.Name, context.Cause(ctx))
+	}
 	if err != nil {
 		found = make([]raw, len(ids))
 	}

@@ -22,9 +22,16 @@ type entry struct {
 	message string // says that it changed
 }
 
+// own is how the keys that go with the value's begin; they share its cluster slot.
+func (e entry) own() string { return "paidui:cache:{" + e.key + "}:" }
+
+// last is the key of the last known value.
+func (e entry) last() string { return e.own() + "last" }
+
+// keys are those of the scripts.
 func (e entry) keys(task string) []string {
-	own := "paidui:cache:{" + e.key + "}:"
-	keys := []string{e.key, own + "lease", own + "last"}
+	own := e.own()
+	keys := []string{e.key, own + "lease", e.last()}
 	if task != "" {
 		keys = append(keys, own+"done:"+task)
 	}

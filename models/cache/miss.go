@@ -37,8 +37,10 @@ func (c *Cache[K, T]) miss(ctx context.Context, wants []want[K, T]) ([]*item[T],
 			mine = append(mine, &wants[i])
 		}
 	}
-	if len(mine) > 0 {
-		go c.lead(context.WithoutCancel(ctx), mine)
+	if len(mine) > 0 && !c.store.life.run(ctx, func(ctx context.Context) { c.lead(ctx, mine) }) {
+		for _, w := range mine {
+			c.end(w, nil, ErrClosed)
+		}
 	}
 	items := make([]*item[T], len(wants))
 	for i := range wants {
@@ -49,7 +51,7 @@ func (c *Cache[K, T]) miss(ctx context.Context, wants []want[K, T]) ([]*item[T],
 			return nil, fmt.Errorf("reading %s: %w", wants[i].entry.key, context.Cause(ctx))
 		}
 		if fl.err != nil {
-			return nil, fl.err
+			return nil, fmt.Errorf("reading %s: %w", wants[i].entry.key, fl.err)
 		}
 		items[i] = fl.item
 	}
@@ -65,7 +67,7 @@ func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 		p := recover()
 		for _, w := range all {
 			if !w.ended {
-				c.end(w, nil, fmt.Errorf("reading %s: panic: %v\n%s", w.entry.key, p, debug.Stack()))
+				c.end(w, nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 			}
 		}
 	}()
@@ -169,43 +171,44 @@ func (c *Cache[K, T]) loadOnly(ctx context.Context, open []*want[K, T]) {
 
 // outwait is about values whose lease another has held for long: he is slow, or dead.
 func (c *Cache[K, T]) outwait(ctx context.Context, open []*want[K, T]) {
-	var left []*want[K, T]
-	for _, w := range open {
-		if it := c.last(ctx, w.entry); it != nil {
-			c.counts.degraded.Add(1)
-			c.end(w, it, nil)
-		} else {
-			left = append(left, w)
-		}
-	}
-	c.loadOnly(ctx, left)
+	c.loadOnly(ctx, c.serveLast(ctx, open))
 }
 
 // fail ends flights whose load failed.
 func (c *Cache[K, T]) fail(ctx context.Context, open []*want[K, T], err error) {
-	for _, w := range open {
-		if it := c.last(ctx, w.entry); it != nil {
-			c.store.warn(ctx, "a load failed; the last known value is served", "cache", c.cfg.Name, "key", w.entry.key, "error", err)
-			c.counts.degraded.Add(1)
-			c.end(w, it, nil)
-			continue
-		}
-		c.end(w, nil, fmt.Errorf("reading %s: %w", w.entry.key, err))
+	left := c.serveLast(ctx, open)
+	if len(left) < len(open) {
+		c.store.warn(ctx, "a load failed; last known values are served", "cache", c.cfg.Name, "error", err)
+	}
+	for _, w := range left {
+		c.end(w, nil, err)
 	}
 }
 
-// last is the last known value, where the cache may serve one; else nil.
-func (c *Cache[K, T]) last(ctx context.Context, e entry) *item[T] {
+// serveLast ends flights with the last known values, where the cache may serve such. It returns the others.
+func (c *Cache[K, T]) serveLast(ctx context.Context, open []*want[K, T]) (left []*want[K, T]) {
 	if c.cfg.Stale == 0 {
-		return nil
+		return open
 	}
-	key := e.keys("")[2]
-	v, err := c.store.get(ctx, key)
-	if err != nil || v == nil {
-		return nil
+	keys := make([]string, len(open))
+	for i, w := range open {
+		keys[i] = w.entry.last()
 	}
-	it, _ := c.decode(ctx, key, v)
-	return it
+	found, err := c.store.getMany(ctx, keys)
+	if err != nil {
+		return open
+	}
+	for i, w := range open {
+		if found[i] != nil {
+			if it, ok := c.decode(ctx, keys[i], found[i]); ok {
+				c.counts.degraded.Add(1)
+				c.end(w, it, nil)
+				continue
+			}
+		}
+		left = append(left, w)
+	}
+	return left
 }
 
 func (c *Cache[K, T]) end(w *want[K, T], it *item[T], err error) {

@@ -31,6 +31,7 @@ type Store struct {
 	log    *slog.Logger
 	health health
 	slots  chan struct{} // of loads that run
+	life   life
 
 	mu       sync.RWMutex
 	appliers map[string]Applier
