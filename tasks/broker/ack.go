@@ -46,7 +46,7 @@ func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script
 		if err == nil || redis.HasErrorPrefix(err, "NOT FOUND") || redis.HasErrorPrefix(err, "INTERNAL") {
 			f.deliveries.drop(keys[task], d)
 			if fenced && end.IsZero() { // a repetition is fenced by its first try
-				f.b.logger.WarnContext(ctx, "late acknowledgement without effect: another delivery has the task", "task", keys[task])
+				f.warnOfLate(ctx, keys[task])
 			}
 			return cmd
 		}

@@ -5,6 +5,13 @@ import "time"
 // Deliveries is how many tasks the fetcher believes to be in the hands of its worker.
 func (f *Fetcher) Deliveries() int { return f.deliveries.len() }
 
+// Forget makes the fetcher forget all its deliveries, as it does long after their leases have ended.
+func (f *Fetcher) Forget() {
+	f.deliveries.mu.Lock()
+	defer f.deliveries.mu.Unlock()
+	clear(f.deliveries.byKey)
+}
+
 // Ahead is how many tasks wait here for asynq.
 func (f *Fetcher) Ahead() int { return f.prefetched.len() }
 

@@ -73,18 +73,22 @@ func (f *fences) of(sha string) (*redis.Script, bool) {
 
 // make fences a script with these keys, whose task is the one with the given index.
 func (f *fences) make(script string, task int, keys []string) *redis.Script {
-	more := ""
-	switch {
-	case task == 0 && strings.HasSuffix(keys[3], retrySuffix):
-		more = luaRetry
-	case task == 0 && strings.HasSuffix(keys[3], archivedSuffix):
-		more = luaArchive
-	case task == 3:
-		more = luaRequeue
-	}
-	fenced := redis.NewScript(fmt.Sprintf(luaFence, task+1, fencedReply) + more + script)
+	fenced := redis.NewScript(fmt.Sprintf(luaFence, task+1, fencedReply) + luaBefore(task, keys) + script)
 	f.scripts.Store(redis.NewScript(script).Hash(), fenced)
 	return fenced
+}
+
+// luaBefore is what goes between the fence and the script with these keys, whose task is the one with the given index.
+func luaBefore(task int, keys []string) string {
+	switch {
+	case task == 0 && strings.HasSuffix(keys[3], retrySuffix):
+		return luaRetry
+	case task == 0 && strings.HasSuffix(keys[3], archivedSuffix):
+		return luaArchive
+	case task == 3:
+		return luaRequeue
+	}
+	return ""
 }
 
 // noScript is the answer with which go-redis sends a script's text.

@@ -25,6 +25,8 @@ type FetcherConfig struct {
 //   - the acknowledgements (done, complete, retry, archive, requeue): concurrent ones share a round trip. Each is fenced:
 //     it has no effect once another worker has got the task, or this one got it anew. It carries the task's result,
 //     which has no round trip of its own and can't be written late. When Redis does not answer it is repeated.
+//   - the recovery (retry, archive) of tasks whose lease has ended: it counts that their worker died, and has no effect
+//     once another worker has got the task.
 //   - forward (tasks that become due): asynq keeps whole seconds, so one call a second is enough, if it comes right
 //     after the second begins. The server asks often; only the first time in each second reaches Redis.
 //
@@ -118,40 +120,49 @@ func (f *Fetcher) LastFetch() time.Time {
 
 // EvalSha is how go-redis runs a script that the server knows.
 func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	if task, d := f.acknowledged(keys); d != nil {
-		if finishes(keys) {
+	if task, ok := acknowledges(keys); ok {
+		d := f.deliveries.get(keys[task])
+		if d != nil && finishes(keys) {
 			return f.acknowledge(ctx, task, d, nil, keys, args)
 		}
+		if d == nil && !recovers(keys) {
+			return f.refuse(ctx, keys[task])
+		}
 		fenced, known := f.b.fences.of(sha)
-		if !known {
+		if d == nil || !known {
 			return failed(ctx, noScript{}) // go-redis comes again through Eval, with the text
 		}
 		return f.acknowledge(ctx, task, d, fenced, keys, args)
-	}
-	if recovers(keys) {
-		return failed(ctx, noScript{}) // go-redis comes again through Eval, with the text
 	}
 	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.EvalSha(ctx, sha, keys, args...) })
 }
 
 // Eval is how go-redis runs a script that the server does not know yet.
 func (f *Fetcher) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	if task, d := f.acknowledged(keys); d != nil {
-		return f.acknowledge(ctx, task, d, f.b.fences.make(script, task, keys), keys, args)
-	}
-	if recovers(keys) {
-		return f.recover(ctx, script, keys, args)
+	if task, ok := acknowledges(keys); ok {
+		switch d := f.deliveries.get(keys[task]); {
+		case d != nil:
+			return f.acknowledge(ctx, task, d, f.b.fences.make(script, task, keys), keys, args)
+		case recovers(keys):
+			return f.recover(ctx, script, keys, args)
+		default:
+			return f.refuse(ctx, keys[task])
+		}
 	}
 	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.Eval(ctx, script, keys, args...) })
 }
 
-// acknowledged is the delivery that a script with these keys ends, nil if it ends none of this worker's.
-func (f *Fetcher) acknowledged(keys []string) (task int, d *Delivery) {
-	task, ok := acknowledges(keys)
-	if !ok {
-		return 0, nil
-	}
-	return task, f.deliveries.get(keys[task])
+// refuse answers the acknowledgement of a delivery that this worker has forgotten: its lease has ended, and whoever has
+// the task now is to end it.
+func (f *Fetcher) refuse(ctx context.Context, task string) *redis.Cmd {
+	f.warnOfLate(ctx, task)
+	cmd := redis.NewCmd(ctx)
+	cmd.SetVal(fencedReply)
+	return cmd
+}
+
+func (f *Fetcher) warnOfLate(ctx context.Context, task string) {
+	f.b.logger.WarnContext(ctx, "late acknowledgement without effect: the delivery has lost its task", "task", task)
 }
 
 func (f *Fetcher) poll(ctx context.Context, keys []string, args []any, through func() *redis.Cmd) *redis.Cmd {

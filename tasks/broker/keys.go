@@ -107,10 +107,11 @@ func acknowledges(keys []string) (task int, ok bool) {
 	return task, strings.Contains(keys[task], taskInfix)
 }
 
-// recovers tells a call of asynq's retry script by its keys: task, active, lease, retry.
+// recovers tells, of the scripts that end a delivery, those which asynq's recoverer calls as well, by their keys: task,
+// active, lease, retry or archived.
 func recovers(keys []string) bool {
-	task, ok := acknowledges(keys)
-	return ok && task == 0 && strings.HasSuffix(keys[3], retrySuffix)
+	return strings.Contains(keys[0], taskInfix) &&
+		(strings.HasSuffix(keys[3], retrySuffix) || strings.HasSuffix(keys[3], archivedSuffix))
 }
 
 func pendingQueue(key string) (string, bool) { return between(key, pendingSuffix) }

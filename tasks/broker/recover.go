@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -42,16 +43,22 @@ func spread(before int) time.Duration {
 	return rand.N(min(firstSpread<<(2*min(before-1, 8)), maxSpread))
 }
 
-// recover puts back a task whose lease has ended, as asynq's recoverer asks by its retry script, and counts that its worker
-// died.
+// leaseMargin is how long a lease has ended when asynq's recoverer finds it: so much may clocks differ.
+const leaseMargin = 30 * time.Second
+
+// recover puts back a task whose lease has ended, or archives it, as asynq's recoverer asks by its own scripts, and counts
+// that its worker died. It has no effect when the lease has not ended, which means that another delivery has the task:
+// another recoverer may have come first, and the same scripts carry the acknowledgements of deliveries that this worker
+// has forgotten.
 func (f *Fetcher) recover(ctx context.Context, script string, keys []string, args []any) *redis.Cmd {
 	held, err := f.b.rdb.HMGet(ctx, keys[0], "owner", "began", "crashes").Result()
 	if err != nil {
 		return failed(ctx, err)
 	}
 	owner, _ := held[0].(string)
+	now := time.Now()
 	record := crash{
-		Number: 1, Worker: workerOf(owner), EndedAt: time.Now().UTC().Format(recordTime),
+		Number: 1, Worker: workerOf(owner), EndedAt: now.UTC().Format(recordTime),
 		Outcome: "crash", Error: WorkerDied,
 	}
 	if message, ok := args[1].([]byte); ok {
@@ -67,21 +74,31 @@ func (f *Fetcher) recover(ctx context.Context, script string, keys []string, arg
 	if err != nil {
 		return failed(ctx, err)
 	}
-	all := append(append(make([]any, 0, len(args)+2), args...), owner, text)
-	died, _ := held[2].(string)
-	before, _ := strconv.Atoi(died) // 0 without the field
-	if at, ok := all[2].(int64); ok {
-		all[2] = at + int64(spread(before).Seconds())
+	all := append(make([]any, 0, len(args)+4), args...)
+	if strings.HasSuffix(keys[3], retrySuffix) {
+		died, _ := held[2].(string)
+		before, _ := strconv.Atoi(died) // 0 without the field
+		if at, ok := all[2].(int64); ok {
+			all[2] = at + int64(spread(before).Seconds())
+		}
 	}
-	return redis.NewScript(luaRecover+script).Run(ctx, f.b.rdb, keys, all...)
+	all = append(all, now.Add(-leaseMargin).Unix(), owner, text, ownPrefix(keyQueue(keys[0])))
+	cmd := redis.NewScript(luaRecover+luaBefore(0, keys)+script).Run(ctx, f.b.rdb, keys, all...)
+	if cmd.Val() == fencedReply {
+		f.warnOfLate(ctx, keys[0])
+	}
+	return cmd
 }
 
-// luaRecover goes before asynq's retry script. The last arguments are ours: the owner that died, and the record.
+// luaRecover goes before asynq's retry and archive scripts. The last arguments are ours: when the lease has ended at the
+// latest (s), the owner that died, the record, and the prefix of our keys.
 const luaRecover = luaEvents + luaAttempt + `
-local held = redis.call('HMGET', KEYS[1], 'owner', 'state', 'watch')
-if held[2] == 'active' and (held[1] or '') == ARGV[#ARGV - 1] then
-	redis.call('HINCRBY', KEYS[1], 'crashes', 1)
-	attempt(KEYS[1], ARGV[#ARGV])
-	if held[3] then publish({'+' .. ARGV[1]}) end
+local task, n, id = KEYS[1], #ARGV, ARGV[1]
+local lease = redis.call('ZSCORE', KEYS[3], id)
+if not lease or tonumber(lease) > tonumber(ARGV[n - 3]) then return redis.status_reply('` + fencedReply + `') end
+local held = redis.call('HMGET', task, 'owner', 'state', 'watch', 'revoked')
+if held[2] == 'active' and (held[1] or '') == ARGV[n - 2] then
+	redis.call('HINCRBY', task, 'crashes', 1)
+	attempt(task, ARGV[n - 1])
 end
 `
