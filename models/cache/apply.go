@@ -20,6 +20,7 @@ func (c *Cache[K, T]) Apply(ctx context.Context, task string, texts []string) er
 	}
 	errs = append(errs, inBatches(unique(ids), func(ids []K) error {
 		c.forgetAll(ids)
+		defer c.forgetAll(ids)
 		switch {
 		case !c.cfg.Strategy.follows():
 			return nil
@@ -44,6 +45,7 @@ func (c *Cache[K, T]) Apply(ctx context.Context, task string, texts []string) er
 func (c *Cache[K, T]) Clear(ctx context.Context, ids ...K) error {
 	return inBatches(unique(ids), func(ids []K) error {
 		c.forgetAll(ids)
+		defer c.forgetAll(ids)
 		return c.void(ctx, "", ids)
 	})
 }
@@ -54,6 +56,7 @@ func (c *Cache[K, T]) Refresh(ctx context.Context, ids ...K) (int, error) {
 	total := 0
 	err := inBatches(unique(ids), func(ids []K) error {
 		c.forgetAll(ids)
+		defer c.forgetAll(ids)
 		stored, _, err := c.rewrite(ctx, "", ids, false)
 		total += len(stored)
 		return err
@@ -61,9 +64,12 @@ func (c *Cache[K, T]) Refresh(ctx context.Context, ids ...K) (int, error) {
 	return total, err
 }
 
+// forgetAll has this process forget what it knows of ids, and is about to. What changes them is between two calls: the
+// first, so that no reader of the new value has to wait for an old flight; and the second, for those who read in between.
 func (c *Cache[K, T]) forgetAll(ids []K) {
 	for _, id := range ids {
 		c.flights.forget(id)
+		c.store.generations.invalidate(c.message(id))
 	}
 }
 
@@ -113,12 +119,12 @@ func (c *Cache[K, T]) rewrite(ctx context.Context, task string, ids []K, drop bo
 			stored[i] = !stored[i]
 		}
 		refused := only(ids, stored)
-		c.counts.fills.Add(int64(len(ids) - len(refused)))
+		c.counts.fills.Add(float64(len(ids) - len(refused)))
 		ids = refused
 		if err != nil {
 			return done, ids, fmt.Errorf("storing %s: %w", c.cfg.Name, err)
 		}
-		c.counts.refused.Add(int64(len(ids)))
+		c.counts.refused.Add(float64(len(ids)))
 	}
 	return done, ids, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // ErrNull is a value that is not in the database, as the cache may know.
@@ -19,13 +20,16 @@ type Cache[K ID, T any] struct {
 	store   *Store
 	cfg     Config[K, T]
 	flights flights[K, T]
-	counts  counts
+	near    near[K, T]
+	counts  cacheMetrics
 }
 
 // New makes a cache and registers it with the store. It panics on a Config that makes no sense.
 func New[K ID, T any](s *Store, cfg Config[K, T]) *Cache[K, T] {
 	c := &Cache[K, T]{store: s, cfg: cfg.complete(s)}
 	c.flights.open = make(map[K]*flight[K, T])
+	c.near = newNear[K, T](c.cfg.Near, c.cfg.NearExpiry, c.cfg.Stale, s.began)
+	c.counts = s.metrics.of(c.cfg.Name)
 	s.Register(c)
 	return c
 }
@@ -97,8 +101,11 @@ func (c *Cache[K, T]) entry(id K) (entry, error) {
 	if key == "" || strings.ContainsAny(key, "{}") {
 		return entry{}, fmt.Errorf("cache %s: the key %q of %v is empty or holds a brace", c.cfg.Name, key, id)
 	}
-	return entry{key: key, message: c.cfg.Name + " " + formatID(id)}, nil
+	return entry{key: key, message: c.message(id)}, nil
 }
+
+// message says that the value of id has changed.
+func (c *Cache[K, T]) message(id K) string { return c.cfg.Name + " " + formatID(id) }
 
 func (c *Cache[K, T]) entries(ids []K) ([]entry, error) {
 	all := make([]entry, len(ids))
@@ -113,56 +120,120 @@ func (c *Cache[K, T]) entries(ids []K) ([]entry, error) {
 
 // find is one value, wherever it is.
 func (c *Cache[K, T]) find(ctx context.Context, id K) (*item[T], error) {
+	if it, ok := c.kept(id); ok {
+		return it, nil
+	}
 	e, err := c.entry(id)
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.store.get(ctx, e.key)
-	if err == nil && v != nil {
-		if it, ok := c.decode(ctx, e.key, v); ok {
-			c.counts.hit(it.null)
-			return it, nil
-		}
+	r := c.reading(e)
+	if c.store.nulls.has(e.key) {
+		c.counts.nulls.Inc()
+		return &item[T]{null: true, raw: raw(null)}, nil
 	}
+	got := c.store.reads.get(ctx, e.key)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reading %s: %w", e.key, context.Cause(ctx))
 	}
-	items, err := c.miss(ctx, []want[K, T]{{id: id, entry: e, bad: v}})
+	if it := c.hit(ctx, id, e, r, got.value, got.degraded); it != nil {
+		return it, nil
+	}
+	items, err := c.miss(ctx, []want[K, T]{{id: id, entry: e, bad: got.value}})
 	if err != nil {
 		return nil, err
 	}
 	return items[0], nil
 }
 
+// hit makes an item of what Redis holds, and keeps it; nil is a miss. What a replica says may be older than the last
+// message, and is not kept.
+func (c *Cache[K, T]) hit(ctx context.Context, id K, e entry, r reading, v raw, degraded bool) *item[T] {
+	if degraded {
+		c.counts.degraded.Inc()
+	}
+	if v == nil {
+		return nil
+	}
+	it, ok := c.decode(ctx, e.key, v)
+	if !ok {
+		return nil
+	}
+	if it.null {
+		c.counts.nulls.Inc()
+	} else {
+		c.counts.hits.Inc()
+	}
+	if !degraded {
+		c.keep(id, it, r)
+	}
+	return it
+}
+
+// kept is what the process has of id and is fresh.
+func (c *Cache[K, T]) kept(id K) (*item[T], bool) {
+	it, ok := c.near.get(id)
+	switch {
+	case !ok:
+	case it.null:
+		c.counts.nulls.Inc()
+	default:
+		c.counts.near.Inc()
+	}
+	return it, ok
+}
+
+// keep has the process keep an item that nobody else has yet.
+func (c *Cache[K, T]) keep(id K, it *item[T], r reading) {
+	it.read = r
+	if c.cfg.View != nil {
+		it.raw = nil // nobody asks for it
+	}
+	c.near.keep(id, it)
+}
+
+// reading begins one.
+func (c *Cache[K, T]) reading(e entry) reading {
+	return reading{mark: c.store.generations.note(e.message), at: time.Since(c.store.began)}
+}
+
 // findMany is a batch of values, wherever they are.
 func (c *Cache[K, T]) findMany(ctx context.Context, ids []K) ([]*item[T], error) {
-	entries, err := c.entries(ids)
-	if err != nil {
-		return nil, err
+	items := make([]*item[T], len(ids))
+	var far []int // places of ids that are to be asked for
+	for i, id := range ids {
+		if it, ok := c.kept(id); ok {
+			items[i] = it
+		} else {
+			far = append(far, i)
+		}
 	}
-	keys := make([]string, len(ids))
-	for i, e := range entries {
-		keys[i] = e.key
+	if len(far) == 0 {
+		return items, nil
 	}
-	found, err := c.store.getMany(ctx, keys)
+	keys, entries, readings := make([]string, len(far)), make([]entry, len(far)), make([]reading, len(far))
+	for n, i := range far {
+		var err error
+		if entries[n], err = c.entry(ids[i]); err != nil {
+			return nil, err
+		}
+		keys[n], readings[n] = entries[n].key, c.reading(entries[n])
+	}
+	found, degraded, err := c.store.backends.fetch(ctx, keys)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reading %s: %w", c.cfg.Name, context.Cause(ctx))
 	}
 	if err != nil {
-		found = make([]raw, len(ids))
+		found = make([]raw, len(far))
 	}
-	items := make([]*item[T], len(ids))
 	var missing []want[K, T]
 	var at []int
-	for i, v := range found {
-		if v != nil {
-			if it, ok := c.decode(ctx, keys[i], v); ok {
-				c.counts.hit(it.null)
-				items[i] = it
-				continue
-			}
+	for n, i := range far {
+		if it := c.hit(ctx, ids[i], entries[n], readings[n], found[n], degraded); it != nil {
+			items[i] = it
+			continue
 		}
-		missing, at = append(missing, want[K, T]{id: ids[i], entry: entries[i], bad: v}), append(at, i)
+		missing, at = append(missing, want[K, T]{id: ids[i], entry: entries[n], bad: found[n]}), append(at, i)
 	}
 	if len(missing) == 0 {
 		return items, nil
@@ -176,6 +247,9 @@ func (c *Cache[K, T]) findMany(ctx context.Context, ids []K) ([]*item[T], error)
 	}
 	return items, nil
 }
+
+// forgetEverything has all next readers begin anew.
+func (c *Cache[K, T]) forgetEverything() { c.flights.forgetAll() }
 
 // forget has the next readers of id begin anew, whatever this process is about.
 func (c *Cache[K, T]) forget(text string) {

@@ -20,7 +20,7 @@ type Config[K ID, T any] struct {
 	Expiry, Jitter         time.Duration // a value is kept for Expiry to Expiry+Jitter; 10 min, and a tenth of Expiry
 	NullExpiry, NullJitter time.Duration // likewise null; 5 min, and a fifth of NullExpiry
 	Strategy               Strategy      // DeleteOnWrite
-	Near                   int           // values kept in the process at most; 0: as the Store has it, less than 0: none
+	Near                   int           // values kept in the process at most, null ones too; 0: as the Store has it, less than 0: none
 	NearExpiry             time.Duration // and for how long; as the Store has it
 	Stale                  time.Duration // for how long beyond its truth a value is served when the database fails; 0: not at all
 }
@@ -41,6 +41,9 @@ func (cfg Config[K, T]) complete(s *Store) Config[K, T] {
 	cfg.NullExpiry = orElse(cfg.NullExpiry, nullExpiry)
 	cfg.NullJitter = orElse(cfg.NullJitter, cfg.NullExpiry/5)
 	cfg.Near = orElse(cfg.Near, s.opt.Near)
+	if s.opt.NoNear {
+		cfg.Near = 0
+	}
 	cfg.NearExpiry = orElse(cfg.NearExpiry, s.opt.NearExpiry)
 	return cfg
 }

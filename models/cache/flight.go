@@ -39,6 +39,13 @@ func (f *flights[K, T]) end(fl *flight[K, T], it *item[T], err error) {
 	close(fl.done)
 }
 
+// forgetAll has the next reader of each begin a flight of its own.
+func (f *flights[K, T]) forgetAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.open)
+}
+
 // forget has the next reader begin a flight of its own.
 func (f *flights[K, T]) forget(id K) {
 	f.mu.Lock()

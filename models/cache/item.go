@@ -5,16 +5,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 )
 
 // null is how Redis holds the value of what is not in the database.
 const null = "-1"
 
-// item is a value as it is cached.
+// item is a value as it is cached. Nobody changes it once others have it, but for its encoding.
 type item[T any] struct {
-	value T
-	null  bool
-	raw   raw
+	value   T
+	null    bool
+	raw     raw     // its JSON
+	read    reading // zero where it must not be kept
+	encoded atomic.Pointer[encoding]
 }
 
 // decode makes an item of what Redis holds. What makes none is logged, and to be replaced.
@@ -25,6 +28,7 @@ func (c *Cache[K, T]) decode(ctx context.Context, key string, v raw) (*item[T], 
 		return it, true
 	}
 	if err := json.Unmarshal(v, &it.value); err != nil {
+		c.store.metrics.broken.Inc()
 		c.store.warn(ctx, "a cached value does not decode; it will be replaced", "cache", c.cfg.Name, "key", key, "error", err)
 		return nil, false
 	}

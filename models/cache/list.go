@@ -68,7 +68,8 @@ func (l *List[T]) Encoded(ctx context.Context) (data []byte, etag string, err er
 
 // Refresh loads the list and stores it, whatever is cached, and returns it. An error says that it was not stored.
 func (l *List[T]) Refresh(ctx context.Context) ([]T, error) {
-	l.cache.flights.forget(whole)
+	l.cache.forgetAll([]string{whole})
+	defer l.cache.forgetAll([]string{whole})
 	done, left, err := l.cache.rewrite(ctx, "", []string{whole}, false)
 	if err == nil && len(left) > 0 {
 		err = errors.New("it was being written all the while")

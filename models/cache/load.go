@@ -4,29 +4,91 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
+// BusyError says that more reads of the database wait than can be served soon. The same read may succeed a moment later.
+type BusyError struct {
+	RetryAfter time.Duration
+}
+
+func (e *BusyError) Error() string { return "too many reads of the database wait" }
+
 const (
-	loadTimeout   = 5 * time.Second // of one load, the wait for its turn included; shorter than a lease
 	parallelLoads = 16              // loads of a process that run at once
+	waitingLoads  = 1024            // that wait for their turn
+	loadTimeout   = 5 * time.Second // of one load, the wait for its turn included; shorter than a lease
+	// queueFor is how long a load waits for its turn.
+	queueFor = 2 * time.Second
+	// busyRetry is when those who were refused may try again.
+	busyRetry = time.Second
 )
 
 // Load runs f, a read of the database, as one of the bounded number of loads that run at once; f's context ends after
-// five seconds, the wait for its turn included. A panic in f becomes an error.
-func (s *Store) Load(ctx context.Context, f func(ctx context.Context) error) (err error) {
+// five seconds, the wait for its turn included. A load within f is a part of it. Load returns a *BusyError when too many
+// wait already, or its turn does not come soon. A panic in f becomes an error.
+func (s *Store) Load(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for other loads: %w", context.Cause(ctx))
+	return s.loads.run(ctx, func(ctx context.Context) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("a load panicked: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return f(ctx)
+	})
+}
+
+// loads bounds the reads of the database, so that a cache that is away or empty does not put its load on the database.
+type loads struct {
+	slots   chan struct{}
+	queue   int64
+	waiting atomic.Int64
+	refused prometheus.Counter
+}
+
+func newLoads(atOnce, queue int, refused prometheus.Counter) *loads {
+	return &loads{slots: make(chan struct{}, atOnce), queue: int64(queue), refused: refused}
+}
+
+type inLoad struct{}
+
+// run calls f as soon as fewer than the bound run. It returns a *BusyError when too many wait already, or when its turn
+// does not come within queueFor. Within f, run calls at once: who holds a turn needs no second one.
+func (l *loads) run(ctx context.Context, f func(context.Context) error) error {
+	if ctx.Value(inLoad{}) != nil {
+		return f(ctx)
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("a load panicked: %v\n%s", p, debug.Stack())
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		if err := l.wait(ctx); err != nil {
+			return err
 		}
-	}()
-	return f(ctx)
+	}
+	defer func() { <-l.slots }()
+	return f(context.WithValue(ctx, inLoad{}, true))
+}
+
+func (l *loads) wait(ctx context.Context) error {
+	defer l.waiting.Add(-1)
+	if l.waiting.Add(1) > l.queue {
+		l.refused.Inc()
+		return &BusyError{RetryAfter: busyRetry}
+	}
+	timer := time.NewTimer(queueFor)
+	defer timer.Stop()
+	select {
+	case l.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to read the database: %w", context.Cause(ctx))
+	case <-timer.C:
+		l.refused.Inc()
+		return &BusyError{RetryAfter: busyRetry}
+	}
 }

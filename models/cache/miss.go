@@ -21,6 +21,7 @@ type want[K ID, T any] struct {
 	id      K
 	entry   entry
 	bad     raw // what Redis holds, and does not decode
+	read    reading
 	flight  *flight[K, T]
 	ended   bool
 	refused int
@@ -28,7 +29,7 @@ type want[K ID, T any] struct {
 
 // miss gets values that are not in the cache. It is this process's only one about each of them, or waits for that.
 func (c *Cache[K, T]) miss(ctx context.Context, wants []want[K, T]) ([]*item[T], error) {
-	c.counts.misses.Add(int64(len(wants)))
+	c.counts.misses.Add(float64(len(wants)))
 	var mine []*want[K, T]
 	for i := range wants {
 		fl, first := c.flights.join(wants[i].id)
@@ -73,6 +74,9 @@ func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 	}()
 	began, pause := time.Now(), firstPause
 	for len(open) > 0 {
+		for _, w := range open {
+			w.read = c.reading(w.entry)
+		}
 		token := newToken()
 		found, err := c.store.look(ctx, entriesOf(open), token, badOf(open))
 		if err != nil {
@@ -91,6 +95,7 @@ func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 				others = append(others, w)
 			default:
 				if it, ok := c.decode(ctx, w.entry.key, f.value); ok {
+					c.keep(w.id, it, w.read)
 					c.end(w, it, nil)
 				} else {
 					w.bad = f.value
@@ -126,6 +131,7 @@ func (c *Cache[K, T]) loadAndFill(ctx context.Context, token string, held []*wan
 		c.fail(ctx, held, err)
 		return nil
 	}
+	held = c.withoutNulls(ctx, token, held, items)
 	values := make([]filling, len(held))
 	for i, w := range held {
 		values[i] = c.filling(w.entry, items[w.id])
@@ -137,12 +143,13 @@ func (c *Cache[K, T]) loadAndFill(ctx context.Context, token string, held []*wan
 	for i, w := range held {
 		switch {
 		case stored[i]:
-			c.counts.fills.Add(1)
+			c.counts.fills.Inc()
+			c.keep(w.id, items[w.id], w.read)
 			c.end(w, items[w.id], nil)
 		case err != nil:
 			c.end(w, items[w.id], nil)
 		default:
-			c.counts.refused.Add(1)
+			c.counts.refused.Inc()
 			if w.refused++; w.refused > refusals {
 				c.end(w, items[w.id], nil)
 			} else {
@@ -163,8 +170,8 @@ func (c *Cache[K, T]) loadOnly(ctx context.Context, open []*want[K, T]) {
 		c.fail(ctx, open, err)
 		return
 	}
-	c.counts.degraded.Add(int64(len(open)))
 	for _, w := range open {
+		c.keep(w.id, items[w.id], w.read)
 		c.end(w, items[w.id], nil)
 	}
 }
@@ -190,18 +197,27 @@ func (c *Cache[K, T]) serveLast(ctx context.Context, open []*want[K, T]) (left [
 	if c.cfg.Stale == 0 {
 		return open
 	}
-	keys := make([]string, len(open))
-	for i, w := range open {
-		keys[i] = w.entry.last()
+	keys := make([]string, 0, len(open))
+	for _, w := range open {
+		if it, ok := c.near.last(w.id); ok {
+			c.counts.stale.Inc()
+			c.end(w, it, nil)
+			continue
+		}
+		left, keys = append(left, w), append(keys, w.entry.last())
 	}
-	found, err := c.store.getMany(ctx, keys)
+	if len(left) == 0 {
+		return nil
+	}
+	found, _, err := c.store.backends.fetch(ctx, keys)
 	if err != nil {
-		return open
+		return left
 	}
+	open, left = left, nil
 	for i, w := range open {
 		if found[i] != nil {
 			if it, ok := c.decode(ctx, keys[i], found[i]); ok {
-				c.counts.degraded.Add(1)
+				c.counts.stale.Inc()
 				c.end(w, it, nil)
 				continue
 			}
@@ -209,6 +225,30 @@ func (c *Cache[K, T]) serveLast(ctx context.Context, open []*want[K, T]) (left [
 		left = append(left, w)
 	}
 	return left
+}
+
+// withoutNulls ends the flights of null values that are too many for Redis. It returns the others.
+func (c *Cache[K, T]) withoutNulls(ctx context.Context, token string, held []*want[K, T], items map[K]*item[T]) (rest []*want[K, T]) {
+	var nulls []*want[K, T]
+	for _, w := range held {
+		if items[w.id].null && !c.store.nulls.mayFill() {
+			nulls = append(nulls, w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	if len(nulls) == 0 {
+		return held
+	}
+	if err := c.store.release(ctx, token, entriesOf(nulls)); err != nil && !errors.Is(err, ErrAway) {
+		c.store.warn(ctx, "a lease could not be given up", "cache", c.cfg.Name, "error", err)
+	}
+	c.counts.unfilled.Add(float64(len(nulls)))
+	for _, w := range nulls {
+		c.store.nulls.keep(w.entry.key, w.read.mark)
+		c.end(w, items[w.id], nil)
+	}
+	return rest
 }
 
 func (c *Cache[K, T]) end(w *want[K, T], it *item[T], err error) {
@@ -219,8 +259,9 @@ func (c *Cache[K, T]) end(w *want[K, T], it *item[T], err error) {
 // load reads the database: an item for each id.
 func (c *Cache[K, T]) load(ctx context.Context, ids []K) (map[K]*item[T], error) {
 	items := make(map[K]*item[T], len(ids))
+	began := time.Now()
+	defer func() { c.counts.load.Observe(time.Since(began).Seconds()) }()
 	err := c.store.Load(ctx, func(ctx context.Context) error {
-		c.counts.loads.Add(1)
 		values, err := c.cfg.Load(ctx, ids)
 		if err != nil {
 			return err
@@ -234,7 +275,7 @@ func (c *Cache[K, T]) load(ctx context.Context, ids []K) (map[K]*item[T], error)
 		return nil
 	})
 	if err != nil {
-		c.counts.failedLoads.Add(1)
+		c.counts.failed.Inc()
 		return nil, fmt.Errorf("loading %s: %w", c.cfg.Name, err)
 	}
 	return items, nil

@@ -17,7 +17,7 @@ type call struct {
 // run runs the scripts on the primary, in one round trip to each node that has some of the keys. It fails when Redis
 // does; what a script answered otherwise, an error included, is in its cmd.
 func (s *Store) run(ctx context.Context, calls []call) error {
-	return s.primary(ctx, func(ctx context.Context, rdb redis.UniversalClient) error {
+	return s.onPrimary(ctx, func(ctx context.Context, rdb redis.UniversalClient) error {
 		pipeline(ctx, rdb, calls, (*redis.Script).EvalSha)
 		var unknown []call
 		var at []int
@@ -33,7 +33,7 @@ func (s *Store) run(ctx context.Context, calls []call) error {
 			}
 		}
 		for _, c := range calls {
-			if err := c.cmd.Err(); !answered(err) {
+			if err := c.cmd.Err(); away(err) {
 				return err
 			}
 		}

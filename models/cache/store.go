@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,21 +21,31 @@ type StoreOptions struct {
 	Registry   prometheus.Registerer // nil: no metrics
 	Logger     *slog.Logger          // slog.Default()
 	Near       int                   // values that each cache keeps in the process unless its Config says otherwise; 0: none
+	NoNear     bool                  // none, whatever a Config says
 	NearExpiry time.Duration         // how long it keeps them at most; 1 s
+	Loads      int                   // reads of the database at once; 16
+	LoadQueue  int                   // that wait for their turn, beyond which they get a *BusyError; 1,024
 }
 
 // Store is the Redis that the caches of one process share, with all that stands between it and them. All methods may be
 // called concurrently.
 type Store struct {
-	rdb    redis.UniversalClient
-	opt    StoreOptions
-	log    *slog.Logger
-	health health
-	slots  chan struct{} // of loads that run
-	life   life
+	rdb         redis.UniversalClient
+	opt         StoreOptions
+	log         *slog.Logger
+	metrics     *storeMetrics
+	backends    backends
+	reads       reads
+	loads       *loads
+	nulls       *nulls
+	generations *generations // of what processes keep, by the messages about it
+	began       time.Time
+	lines       sync.Map // of the log: *throttle by message
+	life        life
 
 	mu       sync.RWMutex
 	appliers map[string]Applier
+	heard    subscription
 }
 
 // NewStore makes a Store over rdb, the primary. It makes no connection.
@@ -42,22 +53,36 @@ func NewStore(rdb redis.UniversalClient, opt StoreOptions) (*Store, error) {
 	if rdb == nil {
 		return nil, errors.New("cache: a store needs a Redis")
 	}
-	if opt.Near < 0 || opt.NearExpiry < 0 {
-		return nil, fmt.Errorf("cache: Near is %d and NearExpiry %s; both must be 0 or more", opt.Near, opt.NearExpiry)
+	if opt.Near < 0 || opt.NearExpiry < 0 || opt.Loads < 0 || opt.LoadQueue < 0 {
+		return nil, fmt.Errorf("cache: Near is %d, NearExpiry %s, Loads %d and LoadQueue %d; all must be 0 or more",
+			opt.Near, opt.NearExpiry, opt.Loads, opt.LoadQueue)
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	if opt.NearExpiry == 0 {
-		opt.NearExpiry = time.Second
+	opt.NearExpiry = cmp.Or(opt.NearExpiry, time.Second)
+	opt.Loads = cmp.Or(opt.Loads, parallelLoads)
+	opt.LoadQueue = cmp.Or(opt.LoadQueue, waitingLoads)
+	m, err := newStoreMetrics(opt.Registry)
+	if err != nil {
+		return nil, err
 	}
-	return &Store{
-		rdb:      rdb,
-		opt:      opt,
-		log:      opt.Logger,
-		slots:    make(chan struct{}, parallelLoads),
-		appliers: make(map[string]Applier),
-	}, nil
+	began := time.Now()
+	s := &Store{
+		rdb:         rdb,
+		opt:         opt,
+		log:         opt.Logger,
+		metrics:     m,
+		backends:    newBackends(rdb, opt.Replica, opt.Logger, m),
+		loads:       newLoads(opt.Loads, opt.LoadQueue, m.busy),
+		nulls:       newNulls(began),
+		generations: newGenerations(),
+		began:       began,
+		appliers:    make(map[string]Applier),
+	}
+	s.reads.fetch = s.backends.fetch
+	s.heard = subscription{rdb: rdb, changed: s.changed, lost: s.lost, log: opt.Logger}
+	return s, observe(opt.Registry, s.backends, s.loads, s.heard.on.Load)
 }
 
 // Redis is the primary, for appliers that keep structures of their own there.
@@ -87,9 +112,13 @@ func (s *Store) applier(name string) Applier {
 	return s.appliers[name]
 }
 
-// warn logs at most one line a second: a Redis that is gone fails every read.
+// warn logs at most one line of a message in a second: a Redis that is gone fails every read.
 func (s *Store) warn(ctx context.Context, msg string, args ...any) {
-	if s.health.mayLog(time.Now()) {
-		s.log.WarnContext(ctx, msg, args...)
+	t, known := s.lines.Load(msg)
+	if !known {
+		t, _ = s.lines.LoadOrStore(msg, &throttle{})
+	}
+	if ok, more := t.(*throttle).allow(time.Now()); ok {
+		s.log.WarnContext(ctx, msg, append(args, "more", more)...)
 	}
 }

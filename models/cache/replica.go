@@ -1,0 +1,133 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	primaryTimeout = 500 * time.Millisecond // of one access
+	replicaTimeout = 250 * time.Millisecond
+)
+
+// ErrAway says that the cache's Redis does not answer, or that it has not been asked because it did not answer just now.
+var ErrAway = errors.New("the cache's Redis does not answer")
+
+// Read runs f, which only reads, on the primary, and where that does not answer on the replica; so f may run twice. f
+// returns what its commands returned: redis.Nil and other answers of a Redis that is well come back as they are. ErrAway
+// means that no Redis answered. While one does not, Read is quick about it, but for one caller in each second. What a
+// replica says may lag behind the last commits.
+func (s *Store) Read(ctx context.Context, f func(ctx context.Context, rdb redis.UniversalClient) error) error {
+	_, err := s.backends.read(ctx, f)
+	return err
+}
+
+// onPrimary runs f on the primary alone.
+func (s *Store) onPrimary(ctx context.Context, f func(ctx context.Context, rdb redis.UniversalClient) error) error {
+	return s.backends.primary.use(ctx, f)
+}
+
+// server is one Redis, or several that a client makes look like one, with the breaker that all its users share.
+type server struct {
+	role    string // primary or replica
+	rdb     redis.UniversalClient
+	timeout time.Duration
+	breaker breaker
+	log     *slog.Logger
+	metrics *storeMetrics
+	lines   throttle
+}
+
+// errResting is the error while the breaker keeps callers away.
+var errResting = errors.New("it failed a moment ago and is left alone for now")
+
+// use calls f with a client and a time limit, unless the breaker is open. An error that is no *awayError is f's own, or
+// the caller's ctx's.
+func (s *server) use(ctx context.Context, f func(context.Context, redis.UniversalClient) error) error {
+	if !s.breaker.allow(time.Now()) {
+		return &awayError{s.role, errResting}
+	}
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	err := f(limited, s.rdb)
+	cancel()
+	switch {
+	case !away(err):
+		if s.breaker.answered() {
+			s.log.InfoContext(ctx, "the cache answers again", "server", s.role)
+		}
+		return err
+	case ctx.Err() != nil: // the caller gave up, which says nothing about the server
+		return fmt.Errorf("reading the cache: %w", context.Cause(ctx))
+	}
+	s.failed(err)
+	return &awayError{s.role, err}
+}
+
+func (s *server) failed(err error) {
+	s.metrics.errors.WithLabelValues(s.role).Inc()
+	opened := s.breaker.failed(time.Now())
+	if ok, more := s.lines.allow(time.Now()); ok || opened {
+		s.log.Warn("the cache does not answer", "server", s.role, "left_alone", s.breaker.open(), "error", err, "more", more)
+	}
+}
+
+// awayError says that one server does not answer.
+type awayError struct {
+	role  string
+	cause error
+}
+
+func (e *awayError) Error() string        { return fmt.Sprintf("%v: %s: %v", ErrAway, e.role, e.cause) }
+func (e *awayError) Unwrap() error        { return e.cause }
+func (e *awayError) Is(target error) bool { return target == ErrAway }
+
+// away reports whether err says that the server, not the command, is the trouble.
+func away(err error) bool {
+	if err == nil || errors.Is(err, redis.Nil) {
+		return false
+	}
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return true
+	}
+	return redis.IsLoadingError(err) || redis.IsMasterDownError(err) || redis.IsClusterDownError(err) ||
+		redis.IsTryAgainError(err) || redis.IsMaxClientsError(err) || redis.IsAuthError(err) || redis.IsReadOnlyError(err) ||
+		redis.IsOOMError(err) || redis.IsNoReplicasError(err)
+}
+
+func newBackends(primary, replica redis.UniversalClient, log *slog.Logger, m *storeMetrics) backends {
+	b := backends{primary: &server{role: "primary", rdb: primary, timeout: primaryTimeout, log: log, metrics: m}}
+	if replica != nil {
+		b.replica = &server{role: "replica", rdb: replica, timeout: replicaTimeout, log: log, metrics: m}
+	}
+	return b
+}
+
+// backends are the primary and, where there is one, the replica.
+type backends struct {
+	primary *server
+	replica *server // nil: none
+}
+
+// read calls f on the primary and, where that does not answer, on the replica; what that says may lag behind the last
+// commits. f may run twice. The error is f's own, the caller's ctx's, or ErrAway.
+func (b backends) read(ctx context.Context, f func(context.Context, redis.UniversalClient) error) (degraded bool, err error) {
+	err = b.primary.use(ctx, f)
+	var gone *awayError
+	if !errors.As(err, &gone) {
+		return false, err
+	}
+	if b.replica == nil {
+		return true, err
+	}
+	second := b.replica.use(ctx, f)
+	if errors.As(second, &gone) {
+		return true, fmt.Errorf("%w; %w", err, second)
+	}
+	return true, second
+}
