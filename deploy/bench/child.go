@@ -97,3 +97,29 @@ func (c *child) memory(line string) (float64, error) {
 	}
 	return 0, fmt.Errorf("the kernel does not tell %s", line)
 }
+
+// cpu is the time that the process has had on a CPU, in seconds.
+func (c *child) cpu() (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process.Pid()))
+	if err != nil {
+		return 0, err
+	}
+	const (
+		user, system = 11, 12 // fields after the command's name, from 0
+		perSecond    = 100    // the kernel's USER_HZ
+	)
+	_, after, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(after)
+	if len(fields) <= system {
+		return 0, fmt.Errorf("the kernel does not tell CPU times: %q", text)
+	}
+	var ticks float64
+	for _, f := range []string{fields[user], fields[system]} {
+		n, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return ticks / perSecond, nil
+}

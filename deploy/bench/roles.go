@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 	"github.com/spf13/cobra"
@@ -31,15 +33,25 @@ func roles() []*cobra.Command {
 	}
 }
 
-// echoCommand serves an empty Echo handler, which is what the API's routes are compared with.
+// echoCommand serves an empty Echo handler, which is what the API's routes are compared with. With a size it answers JSON
+// of so many bytes, which is there already.
 func echoCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:  roleEcho + " ADDRESS",
-		Args: cobra.ExactArgs(1),
+		Use:  roleEcho + " ADDRESS [SIZE]",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e := echo.New()
 			e.HideBanner, e.HidePort = true, true
-			e.Any("/*", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+			handler := func(c echo.Context) error { return c.NoContent(http.StatusOK) }
+			if len(args) == 2 {
+				size, err := strconv.Atoi(args[1])
+				if err != nil {
+					return err
+				}
+				body := []byte(`"` + strings.Repeat("x", max(size-2, 0)) + `"`)
+				handler = func(c echo.Context) error { return c.JSONBlob(http.StatusOK, body) }
+			}
+			e.Any("/*", handler)
 			ended := make(chan error, 1)
 			go func() { ended <- e.Start(args[0]) }()
 			select {
@@ -52,13 +64,13 @@ func echoCommand() *cobra.Command {
 	}
 }
 
-// startEcho runs the empty Echo handler.
-func (l *lab) startEcho(ctx context.Context) (*child, error) {
+// startEcho runs the empty Echo handler, with the size of its answers where one is given.
+func (l *lab) startEcho(ctx context.Context, size ...string) (*child, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.start(roleEcho, []string{addr}, nil, nil)
+	c, err := l.start(roleEcho, append([]string{addr}, size...), nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,27 @@ func rows() []row {
 		},
 		one("http-admitted", requests, ratioAtLeast(0.35), "POST /v1/seckill of users who get in; against an empty Echo handler",
 			measureHTTPAdmitted),
+		{
+			name: "cache-near", about: "GET of banners, and of users by turns, from the process; against an empty Echo handler with as many bytes",
+			metrics: []metric{
+				{"near-banners", requests, ratioAtLeast(0.85)}, {"near-banners-cpu", "µs/request", noTarget()},
+				{"near-users", requests, ratioAtLeast(0.85)}, {"near-users-cpu", "µs/request", noTarget()},
+			},
+			measure: measureCacheNear,
+		},
+		{
+			name: "cache-redis", about: "the same from Redis",
+			metrics: []metric{
+				{"redis-banners", requests, ratioAtLeast(0.6)}, {"redis-banners-cpu", "µs/request", noTarget()},
+				{"redis-users", requests, ratioAtLeast(0.6)}, {"redis-users-cpu", "µs/request", noTarget()},
+			},
+			measure: measureCacheRedis,
+		},
+		{
+			name: "stampede", about: "1,000 clients of three API processes ask for one user whom no cache has; the most queries of a round",
+			metrics: []metric{{"stampede", "queries", both(atLeast(1), atMost(1))}, {"stampede-all", "ms", noTarget()}},
+			measure: measureStampede,
+		},
 		one("seckill", "orders/s", both(atLeast(10_000), ratioAtLeast(4)),
 			"from POST to the committed order, one worker with 512 slots; against one transaction an order", measureSeckill),
 		{

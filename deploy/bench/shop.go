@@ -76,17 +76,17 @@ func putOnSale(ctx context.Context, db *gorm.DB, pieces int) (goodsID int64, err
 	return goods.ID, nil
 }
 
-// startAPI runs the real API on the shop.
-func (l *lab) startAPI(ctx context.Context) (*child, error) {
+// startAPI runs the real API on the shop, with settings as NAME=value beyond the usual.
+func (l *lab) startAPI(ctx context.Context, settings ...string) (*child, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.startProgram(ctx, roleAPI, nil, []string{
+	c, err := l.startProgram(ctx, roleAPI, nil, append([]string{
 		"PAIDUI_HTTP_ADDR=" + addr,
 		"PAIDUI_JWT_SECRET=" + jwtSecret,
 		"PAIDUI_OPERATOR_KEY=" + operatorKey,
-	})
+	}, settings...))
 	if err != nil {
 		return nil, err
 	}

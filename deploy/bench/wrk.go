@@ -13,8 +13,12 @@ import (
 	"time"
 )
 
-//go:embed post.lua
-var postScript []byte
+var (
+	//go:embed post.lua
+	postScript []byte
+	//go:embed get.lua
+	getScript []byte
+)
 
 const (
 	wrkConnections = 128
@@ -31,7 +35,7 @@ type load struct {
 	limit  time.Duration // how long to post, in whole seconds
 }
 
-// posted is what came of a load.
+// posted is what came of a load, be it of POST or of GET requests.
 type posted struct {
 	Requests int     // that were answered
 	Seconds  float64 // that it took
@@ -42,20 +46,30 @@ type posted struct {
 
 // post runs wrk until its time is over, or until ctx ends, which is no error.
 func (l *lab) post(ctx context.Context, o load) (posted, error) {
-	wrk, err := exec.LookPath("wrk")
-	if err != nil {
-		return posted{}, fmt.Errorf("wrk is not installed: run deploy/install-test-deps.sh bench, or install the package wrk")
-	}
-	script := l.file("post.lua")
-	if err := os.WriteFile(script, postScript, 0o600); err != nil {
-		return posted{}, err
-	}
 	passes := "again"
 	if o.once {
 		passes = "once"
 	}
-	cmd := exec.CommandContext(ctx, wrk, "-t", strconv.Itoa(wrkThreads), "-c", strconv.Itoa(wrkConnections),
-		"--timeout", wrkPatience, "-d", fmt.Sprintf("%.0fs", o.limit.Seconds()), "-s", script, o.url, "--", o.body, o.tokens, strconv.Itoa(wrkThreads), passes)
+	return l.wrk(ctx, "post.lua", postScript, o.url, o.limit, o.body, o.tokens, strconv.Itoa(wrkThreads), passes)
+}
+
+// get runs wrk on a URL or, where it ends in a slash, on the first so many below it: /1, /2 and so on.
+func (l *lab) get(ctx context.Context, url string, below int, limit time.Duration) (posted, error) {
+	return l.wrk(ctx, "get.lua", getScript, url, limit, strconv.Itoa(below))
+}
+
+// wrk runs a script with arguments, for whole seconds. That ctx ends is no error.
+func (l *lab) wrk(ctx context.Context, name string, script []byte, url string, limit time.Duration, args ...string) (posted, error) {
+	wrk, err := exec.LookPath("wrk")
+	if err != nil {
+		return posted{}, fmt.Errorf("wrk is not installed: run deploy/install-test-deps.sh bench, or install the package wrk")
+	}
+	file := l.file(name)
+	if err := os.WriteFile(file, script, 0o600); err != nil {
+		return posted{}, err
+	}
+	cmd := exec.CommandContext(ctx, wrk, append([]string{"-t", strconv.Itoa(wrkThreads), "-c", strconv.Itoa(wrkConnections),
+		"--timeout", wrkPatience, "-d", fmt.Sprintf("%.0fs", limit.Seconds()), "-s", file, url, "--"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
 	text, err := cmd.CombinedOutput()
@@ -72,7 +86,7 @@ func (l *lab) post(ctx context.Context, o load) (posted, error) {
 	}
 	if p.Refused > 0 || p.Broken > 0 || p.Late > 0 {
 		return p, fmt.Errorf("%s: of %d requests, %d were refused and %d answered after more than %s; %d connections failed",
-			o.url, p.Requests, p.Refused, p.Late, wrkPatience, p.Broken)
+			url, p.Requests, p.Refused, p.Late, wrkPatience, p.Broken)
 	}
 	return p, nil
 }
