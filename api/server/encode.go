@@ -29,6 +29,9 @@ func (e envelope) appendTo(b []byte) ([]byte, error) {
 // encoded is what json.Marshal once made of a value.
 type encoded []byte
 
+// MarshalJSON is for whoever does not know this type.
+func (e encoded) MarshalJSON() ([]byte, error) { return e, nil }
+
 func appendJSON(b []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:

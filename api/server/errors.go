@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/seckill"
@@ -61,6 +62,7 @@ func explain(err error) *apiError {
 		query    *history.QueryError
 		limited  *sms.LimitError
 		state    *tasks.StateError
+		busy     *cache.BusyError
 		fromEcho *echo.HTTPError
 	)
 	switch {
@@ -89,6 +91,11 @@ func explain(err error) *apiError {
 			status: http.StatusServiceUnavailable, retryAfter: retryWhenLoading, cause: err,
 			msg: text{"活动正在准备，请稍后再试", "the sale is being made ready, try again in a moment"},
 		}
+	case errors.As(err, &busy):
+		return &apiError{
+			status: http.StatusServiceUnavailable, retryAfter: busy.RetryAfter, cause: err,
+			msg: text{"访问太多，请稍后再试", "too many requests at once, try again in a moment"},
+		}
 	case errors.Is(err, context.Canceled):
 		return &apiError{status: statusClientGone, msg: text{"客户端已断开", "the client is gone"}, cause: err}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -96,7 +103,7 @@ func explain(err error) *apiError {
 			status: http.StatusServiceUnavailable, retryAfter: retryWhenDown, cause: err,
 			msg: text{"处理超时，请稍后再试", "the request took too long, try again later"},
 		}
-	case unavailable(err), errors.Is(err, tasks.ErrBroker):
+	case unavailable(err), errors.Is(err, tasks.ErrBroker), errors.Is(err, cache.ErrAway), errors.Is(err, cache.ErrClosed):
 		return down(err)
 	case errors.As(err, &fromEcho):
 		return fromRouter(fromEcho)

@@ -40,7 +40,12 @@ func textf(zh, en string, args ...any) text {
 }
 
 // languageOf is what the request asked for in Accept-Language: Chinese unless it prefers English.
-func languageOf(c echo.Context) language { return requestOf(c).language }
+func languageOf(c echo.Context) language {
+	if r, ok := c.Request().Context().Value(requestKey{}).(*request); ok {
+		return r.language
+	}
+	return acceptedLanguage(c.Request().Header.Get("Accept-Language")) // a handler of another server
+}
 
 func acceptedLanguage(header string) language {
 	if header == "" {

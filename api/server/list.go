@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Encoded is what a cache has as JSON already, with a strong entity tag of it, as *cache.List has. Neither may be changed.
+type Encoded interface {
+	Encoded(ctx context.Context) (data []byte, etag string, err error)
+}
+
+// ListOptions tunes CachedList.
+type ListOptions struct {
+	// MaxAge is how long browsers and proxies use an answer without asking again. With 0 they may keep it and ask each
+	// time whether it has changed.
+	MaxAge time.Duration
+}
+
+// CachedList is the handler of a GET endpoint that answers a cached list, with an ETag of its bytes and Cache-Control;
+// who has the same bytes already gets a 304. A list that is kept in the process costs no encoding.
+func CachedList(list Encoded, opt ...ListOptions) echo.HandlerFunc {
+	policy := cachePolicy(opt...)
+	return func(c echo.Context) error {
+		data, etag, err := list.Encoded(c.Request().Context())
+		if err != nil {
+			return err
+		}
+		return sendCached(c, policy, data, etag)
+	}
+}
+
+// cachePolicy is the Cache-Control of answers that may be kept.
+func cachePolicy(opt ...ListOptions) []string {
+	for _, o := range opt {
+		if o.MaxAge > 0 {
+			return []string{"public, max-age=" + strconv.FormatInt(int64(o.MaxAge.Seconds()), 10)}
+		}
+	}
+	return askAgain
+}
+
+// Like the values in envelope.go, all answers share these.
+var (
+	askAgain  = []string{"no-cache"}
+	varyWords = []string{"Accept-Language"}
+)
+
+// sendCached answers 100 with encoded data, or 304 to a client that has it. The words around the data follow the
+// language, and so does the tag.
+func sendCached(c echo.Context, policy []string, data []byte, etag string) error {
+	if strings.Contains(c.Request().URL.RawQuery, "pretty") {
+		return ok(c, encoded(data)) // which is for eyes
+	}
+	lang := languageOf(c)
+	h := c.Response().Header()
+	tag := lang.tagged(etag)
+	h["Cache-Control"] = policy
+	h["Content-Language"] = lang.header()
+	h["Etag"] = []string{tag}
+	if h["Vary"] == nil {
+		h["Vary"] = varyWords
+	} else {
+		h.Add(echo.HeaderVary, varyWords[0])
+	}
+	if given := c.Request().Header["If-None-Match"]; given != nil && matches(given, tag) {
+		c.Response().WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = contentJSON
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	raw := append(append(append((*buf)[:0], prefixOK[lang]...), data...), "}\n"...)
+	if cap(raw) <= maxBuffer {
+		*buf = raw
+	}
+	c.Response().WriteHeader(http.StatusOK)
+	_, err := c.Response().Write(raw)
+	return err
+}
+
+// prefixOK is what stands before the data of an answer of 100.
+var prefixOK = [...]string{
+	chinese: `{"code":100,"msg":"` + msgOK.zh + `","data":`,
+	english: `{"code":100,"msg":"` + msgOK.en + `","data":`,
+}
+
+// tagged is the entity tag of an answer with the data of a tag in this language.
+func (l language) tagged(etag string) string {
+	if l == english {
+		return etag[:len(etag)-1] + `.en"`
+	}
+	return etag
+}
+
+// matches reports whether a list of entity tags has one, as If-None-Match compares them: weakly (RFC 9110, 13.1.2).
+func matches(lists []string, tag string) bool {
+	for _, list := range lists {
+		for given := range strings.SplitSeq(list, ",") {
+			given = strings.TrimSpace(given)
+			if given == "*" || strings.TrimPrefix(given, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
+}
