@@ -46,7 +46,7 @@ type attempt struct {
 	begun    time.Time // zero until the handler begins
 	state    atomic.Int32
 	progress progress
-	measured atomic.Pointer[measurement] // nil without the middleware Metrics
+	measured atomic.Pointer[measurement] // nil without metrics
 
 	// Of the handler's goroutine until the state is finished:
 	result []byte

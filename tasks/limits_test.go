@@ -38,10 +38,10 @@ func TestHardLimitTakesTheSlotAway(t *testing.T) {
 	t.Parallel()
 	d, log, history := newFake(), &logBuffer{}, &fakeHistory{}
 	registry := prometheus.NewPedanticRegistry()
-	metrics, err := Metrics(registry)
+	metrics, err := NewMetrics(registry)
 	require.NoError(t, err)
 	m := fakeMux(d, MuxOptions{
-		Logger: slog.New(slog.NewTextHandler(log, nil)), Middleware: []Middleware{metrics}, History: history,
+		Logger: slog.New(slog.NewTextHandler(log, nil)), Metrics: metrics, History: history,
 	})
 	finish, late := make(chan struct{}), make(chan error, 2)
 	var hook error

@@ -22,6 +22,7 @@ type Middleware func(next Handler) Handler
 type MuxOptions struct {
 	Logger     *slog.Logger     // nil is slog.Default
 	Middleware []Middleware     // the first is outermost; a panic of the handler reaches them as a *PanicError
+	Metrics    *Metrics         // nil: none
 	Client     *Client          // enqueues callbacks, and tells its outbox of ends; without one a task with callbacks fails
 	History    Recorder         // nil: no history
 	Now        func() time.Time // what etas and expiries go by; nil is time.Now
@@ -32,6 +33,7 @@ type MuxOptions struct {
 type Mux struct {
 	logger     *slog.Logger
 	middleware []Middleware
+	metrics    *Metrics
 	client     *Client
 	history    Recorder
 	now        func() time.Time
@@ -61,6 +63,7 @@ func NewMux(opt MuxOptions) *Mux {
 		now:        opt.Now,
 		logger:     opt.Logger,
 		middleware: opt.Middleware,
+		metrics:    opt.Metrics,
 		client:     opt.Client,
 		history:    opt.History,
 		bindings:   make(map[string]*binding),
@@ -117,6 +120,9 @@ func Handle[A, R any](m *Mux, d *Definition[A, R], h func(context.Context, A) (R
 		b.run = mw(b.run)
 	}
 	b.run = recovered(b.run)
+	if m.metrics != nil {
+		b.run = m.metrics.measure(b.run)
+	}
 	m.bindings[d.name] = b
 }
 

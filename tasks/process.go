@@ -28,25 +28,33 @@ func (m *Mux) ProcessTask(ctx context.Context, t *asynq.Task) error {
 func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 	h := &a.headers
 	if reason, ok := a.isRevoked(); ok {
-		return verdict{outcome: revoked, reason: reason}, true
+		return verdict{outcome: revoked, reason: reason, refusal: refusedRevoked}, true
 	}
 	if !h.expires.IsZero() && !a.mux.now().Before(h.expires) {
-		return verdict{outcome: revoked, reason: "expired at " + h.expires.UTC().Format(time.RFC3339)}, true
+		reason := "expired at " + h.expires.UTC().Format(time.RFC3339)
+		return verdict{outcome: revoked, reason: reason, refusal: refusedExpired}, true
 	}
+	var why refusal
 	var err error
 	switch {
 	case a.binding == nil:
+		why = refusedUnknown
 		err = fmt.Errorf("this worker has no handler for task %q", a.Name)
 	case a.delivery != nil && a.delivery.Crashes() >= h.maxCrashes:
+		why = refusedPoison
 		err = Permanent(&CrashError{Crashes: a.delivery.Crashes()})
 	case a.Attempt > a.MaxRetries+1:
+		why = refusedExhausted
 		err = Permanent(errors.New("retries exhausted: the last attempt ignored its time limit"))
 	case a.mux.client == nil && h.callsBack():
+		why = refusedCallbacks
 		err = Permanent(errors.New("the task has callbacks, and this worker nothing to enqueue them with: set MuxOptions.Client"))
 	default:
 		return verdict{}, false
 	}
-	return a.judge(ctx, nil, err), true
+	v := a.judge(ctx, nil, err)
+	v.refusal = why
+	return v, true
 }
 
 // end tells everybody what the attempt came to, asynq last: when any of it fails, the attempt was interrupted, and the
@@ -65,6 +73,7 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 	}
 	a.record(v)
 	a.remember(v)
+	a.mux.metrics.count(a, v)
 	if a.headers.outbox && a.mux.client != nil && (v.outcome == succeeded || v.outcome == failed || v.outcome == revoked) {
 		a.mux.client.release(a.ID)
 	}

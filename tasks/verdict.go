@@ -27,7 +27,20 @@ type verdict struct {
 	err     error         // of a retry, a snooze, a failure, an interruption
 	delay   time.Duration // of a retry or a snooze, until the next attempt
 	reason  string        // of a revocation
+	refusal refusal       // why the handler was not run; "" if it was
 }
+
+// refusal is why an attempt ends without its handler.
+type refusal string
+
+const (
+	refusedRevoked   refusal = "revoked"
+	refusedExpired   refusal = "expired"
+	refusedPoison    refusal = "poison" // its worker died too often
+	refusedExhausted refusal = "exhausted"
+	refusedUnknown   refusal = "no_handler"
+	refusedCallbacks refusal = "no_client"
+)
 
 // judge turns what a handler returned into the verdict. The context is the delivery's.
 func (a *attempt) judge(ctx context.Context, result []byte, err error) verdict {

@@ -75,11 +75,11 @@ func (p *paidui) serve(handle func(n int)) (stop func() error, err error) {
 }
 
 func (p *paidui) serveWith(concurrency int, handle func(n int)) (stop func() error, err error) {
-	metrics, err := tasks.Metrics(prometheus.NewRegistry())
+	metrics, err := tasks.NewMetrics(prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: p.logger, Middleware: []tasks.Middleware{metrics}, History: p.record})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: p.logger, Metrics: metrics, History: p.record})
 	tasks.Handle(mux, noop, func(_ context.Context, a args) (struct{}, error) { handle(a.N); return struct{}{}, nil })
 	tasks.Handle(mux, kept, func(_ context.Context, a args) (int, error) { handle(a.N); return a.N, nil })
 	workers, err := pool.New(p.broker, mux, pool.Config{

@@ -44,11 +44,11 @@ func runSingle(ctx context.Context, redis, database, logLevel string) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	metrics, err := tasks.Metrics(prometheus.NewRegistry())
+	metrics, err := tasks.NewMetrics(prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: logger, Middleware: []tasks.Middleware{metrics}})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: logger, Metrics: metrics})
 	seckill.Bind(mux, db, b.Redis(), tasks.NewClient(b), seckill.BatchSize(1))
 	p, err := pool.New(b, mux, pool.Config{
 		Queues: map[string]int{"seckill": 1}, Concurrency: seckillSlots, Drain: time.Second, Logger: logger,

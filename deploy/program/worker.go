@@ -47,7 +47,7 @@ func (e *Env) addWorker() error {
 	if err != nil {
 		return err
 	}
-	metrics, err := tasks.Metrics(e.Registry)
+	metrics, err := tasks.NewMetrics(e.Registry)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (e *Env) addWorker() error {
 	if err := e.Registry.Register(outbox.NewBacklog(e.Stores.DB, e.Logger)); err != nil {
 		return fmt.Errorf("register outbox metrics: %w", err)
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: e.Logger, Middleware: []tasks.Middleware{metrics}, Client: e.Client, History: e.recorder()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: e.Logger, Metrics: metrics, Client: e.Client, History: e.recorder()})
 	records, err := history.NewStore(e.Stores.DB, e.Client)
 	if err != nil {
 		return err
