@@ -49,7 +49,9 @@ type looked struct {
 func (s *Store) look(ctx context.Context, entries []entry, token string, bad []raw) ([]looked, error) {
 	calls := make([]call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{script: lookScript, keys: e.keys(""), args: []any{token, leaseFor.Milliseconds(), []byte(bad[i])}}
+		calls[i] = call{script: lookScript, once: true, keys: e.keys(""), args: []any{
+			token, leaseFor.Milliseconds(), []byte(bad[i]),
+		}}
 	}
 	if err := s.run(ctx, calls); err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func (s *Store) fill(ctx context.Context, task, token string, values []filling, 
 func (s *Store) seize(ctx context.Context, task, token string, entries []entry, drop bool, stale time.Duration) ([]bool, error) {
 	calls := make([]call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{script: seizeScript, keys: e.keys(task), args: []any{
+		calls[i] = call{script: seizeScript, once: true, keys: e.keys(task), args: []any{
 			token, leaseFor.Milliseconds(), flag(drop), stale.Milliseconds(), channel, e.message,
 		}}
 	}
@@ -152,6 +154,6 @@ func flag(b bool) string {
 	return "0"
 }
 
-// newToken is one of a kind for each time that leases are asked for: a command that comes late, or twice, can't pass for
-// a later one.
+// newToken is for one time that leases are asked for. That is asked once: a copy of the question that comes late would
+// bring the token back, and a late copy of its fill then an old value. All else may be repeated.
 func newToken() string { return rand.Text() }
