@@ -63,8 +63,11 @@ func (m *machine) begin(name string, first step) {
 	m.actors = append(m.actors, &actor{name, first})
 }
 
-// actions are what may happen between two steps.
-func (m *machine) actions() []func() {
+// mostActors is how many are about the value at a time.
+const mostActors = 4
+
+// accidents are what may befall actors and Redis.
+func (m *machine) accidents() []func() {
 	ctx := context.Background()
 	forget := func(what string, keys ...string) func() {
 		return func() {
@@ -72,23 +75,7 @@ func (m *machine) actions() []func() {
 			m.rdb.Del(ctx, keys...)
 		}
 	}
-	advance := func() {
-		if len(m.actors) > 0 {
-			m.advance(m.choose("actor", len(m.actors)))
-		}
-	}
 	return []func(){
-		advance, advance, advance, advance, advance, advance, advance, advance, // most of the time somebody goes on
-		func() { m.begin("reader", m.proto.reader(m)) },
-		func() { m.begin("reader", m.proto.reader(m)) },
-		func() { m.begin("refresher", m.proto.refresher(m)) },
-		func() { m.begin("writer", m.write) },
-		func() { m.begin("writer", m.write) },
-		func() {
-			if len(m.tasks) > 0 {
-				m.deliver(m.tasks[m.choose("task", len(m.tasks))]) // again, if it was before
-			}
-		},
 		func() {
 			if len(m.actors) > 0 {
 				i := m.choose("victim", len(m.actors))
@@ -98,23 +85,49 @@ func (m *machine) actions() []func() {
 		},
 		func() {
 			if len(m.late) > 0 {
-				i := m.choose("late", len(m.late))
 				m.note("Redis is told again:")
-				m.late[i]()
+				m.late[m.choose("late", len(m.late))]()
 			}
 		},
-		forget("the value", place.key),
-		forget("the lease", place.own()+"lease"),
+		func() {
+			if len(m.tasks) > 0 {
+				m.deliver(m.tasks[m.choose("task", len(m.tasks))]) // again, if it was before
+			}
+		},
 		func() {
 			if len(m.tasks) > 0 {
 				forget("a marker", place.own()+"done:"+m.tasks[m.choose("marker", len(m.tasks))].id)()
 			}
 		},
+		forget("the value", place.key),
+		forget("the lease", place.own()+"lease"),
 		func() {
 			m.note("Redis loses all")
 			m.rdb.FlushDB(ctx)
 		},
-		func() { m.begin("clearer", m.proto.clear(m)) },
+	}
+}
+
+// happen lets one thing happen: somebody goes on, most of the time, or begins, or there is an accident of those that the
+// run has.
+func (m *machine) happen(accidents []func()) {
+	what := m.choose("what", 16)
+	switch {
+	case what == 0 && len(accidents) > 0:
+		accidents[m.choose("accident", len(accidents))]()
+	case len(m.actors) == 0 || what < 5 && len(m.actors) < mostActors:
+		switch m.choose("who", 8) {
+		case 0, 1, 2:
+			m.begin("reader", m.proto.reader(m))
+		case 3:
+			m.begin("refresher", m.proto.refresher(m))
+		case 4:
+			m.begin("clearer", m.proto.clear(m))
+		default:
+			m.begin("writer", m.write)
+		}
+	default:
+		m.advance(m.choose("actor", len(m.actors)))
 	}
 }
 
@@ -158,9 +171,14 @@ func (m *machine) check() string {
 // run lets steps things happen, has all tasks run, and lets everybody who is left end. It returns the first check that
 // fails.
 func (m *machine) run(steps int) string {
-	actions := m.actions()
+	var accidents []func()
+	for _, a := range m.accidents() { // few kinds in a run: they undo what others do
+		if m.choose("prone", 3) == 0 {
+			accidents = append(accidents, a)
+		}
+	}
 	for range steps {
-		actions[m.choose("action", len(actions))]()
+		m.happen(accidents)
 		if wrong := m.check(); wrong != "" {
 			return wrong
 		}

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -20,6 +21,7 @@ func TestNoOldValueStays(t *testing.T) {
 	t.Parallel()
 	check := func(t *testing.T, rdb redis.UniversalClient, steps int) {
 		s := open(t, rdb)
+		s.backends.primary.timeout = time.Minute // the machine may be busy
 		rapid.Check(t, func(rt *rapid.T) {
 			m := newMachine(t, rdb, leases{s}, func(what string, n int) int { return evenly(rt, what, n) })
 			if wrong := m.run(steps); wrong != "" {
@@ -33,7 +35,7 @@ func TestNoOldValueStays(t *testing.T) {
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
-		check(t, connect(t, testenv.RedisURL(t)), 300)
+		check(t, connect(t, testenv.RedisURL(t)), 200)
 	})
 }
 
@@ -61,6 +63,6 @@ func TestClassicDeleteOnWriteLeavesOldValues(t *testing.T) {
 		}
 	}
 	require.Contains(t, shortest, "is committed")
-	require.Less(t, strings.Count(shortest, "\n"), 40)
+	require.Less(t, strings.Count(shortest, "\n"), 60)
 	t.Log(shortest)
 }
