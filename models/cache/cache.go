@@ -155,9 +155,11 @@ func (c *Cache[K, T]) hit(ctx context.Context, id K, e entry, r reading, v raw, 
 	if v == nil {
 		return nil
 	}
-	it, ok := c.decode(ctx, e.key, v)
+	it, ok := c.near.same(id, v)
 	if !ok {
-		return nil
+		if it, ok = c.decode(ctx, e.key, v); !ok {
+			return nil
+		}
 	}
 	if it.null {
 		c.counts.nulls.Inc()
@@ -165,7 +167,7 @@ func (c *Cache[K, T]) hit(ctx context.Context, id K, e entry, r reading, v raw, 
 		c.counts.hits.Inc()
 	}
 	if !degraded {
-		c.keep(id, it, r)
+		c.near.keep(id, it, r)
 	}
 	return it
 }
@@ -181,15 +183,6 @@ func (c *Cache[K, T]) kept(id K) (*item[T], bool) {
 		c.counts.near.Inc()
 	}
 	return it, ok
-}
-
-// keep has the process keep an item that nobody else has yet.
-func (c *Cache[K, T]) keep(id K, it *item[T], r reading) {
-	it.read = r
-	if c.cfg.View != nil {
-		it.raw = nil // nobody asks for it
-	}
-	c.near.keep(id, it)
 }
 
 // reading begins one.

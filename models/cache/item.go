@@ -11,12 +11,11 @@ import (
 // null is how Redis holds the value of what is not in the database.
 const null = "-1"
 
-// item is a value as it is cached. Nobody changes it once others have it, but for its encoding.
+// item is a value as it is cached. Nobody changes it, but for its encoding, which is made when it is first wanted.
 type item[T any] struct {
 	value   T
 	null    bool
-	raw     raw     // its JSON
-	read    reading // zero where it must not be kept
+	raw     raw // its JSON
 	encoded atomic.Pointer[encoding]
 }
 

@@ -95,7 +95,7 @@ func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 				others = append(others, w)
 			default:
 				if it, ok := c.decode(ctx, w.entry.key, f.value); ok {
-					c.keep(w.id, it, w.read)
+					c.near.keep(w.id, it, w.read)
 					c.end(w, it, nil)
 				} else {
 					w.bad = f.value
@@ -144,7 +144,7 @@ func (c *Cache[K, T]) loadAndFill(ctx context.Context, token string, held []*wan
 		switch {
 		case stored[i]:
 			c.counts.fills.Inc()
-			c.keep(w.id, items[w.id], w.read)
+			c.near.keep(w.id, items[w.id], w.read)
 			c.end(w, items[w.id], nil)
 		case err != nil:
 			c.end(w, items[w.id], nil)
@@ -171,7 +171,7 @@ func (c *Cache[K, T]) loadOnly(ctx context.Context, open []*want[K, T]) {
 		return
 	}
 	for _, w := range open {
-		c.keep(w.id, items[w.id], w.read)
+		c.near.keep(w.id, items[w.id], w.read)
 		c.end(w, items[w.id], nil)
 	}
 }

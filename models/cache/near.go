@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"hash/maphash"
 	"sync/atomic"
 	"time"
@@ -56,30 +57,38 @@ type reading struct {
 	at   time.Duration // since the store began
 }
 
-// near keeps values in the process: fresh ones for a short time, and the last known ones for the time in which nobody can
-// be asked. It is safe for concurrent use. Its zero value keeps nothing.
+// known is an item as it was read.
+type known[T any] struct {
+	*item[T]
+	reading
+}
+
+// near keeps values in the process: fresh ones for a short time; the last known ones for the time in which nobody can be
+// asked; and those that Redis says are still the same, which need not be decoded again. It is safe for concurrent use.
 type near[K ID, T any] struct {
-	kept  *otter.Cache[K, *item[T]] // nil keeps nothing
-	fresh time.Duration             // 0: a value is never fresh, but may be the last one known
-	stale time.Duration             // beyond fresh
+	kept  *otter.Cache[K, known[T]]
+	fresh time.Duration // 0: a value is never fresh, but may be the last one known
+	stale time.Duration // beyond fresh
 	began time.Time
 }
 
-// defaultLast is how many last known values are kept where there is no near cache.
-const defaultLast = 1000
+const (
+	// fewKept is how many values are kept where there is no near cache, to be served as the last known ones or to be spared
+	// the decoding.
+	fewKept = 1000
+	// maxSame is the largest value, in bytes of JSON, that is kept for the sake of its decoding alone.
+	maxSame = 4 << 10
+)
 
 // newNear keeps so many values for the time fresh and, as last known ones, for the time stale beyond that. With size 0
 // no value is fresh.
 func newNear[K ID, T any](size int, fresh, stale time.Duration, began time.Time) near[K, T] {
 	n := near[K, T]{fresh: fresh, stale: stale, began: began}
 	if size <= 0 {
-		n.fresh, size = 0, defaultLast
-	}
-	if n.fresh <= 0 && n.stale <= 0 {
-		return n
+		n.fresh, size = 0, fewKept
 	}
 	// Values expire by their own time: the cache's clock would take a goroutine, and drop what is yet to be the last known.
-	n.kept = otter.Must(&otter.Options[K, *item[T]]{MaximumSize: size})
+	n.kept = otter.Must(&otter.Options[K, known[T]]{MaximumSize: size})
 	return n
 }
 
@@ -89,10 +98,10 @@ func (n *near[K, T]) get(id K) (*item[T], bool) {
 		return nil, false
 	}
 	k, ok := n.kept.GetIfPresent(id)
-	if !ok || !k.read.mark.current() || time.Since(n.began)-k.read.at >= n.fresh {
+	if !ok || !k.mark.current() || time.Since(n.began)-k.at >= n.fresh {
 		return nil, false
 	}
-	return k, true
+	return k.item, true
 }
 
 // last returns the last known value of id, if it may yet be served in the absence of a better one.
@@ -101,26 +110,33 @@ func (n *near[K, T]) last(id K) (*item[T], bool) {
 		return nil, false
 	}
 	k, ok := n.kept.GetIfPresent(id)
-	if !ok || time.Since(n.began)-k.read.at >= n.fresh+n.stale {
+	if !ok || time.Since(n.began)-k.at >= n.fresh+n.stale {
 		return nil, false
 	}
-	return k, true
+	return k.item, true
 }
 
-// keep has k be what is known of id. A value that was overtaken by a message is no better than what is there.
-func (n *near[K, T]) keep(id K, k *item[T]) {
-	switch {
-	case n.kept == nil:
-	case k.read.mark.current():
-		n.kept.Set(id, k)
-	case n.stale > 0:
-		n.kept.SetIfAbsent(id, k)
+// same returns the item that was made of v before, if it is at hand.
+func (n *near[K, T]) same(id K, v raw) (*item[T], bool) {
+	k, ok := n.kept.GetIfPresent(id)
+	if !ok || k.raw == nil || !bytes.Equal(k.raw, v) {
+		return nil, false
 	}
+	return k.item, true
 }
 
-// forget drops what is known of id, the last known value too.
-func (n *near[K, T]) forget(id K) {
-	if n.kept != nil {
-		n.kept.Invalidate(id)
+// keep has an item be what is known of id. One that was overtaken by a message is no better than what is there.
+func (n *near[K, T]) keep(id K, it *item[T], r reading) {
+	if n.fresh <= 0 && n.stale <= 0 { // to be the same again
+		if _, kept := n.same(id, it.raw); !kept && len(it.raw) <= maxSame {
+			n.kept.Set(id, known[T]{it, r})
+		}
+		return
+	}
+	switch {
+	case r.mark.current():
+		n.kept.Set(id, known[T]{it, r})
+	case n.stale > 0:
+		n.kept.SetIfAbsent(id, known[T]{it, r})
 	}
 }

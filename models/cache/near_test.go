@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func (n *near[K, T]) begin(g *generations, key string) reading {
 
 // readAndKeep has n keep a value as a reader does that nothing disturbs.
 func (n *near[K, T]) readAndKeep(g *generations, id K, key string, value T) {
-	n.keep(id, &item[T]{value: value, read: n.begin(g, key)})
+	n.keep(id, &item[T]{value: value}, n.begin(g, key))
 }
 
 func TestNearValuesAreFreshUntilTheyExpireOrChange(t *testing.T) {
@@ -54,7 +55,7 @@ func TestNearKeepsNothingThatWasOvertakenByAMessage(t *testing.T) {
 	n := newNear[int, string](10, time.Minute, time.Hour, time.Now())
 	old := n.begin(g, "user:7")
 	g.invalidate("user:7") // between the read of Redis and now
-	n.keep(7, &item[string]{value: "old", read: old})
+	n.keep(7, &item[string]{value: "old"}, old)
 	_, ok := n.get(7)
 	require.False(t, ok)
 	last, ok := n.last(7)
@@ -62,7 +63,7 @@ func TestNearKeepsNothingThatWasOvertakenByAMessage(t *testing.T) {
 	require.Equal(t, "old", last.value)
 
 	n.readAndKeep(g, 7, "user:7", "new")
-	n.keep(7, &item[string]{value: "old", read: old}) // a slow reader
+	n.keep(7, &item[string]{value: "old"}, old) // a slow reader
 	got, ok := n.get(7)
 	require.True(t, ok)
 	require.Equal(t, "new", got.value)
@@ -86,11 +87,6 @@ func TestTheLastKnownValueLivesOnForItsTime(t *testing.T) {
 			n.began = n.began.Add(-2 * time.Minute)
 			_, ok = n.last(7)
 			require.False(t, ok)
-
-			n.readAndKeep(g, 7, "user:7", "Ann")
-			n.forget(7)
-			_, ok = n.last(7)
-			require.False(t, ok)
 		})
 	}
 }
@@ -106,12 +102,34 @@ func TestNearIsBounded(t *testing.T) {
 		n.kept.CleanUp()
 		return n.kept.EstimatedSize() <= 100
 	}, 10*time.Second, time.Millisecond)
-	var none near[int, int]
+	none := newNear[int, int](0, time.Minute, 0, time.Now())
 	none.readAndKeep(g, 1, "1", 1)
 	_, ok := none.get(1)
 	require.False(t, ok)
 	_, ok = none.last(1)
 	require.False(t, ok)
+}
+
+func TestTheSameBytesAreDecodedOnce(t *testing.T) {
+	t.Parallel()
+	g := newGenerations()
+	for _, size := range []int{0, 10} {
+		n := newNear[int, string](size, time.Minute, 0, time.Now())
+		ann := &item[string]{value: "Ann", raw: raw(`"Ann"`)}
+		n.keep(7, ann, n.begin(g, "user:7"))
+		g.invalidate("user:7")
+		same, ok := n.same(7, raw(`"Ann"`))
+		require.True(t, ok)
+		require.Same(t, ann, same)
+		_, ok = n.same(7, raw(`"Bob"`))
+		require.False(t, ok)
+		_, ok = n.same(8, raw(`"Ann"`))
+		require.False(t, ok)
+		large := raw(`"` + strings.Repeat("x", maxSame) + `"`)
+		n.keep(9, &item[string]{raw: large}, n.begin(g, "user:9"))
+		_, ok = n.same(9, large)
+		require.Equal(t, size > 0, ok)
+	}
 }
 
 // TestNearIsNeverStaleAfterAMessage takes the steps of readers, a writer and the message of each write apart and puts
@@ -154,7 +172,7 @@ func TestNearIsNeverStaleAfterAMessage(t *testing.T) {
 			},
 			"keep": func(rt *rapid.T) {
 				r, at := pick(rt, true)
-				n.keep(7, &item[int]{value: r.value, read: r.began})
+				n.keep(7, &item[int]{value: r.value}, r.began)
 				readers = append(readers[:at], readers[at+1:]...)
 			},
 			"": func(rt *rapid.T) {
