@@ -9,18 +9,30 @@ import (
 	"gorm.io/gorm"
 )
 
+// Seeded is what Seed has made of those tables whose rows are cached one by one.
+type Seeded struct {
+	Users      []*User
+	Followings []*Following
+	Articles   []*Article
+}
+
 // Seed fills an empty database with a small data set to look at: banners, goods of which two are on sale at now,
 // users who follow each other, and articles. It reports false, and changes nothing, when there is any banner,
-// any goods or any user already. Any number of programs may call it at once; one of them seeds.
-func Seed(ctx context.Context, db *gorm.DB, now time.Time) (seeded bool, err error) {
+// any goods or any user already. Any number of programs may call it at once; one of them seeds. within, unless it is
+// nil, is called in the transaction that seeds, with what that has made; its error undoes all.
+func Seed(ctx context.Context, db *gorm.DB, now time.Time, within func(tx *gorm.DB, made Seeded) error) (seeded bool, err error) {
 	db = db.WithContext(ctx)
 	work := func(tx *gorm.DB) error {
 		empty, err := isEmpty(tx)
 		if err != nil || !empty {
 			return err
 		}
-		seeded = true
-		return fill(tx, now.UTC().Truncate(time.Microsecond))
+		made, err := fill(tx, now.UTC().Truncate(time.Microsecond))
+		if err == nil && within != nil {
+			err = within(tx, made)
+		}
+		seeded = err == nil
+		return err
 	}
 	if db.Name() == "sqlite" {
 		err = db.Transaction(work) // its lock makes others wait
@@ -52,17 +64,28 @@ func isEmpty(tx *gorm.DB) (bool, error) {
 	return true, nil
 }
 
-func fill(tx *gorm.DB, now time.Time) error {
-	users := seedUsers()
-	for _, user := range users { // one by one: in a batch, GORM guesses all ids but the first
-		if err := tx.Create(user).Error; err != nil {
-			return err
+func fill(tx *gorm.DB, now time.Time) (made Seeded, err error) {
+	made.Users = seedUsers()
+	if err := createEach(tx, made.Users); err != nil {
+		return made, err
+	}
+	made.Followings = seedFollowings(made.Users, now)
+	made.Articles = seedArticles(made.Users, now)
+	if err := createEach(tx, made.Articles); err != nil {
+		return made, err
+	}
+	for _, rows := range []any{seedBanners(), seedGoods(now), made.Followings} {
+		if err := tx.Create(rows).Error; err != nil {
+			return made, err
 		}
 	}
-	for _, rows := range []any{
-		seedBanners(), seedGoods(now), seedFollowings(users, now), seedArticles(users, now),
-	} {
-		if err := tx.Create(rows).Error; err != nil {
+	return made, nil
+}
+
+// createEach makes rows one by one: in a batch, GORM guesses all ids but the first.
+func createEach[T any](tx *gorm.DB, rows []T) error {
+	for _, row := range rows {
+		if err := tx.Create(row).Error; err != nil {
 			return err
 		}
 	}

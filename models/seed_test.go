@@ -19,7 +19,7 @@ func TestSeed(t *testing.T) {
 		const programs = 4
 		var seeded [programs]bool
 		require.NoError(t, errors.Join(together(programs, func(i int) (err error) {
-			seeded[i], err = models.Seed(t.Context(), db, now)
+			seeded[i], err = models.Seed(t.Context(), db, now, nil)
 			return err
 		})...))
 		count := 0
@@ -69,7 +69,7 @@ func TestSeedLeavesAnUsedDatabaseAlone(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
 		require.NoError(t, db.Create(&models.User{Mobile: "13900139000"}).Error)
-		seeded, err := models.Seed(t.Context(), db, time.Now())
+		seeded, err := models.Seed(t.Context(), db, time.Now(), nil)
 		require.NoError(t, err)
 		require.False(t, seeded)
 		var users, banners int64
@@ -84,12 +84,49 @@ func TestSeedFailsWholeWithoutTables(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
 		require.NoError(t, db.Migrator().DropTable(&models.Article{}))
-		seeded, err := models.Seed(t.Context(), db, time.Now())
+		seeded, err := models.Seed(t.Context(), db, time.Now(), nil)
 		require.ErrorContains(t, err, "seeding the database")
 		require.False(t, seeded)
 		var users int64
 		require.NoError(t, db.Model(&models.User{}).Count(&users).Error)
 		require.Zero(t, users)
 		require.NotContains(t, strings.ToLower(err.Error()), "lock")
+	})
+}
+
+func TestSeedTellsWhatItMade(t *testing.T) {
+	t.Parallel()
+	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
+		refused := errors.New("not now")
+		seeded, err := models.Seed(t.Context(), db, time.Now(), func(*gorm.DB, models.Seeded) error { return refused })
+		require.ErrorIs(t, err, refused)
+		require.False(t, seeded)
+		var users int64
+		require.NoError(t, db.Model(&models.User{}).Count(&users).Error)
+		require.Zero(t, users, "all or nothing")
+
+		var made models.Seeded
+		seeded, err = models.Seed(t.Context(), db, time.Now(), func(tx *gorm.DB, m models.Seeded) error {
+			made = m
+			return tx.Create(&models.Banner{Title: "in the same transaction"}).Error
+		})
+		require.NoError(t, err)
+		require.True(t, seeded)
+		var ids, articles []int64
+		require.NoError(t, db.Model(&models.User{}).Order("id").Pluck("id", &ids).Error)
+		require.NoError(t, db.Model(&models.Article{}).Order("id").Pluck("id", &articles).Error)
+		require.Len(t, made.Users, len(ids))
+		for i, id := range ids {
+			require.Equal(t, id, made.Users[i].ID)
+		}
+		require.Len(t, made.Articles, len(articles))
+		for i, id := range articles {
+			require.Equal(t, id, made.Articles[i].ID)
+		}
+		require.NotEmpty(t, made.Followings)
+
+		seeded, err = models.Seed(t.Context(), db, time.Now(), func(*gorm.DB, models.Seeded) error { return refused })
+		require.NoError(t, err, "it has nothing to tell")
+		require.False(t, seeded)
 	})
 }

@@ -1,13 +1,10 @@
 package server
 
 import (
-	"context"
-
 	"github.com/labstack/echo/v4"
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/tasks/refresh"
 )
 
 // bannerBody is what an operator writes. With PUT, a field that is absent stays as it is.
@@ -64,7 +61,7 @@ func (s *Server) createBanner(c echo.Context) error {
 	}
 	row := models.Banner{IsShow: true}
 	b.apply(&row)
-	err = s.writeBanners(c.Request().Context(), func(tx *gorm.DB) error { return tx.Create(&row).Error })
+	err = s.Banners.Write(c.Request().Context(), func(tx *gorm.DB) error { return tx.Create(&row).Error })
 	if err != nil {
 		return err
 	}
@@ -92,7 +89,8 @@ func (s *Server) changeBanner(c echo.Context, change func(*models.Banner)) error
 		return err
 	}
 	var row models.Banner
-	err = s.writeBanners(c.Request().Context(), func(tx *gorm.DB) error {
+	err = s.Banners.Write(c.Request().Context(), func(tx *gorm.DB) error {
+		row = models.Banner{}
 		if err := tx.Clauses(forUpdate).Where("is_delete = ?", false).Take(&row, id).Error; err != nil {
 			return err
 		}
@@ -103,31 +101,4 @@ func (s *Server) changeBanner(c echo.Context, change func(*models.Banner)) error
 		return unless(err, msgNoBanner)
 	}
 	return ok(c, newBannerRow(row))
-}
-
-// writeBanners commits what write does, and has the cached list follow. It writes nothing when the list could not.
-func (s *Server) writeBanners(ctx context.Context, write func(tx *gorm.DB) error) error {
-	if err := s.Cache.Ping(ctx).Err(); err != nil {
-		return err
-	}
-	limited, cancel := context.WithTimeout(ctx, refresh.WriteLimit)
-	defer cancel()
-	if err := s.Banners.Changing(limited, s.Tasks); err != nil {
-		return err
-	}
-	if err := s.db(limited).Transaction(write); err != nil {
-		return err
-	}
-	s.bannersChanged(ctx)
-	return nil
-}
-
-// bannersChanged follows a commit, so it does not end with the request. The write stands even if the cache fails in
-// this very moment; what Changing has enqueued then repairs it.
-func (s *Server) bannersChanged(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-	defer cancel()
-	if err := s.Banners.Changed(ctx); err != nil {
-		s.log.ErrorContext(ctx, "banners changed, but not in the cache", "error", err)
-	}
 }

@@ -12,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
 )
 
 func TestBadInput(t *testing.T) {
@@ -20,6 +22,7 @@ func TestBadInput(t *testing.T) {
 	s := start(t)
 	user := bearer(s.login(t, "13800000001").Token)
 	goods := s.sell(t, "键盘", 5, -time.Minute, time.Hour)
+	require.Eventually(t, func() bool { return s.contents(t)["tasks"] == 1 }, time.Minute, 10*time.Millisecond, "the login's task arrives")
 	before := s.contents(t)
 	mb := strings.Repeat("x", 1<<20)
 	const post, put, get, del = http.MethodPost, http.MethodPut, http.MethodGet, http.MethodDelete
@@ -159,7 +162,6 @@ func TestBadInput(t *testing.T) {
 		{post, "/v1/tasks", add("timeout", 0), asOperator, 400, "timeout"},
 		{post, "/v1/tasks", add("retention", "876000h"), asOperator, 400, "retention"}, // a century
 		{post, "/v1/tasks", add("unique_for", -1), asOperator, 400, "unique_for"},
-		{post, "/v1/tasks", add("durable", true), asOperator, 400, "durable"}, // without an outbox
 		{post, "/v1/tasks", add("durable", 1), asOperator, 400, "durable"},
 		{post, "/v1/tasks", add("backoff", map[string]any{"base": "x"}), asOperator, 400, "backoff.base"},
 		{post, "/v1/tasks", add("backoff", map[string]any{"base": 10, "cap": 1}), asOperator, 400, "backoff"},
@@ -218,6 +220,37 @@ func TestBadInput(t *testing.T) {
 		{get, "/v1/goods/99999999999999999999", nil, nil, 400, "id"},
 		{get, "/v1/goods/1;drop%20table%20goods", nil, nil, 400, "id"},
 		{get, "/v1/users/1e3", nil, nil, 400, "id"},
+		{get, "/v1/users/0", nil, nil, 400, "id"},
+		{get, "/v1/users/-1", nil, nil, 400, "id"},
+		{get, "/v1/users/9223372036854775808", nil, nil, 400, "id"},
+		{get, "/v1/users/9223372036854775807", nil, nil, 404, "id"},
+		{get, "/v1/users/999999", nil, nil, 404, "id"},
+		{get, "/v1/articles/0", nil, nil, 400, "id"},
+		{get, "/v1/articles/-1", nil, nil, 400, "id"},
+		{get, "/v1/articles/abc", nil, nil, 400, "id"},
+		{get, "/v1/articles/9223372036854775808", nil, nil, 400, "id"},
+		{get, "/v1/articles/9223372036854775807", nil, nil, 404, "id"},
+		{get, "/v1/articles/999999", nil, nil, 404, "id"},
+		{post, "/v1/articles", `{"title":"a","content":"x"}`, nil, 401, ""},
+		{post, "/v1/articles", `{"title":"a","content":"x"}`, asOperator, 401, ""},
+		{post, "/articles", `{"title":"a"}`, user, 400, "content"},
+		{post, "/v1/articles", `{"title":"a","content":""}`, user, 400, "content"},
+		{post, "/v1/articles", `{"title":"a","content":null}`, user, 400, "content"},
+		{post, "/v1/articles", `{"title":"a","content":["x"]}`, user, 400, "content"},
+		{post, "/v1/articles", `{"title":"a","content":"` + strings.Repeat("长", 20_001) + `"}`, user, 400, "content"},
+		{post, "/v1/articles", `{"title":"a","content":"` + strings.Repeat("😀", 16_384) + `"}`, user, 400, "content"},
+		{post, "/v1/articles", `{"content":"x"}`, user, 400, "title"},
+		{post, "/v1/articles", `{"title":"","content":"x"}`, user, 400, "title"},
+		{post, "/v1/articles", `{"title":"  ","content":"x"}`, user, 400, "title"},
+		{post, "/v1/articles", `{"title":"a\nb","content":"x"}`, user, 400, "title"},
+		{post, "/v1/articles", `{"title":"a\u0000b","content":"x"}`, user, 400, "title"},
+		{post, "/v1/articles", `{"title":"` + strings.Repeat("长", 129) + `","content":"x"}`, user, 400, "title"},
+		{post, "/v1/articles", `{"title":"a","content":"x","user_id":2}`, user, 400, "user_id"},
+		{post, "/v1/articles", `{"title":"a","content":"` + mb + `"}`, user, 413, ""},
+		{post, "/v1/tasks", `{"task":"refresh.all","args":{}}`, asOperator, 400, "args.cache"},
+		{post, "/v1/tasks", `{"task":"refresh.all","args":{"cache":"users","batch":5001}}`, asOperator, 400, "args.batch"},
+		{post, "/v1/tasks", `{"task":"refresh.changed","args":{"changes":[]}}`, asOperator, 400, "args.changes"},
+		{post, "/v1/tasks", `{"task":"refresh.changed","args":{"changes":[{"cache":"users","id":""}]}}`, asOperator, 400, "args.changes.0.id"},
 		{post, "/v1/goods", newGoods("name", nil), asOperator, 400, "name"},
 		{post, "/v1/goods", newGoods("name", "  "), asOperator, 400, "name"},
 		{post, "/v1/goods", newGoods("name", strings.Repeat("长", 129)), asOperator, 400, "name"},
@@ -299,6 +332,13 @@ func (s *system) contents(t *testing.T) map[string]int64 {
 	require.NoError(t, err)
 	counts["tasks"] = int64(len(queued))
 	return counts
+}
+
+func TestDurableNeedsAnOutbox(t *testing.T) {
+	t.Parallel()
+	s := assembleEmbedded(t, func(o *server.Options) { o.Tasks = tasks.NewClient(o.Broker) })
+	a := s.post("/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2},"durable":true}`, asOperator)
+	require.Equal(t, []any{400, "durable"}, []any{a.Code, a.Field}, "%s", a.raw)
 }
 
 func TestTheLargestBody(t *testing.T) {

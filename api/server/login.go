@@ -2,17 +2,14 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/sms"
 )
 
@@ -22,8 +19,8 @@ type loginBody struct {
 }
 
 type session struct {
-	Token string  `json:"token"`
-	User  profile `json:"user"`
+	Token string          `json:"token"`
+	User  refresh.Profile `json:"user"`
 }
 
 // retryTries is how long someone whose code was voided by wrong tries has to wait at most before asking for another.
@@ -37,8 +34,8 @@ func (s *Server) login(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	user, err := s.userByMobile(ctx, b.Mobile)
-	if err != nil && !errors.Is(err, gorm.ErrRecordNotFound) {
+	user, err := s.Profiles.ByMobile(ctx, b.Mobile)
+	if err != nil && !errors.Is(err, cache.ErrNull) {
 		return err
 	}
 	known := err == nil
@@ -46,7 +43,11 @@ func (s *Server) login(c echo.Context) error {
 		return explainCode(err)
 	}
 	if !known {
-		if user, err = s.createUser(context.WithoutCancel(ctx), b.Mobile); err != nil {
+		// The code is used up, so the client that has gone meanwhile could not ask again.
+		making, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		user, err = s.Profiles.Create(making, b.Mobile)
+		cancel()
+		if err != nil {
 			return err
 		}
 	}
@@ -54,7 +55,7 @@ func (s *Server) login(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return ok(c, session{Token: token, User: newProfile(user)})
+	return ok(c, session{Token: token, User: user})
 }
 
 func explainCode(err error) error {
@@ -70,19 +71,4 @@ func explainCode(err error) error {
 		}
 	}
 	return err
-}
-
-func (s *Server) userByMobile(ctx context.Context, mobile string) (models.User, error) {
-	var user models.User
-	err := s.db(ctx).Where("mobile = ?", mobile).Take(&user).Error
-	return user, err
-}
-
-// createUser makes the user, or finds the one that a concurrent login made.
-func (s *Server) createUser(ctx context.Context, mobile string) (models.User, error) {
-	user := models.User{Mobile: mobile, Name: "用户" + rand.Text()[:6]}
-	if err := s.db(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&user).Error; err != nil {
-		return user, fmt.Errorf("creating a user: %w", err)
-	}
-	return s.userByMobile(ctx, mobile)
 }

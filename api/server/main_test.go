@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http/httptest"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
@@ -42,7 +44,7 @@ type system struct {
 	cache    redis.UniversalClient
 	broker   *broker.Broker
 	tasks    *tasks.Client
-	banners  *refresh.BannerList
+	features catalog.Features
 	redis    *testenv.RedisServer // nil in an embedded system
 	log      *logBuffer
 	registry *prometheus.Registry
@@ -69,12 +71,27 @@ func assembleEmbedded(t *testing.T, changes ...change) *system {
 	return assemble(t, "sqlite://"+t.TempDir()+"/paidui.db", e.URL(1), e.URL(2), changes)
 }
 
-// caches makes a store of caches.
-func caches(t *testing.T, rdb redis.UniversalClient, logger *slog.Logger) *cache.Store {
+// features makes what stands on the caches over rdb, as one process has it.
+func features(t *testing.T, db *gorm.DB, rdb redis.UniversalClient, strategy cache.Strategy, logger *slog.Logger) catalog.Features {
 	t.Helper()
-	store, err := cache.NewStore(rdb, cache.StoreOptions{Logger: logger})
+	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: logger})
 	require.NoError(t, err)
-	return store
+	run(t, store.Run)
+	return catalog.NewFeatures(db, store, catalog.FeatureOptions{
+		Banners: refresh.BannerOptions{BackendURL: backendURL, Strategy: strategy},
+	})
+}
+
+// run runs a part of a program until the test ends.
+func run(t *testing.T, part func(context.Context) error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- part(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-done)
+	})
 }
 
 func assemble(t *testing.T, dbURL, brokerURL, cacheURL string, changes []change) *system {
@@ -97,14 +114,18 @@ func assemble(t *testing.T, dbURL, brokerURL, cacheURL string, changes []change)
 	known, err := catalog.New()
 	require.NoError(t, err)
 	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.banners = refresh.NewBannerList(s.db, caches(t, s.cache, logger), refresh.BannerOptions{BackendURL: backendURL})
+	ob, err := outbox.New(s.db, s.tasks, outbox.Options{Logger: logger})
+	require.NoError(t, err)
+	require.NoError(t, s.db.Use(ob))
+	run(t, ob.Run)
+	s.features = features(t, s.db, s.cache, cache.DeleteOnWrite, logger)
 	opt := server.Options{
 		DB:            s.db,
 		Cache:         s.cache,
 		Broker:        s.broker,
 		Tasks:         s.tasks,
 		Catalog:       known,
-		Banners:       s.banners,
+		Features:      s.features,
 		Codes:         sms.NewCodes(s.cache, s.tasks, sms.Limits{}),
 		Desk:          seckill.NewDesk(s.db, s.broker.Redis(), s.tasks),
 		Ticks:         ticks.NewStore(s.broker.Redis()),
@@ -128,10 +149,10 @@ func assemble(t *testing.T, dbURL, brokerURL, cacheURL string, changes []change)
 // work runs a worker on all queues until the test ends.
 func (s *system) work(t *testing.T) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil))})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Client: s.tasks})
 	catalog.Bind(mux, catalog.Deps{
 		DB: s.db, Cache: s.cache, Broker: s.broker.Redis(), Client: s.tasks,
-		Sender: sms.NewOutbox(s.db), Banners: s.banners,
+		Sender: sms.NewOutbox(s.db), Features: s.features,
 	})
 	taskstest.Serve(t, s.broker, mux, "sms", "seckill", "default", "cache", "low")
 }

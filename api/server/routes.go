@@ -31,6 +31,8 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/user", handler: s.ownProfile, who: users, aliases: []string{"/v1_0/user"}},
 		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}},
 		{method: get, path: "/v1/users/:id", handler: s.userProfile},
+		{method: post, path: "/v1/articles", handler: s.createArticle, who: users, aliases: []string{"/articles"}},
+		{method: get, path: "/v1/articles/:id", handler: s.oneArticle},
 
 		{method: get, path: "/v1/goods", handler: s.listGoods},
 		{method: get, path: "/v1/goods/:id", handler: s.oneGoods},

@@ -20,8 +20,8 @@ import (
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
-	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/tasks/ticks"
@@ -34,10 +34,10 @@ type Options struct {
 	Broker  *broker.Broker
 	Tasks   *tasks.Client
 	Catalog *tasks.Catalog
-	Banners *refresh.BannerList
 	Codes   *sms.Codes
 	Desk    *seckill.Desk
 	Ticks   *ticks.Store
+	catalog.Features
 
 	JWTSecret   string        // signs users' tokens
 	JWTLifetime time.Duration // of a token; 7 days when 0
@@ -134,7 +134,10 @@ func (o Options) validate() error {
 		missing("Broker", o.Broker == nil),
 		missing("Tasks", o.Tasks == nil),
 		missing("Catalog", o.Catalog == nil),
+		missing("Store", o.Store == nil),
 		missing("Banners", o.Banners == nil),
+		missing("Profiles", o.Profiles == nil),
+		missing("Articles", o.Articles == nil),
 		missing("Codes", o.Codes == nil),
 		missing("Desk", o.Desk == nil),
 		missing("Ticks", o.Ticks == nil),

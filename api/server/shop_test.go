@@ -16,7 +16,7 @@ import (
 
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -203,12 +203,10 @@ func (s *system) visible(t *testing.T) (list []banner) {
 
 func TestBanners(t *testing.T) {
 	t.Parallel()
-	for _, strategy := range []refresh.Strategy{refresh.DeleteOnWrite, refresh.UpdateOnWrite} {
-		t.Run(string(strategy), func(t *testing.T) {
+	for _, strategy := range []cache.Strategy{cache.DeleteOnWrite, cache.UpdateOnWrite, cache.DeleteOnWrite | cache.UpdateOnWrite | cache.Periodic} {
+		t.Run(strategy.String(), func(t *testing.T) {
 			t.Parallel()
-			s := start(t, func(o *server.Options) {
-				o.Banners = refresh.NewBannerList(o.DB, caches(t, o.Cache, taskstest.Quiet()), refresh.BannerOptions{BackendURL: backendURL, Strategy: strategy})
-			})
+			s := start(t, func(o *server.Options) { o.Features = features(t, o.DB, o.Cache, strategy, taskstest.Quiet()) })
 			require.Empty(t, s.visible(t))
 			made := s.post("/v1/banners", map[string]any{"title": "一", "image": "/media/1.svg", "orders": 2}, asOperator)
 			require.Equal(t, 100, made.Code, "%s", made.raw)
@@ -266,20 +264,35 @@ func TestConcurrentBannerWritesLeaveTheCacheTrue(t *testing.T) {
 	require.Equal(t, stored.Title, s.visible(t)[0].Title)
 }
 
-func TestAWriteThatTheCacheCannotFollowIsRefused(t *testing.T) {
+// TestWithoutRedis has neither cache nor broker: what stands on the database goes on, what needs Redis is refused.
+func TestWithoutRedis(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	made := s.post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator)
 	require.Equal(t, 100, made.Code)
 	goods := s.sell(t, "键盘", 1, -time.Minute, time.Hour)
 	user := bearer(s.login(t, mobile).Token)
+	s.work(t)
+	told := func() bool { return s.unapplied(t) == 0 }
+	require.Eventually(t, told, time.Minute, 20*time.Millisecond) // this Redis forgets all when it stops
 	s.redis.Stop()
 
 	require.Len(t, s.visible(t), 1, "reads go on")
 	require.Len(t, s.visible(t), 1)
-	require.Equal(t, 100, s.get("/v1/goods").Code)
+	for i, a := range []answer{
+		s.get("/v1/goods"),
+		s.get("/v1/user", user),
+		s.get("/v1/users/1"),
+		s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg", "orders": -1}, asOperator),
+		s.put("/v1/user", map[string]any{"name": "Bea"}, user),
+		s.post("/v1/articles", map[string]any{"title": "标题", "content": "x"}, user),
+		s.get("/v1/articles/1"),
+	} {
+		require.Equal(t, http.StatusOK, a.status, "%d: %s", i, a.raw)
+	}
+	require.Equal(t, "b", s.visible(t)[0].Title, "what is written is seen")
+	require.Contains(t, string(s.get("/v1/users/1").Data), "Bea")
 	refused := []answer{
-		s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator),
 		s.put(fmt.Sprint("/v1/goods/", goods), map[string]any{"stock": 9}, asOperator),
 		s.post("/v1/sms", map[string]any{"mobile": "13800000009"}),
 		s.post("/v1/login", map[string]any{"mobile": mobile, "code": "123456"}),
@@ -293,15 +306,12 @@ func TestAWriteThatTheCacheCannotFollowIsRefused(t *testing.T) {
 		require.NotEmpty(t, a.header.Get("Retry-After"))
 		require.NotContains(t, string(a.raw), "dial")
 	}
-	var banners int64
-	require.NoError(t, s.db.Model(&models.Banner{}).Count(&banners).Error)
-	require.EqualValues(t, 1, banners)
 	var g models.Goods
 	require.NoError(t, s.db.Take(&g, goods).Error)
 	require.EqualValues(t, 1, g.Stock)
 
 	s.redis.Start()
-	require.Eventually(t, func() bool {
-		return s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator).Code == 100
-	}, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, told, time.Minute, 20*time.Millisecond, "the caches are not told")
+	require.Equal(t, "b", s.visible(t)[0].Title)
+	require.Contains(t, string(s.get("/v1/user", user).Data), "Bea")
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,12 +16,14 @@ import (
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
-// dying is a Redis whose scripts end the request that runs them, once it is told to, as the death of the process does.
+// dying is a Redis whose scripts end in an error, or in the panic that ends a request, once it is told to: nothing that
+// the process does after its commit reaches the cache.
 type dying struct {
 	how atomic.Pointer[func() error]
 }
@@ -31,9 +32,7 @@ func (d *dying) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (d *dying) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if die := d.how.Load(); die != nil && slices.Contains([]string{"eval", "evalsha"}, cmd.Name()) {
-			err := (*die)()
-			cmd.SetErr(err)
+		if err := d.die(cmd); err != nil {
 			return err
 		}
 		return next(ctx, cmd)
@@ -41,18 +40,42 @@ func (d *dying) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 func (d *dying) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if err := d.die(cmds...); err != nil {
+			return err
+		}
+		return next(ctx, cmds)
+	}
 }
 
-func TestAProcessThatDiesAfterItsCommitLeavesNoStaleBanners(t *testing.T) {
+func (d *dying) die(cmds ...redis.Cmder) (err error) {
+	how := d.how.Load()
+	for _, cmd := range cmds {
+		if how != nil && slices.Contains([]string{"eval", "evalsha"}, cmd.Name()) {
+			err = (*how)()
+			cmd.SetErr(err)
+		}
+	}
+	return err
+}
+
+// unapplied counts the changes whose tasks have not ended.
+func (s *system) unapplied(t *testing.T) int {
+	t.Helper()
+	var n int64
+	require.NoError(t, s.db.Model(&models.OutboxRow{}).Where("task = ?", refresh.Changed.Name()).Count(&n).Error)
+	return int(n)
+}
+
+func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 	t.Parallel()
 	deaths := map[string]func() error{
 		"killed":          func() error { panic(http.ErrAbortHandler) },
 		"Redis goes away": func() error { return errors.New("connection reset by peer") },
 	}
 	for name, die := range deaths {
-		for _, strategy := range []refresh.Strategy{refresh.DeleteOnWrite, refresh.UpdateOnWrite} {
-			t.Run(name+", "+string(strategy), func(t *testing.T) {
+		for _, strategy := range []cache.Strategy{cache.DeleteOnWrite, cache.UpdateOnWrite} {
+			t.Run(name+", "+strategy.String(), func(t *testing.T) {
 				t.Parallel()
 				death := &dying{}
 				r := testenv.Redis(t)
@@ -62,53 +85,59 @@ func TestAProcessThatDiesAfterItsCommitLeavesNoStaleBanners(t *testing.T) {
 				t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 				rdb.AddHook(death)
 				s := assemble(t, testenv.MySQL(t), r.URL(1), r.URL(2), []change{func(o *server.Options) {
-					o.Banners = refresh.NewBannerList(o.DB, caches(t, rdb, taskstest.Quiet()), refresh.BannerOptions{
-						BackendURL: backendURL, Strategy: strategy,
-					})
+					o.Features = features(t, o.DB, rdb, strategy, taskstest.Quiet())
 				}})
+				in := s.login(t, mobile)
+				user, profile := bearer(in.Token), fmt.Sprint("/v1/users/", in.User.ID)
+				require.Equal(t, 100, s.put("/v1/user", map[string]any{"name": "old"}, user).Code)
+				require.Contains(t, string(s.get(profile).Data), `"old"`)
 				var row banner
 				s.post("/v1/banners", map[string]any{"title": "old", "image": "/1.svg"}, asOperator).into(t, &row)
 				require.Equal(t, "old", s.visible(t)[0].Title)
+				before := s.unapplied(t)
 
 				death.how.Store(&die)
-				path := fmt.Sprint("/v1/banners/", row.ID)
-				s.abandoned(t, http.MethodPut, path, `{"title":"new"}`)
+				require.Equal(t, 100, s.put(fmt.Sprint("/v1/banners/", row.ID), map[string]any{"title": "new"}, asOperator).Code)
+				require.Equal(t, 100, s.put("/v1/user", map[string]any{"name": "new"}, user).Code)
 				death.how.Store(nil)
-				var stored models.Banner
-				require.NoError(t, s.db.Take(&stored, row.ID).Error)
-				require.Equal(t, "new", stored.Title)
-				require.Contains(t, s.cache.Get(t.Context(), refresh.BannersKey).Val(), `"old"`, "nothing has told the cache yet")
+				require.Equal(t, "old", s.cachedTitle(t), "nothing has told the cache yet")
+				require.Equal(t, before+2, s.unapplied(t))
 
 				s.work(t)
-				require.Eventually(t, func() bool { return s.visible(t)[0].Title == "new" }, 20*time.Second, 20*time.Millisecond)
+				require.Eventually(t, func() bool { return s.unapplied(t) == 0 }, time.Minute, 20*time.Millisecond)
+				require.Equal(t, "new", s.visible(t)[0].Title)
+				require.Contains(t, string(s.get(profile).Data), `"new"`)
 			})
 		}
 	}
 }
 
-// abandoned makes an operator's request that may get no answer.
-func (s *system) abandoned(t *testing.T, method, path, body string) {
+// cachedTitle is the first banner's in Redis.
+func (s *system) cachedTitle(t *testing.T) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, s.base+path, strings.NewReader(body))
+	raw, err := s.cache.Get(t.Context(), refresh.BannersKey).Bytes()
 	require.NoError(t, err)
-	r.Header.Set("Content-Type", "application/json")
-	asOperator(r)
-	if response, err := s.http.Do(r); err == nil {
-		require.NoError(t, response.Body.Close())
-	}
+	var list []banner
+	answer{Data: raw}.into(t, &list)
+	return list[0].Title
 }
 
-func TestABannerWriteThatCannotBeAnnouncedIsRefused(t *testing.T) {
+func TestAWriteNeedsNoBroker(t *testing.T) {
 	t.Parallel()
 	other := testenv.Redis(t)
 	away := taskstest.Broker(t, other.URL(0))
 	s := start(t, func(o *server.Options) { o.Broker, o.Tasks = away, tasks.NewClient(away) })
+	user := bearer(s.login(t, mobile).Token)
 	require.Equal(t, 100, s.post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator).Code)
+	require.Len(t, s.visible(t), 1)
 	other.Stop()
-	a := s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator)
-	require.Equal(t, http.StatusServiceUnavailable, a.status, "%s", a.raw)
-	require.NotEmpty(t, a.header.Get("Retry-After"))
-	var banners int64
-	require.NoError(t, s.db.Model(&models.Banner{}).Count(&banners).Error)
-	require.EqualValues(t, 1, banners)
+	for _, a := range []answer{
+		s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator),
+		s.put("/v1/user", map[string]any{"name": "Bea"}, user),
+		s.post("/v1/articles", map[string]any{"title": "a", "content": "x"}, user),
+	} {
+		require.Equal(t, http.StatusOK, a.status, "%s", a.raw)
+	}
+	require.Len(t, s.visible(t), 2, "the cache follows at once")
+	require.Contains(t, string(s.get("/v1/user", user).Data), "Bea")
 }

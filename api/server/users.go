@@ -4,24 +4,10 @@ import (
 	"errors"
 
 	"github.com/labstack/echo/v4"
-	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/refresh"
 )
-
-// profile is a user as he sees himself; others see it without Mobile.
-type profile struct {
-	ID     int64  `json:"id"`
-	Name   string `json:"name"`
-	Mobile string `json:"mobile,omitempty"`
-	Photo  string `json:"photo"`
-	Intro  string `json:"intro"`
-	Certi  string `json:"certi"`
-}
-
-func newProfile(u models.User) profile {
-	return profile{ID: u.ID, Name: u.Name, Mobile: u.Mobile, Photo: u.Photo, Intro: u.Intro, Certi: u.Certi}
-}
 
 // profileBody is what users may change of themselves. A field that is absent stays as it is.
 type profileBody struct {
@@ -36,11 +22,11 @@ var (
 )
 
 func (s *Server) ownProfile(c echo.Context) error {
-	var user models.User
-	if err := s.db(c.Request().Context()).Take(&user, userOf(c)).Error; err != nil {
+	own, err := s.Profiles.Get(c.Request().Context(), userOf(c))
+	if err != nil {
 		return unlessUser(err)
 	}
-	return ok(c, newProfile(user))
+	return ok(c, own)
 }
 
 func (s *Server) updateProfile(c echo.Context) error {
@@ -51,24 +37,16 @@ func (s *Server) updateProfile(c echo.Context) error {
 	if b == (profileBody{}) {
 		return nothingToChange()
 	}
-	var user models.User
-	err = s.db(c.Request().Context()).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Clauses(forUpdate).Take(&user, userOf(c)).Error; err != nil {
-			return err
-		}
-		set(&user.Name, b.Name)
-		set(&user.Photo, b.Photo)
-		set(&user.Intro, b.Intro)
-		return tx.Save(&user).Error
-	})
+	own, err := s.Profiles.Update(c.Request().Context(), userOf(c), refresh.ProfileChange(b))
 	if err != nil {
 		return unlessUser(err)
 	}
-	return ok(c, newProfile(user))
+	return ok(c, own)
 }
 
+// unlessUser makes a user who is not there, though he has a token, one who must log in again.
 func unlessUser(err error) error {
-	if errors.Is(err, gorm.ErrRecordNotFound) {
+	if errors.Is(err, cache.ErrNull) {
 		return unauthorized(msgUserGone, err)
 	}
 	return err
@@ -79,10 +57,9 @@ func (s *Server) userProfile(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var user models.User
-	if err := s.db(c.Request().Context()).Take(&user, id).Error; err != nil {
+	user, err := s.Profiles.Get(c.Request().Context(), id)
+	if err != nil {
 		return unless(err, msgNoUser)
 	}
-	user.Mobile = ""
-	return ok(c, newProfile(user))
+	return ok(c, user.Public())
 }

@@ -35,7 +35,10 @@ func API(ctx context.Context, cfg config.Config) error {
 			if err := models.Migrate(ctx, e.Stores.DB); err != nil {
 				return err
 			}
-			if err := errors.Join(e.openOutbox(), e.addAPI()); err != nil {
+			if err := errors.Join(e.openOutbox(), e.openFeatures()); err != nil {
+				return err
+			}
+			if err := e.addAPI(); err != nil {
 				return err
 			}
 			e.addCaches()
@@ -47,10 +50,6 @@ func API(ctx context.Context, cfg config.Config) error {
 
 // addAPI puts the API in the place of the answers that it is starting.
 func (e *Env) addAPI() error {
-	banners, err := e.banners()
-	if err != nil {
-		return err
-	}
 	cfg := e.Config
 	s, err := server.New(server.Options{
 		DB:      e.Stores.DB,
@@ -58,7 +57,6 @@ func (e *Env) addAPI() error {
 		Broker:  e.Stores.Broker,
 		Tasks:   e.Client,
 		Catalog: e.Catalog,
-		Banners: banners,
 		Codes: sms.NewCodes(e.Stores.Cache, e.Client, sms.Limits{
 			PerMinute:  cfg.SMSPerMinute,
 			PerDay:     cfg.SMSPerDay,
@@ -67,6 +65,7 @@ func (e *Env) addAPI() error {
 		}),
 		Desk:           seckill.NewDesk(e.Stores.DB, e.Stores.Broker.Redis(), e.Client),
 		Ticks:          ticks.NewStore(e.Stores.Broker.Redis()),
+		Features:       e.features,
 		JWTSecret:      cfg.JWTSecret.Reveal(),
 		JWTLifetime:    cfg.JWTLifetime,
 		OperatorKey:    cfg.OperatorKey.Reveal(),

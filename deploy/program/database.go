@@ -11,6 +11,9 @@ import (
 
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/outbox"
 )
 
 // DatabaseCommands are the subcommands that touch the database only: migrate and seed.
@@ -20,7 +23,10 @@ func DatabaseCommands() []*cobra.Command {
 			func(context.Context, *gorm.DB) (string, error) { return "the database is up to date", nil }),
 		databaseCommand("seed", "Migrate, and fill an empty database with a small set of data to try things on",
 			func(ctx context.Context, db *gorm.DB) (string, error) {
-				seeded, err := models.Seed(ctx, db, time.Now())
+				if err := useOutbox(db); err != nil {
+					return "", err
+				}
+				seeded, err := catalog.Seed(ctx, db, time.Now())
 				if !seeded {
 					return "the database holds data already: nothing was changed", err
 				}
@@ -45,6 +51,15 @@ func databaseCommand(name, short string, work func(context.Context, *gorm.DB) (d
 		})(cmd, args)
 	}
 	return cmd
+}
+
+// useOutbox lets tasks commit with the database's data. They are sent by programs that have a broker.
+func useOutbox(db *gorm.DB) error {
+	ob, err := outbox.New(db, tasks.NewClient(nil), outbox.Options{})
+	if err != nil {
+		return err
+	}
+	return db.Use(ob)
 }
 
 // withDatabase opens and migrates the database, and closes it after f.

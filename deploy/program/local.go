@@ -17,6 +17,7 @@ import (
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/catalog"
 )
 
 // Local runs the API, a worker and a scheduler in this process until ctx ends. What the configuration leaves out it
@@ -75,10 +76,13 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 			if err := models.Migrate(ctx, e.Stores.DB); err != nil {
 				return err
 			}
-			if _, err := models.Seed(ctx, e.Stores.DB, time.Now()); err != nil {
+			if err := errors.Join(e.openOutbox(), e.openFeatures()); err != nil {
 				return err
 			}
-			if err := errors.Join(e.openOutbox(), e.addScheduler(), e.addAPI(), e.addWorker()); err != nil {
+			if _, err := catalog.Seed(ctx, e.Stores.DB, time.Now()); err != nil {
+				return err
+			}
+			if err := errors.Join(e.addScheduler(), e.addAPI(), e.addWorker()); err != nil {
 				return err
 			}
 			e.addCaches()

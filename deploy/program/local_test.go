@@ -111,9 +111,9 @@ func runDurably(t *testing.T, api, admin string) {
 		return answerOf(t, req)
 	}
 	require.Contains(t, get(api+"/v1/tasks/kept?wait=20s"), `"result":3`)
-	require.Eventually(t, func() bool {
+	require.Eventually(t, func() bool { // beside it, the task of the seeding
 		metrics := get(admin + "/metrics")
-		return strings.Contains(metrics, "paidui_outbox_sent_total 1\n") &&
+		return strings.Contains(metrics, "paidui_outbox_sent_total 2\n") &&
 			strings.Contains(metrics, `paidui_outbox_rows{state="sent"} 0`) &&
 			strings.Contains(metrics, "paidui_outbox_oldest_seconds 0\n")
 	}, 20*time.Second, 50*time.Millisecond, "the row stays")

@@ -19,7 +19,6 @@ import (
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
-	"github.com/paidui/paidui/tasks/refresh"
 )
 
 // boot is what a program is started from.
@@ -42,12 +41,12 @@ type Env struct {
 	Client   *tasks.Client
 	Caches   *cache.Store // over Stores.Cache; nil in a program without one
 
-	http       *front              // nil in a program without an API
-	bannerList *refresh.BannerList // made when it is first asked for
-	outbox     *outbox.Outbox      // nil in a program without a database
-	history    *history.Writer     // nil without a database, or with PAIDUI_HISTORY=false
-	group      *process.Group
-	checks     map[string]func(context.Context) error
+	http     *front           // nil in a program without an API
+	outbox   *outbox.Outbox   // nil in a program without a database
+	history  *history.Writer  // nil without a database, or with PAIDUI_HISTORY=false
+	features catalog.Features // zero in a program without a database
+	group    *process.Group
+	checks   map[string]func(context.Context) error
 }
 
 const (

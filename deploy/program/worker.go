@@ -28,7 +28,10 @@ func Worker(ctx context.Context, cfg config.Config) error {
 			if err := process.WaitFor(ctx, e.Logger, "schema", cfg.StartupWait, migrated); err != nil {
 				return err
 			}
-			if err := errors.Join(e.openOutbox(), e.addWorker()); err != nil {
+			if err := errors.Join(e.openOutbox(), e.openFeatures()); err != nil {
+				return err
+			}
+			if err := e.addWorker(); err != nil {
 				return err
 			}
 			e.addCaches()
@@ -40,10 +43,6 @@ func Worker(ctx context.Context, cfg config.Config) error {
 
 func (e *Env) addWorker() error {
 	sender, err := e.sender()
-	if err != nil {
-		return err
-	}
-	banners, err := e.banners()
 	if err != nil {
 		return err
 	}
@@ -63,13 +62,13 @@ func (e *Env) addWorker() error {
 		return err
 	}
 	catalog.Bind(mux, catalog.Deps{
-		DB:      e.Stores.DB,
-		Cache:   e.Stores.Cache,
-		Broker:  e.Stores.Broker.Redis(),
-		Client:  e.Client,
-		Sender:  sender,
-		Banners: banners,
-		History: records,
+		DB:       e.Stores.DB,
+		Cache:    e.Stores.Cache,
+		Broker:   e.Stores.Broker.Redis(),
+		Client:   e.Client,
+		Sender:   sender,
+		History:  records,
+		Features: e.features,
 	})
 	if err := mux.Verify(e.Catalog); err != nil {
 		return err

@@ -22,10 +22,10 @@ const (
 // follows tells whether writes change the cache.
 func (s Strategy) follows() bool { return s == 0 || s&(DeleteOnWrite|UpdateOnWrite) != 0 }
 
-// ParseStrategy reads strategies by their names, delete, update and periodic, with + between them; "" is DeleteOnWrite.
+// ParseStrategy reads strategies by their names, delete, update and periodic, with commas between them; "" is DeleteOnWrite.
 func ParseStrategy(text string) (Strategy, error) {
 	var s Strategy
-	for name := range strings.SplitSeq(text, "+") {
+	for name := range strings.SplitSeq(text, ",") {
 		switch strings.TrimSpace(name) {
 		case "delete":
 			s |= DeleteOnWrite
@@ -39,7 +39,7 @@ func ParseStrategy(text string) (Strategy, error) {
 			}
 			fallthrough
 		default:
-			return 0, fmt.Errorf("cache strategy %q: want delete, update, periodic, or some of them with + between", text)
+			return 0, fmt.Errorf("cache strategy %q: want delete, update, periodic, or several of them with commas between", text)
 		}
 	}
 	return s, nil
@@ -56,5 +56,5 @@ func (s Strategy) String() string {
 			set = append(set, name)
 		}
 	}
-	return strings.Join(set, "+")
+	return strings.Join(set, ",")
 }

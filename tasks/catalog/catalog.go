@@ -24,6 +24,8 @@ func New() (*tasks.Catalog, error) {
 		seckill.Order,
 		seckill.Reconcile,
 		refresh.Banners,
+		refresh.Changed,
+		refresh.All,
 		history.PruneTask,
 	)
 }
@@ -35,8 +37,8 @@ type Deps struct {
 	Broker  redis.UniversalClient // where reservations live, beside the tasks
 	Client  *tasks.Client
 	Sender  sms.Sender
-	Banners *refresh.BannerList
 	History *history.Store
+	Features
 }
 
 // Bind gives every task of the catalog its handler. Mux.Verify tells when one was forgotten.
@@ -44,6 +46,6 @@ func Bind(m *tasks.Mux, d Deps) {
 	demo.Bind(m)
 	sms.Bind(m, d.DB, d.Cache, d.Sender)
 	seckill.Bind(m, d.DB, d.Broker, d.Client)
-	refresh.Bind(m, d.Banners)
+	refresh.Bind(m, d.Store, d.Banners, d.kinds()...)
 	history.Bind(m, d.History)
 }

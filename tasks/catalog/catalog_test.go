@@ -30,12 +30,14 @@ func TestEveryTaskHasItsHandler(t *testing.T) {
 	caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	catalog.Bind(m, catalog.Deps{
-		DB:      db,
-		Cache:   b.Redis(),
-		Broker:  b.Redis(),
-		Client:  tasks.NewClient(b),
-		Sender:  sms.NewOutbox(db),
-		Banners: refresh.NewBannerList(db, caches, refresh.BannerOptions{BackendURL: "http://localhost", Count: 3}),
+		DB:     db,
+		Cache:  b.Redis(),
+		Broker: b.Redis(),
+		Client: tasks.NewClient(b),
+		Sender: sms.NewOutbox(db),
+		Features: catalog.NewFeatures(db, caches, catalog.FeatureOptions{
+			Banners: refresh.BannerOptions{BackendURL: "http://localhost", Count: 3},
+		}),
 	})
 	require.NoError(t, m.Verify(c))
 }

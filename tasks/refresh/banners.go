@@ -11,41 +11,20 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks"
 )
 
 // BannersKey is where the list is cached, as JSON. Other programs may read it.
 const BannersKey = "home_banner_list"
 
-// Strategy is what a committed write to the banners does to the cached list.
-type Strategy string
-
+// The names of the caches.
 const (
-	// DeleteOnWrite drops the list; the next reader fills it. It is the zero Strategy's meaning too.
-	DeleteOnWrite Strategy = "delete"
-	// UpdateOnWrite rewrites the list at once.
-	UpdateOnWrite Strategy = "update"
-	// Periodic leaves the list to the scheduled refresh.Banners task.
-	Periodic Strategy = "periodic"
+	BannersCache  = "banners"
+	UsersCache    = "users"
+	ArticlesCache = "articles"
 )
 
-// strategies are what they mean to the cache.
-var strategies = map[Strategy]cache.Strategy{
-	DeleteOnWrite: cache.DeleteOnWrite,
-	UpdateOnWrite: cache.UpdateOnWrite,
-	Periodic:      cache.Periodic,
-}
-
-// ParseStrategy reads a strategy's name; "" is DeleteOnWrite.
-func ParseStrategy(name string) (Strategy, error) {
-	switch s := Strategy(name); s {
-	case "":
-		return DeleteOnWrite, nil
-	case DeleteOnWrite, UpdateOnWrite, Periodic:
-		return s, nil
-	}
-	return "", fmt.Errorf("banner strategy %q: want delete, update or periodic", name)
-}
+// BannersChange is a change of the banners, for who writes them without a BannerList.
+var BannersChange = cache.Change{Cache: BannersCache, ID: "all"}
 
 // Banner is one picture of the carousel as clients see it.
 type Banner struct {
@@ -58,43 +37,35 @@ type Banner struct {
 
 // BannerOptions configures a BannerList.
 type BannerOptions struct {
-	BackendURL string   // absolute; goes before image paths
-	Count      int      // the longest list; 3 when 0
-	Strategy   Strategy // DeleteOnWrite when empty
+	BackendURL string         // absolute; goes before image paths
+	Count      int            // the longest list; 3 when 0
+	Strategy   cache.Strategy // cache.DeleteOnWrite when 0
 }
 
 // BannerList is the list of visible banners behind its cache. It is safe for concurrent use.
 type BannerList struct {
-	db       *gorm.DB
-	store    *cache.Store
-	list     *cache.List[Banner]
-	backend  string
-	count    int
-	strategy Strategy
+	db      *gorm.DB
+	store   *cache.Store
+	list    *cache.List[Banner]
+	backend string
+	count   int
 }
 
 const defaultCount = 3
 
-// NewBannerList makes the list over a database and the caches' store, which can have one.
+// NewBannerList makes the list of a database, and registers its cache with the store.
 func NewBannerList(db *gorm.DB, store *cache.Store, opt BannerOptions) *BannerList {
 	if opt.Count <= 0 {
 		opt.Count = defaultCount
 	}
-	if opt.Strategy == "" {
-		opt.Strategy = DeleteOnWrite
-	}
-	b := &BannerList{
-		db:       db,
-		store:    store,
-		backend:  strings.TrimRight(opt.BackendURL, "/"),
-		count:    opt.Count,
-		strategy: opt.Strategy,
-	}
+	b := &BannerList{db: db, store: store, backend: strings.TrimRight(opt.BackendURL, "/"), count: opt.Count}
 	b.list = cache.NewList(store, cache.ListConfig[Banner]{
-		Name:     "banners",
+		Name:     BannersCache,
 		Key:      BannersKey,
 		Load:     b.load,
-		Strategy: strategies[opt.Strategy],
+		Expiry:   10 * time.Minute,
+		Jitter:   time.Minute,
+		Strategy: opt.Strategy,
 	})
 	return b
 }
@@ -106,36 +77,22 @@ func (b *BannerList) Get(ctx context.Context) ([]Banner, error) { return b.list.
 // Refresh rewrites the cached list from the database and returns it.
 func (b *BannerList) Refresh(ctx context.Context) ([]Banner, error) { return b.list.Refresh(ctx) }
 
-// A process can die between its commit and Changed. So Changing has the list rewritten repairAfter a write began, and
-// the write has to be over by then, with a margin for its commit to reach the database.
-const (
-	// WriteLimit is within how long of Changing a write must have committed or been given up.
-	WriteLimit  = 2 * time.Second
-	repairAfter = WriteLimit + time.Second
-	// repairUntil is when the list has expired by itself, so that nothing is left to repair.
-	repairUntil = 15 * time.Minute
-	// repairTries goes on, with the task's backoff, for about five minutes of a cache that is away.
-	repairTries = 30
-)
+// List is the list's cache.
+func (b *BannerList) List() *cache.List[Banner] { return b.list }
 
-// Changing announces a write to the banners. Call it first, do not write if it fails, commit within WriteLimit, and
-// then call Changed: whatever becomes of that, the cached list is true to the write a few seconds later. With Periodic
-// it does nothing.
-func (b *BannerList) Changing(ctx context.Context, client *tasks.Client) error {
-	if b.strategy == Periodic {
-		return nil
-	}
-	_, err := Banners.Enqueue(ctx, client, BannersArgs{},
-		tasks.Countdown(repairAfter), tasks.ExpiresIn(repairUntil), tasks.MaxRetries(repairTries))
-	if err != nil {
-		return fmt.Errorf("announcing a change of the banners: %w", err)
-	}
-	return nil
-}
+// Changes are what a write to the banners, in a transaction of the caller's, has to give to Store.Write.
+func (b *BannerList) Changes() []cache.Change { return b.list.Changes() }
 
-// Changed makes the cache true after a committed write, as the strategy says. It may be called again after an error.
-func (b *BannerList) Changed(ctx context.Context) error {
-	return b.store.Apply(ctx, "", b.list.Changes())
+// Write commits what f writes to the banners, and has the cached list follow as the strategy says, whatever becomes of
+// this process or of the cache's Redis meanwhile. With cache.Periodic alone the list follows with the next
+// refresh.banners.
+func (b *BannerList) Write(ctx context.Context, f func(tx *gorm.DB) error) error {
+	return b.store.Write(ctx, b.db, func(tx *gorm.DB) ([]cache.Change, error) {
+		if err := f(tx); err != nil {
+			return nil, err
+		}
+		return b.Changes(), nil
+	})
 }
 
 func (b *BannerList) load(ctx context.Context) ([]Banner, error) {

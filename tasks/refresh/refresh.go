@@ -1,4 +1,5 @@
-// Package refresh keeps cached lists true to the database: the home page's banners.
+// Package refresh has what is cached of the database, banners, users and articles, and the tasks that keep it true:
+// Changed after each write, Banners by schedule, All by hand.
 package refresh
 
 import (
@@ -6,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -22,8 +24,10 @@ var Banners = tasks.Define[BannersArgs, int]("refresh.banners",
 	tasks.ExpiresIn(time.Minute),
 )
 
-// Bind gives the package's tasks their handlers.
-func Bind(m *tasks.Mux, b *BannerList) {
+// Bind gives the package's tasks their handlers: those of the store, of its banners, and of the kinds that All knows.
+func Bind(m *tasks.Mux, store *cache.Store, b *BannerList, kinds ...Kind) {
+	bindChanged(m, store)
+	tasks.Handle(m, All, newRewriter(store, kinds).run)
 	tasks.Handle(m, Banners, func(ctx context.Context, _ BannersArgs) (int, error) {
 		list, err := b.Refresh(ctx)
 		if err != nil {

@@ -1,0 +1,34 @@
+package catalog
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/refresh"
+)
+
+// Seed is models.Seed for a database with an outbox: what running programs have cached of the empty database, such as a
+// banner list without banners, follows. It reports false when there was nothing to seed.
+func Seed(ctx context.Context, db *gorm.DB, now time.Time) (seeded bool, err error) {
+	return models.Seed(ctx, db, now, func(tx *gorm.DB, made models.Seeded) error {
+		_, err := refresh.Announcer{}.Announce(ctx, tx, seedChanges(made))
+		return err
+	})
+}
+
+// seedChanges are what seeding makes untrue.
+func seedChanges(made models.Seeded) []cache.Change {
+	changes := []cache.Change{refresh.BannersChange}
+	for _, u := range made.Users {
+		changes = append(changes, cache.Change{Cache: refresh.UsersCache, ID: strconv.FormatInt(u.ID, 10)})
+	}
+	for _, a := range made.Articles {
+		changes = append(changes, cache.Change{Cache: refresh.ArticlesCache, ID: strconv.FormatInt(a.ID, 10)})
+	}
+	return changes
+}

@@ -1,0 +1,300 @@
+package refresh_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/taskstest"
+)
+
+// notes is an applier that notes what it is given, after it has failed so often.
+type notes struct {
+	name  string
+	fails atomic.Int32
+
+	mu    sync.Mutex
+	ids   []string
+	tasks []string
+}
+
+func (n *notes) Name() string { return n.name }
+
+func (n *notes) Apply(_ context.Context, task string, ids []string) error {
+	if n.fails.Add(-1) >= 0 {
+		return errors.New("not yet")
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ids, n.tasks = append(n.ids, ids...), append(n.tasks, task)
+	return nil
+}
+
+func (n *notes) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.ids)
+}
+
+// mortal is a Redis client whose scripts fail once it is told to: as after the death of the process, nothing that the
+// process still does reaches Redis.
+type mortal struct{ dead atomic.Bool }
+
+var errDead = errors.New("the process is dead")
+
+func (m *mortal) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (m *mortal) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if m.dead.Load() {
+			cmd.SetErr(errDead)
+			return errDead
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (m *mortal) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if m.dead.Load() {
+			for _, cmd := range cmds {
+				cmd.SetErr(errDead)
+			}
+			return errDead
+		}
+		return next(ctx, cmds)
+	}
+}
+
+func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []cache.Strategy{
+		cache.DeleteOnWrite, cache.UpdateOnWrite, cache.DeleteOnWrite | cache.UpdateOnWrite | cache.Periodic,
+	} {
+		t.Run(strategy.String(), func(t *testing.T) {
+			eachSite(t, func(t *testing.T, s site) {
+				s.outbox(t)
+				death := &mortal{}
+				rdb := connect(t, s.cacheURL)
+				rdb.AddHook(death)
+				dying, other := s.process(t, rdb, strategy), s.process(t, nil, strategy)
+				user, banner := s.addUser(t, "13800000001", "old"), visible("old")
+				require.NoError(t, s.db.Create(&banner).Error)
+				read := func() (name string, titles []string) {
+					list, err := other.banners.Get(t.Context())
+					require.NoError(t, err)
+					user, err := other.profiles.Get(t.Context(), user.ID)
+					require.NoError(t, err)
+					return user.Name, titlesOf(list)
+				}
+				read()
+
+				death.dead.Store(true)
+				renewed := "new"
+				_, err := dying.profiles.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &renewed})
+				require.NoError(t, err, "what is committed is no error")
+				require.NoError(t, dying.banners.Write(t.Context(), func(tx *gorm.DB) error {
+					return tx.Model(&banner).Update("title", "new").Error
+				}))
+				name, titles := read()
+				require.Equal(t, []string{"old", "old"}, append(titles, name), "nothing has told the cache yet")
+				require.Equal(t, 2, s.waiting(t))
+
+				s.work(t, other)
+				eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+				name, titles = read()
+				require.Equal(t, []string{"new", "new"}, append(titles, name))
+			})
+		})
+	}
+}
+
+func TestTheTaskFindsItsChangeApplied(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		s.outbox(t)
+		p := s.process(t, nil, 0)
+		user := s.addUser(t, "13800000001", "Ann")
+		name := "Bea"
+		_, err := p.profiles.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &name})
+		require.NoError(t, err)
+		got, err := p.profiles.Get(t.Context(), user.ID) // fills again, before the task runs
+		require.NoError(t, err)
+		require.Equal(t, "Bea", got.Name)
+		s.work(t, p)
+		eventually(t, func() bool { return s.waiting(t) == 0 }, "the task does not end")
+		require.Contains(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "Bea", "the task has taken nothing away")
+	})
+}
+
+func TestAWriteWhileTheCachesRedisIsDown(t *testing.T) {
+	t.Parallel()
+	for name, database := range map[string]func() string{
+		"mariadb": func() string { return testenv.MySQL(t) },
+		"sqlite":  func() string { return "sqlite://" + t.TempDir() + "/site.db" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := testenv.Redis(t, testenv.WithArgs("--appendonly", "yes")) // it remembers
+			s := openSite(t, database(), server.URL(0), taskstest.Embedded(t))
+			s.outbox(t)
+			p := s.process(t, nil, 0)
+			s.work(t, p)
+			user := s.addUser(t, "13800000001", "old")
+			_, err := p.profiles.Get(t.Context(), user.ID)
+			require.NoError(t, err)
+
+			server.Stop()
+			for i := range 20 {
+				name := fmt.Sprint("new ", i)
+				begun := time.Now()
+				_, err = p.profiles.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &name})
+				require.NoError(t, err, "a cache that is away is no error")
+				require.Less(t, time.Since(begun), 5*time.Second)
+			}
+			got, err := p.profiles.Get(t.Context(), user.ID)
+			require.NoError(t, err)
+			require.Equal(t, "new 19", got.Name)
+			require.Positive(t, s.waiting(t))
+
+			server.Start()
+			eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+			require.NotContains(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "old")
+			got, err = p.profiles.Get(t.Context(), user.ID)
+			require.NoError(t, err)
+			require.Equal(t, "new 19", got.Name)
+		})
+	}
+}
+
+func TestAWriteWhileTheBrokersRedisIsDown(t *testing.T) {
+	t.Parallel()
+	server := testenv.Redis(t)
+	s := openSite(t, testenv.MySQL(t), testenv.RedisURL(t), taskstest.Broker(t, server.URL(0)))
+	s.outbox(t)
+	death := &mortal{}
+	rdb := connect(t, s.cacheURL)
+	rdb.AddHook(death)
+	well, dying := s.process(t, nil, 0), s.process(t, rdb, 0)
+	s.work(t, well)
+	ann, bob := s.addUser(t, "13800000001", "old"), s.addUser(t, "13800000002", "old")
+	for _, id := range []int64{ann.ID, bob.ID} {
+		_, err := well.profiles.Get(t.Context(), id)
+		require.NoError(t, err)
+	}
+	server.Stop()
+	name := "new"
+	_, err := well.profiles.Update(t.Context(), ann.ID, refresh.ProfileChange{Name: &name})
+	require.NoError(t, err)
+	require.Empty(t, cached(t, s.redis, refresh.ProfileKey(ann.ID)), "the cache was told at once")
+	death.dead.Store(true)
+	_, err = dying.profiles.Update(t.Context(), bob.ID, refresh.ProfileChange{Name: &name})
+	require.NoError(t, err)
+	require.Contains(t, cached(t, s.redis, refresh.ProfileKey(bob.ID)), "old")
+	require.Equal(t, 2, s.waiting(t))
+
+	server.Start()
+	eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+	got, err := well.profiles.Get(t.Context(), bob.ID)
+	require.NoError(t, err)
+	require.Equal(t, "new", got.Name)
+}
+
+func TestNothingIsAnnouncedThatIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(testenv.MySQL(t))
+	require.NoError(t, err)
+	s := openSite(t, u.String(), testenv.RedisURL(t), taskstest.Embedded(t))
+	p := s.process(t, nil, 0)
+	user := s.addUser(t, "13800000001", "Ann")
+	name := "Bea"
+	_, err = p.profiles.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &name})
+	require.ErrorIs(t, err, tasks.ErrNoOutbox, "a program that forgot its outbox finds out")
+	var stored models.User
+	require.NoError(t, s.db.Take(&stored, user.ID).Error)
+	require.Equal(t, "Ann", stored.Name)
+}
+
+func TestChangedIsTriedUntilItWorks(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		p := s.process(t, nil, 0)
+		late := &notes{name: "late"}
+		late.fails.Store(3)
+		p.store.Register(late)
+		s.work(t, p)
+		made, err := refresh.Changed.Enqueue(t.Context(), s.client, refresh.ChangedArgs{Changes: []cache.Change{
+			{Cache: "late", ID: "1"}, {Cache: "users", ID: "2"}, {Cache: "late", ID: "3"},
+		}})
+		require.NoError(t, err)
+		eventually(t, func() bool { return len(late.all()) == 2 }, "it is not tried again")
+		require.Equal(t, []string{"1", "3"}, late.all())
+		require.Equal(t, []string{made.ID()}, late.tasks)
+	})
+}
+
+func TestAChangeOfAnUnknownCacheWaitsForWhoKnowsIt(t *testing.T) {
+	t.Parallel()
+	s := realSite(t)
+	p := s.process(t, nil, 0)
+	s.work(t, p)
+	user := s.addUser(t, "13800000001", "old")
+	_, err := p.profiles.Get(t.Context(), user.ID)
+	require.NoError(t, err)
+	made, err := refresh.Changed.Enqueue(t.Context(), s.client, refresh.ChangedArgs{Changes: []cache.Change{
+		{Cache: "followers", ID: "1"}, {Cache: "users", ID: "1"},
+	}})
+	require.NoError(t, err)
+	eventually(t, func() bool {
+		info, err := s.client.Info(t.Context(), made.ID())
+		return err == nil && info.State == tasks.StateRetry && strings.Contains(info.Error, "followers")
+	}, "it is not to be tried again")
+	require.Empty(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "the others are done nevertheless")
+	later := &notes{name: "followers"}
+	p.store.Register(later)
+	eventually(t, func() bool { return len(later.all()) == 1 }, "it is lost")
+}
+
+func TestChangedArgs(t *testing.T) {
+	t.Parallel()
+	long := func(n int) string { return strings.Repeat("x", n) }
+	many := func(n int) []cache.Change { return slices.Repeat([]cache.Change{{Cache: "users", ID: "1"}}, n) }
+	for _, tc := range []struct {
+		changes []cache.Change
+		field   string // "" is valid
+	}{
+		{many(1), ""},
+		{many(refresh.MaxChanges), ""},
+		{[]cache.Change{{Cache: long(refresh.MaxCacheName), ID: long(refresh.MaxChangeID)}}, ""},
+		{nil, "changes"},
+		{many(refresh.MaxChanges + 1), "changes"},
+		{[]cache.Change{{Cache: "users", ID: "1"}, {ID: "1"}}, "changes.1.cache"},
+		{[]cache.Change{{Cache: "users"}}, "changes.0.id"},
+		{[]cache.Change{{Cache: long(refresh.MaxCacheName + 1), ID: "1"}}, "changes.0.cache"},
+		{[]cache.Change{{Cache: "users", ID: long(refresh.MaxChangeID + 1)}}, "changes.0.id"},
+		{[]cache.Change{{Cache: "users", ID: "\xff"}}, "changes.0.id"},
+	} {
+		err := refresh.ChangedArgs{Changes: tc.changes}.Validate()
+		if tc.field == "" {
+			require.NoError(t, err)
+			continue
+		}
+		var args *tasks.ArgsError
+		require.ErrorAs(t, err, &args)
+		require.Equal(t, tc.field, args.Field)
+	}
+}
