@@ -72,12 +72,13 @@ func assembleEmbedded(t *testing.T, changes ...change) *system {
 }
 
 // features makes what stands on the caches over rdb, as one process has it.
-func features(t *testing.T, db *gorm.DB, rdb redis.UniversalClient, strategy cache.Strategy, logger *slog.Logger) catalog.Features {
+func features(t *testing.T, db *gorm.DB, client *tasks.Client, rdb redis.UniversalClient, strategy cache.Strategy, logger *slog.Logger) catalog.Features {
 	t.Helper()
 	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: logger})
 	require.NoError(t, err)
 	run(t, store.Run)
-	return catalog.NewFeatures(db, store, catalog.FeatureOptions{
+	return catalog.NewFeatures(catalog.FeatureOptions{
+		DB: db, Store: store, Client: client, Logger: logger,
 		Banners: refresh.BannerOptions{BackendURL: backendURL, Strategy: strategy},
 	})
 }
@@ -118,7 +119,7 @@ func assemble(t *testing.T, dbURL, brokerURL, cacheURL string, changes []change)
 	require.NoError(t, err)
 	require.NoError(t, s.db.Use(ob))
 	run(t, ob.Run)
-	s.features = features(t, s.db, s.cache, cache.DeleteOnWrite, logger)
+	s.features = features(t, s.db, s.tasks, s.cache, cache.DeleteOnWrite, logger)
 	opt := server.Options{
 		DB:            s.db,
 		Cache:         s.cache,

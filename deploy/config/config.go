@@ -30,7 +30,8 @@ const (
 	SMSTencent = "tencent"
 )
 
-// Values of Config.BannerStrategy: what a committed write to the banners does to the cached list.
+// Values of Config.BannerStrategy, alone or several with commas between: what a committed write to the banners does to the
+// cached list.
 const (
 	BannerDelete   = "delete"
 	BannerUpdate   = "update"
@@ -40,7 +41,7 @@ const (
 // Config is the whole configuration. The one that Load returns has been validated, and prints without its secrets.
 //
 // Tags: env and yaml name the setting; default is its default, and defaults overrides it for single programs
-// ("program=value", separated by spaces); range and oneof limit it; flag gives it a flag ("long" or "long,s"), in
+// ("program=value", separated by spaces); range, oneof and someof limit it; flag gives it a flag ("long" or "long,s"), in
 // the programs of flagin; help describes it.
 type Config struct {
 	HTTPAddr       string        `env:"PAIDUI_HTTP_ADDR" yaml:"http_addr" default:"127.0.0.1:8000" help:"address of the HTTP API, host:port; an empty host means every interface"`
@@ -76,7 +77,7 @@ type Config struct {
 	Schedules      string `env:"PAIDUI_SCHEDULES" yaml:"schedules" default:"deploy/schedules.yaml" help:"file of the periodic tasks"`
 	Timezone       string `env:"PAIDUI_TIMEZONE" yaml:"timezone" default:"Asia/Shanghai" help:"IANA time zone of schedules and of the daily SMS limit"`
 	BannerCount    int    `env:"PAIDUI_BANNER_COUNT" yaml:"banner_count" default:"3" range:"1..100" help:"banners shown at most"`
-	BannerStrategy string `env:"PAIDUI_BANNER_STRATEGY" yaml:"banner_strategy" default:"delete" oneof:"delete|update|periodic" help:"what a write to the banners does to the cached list"`
+	BannerStrategy string `env:"PAIDUI_BANNER_STRATEGY" yaml:"banner_strategy" default:"delete" someof:"delete|update|periodic" help:"what a write to the banners does to the cached list"`
 
 	Routes Routes `env:"PAIDUI_ROUTES" yaml:"routes" help:"queues of tasks by name, as sms.*=fast,report.*=low; the first pattern that matches wins over the task's own queue"`
 

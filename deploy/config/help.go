@@ -27,6 +27,9 @@ func (s setting) meaning() string {
 	if len(s.OneOf) > 0 {
 		text += "; " + strings.Join(s.OneOf, "|")
 	}
+	if len(s.SomeOf) > 0 {
+		text += "; " + strings.Join(s.SomeOf, ",")
+	}
 	for i, by := range s.By {
 		mark := ", "
 		if i == 0 {

@@ -16,6 +16,7 @@ type setting struct {
 	By       []programDefault // where the default differs, in the order of the tag
 	Range    string           // "least..most"
 	OneOf    []string
+	SomeOf   []string // one or several, with commas between
 	Flag     string
 	Short    string
 	FlagIn   []string
@@ -48,6 +49,9 @@ func settings() []setting {
 		s.Flag, s.Short, _ = strings.Cut(f.Tag.Get("flag"), ",")
 		if oneOf := f.Tag.Get("oneof"); oneOf != "" {
 			s.OneOf = strings.Split(oneOf, "|")
+		}
+		if someOf := f.Tag.Get("someof"); someOf != "" {
+			s.SomeOf = strings.Split(someOf, "|")
 		}
 		for _, by := range strings.Fields(f.Tag.Get("defaults")) {
 			program, value, _ := strings.Cut(by, "=")

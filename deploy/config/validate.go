@@ -60,7 +60,7 @@ func (v *validator) add(field, format string, args ...any) {
 	v.mistakes = append(v.mistakes, Mistake{Variable: s.Variable, Key: s.Key, Reason: fmt.Sprintf(format, args...)})
 }
 
-// limits holds a setting to its range and oneof tags.
+// limits holds a setting to its range, oneof and someof tags.
 func (v *validator) limits(s setting) {
 	least, most, _ := strings.Cut(s.Range, "..")
 	switch value := s.value(v.config).(type) {
@@ -75,6 +75,11 @@ func (v *validator) limits(s setting) {
 	case string:
 		if len(s.OneOf) > 0 && !slices.Contains(s.OneOf, value) {
 			v.add(s.Field, "%q is not one of %s", value, strings.Join(s.OneOf, ", "))
+		}
+		for name := range strings.SplitSeq(value, ",") {
+			if len(s.SomeOf) > 0 && !slices.Contains(s.SomeOf, strings.TrimSpace(name)) {
+				v.add(s.Field, "%q is not one of %s, or several of them with commas between", name, strings.Join(s.SomeOf, ", "))
+			}
 		}
 	}
 }

@@ -14,7 +14,11 @@ func (e *Env) openFeatures() error {
 	if err != nil {
 		return fmt.Errorf("PAIDUI_BANNER_STRATEGY: %w", err)
 	}
-	e.features = catalog.NewFeatures(e.Stores.DB, e.Caches, catalog.FeatureOptions{
+	e.features = catalog.NewFeatures(catalog.FeatureOptions{
+		DB:     e.Stores.DB,
+		Store:  e.Caches,
+		Client: e.Client,
+		Logger: e.Logger,
 		Banners: refresh.BannerOptions{
 			BackendURL: e.Config.BackendURL,
 			Count:      e.Config.BannerCount,

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/counter"
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/refresh"
@@ -26,6 +27,7 @@ func New() (*tasks.Catalog, error) {
 		refresh.Banners,
 		refresh.Changed,
 		refresh.All,
+		counter.Reconcile,
 		history.PruneTask,
 	)
 }
@@ -47,5 +49,6 @@ func Bind(m *tasks.Mux, d Deps) {
 	sms.Bind(m, d.DB, d.Cache, d.Sender)
 	seckill.Bind(m, d.DB, d.Broker, d.Client)
 	refresh.Bind(m, d.Store, d.Banners, d.kinds()...)
+	counter.Bind(m, d.Counters)
 	history.Bind(m, d.History)
 }

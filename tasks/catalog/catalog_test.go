@@ -35,7 +35,8 @@ func TestEveryTaskHasItsHandler(t *testing.T) {
 		Broker: b.Redis(),
 		Client: tasks.NewClient(b),
 		Sender: sms.NewOutbox(db),
-		Features: catalog.NewFeatures(db, caches, catalog.FeatureOptions{
+		Features: catalog.NewFeatures(catalog.FeatureOptions{
+			DB: db, Store: caches,
 			Banners: refresh.BannerOptions{BackendURL: "http://localhost", Count: 3},
 		}),
 	})

@@ -1,9 +1,13 @@
 package catalog
 
 import (
+	"log/slog"
+
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/counter"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -16,21 +20,33 @@ type Features struct {
 	Banners  *refresh.BannerList
 	Profiles *refresh.Profiles
 	Articles *refresh.Articles
+	Counters *counter.Counters
 }
 
 // FeatureOptions configure Features.
 type FeatureOptions struct {
+	DB      *gorm.DB
+	Store   *cache.Store
+	Client  *tasks.Client
 	Banners refresh.BannerOptions
+	Logger  *slog.Logger // slog.Default() when nil
 }
 
 // NewFeatures makes the features of a database and of the store of its caches.
-func NewFeatures(db *gorm.DB, store *cache.Store, opt FeatureOptions) Features {
+func NewFeatures(opt FeatureOptions) Features {
+	db, store := opt.DB, opt.Store
 	return Features{
 		Store:    store,
 		Banners:  refresh.NewBannerList(db, store, opt.Banners),
-		Profiles: refresh.NewProfiles(db, store, refresh.ProfileOptions{}),
-		Articles: refresh.NewArticles(db, store, refresh.ArticleOptions{}),
+		Profiles: refresh.NewProfiles(db, store),
+		Articles: refresh.NewArticles(db, store, refresh.ArticleOptions{Created: articleCreated}),
+		Counters: counter.New(counter.Options{DB: db, Store: store, Tasks: opt.Client, Logger: opt.Logger}),
 	}
+}
+
+// articleCreated is what an article makes untrue beside itself.
+func articleCreated(userID int64) []cache.Change {
+	return []cache.Change{counter.Change(counter.Articles, userID, +1)}
 }
 
 // kinds are what refresh.all can rewrite.

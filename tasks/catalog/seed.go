@@ -9,6 +9,7 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/counter"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -29,6 +30,12 @@ func seedChanges(made models.Seeded) []cache.Change {
 	}
 	for _, a := range made.Articles {
 		changes = append(changes, cache.Change{Cache: refresh.ArticlesCache, ID: strconv.FormatInt(a.ID, 10)})
+		changes = append(changes, articleCreated(a.UserID)...)
+	}
+	for _, f := range made.Followings {
+		changes = append(changes,
+			counter.Change(counter.Followings, f.UserID, +1),
+			counter.Change(counter.Followers, f.TargetID, +1))
 	}
 	return changes
 }

@@ -1,6 +1,7 @@
 package refresh_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestArticles(t *testing.T) {
@@ -41,6 +43,24 @@ func TestArticles(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 2, second.ID, "the same again is another article")
 	})
+}
+
+func TestCreateTellsWhatElseItMakesUntrue(t *testing.T) {
+	t.Parallel()
+	s := realSite(t)
+	s.outbox(t)
+	store, err := cache.NewStore(s.redis, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
+	require.NoError(t, err)
+	noted := &notes{name: "counts"}
+	store.Register(noted)
+	articles := refresh.NewArticles(s.db, store, refresh.ArticleOptions{Created: func(userID int64) []cache.Change {
+		return []cache.Change{{Cache: "counts", ID: fmt.Sprint(userID)}}
+	}})
+	user := s.addUser(t, "13800000001", "Ann")
+	_, err = articles.Create(t.Context(), user.ID, "title", "content")
+	require.NoError(t, err)
+	require.Equal(t, []string{fmt.Sprint(user.ID)}, noted.all())
+	require.Equal(t, 1, s.waiting(t), "one task for all")
 }
 
 func TestAnArticleNeedsItsAuthor(t *testing.T) {

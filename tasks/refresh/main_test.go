@@ -100,7 +100,7 @@ func (s site) process(t *testing.T, rdb redis.UniversalClient, strategy cache.St
 	return process{
 		store:    store,
 		banners:  refresh.NewBannerList(s.db, store, refresh.BannerOptions{BackendURL: backend, Count: 3, Strategy: strategy}),
-		profiles: refresh.NewProfiles(s.db, store, refresh.ProfileOptions{}),
+		profiles: refresh.NewProfiles(s.db, store),
 		articles: refresh.NewArticles(s.db, store, refresh.ArticleOptions{}),
 	}
 }

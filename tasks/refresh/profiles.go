@@ -64,18 +64,11 @@ func (c ProfileChange) apply(u *models.User) bool {
 	return *u != before
 }
 
-// ProfileOptions configure Profiles.
-type ProfileOptions struct {
-	// Created lists what else a new user makes untrue: what is cached of users that do not exist. Nil: nothing.
-	Created func(id int64) []cache.Change
-}
-
 // Profiles are the users behind their cache. They are safe for concurrent use.
 type Profiles struct {
 	db    *gorm.DB
 	store *cache.Store
 	cache *cache.Cache[int64, Profile]
-	opt   ProfileOptions
 }
 
 // nearProfiles and nearArticles are how many values a process keeps of each kind.
@@ -85,8 +78,8 @@ const (
 )
 
 // NewProfiles makes the profiles of a database, and registers their cache with the store.
-func NewProfiles(db *gorm.DB, store *cache.Store, opt ProfileOptions) *Profiles {
-	p := &Profiles{db: db, store: store, opt: opt}
+func NewProfiles(db *gorm.DB, store *cache.Store) *Profiles {
+	p := &Profiles{db: db, store: store}
 	p.cache = cache.New(store, cache.Config[int64, Profile]{
 		Name:       UsersCache,
 		Key:        ProfileKey,
@@ -151,11 +144,7 @@ func (p *Profiles) Create(ctx context.Context, mobile string) (Profile, error) {
 		if made, err = byMobile(tx, mobile); err != nil || done.RowsAffected == 0 {
 			return nil, err
 		}
-		changes := p.Changes(made.ID) // someone may have asked for the id before, and that it was null is cached
-		if p.opt.Created != nil {
-			changes = append(changes, p.opt.Created(made.ID)...)
-		}
-		return changes, nil
+		return p.Changes(made.ID), nil // someone may have asked for the id before, and that it was null is cached
 	})
 	return made, err
 }

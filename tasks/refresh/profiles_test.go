@@ -89,25 +89,6 @@ func TestANewUserIsSeenDespiteAnEarlierProbe(t *testing.T) {
 	})
 }
 
-func TestCreateTellsWhatElseItMakesUntrue(t *testing.T) {
-	t.Parallel()
-	s := realSite(t)
-	s.outbox(t)
-	store, err := cache.NewStore(s.redis, cache.StoreOptions{Announcer: refresh.Announcer{}})
-	require.NoError(t, err)
-	noted := &notes{name: "counts"}
-	store.Register(noted)
-	count := func(id int64) []cache.Change { return []cache.Change{{Cache: "counts", ID: refresh.ProfileKey(id)}} }
-	p := refresh.NewProfiles(s.db, store, refresh.ProfileOptions{Created: count})
-	a := refresh.NewArticles(s.db, store, refresh.ArticleOptions{Created: count})
-	user, err := p.Create(t.Context(), "13800000001")
-	require.NoError(t, err)
-	require.Equal(t, []string{"user:1:profile"}, noted.all())
-	_, err = a.Create(t.Context(), user.ID, "title", "content")
-	require.NoError(t, err)
-	require.Equal(t, []string{"user:1:profile", "user:1:profile"}, noted.all())
-}
-
 func TestConcurrentCreatesMakeOneUser(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		s.outbox(t)
