@@ -11,12 +11,13 @@ import (
 
 // Client enqueues tasks and asks about them. It shares its broker's connections and is safe for concurrent use.
 type Client struct {
-	broker  *broker.Broker
-	routes  Routes
-	history Recorder
-	now     func() time.Time
-	notify  func(ctx context.Context, id string, m *broker.Message) // may be nil
-	outbox  atomic.Pointer[Outbox]
+	broker    *broker.Broker
+	routes    Routes
+	history   Recorder
+	now       func() time.Time
+	notify    func(ctx context.Context, id string, m *broker.Message) // may be nil
+	immediate bool
+	outbox    atomic.Pointer[Outbox]
 }
 
 // ClientOptions configure a Client. The zero value is a plain one.
@@ -26,13 +27,16 @@ type ClientOptions struct {
 	Now     func() time.Time // nil is time.Now
 	// Enqueued is called after a task was enqueued, with its id: a debounced call's is an earlier one's. Nil: nothing is.
 	Enqueued func(ctx context.Context, id string, m *broker.Message)
+	// Immediate has an outbox of the client send each task at once, before the commit of its transaction returns. It is for
+	// tests: Redis may keep the caller waiting, and so may Enqueued.
+	Immediate bool
 }
 
 // NewClient makes a client on an open broker, which stays the caller's to close. It takes one ClientOptions at most.
 func NewClient(b *broker.Broker, opt ...ClientOptions) *Client {
 	c := &Client{broker: b, now: time.Now}
 	for _, o := range opt {
-		c.routes, c.history, c.notify = o.Routes, o.History, o.Enqueued
+		c.routes, c.history, c.notify, c.immediate = o.Routes, o.History, o.Enqueued, o.Immediate
 		if o.Now != nil {
 			c.now = o.Now
 		}

@@ -37,6 +37,9 @@ type Outbox interface {
 // outbox.New calls it.
 func (c *Client) UseOutbox(ob Outbox) { c.outbox.Store(&ob) }
 
+// Immediate tells an outbox whether to send what was committed before the commit returns: see ClientOptions.
+func (c *Client) Immediate() bool { return c.immediate }
+
 // outboxOrNil is what UseOutbox was given.
 func (c *Client) outboxOrNil() Outbox {
 	if ob := c.outbox.Load(); ob != nil {
@@ -49,6 +52,11 @@ func (c *Client) outboxOrNil() Outbox {
 // this call or by an earlier one; ErrDuplicate when it is not to run because a unique or throttled task is there already;
 // ErrBroker when it is not known, so that the parcel must be sent again.
 func (c *Client) Send(ctx context.Context, parcels []*Parcel) []error {
+	return c.send(ctx, parcels, c.notify)
+}
+
+// send tells notify, unless that is nil, of each task that is made.
+func (c *Client) send(ctx context.Context, parcels []*Parcel, notify func(context.Context, string, *broker.Message)) []error {
 	messages := make([]*broker.Message, len(parcels))
 	for i, p := range parcels {
 		m := *p.message
@@ -60,6 +68,9 @@ func (c *Client) Send(ctx context.Context, parcels []*Parcel) []error {
 		_, errs[i] = accept(messages[i], false, receipt)
 		if receipt.Outcome == broker.Made {
 			c.recordParcel(parcels[i])
+			if notify != nil {
+				notify(ctx, messages[i].ID, messages[i])
+			}
 		}
 	}
 	return errs
@@ -67,7 +78,7 @@ func (c *Client) Send(ctx context.Context, parcels []*Parcel) []error {
 
 // SendAgain is Send for tasks that Redis has lost. Whoever waits for one of them goes on waiting.
 func (c *Client) SendAgain(ctx context.Context, parcels []*Parcel) []error {
-	errs := c.Send(ctx, parcels)
+	errs := c.send(ctx, parcels, nil) // they were enqueued before
 	var ids []string
 	for i, p := range parcels {
 		if errs[i] == nil {

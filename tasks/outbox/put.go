@@ -36,8 +36,12 @@ func (o *Outbox) Put(ctx context.Context, tx *gorm.DB, parcels ...*tasks.Parcel)
 		return fmt.Errorf("put tasks into the outbox: %w", err)
 	}
 	// A transaction that can't tell of its commit, as one within gorm's Connection, is found by the next look.
-	if _, within := tx.Statement.ConnPool.(gorm.TxCommitter); !within || !models.AfterCommit(tx, o.nudge) {
-		o.nudge()
+	send := o.nudge
+	if o.client.Immediate() {
+		send = func() { o.sendNow(parcels) }
+	}
+	if _, within := tx.Statement.ConnPool.(gorm.TxCommitter); !within || !models.AfterCommit(tx, send) {
+		send()
 	}
 	return nil
 }

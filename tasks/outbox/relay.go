@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/tasks"
 )
 
 // waiting are the rows to send.
@@ -99,9 +101,28 @@ func (o *Outbox) anyWaiting(ctx context.Context) (bool, error) {
 func (o *Outbox) sendSome(ctx context.Context) (more bool, err error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
+	return o.send(ctx, func(tx *gorm.DB) *gorm.DB { return tx.Where(waiting).Order("id") })
+}
+
+// sendNow sends tasks that have been committed, one after the other, and deletes the rows of those that have ended.
+func (o *Outbox) sendNow(parcels []*tasks.Parcel) {
+	ctx := context.Background() // a commit has none; and it waits for as long as the client has it wait
+	for _, p := range parcels {
+		_, err := o.send(ctx, func(tx *gorm.DB) *gorm.DB { return tx.Where(waiting).Where("task_id = ?", p.ID()) })
+		if err != nil {
+			o.logger.Warn("the outbox can't send a task at once", "task_id", p.ID(), "task", p.Task(), "error", err)
+		}
+	}
+	if err := o.clean(ctx); err != nil {
+		o.logger.Warn("rows of tasks that have ended stay in the outbox", "error", err)
+	}
+}
+
+// send sends those of a query's rows that fit a batch, and tells whether there may be more.
+func (o *Outbox) send(ctx context.Context, which func(tx *gorm.DB) *gorm.DB) (more bool, err error) {
 	var v verdict
 	err = o.locked(ctx, func(tx *gorm.DB) error {
-		rows, full, err := o.take(tx.Where(waiting).Order("id"))
+		rows, full, err := o.take(which(tx))
 		if err != nil || len(rows) == 0 {
 			return err
 		}

@@ -17,7 +17,8 @@ import (
 // Config configures a Queue.
 type Config struct {
 	// Bind gives tasks their handlers. With it they run inline: an enqueue returns when its task has ended or waits for a
-	// time. Without it nothing runs.
+	// time, and so does the commit of a transaction with EnqueueTx, if the database has an outbox of the queue's Client,
+	// which needs no Run. Without it nothing runs.
 	Bind func(m *tasks.Mux, c *tasks.Client)
 	// Routes are the client's.
 	Routes tasks.Routes
@@ -45,7 +46,9 @@ func New(t testing.TB, opt Config) *Queue {
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	q := &Queue{Clock: newClock(), t: t, embedded: e, Broker: Broker(t, e.URL(0)), served: make(map[string]bool)}
-	q.Client = tasks.NewClient(q.Broker, tasks.ClientOptions{Routes: opt.Routes, Now: q.Clock.Now, Enqueued: q.note})
+	q.Client = tasks.NewClient(q.Broker, tasks.ClientOptions{
+		Routes: opt.Routes, Now: q.Clock.Now, Enqueued: q.note, Immediate: true,
+	})
 	if opt.Bind != nil {
 		q.mux = tasks.NewMux(tasks.MuxOptions{Logger: Quiet(), Client: q.Client, Now: q.Clock.Now})
 		opt.Bind(q.mux, q.Client)
