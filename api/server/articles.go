@@ -39,9 +39,9 @@ func (s *Server) oneArticle(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	article, err := s.Articles.Get(c.Request().Context(), id)
+	data, etag, err := s.Articles.Cache().Encoded(c.Request().Context(), id)
 	if err != nil {
 		return unless(err, msgNoArticle)
 	}
-	return ok(c, article)
+	return sendCached(c, askAgain, data, etag)
 }

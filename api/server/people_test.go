@@ -93,6 +93,11 @@ func TestArticles(t *testing.T) {
 		read := s.get("/v1/articles/1")
 		require.JSONEq(t, string(made.Data), string(read.Data))
 		require.JSONEq(t, string(made.Data), s.cache.Get(t.Context(), "article:1:info").Val())
+		tag := read.header.Get("ETag")
+		require.NotEmpty(t, tag)
+		again := s.get("/v1/articles/1", header("If-None-Match", tag))
+		require.Equal(t, http.StatusNotModified, again.status)
+		require.Empty(t, again.raw)
 
 		second := s.post("/articles/", map[string]string{"title": "a", "content": strings.Repeat("😀", 16_383)}, user)
 		require.Equal(t, 100, second.Code, "%s", second.raw)
