@@ -33,6 +33,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/users/:id", handler: s.userProfile},
 		{method: post, path: "/v1/articles", handler: s.createArticle, who: users, aliases: []string{"/articles"}},
 		{method: get, path: "/v1/articles/:id", handler: s.oneArticle},
+		{method: get, path: "/v1/followings", handler: s.listFollowings, who: users},
+		{method: post, path: "/v1/followings/:user_id", handler: s.follow, who: users, aliases: []string{"/followings/:user_id"}},
+		{method: del, path: "/v1/followings/:user_id", handler: s.unfollow, who: users, aliases: []string{"/followings/:user_id"}},
 
 		{method: get, path: "/v1/goods", handler: s.listGoods},
 		{method: get, path: "/v1/goods/:id", handler: s.oneGoods},

@@ -138,6 +138,7 @@ func (o Options) validate() error {
 		missing("Banners", o.Banners == nil),
 		missing("Profiles", o.Profiles == nil),
 		missing("Articles", o.Articles == nil),
+		missing("Followings", o.Followings == nil),
 		missing("Counters", o.Counters == nil),
 		missing("Codes", o.Codes == nil),
 		missing("Desk", o.Desk == nil),

@@ -10,6 +10,7 @@ import (
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/counter"
 	"github.com/paidui/paidui/tasks/demo"
+	"github.com/paidui/paidui/tasks/following"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/seckill"
@@ -28,6 +29,7 @@ func New() (*tasks.Catalog, error) {
 		refresh.Changed,
 		refresh.All,
 		counter.Reconcile,
+		following.ReconcileTask,
 		history.PruneTask,
 	)
 }
@@ -50,5 +52,6 @@ func Bind(m *tasks.Mux, d Deps) {
 	seckill.Bind(m, d.DB, d.Broker, d.Client)
 	refresh.Bind(m, d.Store, d.Banners, d.kinds()...)
 	counter.Bind(m, d.Counters)
+	following.Bind(m, d.Followings)
 	history.Bind(m, d.History)
 }

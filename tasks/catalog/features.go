@@ -8,6 +8,7 @@ import (
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/counter"
+	"github.com/paidui/paidui/tasks/following"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -16,11 +17,12 @@ import (
 //
 // A new one is added here, to the struct and to NewFeatures.
 type Features struct {
-	Store    *cache.Store
-	Banners  *refresh.BannerList
-	Profiles *refresh.Profiles
-	Articles *refresh.Articles
-	Counters *counter.Counters
+	Store      *cache.Store
+	Banners    *refresh.BannerList
+	Profiles   *refresh.Profiles
+	Articles   *refresh.Articles
+	Counters   *counter.Counters
+	Followings *following.Followings
 }
 
 // FeatureOptions configure Features.
@@ -35,12 +37,24 @@ type FeatureOptions struct {
 // NewFeatures makes the features of a database and of the store of its caches.
 func NewFeatures(opt FeatureOptions) Features {
 	db, store := opt.DB, opt.Store
+	profiles := refresh.NewProfiles(db, store)
 	return Features{
 		Store:    store,
 		Banners:  refresh.NewBannerList(db, store, opt.Banners),
-		Profiles: refresh.NewProfiles(db, store),
+		Profiles: profiles,
 		Articles: refresh.NewArticles(db, store, refresh.ArticleOptions{Created: articleCreated}),
 		Counters: counter.New(counter.Options{DB: db, Store: store, Tasks: opt.Client, Logger: opt.Logger}),
+		Followings: following.New(store, db, following.Options{
+			Exists: profiles.Exists, Counted: followed, Logger: opt.Logger,
+		}),
+	}
+}
+
+// followed is what it makes untrue, beside the list, that a user begins to follow another, or by -1 ceases to.
+func followed(user, target int64, by int) []cache.Change {
+	return []cache.Change{
+		counter.Change(counter.Followings, user, int64(by)),
+		counter.Change(counter.Followers, target, int64(by)),
 	}
 }
 
