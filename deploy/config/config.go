@@ -53,9 +53,13 @@ type Config struct {
 	OperatorKey    Secret        `env:"PAIDUI_OPERATOR_KEY" yaml:"operator_key" help:"what an operator sends as bearer token, at least 16 bytes; api needs it"`
 	JWTLifetime    time.Duration `env:"PAIDUI_JWT_LIFETIME" yaml:"jwt_lifetime" default:"168h" range:"1m..8760h" help:"how long a user stays logged in"`
 
-	BrokerURL   URL `env:"PAIDUI_BROKER_URL" yaml:"broker_url" default:"redis://127.0.0.1:6379/1" defaults:"paidui=" help:"Redis of the tasks: redis:// rediss:// redis+sentinel:// redis+cluster://"`
-	CacheURL    URL `env:"PAIDUI_CACHE_URL" yaml:"cache_url" default:"redis://127.0.0.1:6379/2" defaults:"paidui=" help:"Redis of the cache, same forms"`
-	DatabaseURL URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"paidui=sqlite://.paidui/paidui.db" help:"mysql://user:password@host:port/name or sqlite://FILE"`
+	BrokerURL       URL `env:"PAIDUI_BROKER_URL" yaml:"broker_url" default:"redis://127.0.0.1:6379/1" defaults:"paidui=" help:"Redis of the tasks: redis:// rediss:// redis+sentinel:// redis+cluster://"`
+	CacheURL        URL `env:"PAIDUI_CACHE_URL" yaml:"cache_url" default:"redis://127.0.0.1:6379/2" defaults:"paidui=" help:"Redis of the cache, same forms"`
+	CacheReplicaURL URL `env:"PAIDUI_CACHE_REPLICA_URL" yaml:"cache_replica_url" help:"replica of the cache's Redis, read while that does not answer; sentinel and cluster find theirs"`
+	DatabaseURL     URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"paidui=sqlite://.paidui/paidui.db" help:"mysql://user:password@host:port/name or sqlite://FILE"`
+
+	CacheNear       int           `env:"PAIDUI_CACHE_NEAR" yaml:"cache_near" default:"10000" range:"0..10000000" help:"values that each cache keeps in the process, before Redis; 0 for none"`
+	CacheNearExpiry time.Duration `env:"PAIDUI_CACHE_NEAR_EXPIRY" yaml:"cache_near_expiry" default:"1s" range:"0s..1m" help:"how old they get at most, should the message of a change be lost"`
 
 	BrokerPipelining bool `env:"PAIDUI_BROKER_PIPELINING" yaml:"broker_pipelining" default:"true" help:"calls of the same moment share a round trip to the broker; false sends each call alone, slower"`
 	BrokerWakeUp     bool `env:"PAIDUI_BROKER_WAKE_UP" yaml:"broker_wake_up" default:"true" help:"idle workers are woken for a task; false has them ask regularly"`

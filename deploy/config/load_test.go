@@ -49,6 +49,8 @@ func TestDefaults(t *testing.T) {
 		BrokerURL:        "redis://127.0.0.1:6379/1",
 		CacheURL:         "redis://127.0.0.1:6379/2",
 		DatabaseURL:      "mysql://root@127.0.0.1:3306/paidui",
+		CacheNear:        10_000,
+		CacheNearExpiry:  time.Second,
 		BrokerPipelining: true,
 		BrokerWakeUp:     true,
 		History:          true,

@@ -114,6 +114,7 @@ func (v *validator) urls() {
 	c := v.config
 	v.store("BrokerURL", c.BrokerURL, checkRedis)
 	v.store("CacheURL", c.CacheURL, checkRedis)
+	v.store("CacheReplicaURL", c.CacheReplicaURL, checkRedis)
 	v.store("DatabaseURL", c.DatabaseURL, checkDatabase)
 	if err := checkWeb(c.BackendURL, true); err != nil {
 		v.add("BackendURL", "%v", err)

@@ -11,9 +11,13 @@ func (e *Env) openCaches() (err error) {
 		return nil
 	}
 	e.Caches, err = cache.NewStore(e.Stores.Cache, cache.StoreOptions{
-		Announcer: refresh.Announcer{},
-		Registry:  e.Registry,
-		Logger:    e.Logger,
+		Announcer:  refresh.Announcer{},
+		Replica:    e.Stores.CacheReplica,
+		Registry:   e.Registry,
+		Logger:     e.Logger,
+		Near:       e.Config.CacheNear,
+		NoNear:     e.Config.CacheNear == 0 || e.Config.CacheNearExpiry == 0,
+		NearExpiry: e.Config.CacheNearExpiry,
 	})
 	return err
 }

@@ -120,6 +120,7 @@ func (b boot) stores(logger *slog.Logger) storeOptions {
 	o := storeOptions{
 		brokerURL:      b.config.BrokerURL.Reveal(),
 		cacheURL:       b.config.CacheURL.Reveal(),
+		replicaURL:     b.config.CacheReplicaURL.Reveal(),
 		noPipelining:   !b.config.BrokerPipelining,
 		noWakeUp:       !b.config.BrokerWakeUp,
 		createDatabase: b.migrates,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +21,7 @@ import (
 // storeOptions says where the stores are. A URL that is "" leaves its store nil.
 type storeOptions struct {
 	brokerURL, cacheURL, databaseURL string
+	replicaURL                       string        // of the cache; "" finds those of a sentinel or a cluster
 	noPipelining, noWakeUp           bool          // of the broker
 	createDatabase                   bool          // make the MySQL database if the server lacks it
 	wait                             time.Duration // for each store, at most
@@ -28,9 +30,10 @@ type storeOptions struct {
 
 // Stores are the open connections to what all programs keep their state in.
 type Stores struct {
-	Broker *broker.Broker
-	Cache  redis.UniversalClient
-	DB     *gorm.DB
+	Broker       *broker.Broker
+	Cache        redis.UniversalClient
+	CacheReplica redis.UniversalClient // nil where the cache has none; may be away
+	DB           *gorm.DB
 }
 
 // openStores connects to each store in turn. A store that does not answer is tried again until the wait has passed; a
@@ -60,6 +63,7 @@ func openStores(ctx context.Context, o storeOptions) (*Stores, error) {
 			s.Cache, err = broker.Connect(ctx, cacheSetting, o.cacheURL)
 			return err
 		}},
+		{"replica of the cache", o.cacheURL, func(ctx context.Context) error { return s.openReplica(ctx, o) }},
 	}
 	for _, step := range steps {
 		if step.url == "" {
@@ -71,6 +75,28 @@ func openStores(ctx context.Context, o storeOptions) (*Stores, error) {
 		}
 	}
 	return s, nil
+}
+
+// replicaWait is how long the start waits for a replica.
+const replicaWait = 2 * time.Second
+
+// openReplica opens the cache's replica, if it has one. The program can do without: that it does not answer is logged.
+func (s *Stores) openReplica(ctx context.Context, o storeOptions) (err error) {
+	setting, url := replicaSetting, o.replicaURL
+	if url == "" {
+		setting, url = cacheSetting, o.cacheURL
+		if strings.HasPrefix(url, "redis://") || strings.HasPrefix(url, "rediss://") {
+			return nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, replicaWait)
+	defer cancel()
+	var away error
+	s.CacheReplica, away, err = broker.ConnectReplica(ctx, setting, url)
+	if away != nil {
+		o.logger.WarnContext(ctx, "the replica of the cache does not answer; it will be tried when it is needed", "error", away)
+	}
+	return err
 }
 
 // markFatal tells errors in the configuration, which waiting does not mend, from servers that are not up yet.
@@ -87,6 +113,9 @@ func (s *Stores) close() error {
 	var errs []error
 	if s.Cache != nil {
 		errs = append(errs, hangUp("cache", s.Cache))
+	}
+	if s.CacheReplica != nil {
+		errs = append(errs, hangUp("replica of the cache", s.CacheReplica))
 	}
 	if s.Broker != nil {
 		errs = append(errs, hangUp("broker", s.Broker))

@@ -1,12 +1,14 @@
 package program
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,4 +57,41 @@ func TestHangUpOnAServerThatHasGone(t *testing.T) {
 	err = hangUp("broker", closer(func() error { return other }))
 	require.ErrorIs(t, err, other)
 	require.ErrorContains(t, err, "close broker")
+}
+
+// TestAReplicaNeedNotBeThere opens the stores while the cache's replica is away.
+func TestAReplicaNeedNotBeThere(t *testing.T) {
+	t.Parallel()
+	primary, replica := testenv.Redis(t), testenv.Redis(t)
+	replica.Stop()
+	var log bytes.Buffer
+	o := storeOptions{
+		cacheURL:   primary.URL(2),
+		replicaURL: replica.URL(2),
+		wait:       time.Second,
+		logger:     slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	s, err := openStores(t.Context(), o)
+	require.NoError(t, err)
+	require.Contains(t, log.String(), "the replica of the cache does not answer")
+	require.NotContains(t, s.checks(), "replica of the cache")
+	replica.Start()
+	require.NoError(t, s.CacheReplica.Ping(t.Context()).Err())
+	require.NoError(t, s.close())
+
+	o.replicaURL = ""
+	s, err = openStores(t.Context(), o)
+	require.NoError(t, err)
+	require.Nil(t, s.CacheReplica)
+	require.NoError(t, s.close())
+
+	o.replicaURL = "redis://127.0.0.1:1/-1"
+	_, err = openStores(t.Context(), o)
+	require.ErrorContains(t, err, "PAIDUI_CACHE_REPLICA_URL")
+
+	o.cacheURL, o.replicaURL = testenv.RedisCluster(t), ""
+	s, err = openStores(t.Context(), o)
+	require.NoError(t, err)
+	require.NotNil(t, s.CacheReplica, "a cluster finds its own")
+	require.NoError(t, s.close())
 }

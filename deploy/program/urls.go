@@ -10,8 +10,9 @@ import (
 
 // The settings that say where the stores are.
 const (
-	brokerSetting = "PAIDUI_BROKER_URL"
-	cacheSetting  = "PAIDUI_CACHE_URL"
+	brokerSetting  = "PAIDUI_BROKER_URL"
+	cacheSetting   = "PAIDUI_CACHE_URL"
+	replicaSetting = "PAIDUI_CACHE_REPLICA_URL"
 )
 
 // urlChecks ask the stores' own parsers, so that a URL which they would refuse is reported with the other mistakes.
@@ -19,6 +20,7 @@ func urlChecks() config.URLChecks {
 	return config.URLChecks{
 		brokerSetting:  checkRedis,
 		cacheSetting:   checkRedis,
+		replicaSetting: checkRedis,
 		models.Setting: models.CheckURL,
 	}
 }

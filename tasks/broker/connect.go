@@ -31,6 +31,26 @@ func connect(ctx context.Context, setting, raw string, connected func()) (redis.
 	return client, nil
 }
 
+// ConnectReplica opens a Redis that is only read: the server at raw or, where that names a sentinel or a cluster, its
+// replicas, and the masters of those that have none. A server that does not answer is no error: the client comes with
+// the reason why it is away. A *URLError is one, as in Connect.
+func ConnectReplica(ctx context.Context, setting, raw string) (client redis.UniversalClient, away, err error) {
+	o, err := ParseURL(setting, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	o.ReadOnly = true
+	client = redis.NewUniversalClient(o)
+	if err := client.Ping(ctx).Err(); err != nil {
+		away = explain(setting, o, err)
+		var wrong *URLError
+		if errors.As(away, &wrong) {
+			return nil, nil, errors.Join(away, client.Close())
+		}
+	}
+	return client, away, nil
+}
+
 func explain(setting string, o *redis.UniversalOptions, err error) error {
 	where := strings.Join(o.Addrs, ",")
 	fatal := func(msg string) error {
