@@ -116,6 +116,20 @@ type TaskRecord struct {
 	FinishedAt *time.Time // nil until it has ended
 }
 
+// TaskBundle holds the records of many tasks that wait, until they have ended and have records of their own: see package
+// history.
+type TaskBundle struct {
+	ID      int64     `gorm:"primaryKey"`
+	FirstAt time.Time `gorm:"not null"`                                        // when the first of them was enqueued
+	LastAt  time.Time `gorm:"not null;index"`                                  // ... and the last
+	Old     bool      `gorm:"not null;index:idx_task_bundles_look,priority:1"` // they are compared with Redis, too
+	LookAt  time.Time `gorm:"not null;index:idx_task_bundles_look,priority:2"` // when to look next what has become of them
+	Tasks   int       `gorm:"not null"`
+	Kinds   string    `gorm:"type:text;not null"`       // their names and queues; "" when there are too many
+	Probe   string    `gorm:"type:text;not null"`       // ids of some of them
+	Records []byte    `gorm:"type:mediumblob;not null"` // package history's
+}
+
 // TaskTag finds the records of a tag, by the time at which their tasks were enqueued.
 type TaskTag struct {
 	Tag       string    `gorm:"size:64;primaryKey"`
@@ -149,6 +163,6 @@ func (OutboxRow) TableName() string { return "outbox" }
 func All() []any {
 	return []any{
 		&Banner{}, &Goods{}, &Order{}, &User{}, &Following{}, &Article{},
-		&SMSMessage{}, &TaskRecord{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{},
+		&SMSMessage{}, &TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{},
 	}
 }

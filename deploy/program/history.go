@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/paidui/paidui/tasks"
@@ -18,6 +19,22 @@ func (e *Env) openHistory() (err error) {
 	}
 	e.history, err = history.NewWriter(e.Stores.DB, history.Options{Logger: e.Logger, Registry: e.Registry})
 	return err
+}
+
+// addSettler has the history settled by this program too, if it writes one.
+func (e *Env) addSettler(s *history.Store) error {
+	if e.history == nil {
+		return nil
+	}
+	settler, err := history.NewSettler(s, history.SettlerOptions{Logger: e.Logger, Registry: e.Registry})
+	if err != nil {
+		return err
+	}
+	if err := e.Registry.Register(history.NewBacklog(s, e.Logger)); err != nil {
+		return fmt.Errorf("register history metrics: %w", err)
+	}
+	e.group.Add("history", settler.Run)
+	return nil
 }
 
 // closeHistory writes what is left. Nothing records any more: the workers are drained, the API too.

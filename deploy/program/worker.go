@@ -85,7 +85,7 @@ func (e *Env) addWorker() error {
 	}
 	e.checks["worker"] = p.Ready
 	e.group.Add("worker", p.Run)
-	return nil
+	return e.addSettler(records)
 }
 
 func (e *Env) sender() (sms.Sender, error) {

@@ -16,18 +16,21 @@ import (
 
 // Find is the record of one task, or tasks.ErrNotFound. A task that has not ended is settled as Search does it.
 func (s *Store) Find(ctx context.Context, id string) (*tasks.Info, error) {
-	var r models.TaskRecord
-	err := s.db.WithContext(ctx).Take(&r, "task_id = ?", id).Error
+	r := new(models.TaskRecord)
+	err := s.db.WithContext(ctx).Take(r, "task_id = ?", id).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		r, err = s.inBundle(ctx, id)
+	}
 	switch {
-	case errors.Is(err, gorm.ErrRecordNotFound):
-		return nil, fmt.Errorf("task %s: %w", id, tasks.ErrNotFound)
 	case err != nil:
 		return nil, fmt.Errorf("history: read the record of task %s: %w", id, err)
+	case r == nil:
+		return nil, fmt.Errorf("task %s: %w", id, tasks.ErrNotFound)
 	}
-	if err := s.settle(ctx, []*models.TaskRecord{&r}); err != nil {
+	if err := s.settle(ctx, []*models.TaskRecord{r}); err != nil {
 		return nil, err
 	}
-	return newInfo(&r), nil
+	return newInfo(r), nil
 }
 
 // newInfo shows a record as Redis would show the task, as far as the history knows it.

@@ -98,8 +98,7 @@ func succeeded(id string, at int) tasks.Record {
 var epoch = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 // stored reads the records, by id.
-func stored(t *testing.T, db *gorm.DB) map[string]models.TaskRecord {
-	t.Helper()
+func stored(t require.TestingT, db *gorm.DB) map[string]models.TaskRecord {
 	var rows []models.TaskRecord
 	require.NoError(t, db.Find(&rows).Error)
 	byID := make(map[string]models.TaskRecord, len(rows))

@@ -55,4 +55,39 @@ func newMetrics(reg prometheus.Registerer, buffered func() float64) (*metrics, e
 	return m, nil
 }
 
+// What came of a task in a bundle.
+const (
+	asEnded   = "ended"   // it has a record of its own by now
+	asChanged = "changed" // Redis knew better
+	asLost    = "lost"    // Redis has forgotten it
+	asRow     = "row"     // it still waits, and has a record of its own now
+)
+
+type settlerMetrics struct{ settled *prometheus.CounterVec }
+
+func newSettlerMetrics(reg prometheus.Registerer) (*settlerMetrics, error) {
+	m := &settlerMetrics{prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "paidui_history_settled_total",
+		Help: "Records of tasks that waited, by what came of them.",
+	}, []string{"as"})}
+	for _, as := range []string{asEnded, asChanged, asLost, asRow} {
+		m.settled.WithLabelValues(as)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	if err := reg.Register(m.settled); err != nil {
+		return nil, fmt.Errorf("register history metrics: %w", err)
+	}
+	return m, nil
+}
+
+func (m *settlerMetrics) count(f *finding) {
+	add := func(as string, n int) { m.settled.WithLabelValues(as).Add(float64(n)) }
+	add(asEnded, f.ended)
+	add(asChanged, f.changed)
+	add(asLost, f.lost)
+	add(asRow, f.rows)
+}
+
 func (m *metrics) drop(reason string, n int) { m.dropped.WithLabelValues(reason).Add(float64(n)) }

@@ -46,6 +46,9 @@ func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Prun
 	}
 	p := pruner{Store: s, done: &done, told: progress}
 	now := s.now().UTC()
+	if err := p.bundles(ctx, now.Add(-openAge)); err != nil {
+		return done, fmt.Errorf("history: settle bundles: %w", err)
+	}
 	if err := p.eachKind(ctx, false, func(k kind) error { return p.settle(ctx, k, now.Add(-openAge)) }); err != nil {
 		return done, fmt.Errorf("history: settle records: %w", err)
 	}
@@ -82,17 +85,16 @@ func (p *pruner) eachKind(ctx context.Context, ended bool, f func(kind) error) e
 	return nil
 }
 
-// oldest reads the next n records of a kind that were enqueued before a time, oldest first.
-func (p *pruner) oldest(ctx context.Context, k kind, before time.Time, after place, n int) (list []*models.TaskRecord, err error) {
-	err = p.db.WithContext(ctx).Raw("SELECT * FROM task_records "+p.table.dialect.kindIndex+
-		" WHERE task = ? AND queue = ? AND state = ? AND created_at < ? AND (created_at > ? OR created_at = ? AND task_id > ?)"+
-		" ORDER BY created_at, task_id LIMIT ?", k.task, k.queue, k.state, before, after.at, after.at, after.id, n).
-		Scan(&list).Error
-	return list, err
+// bundles settles those that have nothing younger, so that none comes back whose record is deleted.
+func (p *pruner) bundles(ctx context.Context, before time.Time) error {
+	return p.settleBundles(ctx, before, func(found *finding) error {
+		p.done.Lost += found.lost
+		return p.pause(ctx)
+	})
 }
 
 func (p *pruner) settle(ctx context.Context, k kind, before time.Time) error {
-	after := place{at: time.Unix(0, 0)}
+	after := beginning
 	for {
 		list, err := p.oldest(ctx, k, before, after, settleBatch)
 		if err != nil || len(list) == 0 {
@@ -112,7 +114,7 @@ func (p *pruner) settle(ctx context.Context, k kind, before time.Time) error {
 }
 
 func (p *pruner) records(ctx context.Context, k kind, before time.Time) error {
-	after := place{at: time.Unix(0, 0)}
+	after := beginning
 	for {
 		list, err := p.oldest(ctx, k, before, after, pruneBatch)
 		if err != nil || len(list) == 0 {

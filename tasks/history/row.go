@@ -124,6 +124,7 @@ func merge(stored, coming row) row {
 
 // known is what tells, without reading a row whole, what another would add to it.
 type known struct {
+	state                       string
 	at, started                 time.Time
 	version                     int64
 	args, tags, request, worker bool // whether it has them

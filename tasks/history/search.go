@@ -10,13 +10,14 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
 )
 
 // Store finds records. It is safe for concurrent use.
 type Store struct {
 	db    *gorm.DB
 	table *table
-	tasks *tasks.Client
+	infos func(context.Context, []broker.Ref) ([]*tasks.Info, error) // where tasks stand; nil for those that Redis does not know
 	now   func() time.Time
 }
 
@@ -26,7 +27,7 @@ func NewStore(db *gorm.DB, client *tasks.Client) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, table: t, tasks: client, now: time.Now}, nil
+	return &Store{db: db, table: t, infos: client.Infos, now: time.Now}, nil
 }
 
 // Page is a part of a search's answer, newest first.
@@ -94,7 +95,7 @@ func (q *Query) matches(r *models.TaskRecord) bool {
 }
 
 // byKind finds the places of a page, and the last of them if there are more.
-func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []place, more place, err error) {
+func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []found, more place, err error) {
 	all, err := s.kinds(ctx, q.Task)
 	if err != nil {
 		return nil, more, fmt.Errorf("history: list kinds of tasks: %w", err)
@@ -103,18 +104,42 @@ func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []pla
 	if len(kinds) > maxKinds {
 		return nil, more, queryErrorf("task", "the search spans %d combinations of task, queue and state, more than %d: name one or two of them", len(kinds), maxKinds)
 	}
-	if len(kinds) == 0 {
-		return nil, more, nil
+	var stored []place
+	if len(kinds) > 0 {
+		if stored, err = s.newest(ctx, kinds, span{after, q}, q.Limit+1); err != nil {
+			return nil, more, fmt.Errorf("history: search: %w", err)
+		}
 	}
-	places, err = s.newest(ctx, kinds, span{after, q}, q.Limit+1)
+	var floor place
+	if len(stored) > q.Limit {
+		floor = stored[q.Limit]
+	}
+	// After the records, so that a task which gets one meanwhile is not missed.
+	places, early, err := s.waiting(ctx, q, after, floor, q.Limit+1)
 	if err != nil {
-		return nil, more, fmt.Errorf("history: search: %w", err)
+		return nil, more, fmt.Errorf("history: search among tasks that wait: %w", err)
 	}
+	for _, p := range stored {
+		if early.id == "" || p.compare(early) < 0 {
+			places = append(places, found{place: p})
+		}
+	}
+	// A record goes before what a bundle says of the same task.
+	slices.SortStableFunc(places, func(a, b found) int {
+		if c := a.compare(b.place); c != 0 || (a.record == nil) == (b.record == nil) {
+			return c
+		}
+		if a.record == nil {
+			return -1
+		}
+		return 1
+	})
+	places = slices.CompactFunc(places, func(a, b found) bool { return a.id == b.id })
 	if len(places) > q.Limit {
 		places = places[:q.Limit]
-		more = places[q.Limit-1]
+		return places, places[q.Limit-1].place, nil
 	}
-	return places, more, nil
+	return places, early, nil
 }
 
 const (
@@ -123,35 +148,37 @@ const (
 )
 
 // byTag is byKind among the records of the query's tag.
-func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []place, more place, err error) {
+func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []found, more place, err error) {
 	batch := q.Limit + 1
 	if q.narrow() {
 		batch = tagBatch
 	}
 	for looked := 0; looked < tagWork; looked += batch {
-		var found []place
+		var tagged []place
 		statement, params := taggedStatement(q.Tag, span{after, q}, batch)
 		err := query(ctx, s.table.pool, statement, params, func(scan func(...any) error) error {
 			p, err := scanPlace(scan)
-			found = append(found, p)
+			tagged = append(tagged, p)
 			return err
 		})
 		if err != nil {
 			return nil, more, fmt.Errorf("history: search by tag: %w", err)
 		}
-		if len(found) > 0 {
-			after = found[len(found)-1]
+		if len(tagged) > 0 {
+			after = tagged[len(tagged)-1]
 		}
-		matching, err := s.matching(ctx, q, found)
+		matching, err := s.matching(ctx, q, tagged)
 		if err != nil {
 			return nil, more, err
 		}
-		places = append(places, matching...)
+		for _, p := range matching {
+			places = append(places, found{place: p})
+		}
 		switch {
 		case len(places) > q.Limit:
 			places = places[:q.Limit]
-			return places, places[q.Limit-1], nil
-		case len(found) < batch:
+			return places, places[q.Limit-1].place, nil
+		case len(tagged) < batch:
 			return places, place{}, nil
 		}
 	}
@@ -191,13 +218,20 @@ func (s *Store) matching(ctx context.Context, q *Query, found []place) ([]place,
 }
 
 // records reads the records at the places, in their order. One that is gone is left out.
-func (s *Store) records(ctx context.Context, places []place) ([]*models.TaskRecord, error) {
-	if len(places) == 0 {
-		return nil, nil
-	}
-	ids := make([]string, len(places))
+func (s *Store) records(ctx context.Context, places []found) ([]*models.TaskRecord, error) {
+	var ids []string
+	var list []*models.TaskRecord
+	order := make(map[string]int, len(places))
 	for i, p := range places {
-		ids[i] = p.id
+		order[p.id] = i
+		if p.record != nil {
+			list = append(list, p.record)
+		} else {
+			ids = append(ids, p.id)
+		}
+	}
+	if len(ids) == 0 {
+		return list, nil
 	}
 	var rows []*models.TaskRecord
 	short := func(column string) string {
@@ -210,10 +244,7 @@ func (s *Store) records(ctx context.Context, places []place) ([]*models.TaskReco
 	if err != nil {
 		return nil, fmt.Errorf("history: read records: %w", err)
 	}
-	order := make(map[string]int, len(ids))
-	for i, id := range ids {
-		order[id] = i
-	}
-	slices.SortFunc(rows, func(a, b *models.TaskRecord) int { return order[a.TaskID] - order[b.TaskID] })
-	return rows, nil
+	list = append(list, rows...)
+	slices.SortFunc(list, func(a, b *models.TaskRecord) int { return order[a.TaskID] - order[b.TaskID] })
+	return list, nil
 }

@@ -14,7 +14,7 @@ import (
 type session struct {
 	conn       *sql.Conn
 	dialect    dialect
-	statements map[int]*sql.Stmt // upsert by its number of rows
+	statements map[int]*sql.Stmt // upserts by their number of rows, and toBundles
 	since      time.Time
 }
 
@@ -102,14 +102,17 @@ func (s *session) exec(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// upsert is the statement for n rows.
-func (s *session) upsert(ctx context.Context, n int) (*sql.Stmt, error) {
-	if statement, ok := s.statements[n]; ok {
+// toBundles is the key of the statement that adds a bundle.
+const toBundles = 0
+
+// prepared is the statement with the key.
+func (s *session) prepared(ctx context.Context, key int, text func() string) (*sql.Stmt, error) {
+	if statement, ok := s.statements[key]; ok {
 		return statement, nil
 	}
-	statement, err := s.conn.PrepareContext(ctx, upsert(s.dialect, n))
+	statement, err := s.conn.PrepareContext(ctx, text())
 	if err == nil {
-		s.statements[n] = statement
+		s.statements[key] = statement
 	}
 	return statement, err
 }

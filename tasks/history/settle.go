@@ -27,6 +27,23 @@ func (s *Store) settle(ctx context.Context, records []*models.TaskRecord) error 
 
 // settleAll is settle that tells how many were found lost, and when Redis does not answer.
 func (s *Store) settleAll(ctx context.Context, records []*models.TaskRecord) (lost int, err error) {
+	changed, lost, err := s.judge(ctx, records)
+	if err != nil || len(changed) == 0 {
+		return 0, err
+	}
+	rows := make([]*row, len(changed))
+	for i, r := range changed {
+		rows[i] = rowOf(r)
+	}
+	if _, err := s.table.write(ctx, rows); err != nil {
+		return 0, fmt.Errorf("history: write back where tasks stand: %w", err)
+	}
+	return lost, nil
+}
+
+// judge brings records that have not ended up to date with Redis, in place. It returns those that it changed, and how
+// many of them are lost.
+func (s *Store) judge(ctx context.Context, records []*models.TaskRecord) (changed []*models.TaskRecord, lost int, err error) {
 	var open []*models.TaskRecord
 	var refs []broker.Ref
 	for _, r := range records {
@@ -36,17 +53,16 @@ func (s *Store) settleAll(ctx context.Context, records []*models.TaskRecord) (lo
 		}
 	}
 	if len(open) == 0 {
-		return 0, nil
+		return nil, 0, nil
 	}
-	infos, err := s.tasks.Infos(ctx, refs)
+	infos, err := s.infos(ctx, refs)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	waiting, err := s.inOutbox(ctx, open, infos)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
-	var changed []*row
 	for i, r := range open {
 		switch info := infos[i]; {
 		case info != nil && !sameTask(r, info):
@@ -63,15 +79,9 @@ func (s *Store) settleAll(ctx context.Context, records []*models.TaskRecord) (lo
 		default:
 			follow(r, info)
 		}
-		changed = append(changed, rowOf(r))
+		changed = append(changed, r)
 	}
-	if len(changed) == 0 {
-		return 0, nil
-	}
-	if _, err := s.table.write(ctx, changed); err != nil {
-		return 0, fmt.Errorf("history: write back where tasks stand: %w", err)
-	}
-	return lost, nil
+	return changed, lost, nil
 }
 
 // inOutbox are those of the tasks which Redis does not know that wait in the outbox: they will come, or come again.
@@ -120,7 +130,7 @@ func rowOf(r *models.TaskRecord) *row {
 	record := tasks.Record{
 		ID: r.TaskID, Task: r.Task, Queue: r.Queue, State: tasks.State(r.State), Run: r.Run, Attempt: r.Attempt,
 		Retries: r.Retries, MaxRetries: r.MaxRetries, Args: []byte(r.Args), Result: []byte(r.Result), Error: r.Error, Worker: r.Worker,
-		EnqueuedAt: r.CreatedAt,
+		RequestID: r.RequestID, EnqueuedAt: r.CreatedAt,
 	}
 	if r.StartedAt != nil {
 		record.StartedAt = *r.StartedAt
@@ -130,4 +140,12 @@ func rowOf(r *models.TaskRecord) *row {
 	}
 	converted, _ := newRow(record, r.CreatedAt) // the id and the state are sound: they come from the table and from Redis
 	return &converted
+}
+
+// recordOf is a row that waits as a record.
+func recordOf(r *row) *models.TaskRecord {
+	return &models.TaskRecord{
+		TaskID: r.id, Task: r.task, Queue: r.queue, State: r.state, Version: r.version, Run: r.run, MaxRetries: r.maxRetries,
+		Args: r.args, RequestID: r.request, CreatedAt: r.at,
+	}
 }

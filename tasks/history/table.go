@@ -17,6 +17,7 @@ type table struct {
 	pool    *sql.DB
 	dialect dialect
 	keep    bool // a connection, until close
+	bundles bool // whether rows of tasks that wait go into bundles when there are many
 
 	mu      sync.Mutex
 	session *session // nil before the first transaction and after one that failed
@@ -44,20 +45,37 @@ var statementRows = []int{256, 64, 16, 4, 1}
 // write merges rows of different tasks into the table, in one transaction. Writing them again changes nothing. It
 // returns how many rows it sent: those that would add nothing are left out.
 func (t *table) write(ctx context.Context, rows []*row) (sent int, err error) {
-	// In one order, so that two writers wait for each other's locks instead of deadlocking.
-	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.id, b.id) })
 	err = t.transact(ctx, func(tx *session) error {
-		news, err := t.news(ctx, tx, rows)
-		if err != nil {
+		var stubs []stub
+		others := rows
+		if t.bundles {
+			stubs, others = apart(rows)
+		}
+		if err := t.bundle(ctx, tx, stubs); err != nil {
 			return err
 		}
-		sent = len(news)
-		if err := t.upsert(ctx, tx, news); err != nil {
-			return err
-		}
-		return t.tag(ctx, tx, news)
+		n, err := t.put(ctx, tx, others)
+		sent = len(stubs) + n
+		return err
 	})
 	return sent, err
+}
+
+// put is write within a transaction, and without bundles.
+func (t *table) put(ctx context.Context, tx *session, rows []*row) (sent int, err error) {
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	// In one order, so that two writers wait for each other's locks instead of deadlocking.
+	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.id, b.id) })
+	news, err := t.news(ctx, tx, rows)
+	if err != nil {
+		return 0, err
+	}
+	if err := t.upsert(ctx, tx, news); err != nil {
+		return 0, err
+	}
+	return len(news), t.tag(ctx, tx, news)
 }
 
 // news leaves out the rows of tasks that have not ended and of which the table knows as much already. Asking costs a
@@ -72,24 +90,9 @@ func (t *table) news(ctx context.Context, tx *session, rows []*row) ([]*row, err
 	if len(ids) == 0 {
 		return rows, nil
 	}
-	stored := make(map[string]known, len(ids))
-	for part := range slices.Chunk(ids, statementRows[0]) {
-		err := query(ctx, tx.conn, "SELECT task_id, version, created_at, started_at, args <> '', tags <> '', request_id <> '', worker <> ''"+
-			" FROM task_records WHERE task_id IN ("+marks(len(part))+")", part,
-			func(scan func(...any) error) error {
-				var id string
-				var k known
-				var started sql.NullTime
-				if err := scan(&id, &k.version, &k.at, &started, &k.args, &k.tags, &k.request, &k.worker); err != nil {
-					return err
-				}
-				k.at, k.started = k.at.UTC(), started.Time
-				stored[id] = k
-				return nil
-			})
-		if err != nil {
-			return nil, err
-		}
+	stored, err := lookUp(ctx, tx.conn, ids)
+	if err != nil {
+		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool {
 		k, found := stored[r.id]
@@ -97,11 +100,35 @@ func (t *table) news(ctx context.Context, tx *session, rows []*row) ([]*row, err
 	}), nil
 }
 
+// lookUp tells what the table knows of tasks, by their ids.
+func lookUp(ctx context.Context, q querier, ids []any) (map[string]known, error) {
+	found := make(map[string]known)
+	for part := range slices.Chunk(ids, statementRows[0]) {
+		err := query(ctx, q, "SELECT task_id, state, version, created_at, started_at, args <> '', tags <> '', request_id <> '', worker <> ''"+
+			" FROM task_records WHERE task_id IN ("+marks(len(part))+")", part,
+			func(scan func(...any) error) error {
+				var id string
+				var k known
+				var started sql.NullTime
+				if err := scan(&id, &k.state, &k.version, &k.at, &started, &k.args, &k.tags, &k.request, &k.worker); err != nil {
+					return err
+				}
+				k.at, k.started = k.at.UTC(), started.Time
+				found[id] = k
+				return nil
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
 func (t *table) upsert(ctx context.Context, tx *session, rows []*row) error {
 	params := make([]any, 0, min(len(rows), statementRows[0])*len(columns))
 	for len(rows) > 0 {
 		n := fitting(rows)
-		statement, err := tx.upsert(ctx, n)
+		statement, err := tx.prepared(ctx, n, func() string { return upsert(t.dialect, n) })
 		if err != nil {
 			return err
 		}

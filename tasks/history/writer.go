@@ -24,7 +24,7 @@ const defaultBuffer = 64 << 20
 
 const (
 	endedDelay = 250 * time.Millisecond // that the record of a task that has ended waits for company
-	openDelay  = time.Second            // that another one waits to be overtaken by it
+	openDelay  = time.Second            // that another one waits to be overtaken by it; half of that, when one before it is due
 	batchRows  = 1000                   // of one transaction at most; so many are written at once
 	leastRows  = 16                     // to which a transaction shrinks while the database fails
 	batchBytes = 4 << 20
@@ -87,7 +87,7 @@ func NewWriter(db *gorm.DB, opt Options) (*Writer, error) {
 	w.running, w.abandon = context.WithCancel(context.Background())
 	for range t.dialect.writers {
 		w.lanes = append(w.lanes, &lane{
-			Writer: w, rows: batchRows, table: &table{pool: t.pool, dialect: t.dialect, keep: true},
+			Writer: w, rows: batchRows, table: &table{pool: t.pool, dialect: t.dialect, keep: true, bundles: true},
 		})
 	}
 	for _, l := range w.lanes {
@@ -190,16 +190,20 @@ func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended
 	defer w.mu.Unlock()
 	b := w.buffer
 	full := len(b.ended.entries)-b.ended.head >= batchRows
+	oldest := b.open.first(true)
+	together := oldest != nil && now.Sub(oldest.since) >= openDelay
 	due := func(e *entry) bool {
 		switch {
 		case w.pressed():
 			return true
 		case e.late:
-			return now.Sub(e.since) >= openDelay
+			return together && now.Sub(e.since) >= openDelay/2
 		}
 		return full || now.Sub(e.since) >= endedDelay
 	}
-	if batch = b.take(due, batchRows, batchBytes); len(batch) > 0 {
+	// Of what is being written nothing can be dropped: there must be older records than the next one beside it.
+	size := min(batchBytes, w.limit/(2*len(w.lanes)))
+	if batch = b.take(due, batchRows, size); len(batch) > 0 {
 		w.nudge() // another lane may find more
 		return batch, 0, false
 	}
