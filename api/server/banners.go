@@ -40,14 +40,6 @@ func newBannerRow(b models.Banner) bannerRow {
 
 var msgNoBanner = text{"没有这个轮播图", "there is no such banner"}
 
-func (s *Server) listBanners(c echo.Context) error {
-	list, err := s.Banners.Get(c.Request().Context())
-	if err != nil {
-		return err
-	}
-	return ok(c, list)
-}
-
 func (s *Server) createBanner(c echo.Context) error {
 	b, err := body[bannerBody](s, c)
 	if err != nil {

@@ -20,7 +20,7 @@ type route struct {
 func (s *Server) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	list := []route{
-		{method: get, path: "/v1/banners", handler: s.listBanners, aliases: []string{"/home/banner"}},
+		{method: get, path: "/v1/banners", handler: CachedList(s.Banners.List()), aliases: []string{"/home/banner"}},
 		{method: post, path: "/v1/banners", handler: s.createBanner, who: operators},
 		{method: put, path: "/v1/banners/:id", handler: s.updateBanner, who: operators},
 		{method: del, path: "/v1/banners/:id", handler: s.deleteBanner, who: operators},

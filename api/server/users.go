@@ -57,9 +57,9 @@ func (s *Server) userProfile(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	user, err := s.Profiles.Get(c.Request().Context(), id)
+	data, etag, err := s.Profiles.Cache().Encoded(c.Request().Context(), id)
 	if err != nil {
 		return unless(err, msgNoUser)
 	}
-	return ok(c, user.Public())
+	return sendCached(c, askAgain, data, etag)
 }

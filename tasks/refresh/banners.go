@@ -66,6 +66,7 @@ func NewBannerList(db *gorm.DB, store *cache.Store, opt BannerOptions) *BannerLi
 		Expiry:   10 * time.Minute,
 		Jitter:   time.Minute,
 		Strategy: opt.Strategy,
+		Near:     1,
 	})
 	return b
 }
