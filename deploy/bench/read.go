@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/paidui/paidui/models"
 )
@@ -51,6 +52,9 @@ func (l *lab) compareReads(ctx context.Context, api *child, path string) ([]meas
 	}
 	size, err := answerSize(ctx, api.url+example)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := l.get(ctx, api.url+path, readUsers, time.Second); err != nil { // all are cached
 		return nil, err
 	}
 	echo, err := l.startEcho(ctx, strconv.Itoa(size))
