@@ -155,7 +155,8 @@ func msgInternal(requestID string) text {
 func (s *Server) fail(c echo.Context, err error) {
 	e := explain(err)
 	ctx, id := c.Request().Context(), requestOf(c).id
-	if e.status >= http.StatusInternalServerError {
+	var busy *cache.BusyError
+	if e.status >= http.StatusInternalServerError && !errors.As(err, &busy) { // of which there are many at once; a metric counts them
 		s.log.ErrorContext(ctx, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)
 	}
 	if c.Response().Committed {
