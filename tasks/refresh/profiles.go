@@ -71,11 +71,8 @@ type Profiles struct {
 	cache *cache.Cache[int64, Profile]
 }
 
-// nearProfiles and nearArticles are how many values a process keeps of each kind.
-const (
-	nearProfiles = 10_000
-	nearArticles = 500 // of up to some 80 KiB each
-)
+// nearArticles is how many articles a process keeps, of up to some 80 KiB each.
+const nearArticles = 500
 
 // NewProfiles makes the profiles of a database, and registers their cache with the store.
 func NewProfiles(db *gorm.DB, store *cache.Store) *Profiles {
@@ -88,7 +85,6 @@ func NewProfiles(db *gorm.DB, store *cache.Store) *Profiles {
 		Jitter:     10 * time.Minute,
 		NullExpiry: 5 * time.Minute,
 		NullJitter: time.Minute,
-		Near:       nearProfiles,
 		View:       func(p Profile) any { return p.Public() },
 	})
 	return p
