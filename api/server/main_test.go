@@ -76,6 +76,7 @@ func features(t *testing.T, db *gorm.DB, client *tasks.Client, rdb redis.Univers
 	t.Helper()
 	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: logger})
 	require.NoError(t, err)
+	t.Cleanup(store.Close)
 	run(t, store.Run)
 	return catalog.NewFeatures(catalog.FeatureOptions{
 		DB: db, Store: store, Client: client, Logger: logger,

@@ -54,10 +54,12 @@ func TestLocalWelcome(t *testing.T) {
 		`"task_id":"sms_`, "eyJ", // a code, a token
 		`"task_id":"seckill_`, `"code":100,"msg":"秒杀成功"`, // an order
 		`"title":"Changed"`, // a banner
+		`"certi":"后端工程师"`,   // a user
 	} {
 		require.Contains(t, string(out), want)
 	}
 	require.Equal(t, 2, strings.Count(string(out), `"title":"Changed"`), "the write's answer and the list after it")
+	require.Equal(t, 2, strings.Count(string(out), `"id":5,"user_id":5,"title":"Hello"`), "an article: what was made and what is read")
 	p.terminate(t)
 }
 

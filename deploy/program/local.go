@@ -175,4 +175,9 @@ var welcome = template.Must(template.New("welcome").Parse(`
     curl -s -X PUT {{.URL}}/v1/banners/1 -H 'Authorization: Bearer {{.Key}}' -H 'Content-Type: application/json' -d '{"title":"Changed"}'
     curl -s {{.URL}}/v1/banners
 
+  4. Users and articles, from the cache too:
+    curl -s {{.URL}}/v1/users/1
+    curl -s -X POST {{.URL}}/v1/articles -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"title":"Hello","content":"from the queue"}'
+    curl -s {{.URL}}/v1/articles/5
+
 `))

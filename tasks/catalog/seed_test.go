@@ -35,6 +35,7 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 			client := tasks.NewClient(b)
 			caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
 			require.NoError(t, err)
+			t.Cleanup(caches.Close)
 			f := catalog.NewFeatures(catalog.FeatureOptions{DB: db, Store: caches, Client: client, Logger: taskstest.Quiet()})
 			list, err := f.Banners.Get(t.Context())
 			require.NoError(t, err)

@@ -51,6 +51,7 @@ func TestCreateTellsWhatElseItMakesUntrue(t *testing.T) {
 	s.outbox(t)
 	store, err := cache.NewStore(s.redis, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
 	require.NoError(t, err)
+	t.Cleanup(store.Close)
 	noted := &notes{name: "counts"}
 	store.Register(noted)
 	articles := refresh.NewArticles(s.db, store, refresh.ArticleOptions{Created: func(userID int64) []cache.Change {

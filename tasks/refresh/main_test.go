@@ -96,6 +96,7 @@ func (s site) process(t *testing.T, rdb redis.UniversalClient, strategy cache.St
 	}
 	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
 	require.NoError(t, err)
+	t.Cleanup(store.Close)
 	start(t, store.Run)
 	return process{
 		store:    store,

@@ -1,0 +1,113 @@
+package refresh_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/refresh"
+)
+
+// openExample opens a database in memory that has an outbox, and a store of caches on an embedded Redis.
+func openExample(ctx context.Context) (db *gorm.DB, store *cache.Store, end func()) {
+	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
+	check(err)
+	check(models.Migrate(ctx, db))
+	embedded, err := broker.StartEmbedded(ctx)
+	check(err)
+	b, err := broker.Open(ctx, embedded.URL(1), broker.Options{})
+	check(err)
+	ob, err := outbox.New(db, tasks.NewClient(b), outbox.Options{})
+	check(err)
+	check(db.Use(ob))
+	rdb, err := broker.Connect(ctx, "CACHE_URL", embedded.URL(2))
+	check(err)
+	store, err = cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}})
+	check(err)
+	return db, store, func() {
+		store.Close()
+		check(rdb.Close())
+		check(b.Close())
+		embedded.Close()
+		check(models.Close(db))
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// A cache of one's own: its writes go through Store.Write, which commits the row together with a refresh.changed task.
+// What is read after it is new; and if this process dies before it has told the cache, or Redis is away, the task does.
+func ExampleAnnouncer() {
+	ctx := context.Background()
+	db, store, end := openExample(ctx)
+	defer end()
+	prices := cache.New(store, cache.Config[int64, int64]{
+		Name:   "prices",
+		Key:    func(id int64) string { return fmt.Sprintf("goods:%d:price", id) },
+		Expiry: time.Hour,
+		Load: func(ctx context.Context, ids []int64) (map[int64]int64, error) {
+			var goods []models.Goods
+			err := db.WithContext(ctx).Find(&goods, ids).Error
+			found := map[int64]int64{}
+			for _, g := range goods {
+				found[g.ID] = g.Price
+			}
+			return found, err
+		},
+	})
+	now := time.Now()
+	check(db.Create(&models.Goods{ID: 1, Name: "keyboard", Price: 9900, StartsAt: now, EndsAt: now}).Error)
+	fmt.Println(prices.Get(ctx, 1))
+
+	err := store.Write(ctx, db, func(tx *gorm.DB) ([]cache.Change, error) {
+		err := tx.Model(&models.Goods{ID: 1}).Update("price", 8800).Error
+		return prices.Changes(1), err
+	})
+	check(err)
+	fmt.Println(prices.Get(ctx, 1))
+
+	var kept models.OutboxRow
+	check(db.Take(&kept).Error)
+	fmt.Println("kept until it has run:", kept.Task)
+	// Output:
+	// 9900 <nil>
+	// 8800 <nil>
+	// kept until it has run: refresh.changed
+}
+
+// Users come from the cache, and so does the knowledge that there is no such user.
+func ExampleProfiles() {
+	ctx := context.Background()
+	db, store, end := openExample(ctx)
+	defer end()
+	profiles := refresh.NewProfiles(db, store)
+	fmt.Println(profiles.Exists(ctx, 1))
+
+	ann, err := profiles.Create(ctx, "13800138000")
+	check(err)
+	fmt.Println(profiles.Exists(ctx, ann.ID))
+
+	name := "Ann"
+	_, err = profiles.Update(ctx, ann.ID, refresh.ProfileChange{Name: &name})
+	check(err)
+	got, err := profiles.Get(ctx, ann.ID)
+	check(err)
+	fmt.Println(got.Name, got.Mobile)
+	fmt.Printf("%+v\n", got.Public())
+	// Output:
+	// false <nil>
+	// true <nil>
+	// Ann 13800138000
+	// {ID:1 Name:Ann Photo: Intro: Certi:}
+}
