@@ -86,7 +86,8 @@ func (e *awayError) Error() string        { return fmt.Sprintf("%v: %s: %v", Err
 func (e *awayError) Unwrap() error        { return e.cause }
 func (e *awayError) Is(target error) bool { return target == ErrAway }
 
-// away reports whether err says that the server, not the command, is the trouble.
+// away reports whether err says that the server, not the command, is the trouble. One that has no room for more can still
+// be read, and asked to forget.
 func away(err error) bool {
 	if err == nil || errors.Is(err, redis.Nil) {
 		return false
@@ -97,7 +98,7 @@ func away(err error) bool {
 	}
 	return redis.IsLoadingError(err) || redis.IsMasterDownError(err) || redis.IsClusterDownError(err) ||
 		redis.IsTryAgainError(err) || redis.IsMaxClientsError(err) || redis.IsAuthError(err) || redis.IsReadOnlyError(err) ||
-		redis.IsOOMError(err) || redis.IsNoReplicasError(err)
+		redis.IsNoReplicasError(err)
 }
 
 func newBackends(primary, replica redis.UniversalClient, log *slog.Logger, m *storeMetrics) backends {

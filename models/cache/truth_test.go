@@ -98,7 +98,8 @@ type caches struct {
 
 const nearExpiry = 50 * time.Millisecond
 
-// process starts one, whose loads take their time between their snapshot and their answer.
+// process starts one, whose loads take their time between their snapshot and their answer. None of its caches may serve
+// what is stale, as they would while the lease of a script that failed is there.
 func process(t *testing.T, db *gorm.DB, rdb redis.UniversalClient, j journal) caches {
 	t.Helper()
 	s := running(t, open(t, rdb, func(o *StoreOptions) { o.Announcer, o.Near, o.NearExpiry = j, 100, nearExpiry }))
@@ -108,7 +109,6 @@ func process(t *testing.T, db *gorm.DB, rdb redis.UniversalClient, j journal) ca
 			Name:     fmt.Sprint("strategy-", uint8(strategy)),
 			Key:      func(id int64) string { return fmt.Sprintf("user:%d:%d", id, uint8(strategy)) },
 			Strategy: strategy,
-			Stale:    time.Minute,
 			Load: func(ctx context.Context, ids []int64) (map[int64]user, error) {
 				var found []models.User
 				err := db.WithContext(ctx).Find(&found, ids).Error
