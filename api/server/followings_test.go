@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/counter"
 )
 
 type followingPage struct {
@@ -52,12 +53,21 @@ func (s *system) crowd(t *testing.T, n int) (tokens []with) {
 	return tokens
 }
 
+func (s *system) requireCounts(t *testing.T, user int64, want counter.Counts) {
+	t.Helper()
+	got, err := s.features.Counters.Of(t.Context(), user)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
 func TestFollowings(t *testing.T) {
 	eachSystem(t, func(t *testing.T, s *system) {
 		s.work(t)
 		users := s.crowd(t, 4)
 		ann := users[0]
 		require.Equal(t, 100, s.put("/v1/user", map[string]string{"name": "小明", "intro": "你好", "photo": "/media/a.png"}, users[1]).Code)
+		s.requireCounts(t, 1, counter.Counts{})
+		s.requireCounts(t, 2, counter.Counts{})
 		require.JSONEq(t, `{"page":1,"per_page":20,"total":0,"followings":[]}`, string(s.get("/v1/followings", ann).Data))
 
 		first := s.post("/v1/followings/2", nil, ann)
@@ -68,6 +78,9 @@ func TestFollowings(t *testing.T) {
 			require.Equal(t, 100, s.post("/v1/followings/"+id, nil, ann).Code)
 		}
 		require.Equal(t, 100, s.post("/v1/followings/1", nil, users[1]).Code)
+
+		s.requireCounts(t, 1, counter.Counts{Followings: 3, Followers: 1})
+		s.requireCounts(t, 2, counter.Counts{Followings: 1, Followers: 1})
 
 		page := s.followings(t, "", ann)
 		require.Equal(t, []int64{4, 3, 2}, page.ids())
@@ -86,6 +99,7 @@ func TestFollowings(t *testing.T) {
 			a := s.del("/v1/followings/3", ann)
 			require.JSONEq(t, `{"user_id":3}`, string(a.Data), "%s", a.raw)
 		}
+		s.requireCounts(t, 1, counter.Counts{Followings: 2, Followers: 1})
 		require.Equal(t, []int64{4, 2}, s.followings(t, "", ann).ids())
 		require.Equal(t, []int64{1}, s.followings(t, "", users[1]).ids())
 		require.Equal(t, []string{"4", "2"}, s.cache.ZRevRange(t.Context(), "user:1:following", 0, -1).Val())

@@ -82,6 +82,11 @@ func rows() []row {
 			metrics: []metric{{"stampede", "queries", both(atLeast(1), atMost(1))}, {"stampede-all", "ms", noTarget()}},
 			measure: measureStampede,
 		},
+		{
+			name: "followings", about: "GET of the last page of 100,000 followings; against the first. And of the first when no cache has them",
+			metrics: []metric{{"followings", "ms", ratioAtMost(1.5)}, {"followings-load", "ms", noTarget()}},
+			measure: measureFollowings,
+		},
 		one("seckill", "orders/s", both(atLeast(10_000), ratioAtLeast(4)),
 			"from POST to the committed order, one worker with 512 slots; against one transaction an order", measureSeckill),
 		{

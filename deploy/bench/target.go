@@ -14,6 +14,10 @@ func ratioAtLeast(want float64) target {
 	return target{fmt.Sprintf("≥ %.2f×", want), func(m measurement) bool { return m.ratio() >= want }}
 }
 
+func ratioAtMost(want float64) target {
+	return target{fmt.Sprintf("≤ %.2f×", want), func(m measurement) bool { return m.ratio() <= want }}
+}
+
 func atLeast(want float64) target {
 	return target{fmt.Sprintf("≥ %g", want), func(m measurement) bool { return m.value >= want }}
 }

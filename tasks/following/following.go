@@ -53,9 +53,11 @@ type Followings struct {
 	log     *slog.Logger
 	meter   cache.Meter
 	flights singleflight.Group
-	bound   int // entries of a list in Redis
-	now     func() time.Time
-	sleep   func(context.Context, time.Duration) error
+
+	bound    int // entries of a list in Redis
+	patience time.Duration
+	now      func() time.Time
+	sleep    func(context.Context, time.Duration) error
 }
 
 // New makes the lists over a database and the caches' Redis, and registers them with the store.
@@ -68,7 +70,7 @@ func New(store *cache.Store, db *gorm.DB, opt Options) *Followings {
 	}
 	f := &Followings{
 		store: store, db: db, rows: rows{db}, opt: opt, log: opt.Logger, meter: store.Meter(name),
-		bound: Bound, now: time.Now, sleep: sleep,
+		bound: Bound, patience: patience, now: time.Now, sleep: sleep,
 	}
 	store.Register(f)
 	return f

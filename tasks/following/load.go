@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	loadLease = 10 * time.Second // from chunk to chunk
-	loadLimit = time.Minute      // of a whole load
-	freshLife = time.Minute      // of a set that is being filled, from chunk to chunk; then it is dropped
-	readBatch = 5000             // rows of a query
-	putBatch  = 1000             // entries of a script
-	busyWait  = 2 * time.Second  // for the load of another process
+	loadLease = 10 * time.Second       // from chunk to chunk
+	loadLimit = time.Minute            // of a whole load
+	freshLife = time.Minute            // of a set that is being filled, from chunk to chunk; then it is dropped
+	readBatch = 5000                   // rows of a query
+	putBatch  = 1000                   // entries of a script
+	patience  = 500 * time.Millisecond // of a reader whose list is being loaded
 )
 
 // outcome of a load.
@@ -44,12 +44,12 @@ func (f *Followings) ensure(ctx context.Context, l list) (outcome, error) {
 		<-ended
 		return got, err
 	})
-	patience := time.NewTimer(busyWait)
-	defer patience.Stop()
+	enough := time.NewTimer(f.patience)
+	defer enough.Stop()
 	select {
 	case <-ctx.Done():
 		return refused, context.Cause(ctx)
-	case <-patience.C:
+	case <-enough.C:
 		return busy, nil
 	case r := <-done:
 		return r.Val.(outcome), r.Err
@@ -58,7 +58,7 @@ func (f *Followings) ensure(ctx context.Context, l list) (outcome, error) {
 
 // loadOrWait loads the list, or waits for another who does.
 func (f *Followings) loadOrWait(ctx context.Context, l list) (outcome, error) {
-	deadline := time.Now().Add(busyWait)
+	deadline := time.Now().Add(f.patience)
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		got, err := f.load(ctx, l)
 		if err != nil || got != busy || time.Now().After(deadline) {

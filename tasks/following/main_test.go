@@ -42,7 +42,10 @@ func newWorld(t testing.TB, db *gorm.DB, rdb redis.UniversalClient, opt cache.St
 	opt.Logger = taskstest.Quiet()
 	store, err := cache.NewStore(rdb, opt)
 	require.NoError(t, err)
-	return &world{New(store, db, Options{Exists: existsIn(db), Logger: taskstest.Quiet()}), db, rdb}
+	t.Cleanup(store.Close)
+	f := New(store, db, Options{Exists: existsIn(db), Logger: taskstest.Quiet()})
+	f.patience = time.Minute // so that who has read a list knows that it is loaded
+	return &world{f, db, rdb}
 }
 
 func openDB(t testing.TB, url string) *gorm.DB {

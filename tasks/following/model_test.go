@@ -194,7 +194,7 @@ type stage struct {
 
 func newStage(t testing.TB, redisURL string) *stage {
 	s := &stage{world: openWorld(t, "sqlite://:memory:", redisURL), users: crowd}
-	require.NoError(t, s.stepThrough())
+	require.NoError(t, s.stepThrough(t.Context()))
 	return s
 }
 

@@ -111,8 +111,16 @@ func (stepwise) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	}
 }
 
-// stepThrough has all reads of the database and all commands stop.
-func (w *world) stepThrough() error {
+// stepThrough has all reads of the database and all commands stop. Redis knows the scripts from the beginning, so that to
+// run one is always one step.
+func (w *world) stepThrough(ctx context.Context) error {
+	for _, script := range []*redis.Script{
+		pageScript, acquireScript, putScript, fillScript, releaseScript, seizeScript, applyScript, peekScript, dropScript,
+	} {
+		if err := script.Load(ctx, w.rdb).Err(); err != nil {
+			return err
+		}
+	}
 	w.rdb.AddHook(stepwise{})
 	w.sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	return w.db.Callback().Query().Before("gorm:query").Register("step", func(tx *gorm.DB) {
