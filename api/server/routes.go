@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/tasks/counter"
 )
 
 // route is one operation of the contract, openapi.yaml. Every path works with a slash behind it too.
@@ -36,6 +38,11 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/followings", handler: s.listFollowings, who: users},
 		{method: post, path: "/v1/followings/:user_id", handler: s.follow, who: users, aliases: []string{"/followings/:user_id"}},
 		{method: del, path: "/v1/followings/:user_id", handler: s.unfollow, who: users, aliases: []string{"/followings/:user_id"}},
+
+		{method: get, path: "/v1/users/:id/count", handler: s.userCounts},
+		{method: get, path: "/v1/rankings/articles", handler: s.ranking(counter.Articles, 10)},
+		{method: get, path: "/v1/rankings/followings", handler: s.ranking(counter.Followings, 100)},
+		{method: get, path: "/v1/rankings/followers", handler: s.ranking(counter.Followers, 100)},
 
 		{method: get, path: "/v1/goods", handler: s.listGoods},
 		{method: get, path: "/v1/goods/:id", handler: s.oneGoods},

@@ -43,7 +43,7 @@ func NewFeatures(opt FeatureOptions) Features {
 		Banners:  refresh.NewBannerList(db, store, opt.Banners),
 		Profiles: profiles,
 		Articles: refresh.NewArticles(db, store, refresh.ArticleOptions{Created: articleCreated}),
-		Counters: counter.New(counter.Options{DB: db, Store: store, Tasks: opt.Client, Logger: opt.Logger}),
+		Counters: counter.New(counter.Options{DB: db, Store: store, Profiles: profiles, Tasks: opt.Client, Logger: opt.Logger}),
 		Followings: following.New(store, db, following.Options{
 			Exists: profiles.Exists, Counted: followed, Logger: opt.Logger,
 		}),

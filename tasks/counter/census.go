@@ -14,6 +14,7 @@ import (
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/refresh"
 )
 
 // census is what the database says of some users at one moment.
@@ -213,14 +214,14 @@ func (d database) underway(tx *gorm.DB, s scope, c *census) error {
 		in = func(user int64) bool { return listed[user] }
 	}
 	read, kept := 0, 0
-	return outbox.Each(tx, changedTask, func(p *tasks.Parcel) error {
+	return outbox.Each(tx, refresh.Changed.Name(), func(p *tasks.Parcel) error {
 		if read++; read > maxOutbox {
 			return errBacklog
 		}
 		if !bytes.Contains(p.Args(), []byte(applier)) {
 			return nil
 		}
-		var args struct{ Changes []cache.Change }
+		var args refresh.ChangedArgs
 		if err := json.Unmarshal(p.Args(), &args); err != nil {
 			return nil // its task fails, and counts nothing
 		}
@@ -230,9 +231,6 @@ func (d database) underway(tx *gorm.DB, s scope, c *census) error {
 		return nil
 	})
 }
-
-// changedTask is the task that applies the changes of a write.
-const changedTask = "refresh.changed"
 
 // idsOf lists the changes of counters.
 func idsOf(changes []cache.Change) []string {

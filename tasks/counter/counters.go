@@ -8,33 +8,42 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/refresh"
 )
 
 // Options are what Counters work with.
 type Options struct {
 	DB    *gorm.DB
 	Store *cache.Store
-	Tasks *tasks.Client // enqueues refresh.counters; nil: nobody reconciles
+	// Profiles are what rankings show of users.
+	Profiles *refresh.Profiles
+	// Tasks enqueues refresh.counters when it is needed; nil: somebody else does.
+	Tasks *tasks.Client
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
 }
 
 // Counters are the counts of all users. They are safe for concurrent use.
 type Counters struct {
-	store  *cache.Store
-	tasks  *tasks.Client
-	log    *slog.Logger
-	ledger ledger
-	source database
+	store    *cache.Store
+	profiles *refresh.Profiles
+	tasks    *tasks.Client
+	log      *slog.Logger
+	ledger   ledger
+	source   source
+	db       database
 
-	flight  singleflight.Group
-	top     map[Kind]*ranking
-	askedAt atomic.Int64 // when refresh.counters was enqueued last, Unix ns
+	meter    cache.Meter
+	flight   singleflight.Group
+	rankings rankings
+	fallback map[Kind]*cache.List[Place] // rankings while the sorted sets can't be relied on
+	askedAt  atomic.Int64                // when refresh.counters was enqueued last, Unix ns
 }
 
 // New makes the counters of a migrated database, and registers them with the store.
@@ -43,11 +52,19 @@ func New(opt Options) *Counters {
 		opt.Logger = slog.Default()
 	}
 	c := &Counters{
-		store: opt.Store, tasks: opt.Tasks, log: opt.Logger,
-		ledger: ledger{opt.Store.Redis()}, source: database{opt.DB}, top: make(map[Kind]*ranking),
+		store:    opt.Store,
+		profiles: opt.Profiles,
+		tasks:    opt.Tasks,
+		log:      opt.Logger,
+		ledger:   ledger{opt.Store.Redis()},
+		source:   database{opt.DB},
+		db:       database{opt.DB},
+		meter:    opt.Store.Meter(applier),
+		rankings: rankings{latest: make(map[Kind]*ranking)},
+		fallback: make(map[Kind]*cache.List[Place]),
 	}
 	for _, k := range Kinds() {
-		c.top[k] = c.newRanking(k)
+		c.fallback[k] = c.newPlaces(k)
 	}
 	opt.Store.Register(c)
 	return c
@@ -84,7 +101,7 @@ func (c *Counters) Apply(ctx context.Context, task string, ids []string) error {
 		}
 	}
 	// After the counts, so that nobody computes anew from the old ones.
-	errs = append(errs, c.void(ctx, users))
+	errs = append(errs, c.drop(ctx, users))
 	if late {
 		c.log.WarnContext(ctx, "a change came too late to be counted; its users will be counted in the database", "task_id", task)
 		c.ask(ctx, Args{Suspects: true})
@@ -95,7 +112,11 @@ func (c *Counters) Apply(ctx context.Context, task string, ids []string) error {
 // applyKind waits while one of the users is frozen.
 func (c *Counters) applyKind(ctx context.Context, k Kind, o origin, shares []share) (outcome, error) {
 	for begun := time.Now(); ; {
-		what, err := c.ledger.apply(ctx, k, o, shares)
+		var what outcome
+		err := c.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
+			what, err = ledger{rdb}.apply(ctx, k, o, shares)
+			return err
+		})
 		if err != nil || what != frozen {
 			return what, err
 		}
@@ -129,5 +150,31 @@ func (c *Counters) ask(ctx context.Context, args Args) {
 	_, err := Reconcile.Enqueue(ctx, c.tasks, args)
 	if err != nil && !errors.Is(err, tasks.ErrDuplicate) {
 		c.log.WarnContext(ctx, "refresh.counters could not be enqueued; readers will try again", "error", err)
+	}
+}
+
+// shared runs f for all who want the same at the same time, beside them: each waits no longer than its own ctx.
+func shared[T any](ctx context.Context, c *Counters, what string, f func(ctx context.Context) (T, error)) (T, error) {
+	done := c.flight.DoChan(what, func() (result any, err error) {
+		over := make(chan struct{})
+		runs := c.store.Go(ctx, func(ctx context.Context) {
+			defer close(over)
+			result, err = f(ctx)
+		})
+		if !runs {
+			return nil, cache.ErrClosed
+		}
+		<-over
+		return result, err
+	})
+	var none T
+	select {
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	case r := <-done:
+		if r.Err != nil {
+			return none, r.Err
+		}
+		return r.Val.(T), nil
 	}
 }

@@ -5,11 +5,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	mathrand "math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/cache"
 )
 
 // Counts are those of one user.
@@ -71,20 +75,14 @@ func (c *Counters) Of(ctx context.Context, user int64) (Counts, error) {
 	if counts, ok := c.cached(ctx, user); ok {
 		return counts, nil
 	}
-	// One in the process looks; those who wait for it end with their own context.
-	done := c.flight.DoChan(strconv.FormatInt(user, 10), func() (any, error) {
-		return c.look(context.WithoutCancel(ctx), user)
-	})
-	select {
-	case <-ctx.Done():
-		return Counts{}, fmt.Errorf("counts of user %d: %w", user, context.Cause(ctx))
-	case r := <-done:
-		if r.Err != nil {
-			return Counts{}, r.Err
-		}
-		return r.Val.(Counts), nil
+	counts, err := shared(ctx, c, flightOf(user), func(ctx context.Context) (Counts, error) { return c.look(ctx, user) })
+	if err != nil {
+		return Counts{}, fmt.Errorf("counts of user %d: %w", user, err)
 	}
+	return counts, nil
 }
+
+func flightOf(user int64) string { return strconv.FormatInt(user, 10) }
 
 // cached reads the hash. Whatever is wrong with it is a miss.
 func (c *Counters) cached(ctx context.Context, user int64) (counts Counts, ok bool) {
@@ -93,7 +91,16 @@ func (c *Counters) cached(ctx context.Context, user int64) (counts Counts, ok bo
 		counts, ok = readCounts(values)
 		return err
 	})
-	return counts, ok && err == nil
+	switch {
+	case errors.Is(err, cache.ErrAway):
+		c.meter.Degraded()
+	case err == nil && ok:
+		c.meter.Hit()
+		return counts, true
+	default:
+		c.meter.Miss()
+	}
+	return counts, false
 }
 
 // kindNames are the fields of the hash.
@@ -115,56 +122,94 @@ func readCounts(values []any) (counts Counts, ok bool) {
 	return counts, true
 }
 
-// look reads the counts anew and caches them, unless they change meanwhile. While another process does so it waits a
-// little, and then does it too.
-func (c *Counters) look(ctx context.Context, user int64) (Counts, error) {
+// lookTries is how often counts are read anew that change while they are read.
+const lookTries = 3
+
+// look reads the counts anew and caches them.
+func (c *Counters) look(ctx context.Context, user int64) (counts Counts, err error) {
 	token := rand.Text()
-	keys := []string{CountsKey(user), leaseKey(user)}
-	for begun := time.Now(); ; {
-		var answer any
-		err := c.store.Read(ctx, func(ctx context.Context, _ redis.UniversalClient) (err error) {
-			args := []any{token, leaseLife.Milliseconds(), kindNames[0], kindNames[1], kindNames[2]}
-			answer, err = lookScript.Run(ctx, c.ledger.rdb, keys, args...).Result()
-			return err
-		})
-		if values, found := answer.([]any); found {
-			if counts, ok := readCounts(values); ok {
-				return counts, nil
-			}
-			err = errors.Join(err, c.void(ctx, map[int64]bool{user: true})) // it is nothing of ours; the next look fills it
+	for range lookTries {
+		found, mine := c.lease(ctx, user, token)
+		if found != nil {
+			return *found, nil
 		}
-		if err != nil || answer == "mine" || time.Since(begun) > leaseWait {
-			break
+		read := c.store.Read
+		if mine {
+			read = c.store.Use // what a replica says may be old, and is not to be cached
 		}
-		time.Sleep(leaseLook)
+		begun := time.Now()
+		if counts, err = c.compute(ctx, user, read); err != nil {
+			c.meter.Failed()
+			return Counts{}, err
+		}
+		if !mine {
+			return counts, nil
+		}
+		stored, err := c.fill(ctx, user, token, counts)
+		c.meter.Loaded(time.Since(begun), stored)
+		if stored || err != nil {
+			return counts, nil
+		}
 	}
-	counts, err := c.compute(ctx, user)
-	if err != nil {
-		return Counts{}, err
-	}
-	c.fill(ctx, keys, token, counts)
 	return counts, nil
 }
 
-// fill caches counts, if token still holds the lease. They need not be there.
-func (c *Counters) fill(ctx context.Context, keys []string, token string, counts Counts) {
+// lease gives the counts, if they are cached by now, or whether the caller is to cache them: not while Redis is away. While
+// another process does so it waits a little.
+func (c *Counters) lease(ctx context.Context, user int64, token string) (counts *Counts, mine bool) {
+	args := []any{token, leaseLife.Milliseconds(), kindNames[0], kindNames[1], kindNames[2]}
+	for begun := time.Now(); ; {
+		var answer any
+		err := c.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
+			answer, err = lookScript.Run(ctx, rdb, []string{CountsKey(user), leaseKey(user)}, args...).Result()
+			return err
+		})
+		if err != nil || answer == "mine" {
+			return nil, err == nil
+		}
+		if values, found := answer.([]any); found {
+			if counts, ok := readCounts(values); ok {
+				return &counts, false
+			}
+			if err := c.drop(ctx, map[int64]bool{user: true}); err != nil { // it is nothing of ours
+				return nil, false
+			}
+			continue
+		}
+		if time.Since(begun) > leaseWait {
+			return nil, false
+		}
+		timer := time.NewTimer(leaseLook)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, false
+		case <-timer.C:
+		}
+	}
+}
+
+// fill caches counts, if token still holds the lease, and reports whether it did.
+func (c *Counters) fill(ctx context.Context, user int64, token string, counts Counts) (stored bool, err error) {
 	args := []any{token, (countsExpiry + mathrand.N(countsJitter)).Milliseconds()}
 	for i, k := range Kinds() {
 		args = append(args, kindNames[i], *counts.of(k))
 	}
-	err := c.store.Read(ctx, func(ctx context.Context, _ redis.UniversalClient) error {
-		return fillScript.Run(ctx, c.ledger.rdb, keys, args...).Err()
+	err = c.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
+		stored, err = fillScript.Run(ctx, rdb, []string{CountsKey(user), leaseKey(user)}, args...).Bool()
+		return err
 	})
-	if err != nil {
-		c.log.DebugContext(ctx, "counts are not cached", "error", err)
-	}
+	return stored && err == nil, err
 }
 
+// reader is Store.Read, or Store.Use.
+type reader func(ctx context.Context, f func(ctx context.Context, rdb redis.UniversalClient) error) error
+
 // compute reads the counts from the sorted sets, and from the database what they do not tell.
-func (c *Counters) compute(ctx context.Context, user int64) (counts Counts, err error) {
+func (c *Counters) compute(ctx context.Context, user int64, read reader) (counts Counts, err error) {
 	var unknown []Kind
 	for _, k := range Kinds() {
-		n, ok := c.score(ctx, k, user)
+		n, ok := c.score(ctx, k, user, read)
 		if !ok {
 			unknown = append(unknown, k)
 		}
@@ -175,7 +220,7 @@ func (c *Counters) compute(ctx context.Context, user int64) (counts Counts, err 
 	}
 	err = c.store.Load(ctx, func(ctx context.Context) error {
 		for _, k := range unknown {
-			n, err := c.source.one(ctx, k, user)
+			n, err := c.db.one(ctx, k, user)
 			if err != nil {
 				return err
 			}
@@ -187,38 +232,50 @@ func (c *Counters) compute(ctx context.Context, user int64) (counts Counts, err 
 }
 
 // score reads a count from its sorted set. It is not ok when it can't be relied on; then it asks for a reconciliation.
-func (c *Counters) score(ctx context.Context, k Kind, user int64) (n int64, ok bool) {
+func (c *Counters) score(ctx context.Context, k Kind, user int64, read reader) (n int64, ok bool) {
 	var text string
-	err := c.store.Read(ctx, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
+	err := read(ctx, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
 		text, err = countScript.Run(ctx, rdb, keys(k), user).Text()
 		return err
 	})
 	switch {
+	case ctx.Err() != nil || errors.Is(err, cache.ErrAway):
+		return 0, false
 	case text == "suspect":
 		c.ask(ctx, Args{Suspects: true})
 		return 0, false
-	case text == "unbuilt", redis.HasErrorPrefix(err, "WRONGTYPE"):
+	case err != nil || text == "unbuilt": // an error is one of the type, which somebody else has changed
 		c.ask(ctx, Args{})
-		return 0, false
-	case err != nil: // Redis is away
 		return 0, false
 	}
 	score, err := strconv.ParseFloat(text, 64)
 	return int64(score), err == nil
 }
 
+// voidSize is how many users' counts are dropped at a time.
+const voidSize = 500
+
+// drop is void for a few users, and quick about it when Redis is away.
+func (c *Counters) drop(ctx context.Context, users map[int64]bool) error {
+	return c.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) error { return c.voidIn(ctx, rdb, users) })
+}
+
 // void drops what is cached of users' counts, and keeps those who are computing it from caching it.
 func (c *Counters) void(ctx context.Context, users map[int64]bool) error {
-	if len(users) == 0 {
-		return nil
-	}
-	pipe := c.ledger.rdb.Pipeline()
-	for user := range users {
-		c.flight.Forget(strconv.FormatInt(user, 10))
-		pipe.Del(ctx, CountsKey(user), leaseKey(user))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("drop cached counts: %w", err)
+	return c.voidIn(ctx, c.ledger.rdb, users)
+}
+
+func (c *Counters) voidIn(ctx context.Context, rdb redis.UniversalClient, users map[int64]bool) error {
+	all := slices.Collect(maps.Keys(users))
+	for some := range slices.Chunk(all, voidSize) {
+		pipe := rdb.Pipeline()
+		for _, user := range some {
+			c.flight.Forget(flightOf(user))
+			pipe.Del(ctx, CountsKey(user), leaseKey(user))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("drop cached counts: %w", err)
+		}
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ var (
 	// errWindow says that a window has expired or was lost, and whoever was noted in it.
 	errWindow = errors.New("the window was lost")
 	// errRun says that Redis has lost what was reconciled before.
-	errRun = errors.New("Redis has lost counts since the reconciliation began")
+	errRun = errors.New("counts were lost from Redis since the reconciliation began")
 )
 
 // scope is which users are compared: those that are listed, else those from lo to hi.
@@ -186,7 +186,7 @@ func (l ledger) repair(ctx context.Context, k Kind, token string, users []int64,
 				place = keyCount + len(buckets)
 				places[name] = place
 			}
-			args = append(args, place, p.origin.mark(u), p.delta, p.origin.at)
+			args = append(args, place, p.origin.mark(u), p.delta, p.origin.at, p.origin.expiry())
 		}
 	}
 	found, err := repairScript.Run(ctx, l.rdb, keys(k, buckets...), args...).Slice()

@@ -9,12 +9,17 @@ import (
 	"time"
 )
 
-const (
-	pageSize   = 5000 // users compared in one window
-	checkSize  = 1000 // counts asked for at a time
-	repairSize = 500  // counts repaired at a time; Redis does nothing else meanwhile
-	freezeSize = 50   // users whose counts stand still at a time
+// sizes are how many users are looked at at a time.
+type sizes struct {
+	page   int // compared in one window
+	check  int // whose counts are asked for
+	repair int // whose counts are repaired; Redis does nothing else meanwhile
+	freeze int // whose counts stand still
+}
 
+var standardSizes = sizes{page: 5000, check: 1000, repair: 500, freeze: 50}
+
+const (
 	rangeLife   = time.Minute
 	rangeLimit  = 45 * time.Second // for the census of a range
 	frozenLife  = 20 * time.Second
@@ -29,8 +34,8 @@ const (
 //
 //  1. It opens a window on their range. From then on whoever counts a change notes its user there.
 //  2. It takes a census: counts, and changes whose tasks have not ended, from one snapshot of the database.
-//  3. A script gives each user the count without the changes that will be counted yet, unless the user was noted: then the
-//     change that was counted may be in the census or not.
+//  3. A script gives each user the count, and marks the changes on their way that are in it, so that they are not counted
+//     again. A user who was noted stays: the change that was counted may be in the census or not.
 //  4. It closes the window, and compares those who were noted again, in windows in which their counts stand still.
 //
 // The reconciler may die anywhere, and several may run at the same time: a window belongs to one of them, expires, and
@@ -42,6 +47,7 @@ type reconciler struct {
 	report func(done, total int64, note string) error            // says how far it is
 	log    *slog.Logger
 	poll   time.Duration // between looks whether another's window is closed
+	sizes  sizes
 }
 
 // Sums are numbers of each kind.
@@ -98,7 +104,7 @@ func (r *reconciler) run(ctx context.Context) (sum Result, err error) {
 		return sum, err
 	}
 	for last := int64(0); ; {
-		users, next, err := r.source.page(ctx, last, pageSize)
+		users, next, err := r.source.page(ctx, last, r.sizes.page)
 		if err != nil {
 			return sum, err
 		}
@@ -146,7 +152,7 @@ func (r *reconciler) rangeOf(ctx context.Context, run string, lo, hi int64, sum 
 
 // frozen reconciles users while their counts stand still, some at a time.
 func (r *reconciler) frozen(ctx context.Context, run string, users []int64, sum *Result) error {
-	for some := range slices.Chunk(users, freezeSize) {
+	for some := range slices.Chunk(users, r.sizes.freeze) {
 		if _, err := r.compare(ctx, run, scope{users: some}, sum); err != nil {
 			return err
 		}

@@ -5,8 +5,9 @@ import "github.com/redis/go-redis/v9"
 // Every script works on the keys of one kind, which share a cluster slot, in this order (see ledger.keys):
 //
 //	KEYS[1] counts    zset user -> count, 1 and more
-//	KEYS[2] built     hash: card, debts and suspects, the sizes of those three; at, when a whole reconciliation ended (ms
-//	                  since 1970), absent: the counts are not whole; run:<token>, when one that goes on began
+//	KEYS[2] built     hash: card, debts and suspects, the sizes of those three; since, from when on no mark was lost; at,
+//	                  when a whole reconciliation ended, absent: the counts are not whole; run:<token>, when one that goes
+//	                  on began (all ms since 1970)
 //	KEYS[3] window    hash of what is being compared with the database: token of the reconciler, lo and hi, the range of
 //	                  users; noted, how many users are in noted; or frozen, how many users are in frozen. It expires
 //	KEYS[4] noted     set of users in the window whose counts were changed since it was opened
@@ -32,8 +33,17 @@ local function whole()
 		and redis.call('SCARD', KEYS[6]) == tonumber(size[3] or 0)
 end
 
+-- What was lost may have been marks, too: tasks that were made before may be counted or not.
 local function guard()
-	if not whole() then redis.call('DEL', KEYS[2]) end
+	if redis.call('EXISTS', KEYS[2]) == 0 or not whole() then
+		redis.call('DEL', KEYS[2])
+		redis.call('HSET', KEYS[2], 'since', string.format('%.0f', now()))
+	end
+end
+
+-- oldest is when a task was made at least that is counted by its delta. Its mark is there if it was counted before.
+local function oldest(keep)
+	return math.max(now() - tonumber(keep), tonumber(redis.call('HGET', KEYS[2], 'since')))
 end
 
 local function seal()
@@ -80,7 +90,7 @@ local function note(user)
 		if left > 0 then redis.call('PEXPIRE', KEYS[4], left + 60000) end
 	end
 end
-local late = tonumber(ARGV[1]) < now() - tonumber(ARGV[2])
+local late = tonumber(ARGV[1]) < oldest(ARGV[2])
 for i = 4, #ARGV, 3 do
 	local user = ARGV[i]
 	if late then
@@ -134,7 +144,8 @@ var openScript = redis.NewScript(luaPrelude + `
 guard()
 if ARGV[3] ~= '' and redis.call('HEXISTS', KEYS[2], 'run:' .. ARGV[3]) == 0 then return 'lost' end
 local holder = redis.call('HGET', KEYS[3], 'token')
-if holder and holder ~= ARGV[1] then return 'busy' end
+if holder == ARGV[1] then return 'open' end -- sent twice: who is noted stays noted
+if holder then return 'busy' end
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
 if #ARGV > 5 then
 	for i = 6, #ARGV do redis.call('SADD', KEYS[5], ARGV[i]) end
@@ -157,36 +168,36 @@ local function mine(token)
 end
 `
 
-// repairScript makes counts what they are in the database, without the changes on their way: those whose mark is not there
-// will be counted yet. ARGV: token of the window, how long marks are sure to be there (ms); then for each user the user, the
-// count, the number of changes on their way, and for each of them the place of its bucket in KEYS, its mark, its delta and
-// when its task was made. Users who were noted stay as they are. It gives nothing when the window is lost, else users in
-// turn with 1 when the count was another, 0 when it was right.
+// repairScript makes counts what they are in the database, and marks the changes that are in them and on their way: they
+// are counted by that. ARGV: token of the window, how long marks are sure to be there (ms); then for each user the user, the
+// count, the number of changes on their way, and for each of them the place of its bucket in KEYS, its mark, its delta, and
+// when its task was made and its mark may expire. Users who were noted stay as they are. It gives nothing when the window is
+// lost, else users in turn with 1 when the count was wrong, 0 when it was right.
 var repairScript = redis.NewScript(luaPrelude + luaMine + `
 guard()
 if not mine(ARGV[1]) then return false end
-local oldest = now() - tonumber(ARGV[2])
+local first = oldest(ARGV[2])
 local found = {}
 local i = 3
 while i <= #ARGV do
 	local user, count, changes = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+	local right = count
 	i = i + 3
+	local noted = redis.call('SISMEMBER', KEYS[4], user) == 1
 	for _ = 1, changes do
-		-- what is older will never be counted by its delta
-		if tonumber(ARGV[i + 3]) >= oldest and redis.call('SISMEMBER', KEYS[tonumber(ARGV[i])], ARGV[i + 1]) == 0 then
-			count = count - tonumber(ARGV[i + 2])
+		if not noted and tonumber(ARGV[i + 3]) >= first then
+			local bucket = KEYS[tonumber(ARGV[i])]
+			if redis.call('SADD', bucket, ARGV[i + 1]) == 1 then right = right - tonumber(ARGV[i + 2]) end
+			redis.call('PEXPIREAT', bucket, ARGV[i + 4])
 		end
-		i = i + 4
+		i = i + 5
 	end
-	if redis.call('SISMEMBER', KEYS[4], user) == 0 then
-		found[#found + 1] = user
-		if value(user) == count then
-			found[#found + 1] = 0
-		else
-			set(user, count)
-			found[#found + 1] = 1
-		end
+	if not noted then
+		local value = value(user)
+		if value ~= count then set(user, count) end
 		redis.call('SREM', KEYS[6], user)
+		found[#found + 1] = user
+		found[#found + 1] = value == right and 0 or 1
 	end
 end
 seal()

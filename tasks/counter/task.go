@@ -59,5 +59,6 @@ func (c *Counters) reconciler(report func(done, total int64, note string) error)
 		report: report,
 		log:    c.log,
 		poll:   windowPoll,
+		sizes:  standardSizes,
 	}
 }

@@ -119,7 +119,7 @@ func (w *window) census(ctx context.Context, r *reconciler, s scope) (*census, e
 // repair compares a kind, and returns whose counts were others.
 func (w *window) repair(ctx context.Context, r *reconciler, k Kind, c *census) (repaired []int64, err error) {
 	var list []int64
-	for users := range slices.Chunk(c.users, checkSize) {
+	for users := range slices.Chunk(c.users, r.sizes.check) {
 		odd, err := r.ledger.doubtful(ctx, k, users, c.counts[k])
 		if err != nil {
 			return nil, err
@@ -135,7 +135,7 @@ func (w *window) repair(ctx context.Context, r *reconciler, k Kind, c *census) (
 			list = append(list, u)
 		}
 	}
-	for users := range slices.Chunk(list, repairSize) {
+	for users := range slices.Chunk(list, r.sizes.repair) {
 		some, err := r.ledger.repair(ctx, k, w.token, users, c)
 		repaired = append(repaired, some...)
 		w.repaired[k] += len(some)
