@@ -16,7 +16,8 @@ import (
 	"github.com/paidui/paidui/models"
 )
 
-// TestTheHistoryIsWrittenBeforeTheEnd stops a program as soon as a task has ended: its record is there.
+// TestTheHistoryIsWrittenBeforeTheEnd stops a program as soon as a task has ended: its record is there. With the history
+// off, nothing of it runs.
 func TestTheHistoryIsWrittenBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, on := range []bool{true, false} {
@@ -50,6 +51,12 @@ func TestTheHistoryIsWrittenBeforeTheEnd(t *testing.T) {
 			req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, api+"/v1/tasks/once?wait=20s", nil)
 			require.NoError(t, err)
 			require.Contains(t, answerOf(t, req), `"result":3`)
+			req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+cfg.AdminAddr+"/metrics", nil)
+			require.NoError(t, err)
+			metrics := answerOf(t, req)
+			for _, metric := range []string{"paidui_history_buffered ", "paidui_history_waiting 0", "paidui_history_settled_total{"} {
+				require.Equal(t, on, strings.Contains(metrics, metric), metric)
+			}
 			cancel()
 			require.NoError(t, <-ended)
 

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -83,7 +82,7 @@ func apart(rows []*row) (stubs []stub, others []*row) {
 
 // bundlesOf packs stubs into as few bundles as their times allow. now is when they begin to wait to be looked at.
 func bundlesOf(stubs []stub, now time.Time) (list []*models.TaskBundle) {
-	slices.SortFunc(stubs, func(a, b stub) int { return cmp.Or(a.at.Compare(b.at), strings.Compare(a.id, b.id)) })
+	slices.SortFunc(stubs, func(a, b stub) int { return a.at.Compare(b.at) })
 	for len(stubs) > 0 {
 		n := 1
 		for n < len(stubs) && stubs[n].at.Sub(stubs[0].at) <= bundleSpan {
@@ -210,7 +209,7 @@ type stubIn struct {
 	maxRetries                         int64
 }
 
-// eachStub calls each with every record of a bundle in order: by time, and by id. It may have called it before it fails.
+// eachStub calls each with every record of a bundle, in order of their times. It may have called it before it fails.
 func eachStub(b *models.TaskBundle, each func(*stubIn)) error {
 	u := unpacker{rest: string(b.Records)}
 	if u.bytes(1) != string(rune(bundleForm)) {

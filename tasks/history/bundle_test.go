@@ -90,7 +90,7 @@ func TestBundlesGiveBackWhatTheyWereGiven(t *testing.T) {
 			got, err := unpack(b)
 			require.NoError(t, err)
 			require.Len(t, got, b.Tasks)
-			require.True(t, slices.IsSortedFunc(got, func(a, b row) int { return placeOf(&b).compare(placeOf(&a)) }))
+			require.True(t, slices.IsSortedFunc(got, func(a, b row) int { return a.at.Compare(b.at) }))
 			require.Equal(t, []time.Time{b.FirstAt, b.LastAt}, []time.Time{got[0].at, got[len(got)-1].at})
 			require.LessOrEqual(t, b.LastAt.Sub(b.FirstAt), bundleSpan)
 			require.Equal(t, epoch.Add(firstLook), b.LookAt)

@@ -47,11 +47,11 @@
 //	an id                                 PRIMARY KEY, and bundles of the time at which the id was made
 //
 // One index instead of one for each combination is what makes history cheap. Measured on MariaDB 10.11, in batches of 1,000
-// with rows of about 300 bytes, in microseconds of processor that the server and this process take a record:
+// with rows of about 300 bytes, in microseconds of processor that the server and this process take a record (BenchmarkRecord):
 //
-//	a row of a task that has ended         9 + 4
-//	a row that waits                       8 + 5, and 24 to 31 + 4 when it changes
-//	a record in a bundle                   1 + 1, and 1 + 1 to see that it has ended
+//	a row of a task that has ended         12 + 6
+//	a row that waits                       12 + 6, and 31 + 6 when it changes
+//	a record in a bundle                   1 + 3, and 1 + 1 to see that it has ended
 //
 // Each further index would cost 1 to 2 µs an INSERT and 7 to 14 µs an UPDATE that changes it. For the same reason the id is
 // the primary key, and not a number beside a unique id.

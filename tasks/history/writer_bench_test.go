@@ -1,32 +1,115 @@
 package history
 
 import (
-	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
-// BenchmarkRecord is what a record costs this process from Record to the database, which costs itself more.
+// BenchmarkRecord is what records cost, in processor time, the server (db-µs/op) and this process (own-µs/op): as rows of
+// tasks that wait, as these rows when the tasks have ended, as rows of tasks that have ended, in bundles, and to take them
+// out of these.
 func BenchmarkRecord(b *testing.B) {
-	for name, record := range map[string]func(string, int) tasks.Record{"enqueued": enqueued, "ended": succeeded} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name          string
+		before, after func(id string, at time.Time) tasks.Record
+		settle        bool
+	}{
+		{"waits", nil, rowThatWaits, false},
+		{"ends-after", rowThatWaits, rowEnded, false},
+		{"ended", nil, rowEnded, false},
+		{"bundle", nil, stubThatWaits, false},
+		{"settle", stubThatWaits, stubEnded, true},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			db := migrated(b, testenv.MySQL(b))
-			w, err := NewWriter(db, Options{Logger: slog.New(slog.DiscardHandler)})
-			require.NoError(b, err)
-			ids := make([]string, b.N)
+			ids, at := make([]string, b.N), make([]time.Time, b.N)
 			for i := range ids {
-				ids[i] = tasks.NewID("default")
+				at[i] = epoch.Add(time.Duration(i/20) * time.Millisecond)
+				ids[i] = newID("default", at[i])
 			}
-			b.ReportAllocs()
+			write := func(record func(string, time.Time) tasks.Record) {
+				w, err := NewWriter(db, Options{Logger: taskstest.Quiet()})
+				require.NoError(b, err)
+				for i, id := range ids {
+					w.Record(record(id, at[i]))
+				}
+				require.NoError(b, w.Close(b.Context()))
+			}
+			if c.before != nil {
+				write(c.before)
+			}
+			work := func() { write(c.after) }
+			if c.settle {
+				work()
+				world := newWorld(b, db)
+				work = func() {
+					left, err := world.settler.Settle(b.Context())
+					require.NoError(b, err)
+					require.Zero(b, left)
+				}
+			}
+			db0, own0 := serverTime(b, db), ownTime(b)
 			b.ResetTimer()
-			for i, id := range ids {
-				w.Record(record(id, i/20))
-			}
-			require.NoError(b, w.Close(b.Context()))
+			work()
+			b.StopTimer()
+			b.ReportMetric(float64((serverTime(b, db)-db0).Microseconds())/float64(b.N), "db-µs/op")
+			b.ReportMetric(float64((ownTime(b)-own0).Microseconds())/float64(b.N), "own-µs/op")
 		})
 	}
+}
+
+func stubThatWaits(id string, at time.Time) tasks.Record {
+	r := enqueued(id, 0)
+	r.EnqueuedAt = at
+	return r
+}
+
+func rowThatWaits(id string, at time.Time) tasks.Record {
+	return stubThatWaits(strings.Replace(id, "_", ":", 1), at) // not a generated id
+}
+
+func rowEnded(id string, at time.Time) tasks.Record { return ended(rowThatWaits(id, at)) }
+
+func stubEnded(id string, at time.Time) tasks.Record { return ended(stubThatWaits(id, at)) }
+
+// serverTime is the processor time that the server has taken.
+func serverTime(b *testing.B, db *gorm.DB) time.Duration {
+	b.Helper()
+	var folder string
+	require.NoError(b, db.Raw("SELECT @@datadir").Scan(&folder).Error)
+	pid, err := os.ReadFile(filepath.Join(folder, "pid"))
+	require.NoError(b, err)
+	stat, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(pid)), "stat"))
+	if err != nil {
+		b.Skip("tells processor times on Linux only")
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+2:])) // from the third on
+	const tick = 10 * time.Millisecond
+	var ticks int
+	for _, field := range fields[11:13] {
+		n, err := strconv.Atoi(field)
+		require.NoError(b, err)
+		ticks += n
+	}
+	return time.Duration(ticks) * tick
+}
+
+// ownTime is the processor time that this process has taken.
+func ownTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
