@@ -47,7 +47,7 @@ func Example() {
 	fmt.Println("user 1 follows", total, "users; the newest is", entries[0].Target)
 
 	check(lists.Unfollow(ctx, 1, 3))
-	fmt.Println("in Redis:", rdb.ZRevRange(ctx, "user:1:following", 0, -1).Val())
+	fmt.Println("in Redis:", rdb.ZRangeArgs(ctx, redis.ZRangeArgs{Key: "user:1:following", Start: 0, Stop: -1, Rev: true}).Val())
 
 	_, err = lists.Follow(ctx, 1, 99)
 	fmt.Println(err)
