@@ -87,6 +87,14 @@ func rows() []row {
 			metrics: []metric{{"followings", "ms", ratioAtMost(1.5)}, {"followings-load", "ms", noTarget()}},
 			measure: measureFollowings,
 		},
+		{
+			name: "reconcile", about: "1,000,000 users' counters, compared with the database by a worker: all to be repaired, then all right; peak memory over idle",
+			metrics: []metric{
+				{"reconcile-build", "users/s", noTarget()}, {"reconcile", "users/s", noTarget()},
+				{"reconcile-memory", "MiB", atMost(64)}, {"reconcile-progress", "reports", atLeast(2)},
+			},
+			measure: measureReconcile,
+		},
 		one("seckill", "orders/s", both(atLeast(10_000), ratioAtLeast(4)),
 			"from POST to the committed order, one worker with 512 slots; against one transaction an order", measureSeckill),
 		{

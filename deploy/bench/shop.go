@@ -33,14 +33,17 @@ func (l *lab) openShop(ctx context.Context) (*gorm.DB, error) {
 // closeShop ends the connections; nothing is lost when that fails.
 func closeShop(db *gorm.DB) { _ = models.Close(db) }
 
-func (l *lab) makeShop(ctx context.Context) error {
+func (l *lab) makeShop(ctx context.Context) error { return l.makeDatabase(ctx, "shop") }
+
+// makeDatabase makes a database with the shop's tables, for the programs that are started from then on.
+func (l *lab) makeDatabase(ctx context.Context, name string) error {
 	var err error
 	if l.mariadb == nil {
 		if l.mariadb, err = testenv.StartMariaDB("--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"); err != nil {
 			return err
 		}
 	}
-	url, err := l.mariadb.Database(ctx, "shop")
+	url, err := l.mariadb.Database(ctx, name)
 	if err != nil {
 		return err
 	}

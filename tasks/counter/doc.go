@@ -10,6 +10,8 @@
 // the database, until the task refresh.counters has reconciled them all. It also runs once a day. See reconciler for how it
 // repairs without undoing what is written meanwhile.
 //
-// A change whose task is so old that its mark may be gone is not counted. Its user becomes a suspect, whose count comes from
-// the database until refresh.counters has compared the two.
+// A change whose mark may be gone, because its task is old or because Redis has lost something since it was made, is not
+// counted, nor is one whose task's id does not tell its time. Its user becomes a suspect, whose count comes from the database
+// until refresh.counters has compared the two. A Redis that evicts marks alone, of the last 15 minutes, is not noticed: then a
+// change may be counted twice, until the next reconciliation.
 package counter
