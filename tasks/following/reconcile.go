@@ -2,9 +2,13 @@ package following
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/cache"
 )
 
 // Reconciled counts what Reconcile did.
@@ -17,6 +21,10 @@ type Reconciled struct {
 const (
 	scanBatch    = 1000 // keys of a SCAN
 	compareBatch = 1000 // entries that are compared together
+
+	// A Redis that does not answer for a moment does not make the whole run begin again.
+	awayTries = 10
+	awayPause = time.Second
 )
 
 // Reconcile compares all lists that Redis holds with the database, in batches, and makes the entries true that differ. It
@@ -90,8 +98,18 @@ func (r *reconciler) found(ctx context.Context, key string) error {
 			return err
 		}
 	}
-	if err := r.check(ctx, l); err != nil {
-		return fmt.Errorf("list of user %d: %w", l, err)
+	for try := 1; ; try++ {
+		before := *r.done
+		err := r.check(ctx, l)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, cache.ErrAway) || try == awayTries {
+			return fmt.Errorf("list of user %d: %w", l, err)
+		}
+		r.done.Lists, r.done.Checked = before.Lists, before.Checked
+		if err := r.sleep(ctx, awayPause); err != nil {
+			return err
+		}
 	}
-	return nil
 }
