@@ -16,6 +16,7 @@ type buffer struct {
 	rows  map[string]*entry
 	ended queue // of tasks that have ended
 	open  queue // of the others: most are overtaken by the end of their task, here or in another process
+	late  int   // how many these are
 	bytes int
 }
 
@@ -29,6 +30,7 @@ func (b *buffer) add(r row, now time.Time) {
 		b.rows[r.id] = e
 		b.bytes += e.size
 		if e.late {
+			b.late++
 			b.open.push(e)
 		} else {
 			b.ended.push(e)
@@ -41,6 +43,7 @@ func (b *buffer) add(r row, now time.Time) {
 	b.bytes += e.size
 	if e.late && e.hasEnded() {
 		e.late = false // its place in the other queue is skipped
+		b.late--
 		b.ended.push(e)
 	}
 }
@@ -56,8 +59,7 @@ func (b *buffer) take(due func(*entry) bool, n, size int) []*entry {
 				break
 			}
 			q.pop()
-			e.gone = true
-			delete(b.rows, e.id)
+			b.forget(e)
 			batch = append(batch, e)
 			size -= e.size
 		}
@@ -83,10 +85,18 @@ func (b *buffer) drop() bool {
 		return false
 	}
 	q.pop()
-	e.gone = true
-	delete(b.rows, e.id)
+	b.forget(e)
 	b.bytes -= e.size
 	return true
+}
+
+// forget takes note that a row has left its queue.
+func (b *buffer) forget(e *entry) {
+	e.gone = true
+	delete(b.rows, e.id)
+	if e.late {
+		b.late--
+	}
 }
 
 // queue is first in, first out.

@@ -232,13 +232,18 @@ func TestBufferKeepsTheBytes(t *testing.T) {
 			b.add(made, epoch)
 		}
 	}
-	bytes := 0
+	bytes, late := 0, 0
 	for _, e := range b.rows {
 		bytes += e.row.size()
+		if e.late {
+			late++
+		}
 	}
 	require.Equal(t, bytes, b.bytes)
+	require.Equal(t, late, b.late)
 	waiting := len(b.rows)
 	require.Len(t, b.take(func(*entry) bool { return true }, 1<<30, 1<<30), waiting)
 	require.Empty(t, b.rows)
+	require.Zero(t, b.late)
 	require.False(t, b.drop())
 }

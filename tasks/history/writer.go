@@ -25,6 +25,7 @@ const defaultBuffer = 64 << 20
 const (
 	endedDelay = 250 * time.Millisecond // that the record of a task that has ended waits for company
 	openDelay  = time.Second            // that another one waits to be overtaken by it; half of that, when one before it is due
+	openRows   = 4000                   // of these wait; in a burst the oldest are written while others come
 	batchRows  = 1000                   // of one transaction at most; so many are written at once
 	leastRows  = 16                     // to which a transaction shrinks while the database fails
 	batchBytes = 4 << 20
@@ -124,7 +125,7 @@ func (w *Writer) Record(record tasks.Record) {
 	}
 	idle := len(w.buffer.rows) == 0
 	w.buffer.add(r, now)
-	if idle || len(w.buffer.ended.entries)-w.buffer.ended.head == batchRows || w.pressed() {
+	if idle || len(w.buffer.ended.entries)-w.buffer.ended.head == batchRows || w.buffer.late == openRows || w.pressed() {
 		w.nudge()
 	}
 }
@@ -192,12 +193,13 @@ func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended
 	full := len(b.ended.entries)-b.ended.head >= batchRows
 	oldest := b.open.first(true)
 	together := oldest != nil && now.Sub(oldest.since) >= openDelay
+	many := b.late >= openRows
 	due := func(e *entry) bool {
 		switch {
 		case w.pressed():
 			return true
 		case e.late:
-			return together && now.Sub(e.since) >= openDelay/2
+			return many || together && now.Sub(e.since) >= openDelay/2
 		}
 		return full || now.Sub(e.since) >= endedDelay
 	}
