@@ -138,7 +138,7 @@ end
 return redis.call('HEXISTS', KEYS[2], 'at')
 `)
 
-// openScript ARGV: token, life (ms), run or ”, lo, hi, then the users to freeze; without any, those from lo to hi are
+// openScript ARGV: token, life (ms), run or nothing, lo, hi, then the users to freeze; without any, those from lo to hi are
 // noted. It gives 'busy' while somebody else has a window, 'lost' when something was lost since the run began.
 var openScript = redis.NewScript(luaPrelude + `
 guard()
