@@ -27,6 +27,7 @@ func (s *site) pages(c *Counters) *reconciler {
 func TestReconcileRepairsWhatIsWrong(t *testing.T) {
 	eachSite(t, func(t *testing.T, s *site) {
 		ctx := t.Context()
+		s.counters.tasks = nil // the worker's own reconciliation of suspects would repair some of it first
 		users := s.users(t, 10)
 		for i, u := range users {
 			s.publish(t, u, i%3)
@@ -50,11 +51,7 @@ func TestReconcileRepairsWhatIsWrong(t *testing.T) {
 		require.NoError(t, s.rdb.ZAdd(ctx, Followers.Key(), zOf(7, fmt.Sprint(users[0]))).Err())
 		result, err = r.whole(ctx)
 		require.NoError(t, err)
-		require.EqualValues(t, 10, result.Users)
-		// A repair whose answer was lost is sent again, and then finds nothing wrong.
-		require.LessOrEqual(t, result.Repaired.Articles, int64(2))
-		require.LessOrEqual(t, result.Repaired.Followers, int64(1))
-		require.Positive(t, result.Repaired.Articles+result.Repaired.Followers)
+		require.Equal(t, Result{Users: 10, Repaired: Sums{Articles: 2, Followers: 1}}, result)
 		s.requireTrue(t)
 		counts, err := s.counters.Of(ctx, users[4])
 		require.NoError(t, err)
