@@ -66,8 +66,8 @@ func TestTheHistoryIsSearched(t *testing.T) {
 	at := func(minute int) string {
 		return url.QueryEscape(time.Now().Add(-time.Hour + time.Duration(minute)*time.Minute - 30*time.Second).Format(time.RFC3339Nano))
 	}
+	require.Equal(t, "e d c b a", strings.Join(s.search(t, ""), " "), "which also finds out that Redis has lost d")
 	for query, want := range map[string]string{
-		"":                                   "e d c b a",
 		"limit=2":                            "e d c b a",
 		"limit=1":                            "e d c b a",
 		"state=SUCCESS":                      "c a",
