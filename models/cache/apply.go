@@ -12,8 +12,11 @@ func (c *Cache[K, T]) Apply(ctx context.Context, task string, texts []string) er
 	var ids []K
 	for _, text := range texts {
 		id, err := parseID[K](text)
+		if err == nil {
+			_, err = c.entry(id)
+		}
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, &MalformedError{text, err})
 			continue
 		}
 		ids = append(ids, id)

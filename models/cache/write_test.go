@@ -3,12 +3,14 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 )
 
@@ -91,6 +93,79 @@ func TestWrite(t *testing.T) {
 			require.NoError(t, db.Transaction(func(tx *gorm.DB) error { return rename(tx, "newest", nil) }))
 			tasks.err = failed
 			require.ErrorIs(t, rename(db, "never announced", nil), failed)
+		})
+	}
+}
+
+func TestAWriteOfMoreChangesThanATaskTakes(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, "sqlite://"+t.TempDir()+"/paidui.db")
+	tasks := &announced{}
+	rdb := connect(t, testenv.RedisURL(t))
+	s := open(t, rdb, func(o *StoreOptions) { o.Announcer = tasks })
+	c := rows(s, db, DeleteOnWrite)
+	const many = 2*MaxChanges + 1
+	ids, keys := make([]int64, many), make([]string, many)
+	values := make([]any, 0, 2*many)
+	for i := range ids {
+		ids[i] = int64(i + 1)
+		keys[i] = c.cfg.Key(ids[i])
+		values = append(values, keys[i], null)
+	}
+	require.NoError(t, rdb.MSet(t.Context(), values...).Err())
+
+	require.NoError(t, s.Write(t.Context(), db, func(*gorm.DB) ([]Change, error) { return c.Changes(ids...), nil }))
+	require.Len(t, tasks.changes, 3)
+	require.Equal(t, c.Changes(ids...), slices.Concat(tasks.changes...))
+	for _, some := range tasks.changes {
+		require.LessOrEqual(t, len(some), MaxChanges)
+		eventually(t, "a task of it is not done", func() bool { return s.Apply(t.Context(), "task", some) == nil })
+	}
+	require.Zero(t, rdb.Exists(t.Context(), keys...).Val())
+}
+
+// failing is an applier that never can.
+type failing struct{ err error }
+
+func (failing) Name() string                                    { return "failing" }
+func (f failing) Apply(context.Context, string, []string) error { return f.err }
+
+func TestMalformedChangesKeepNoOthersBack(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []Strategy{DeleteOnWrite, UpdateOnWrite} {
+		t.Run(strategy.String(), func(t *testing.T) {
+			t.Parallel()
+			rdb := connect(t, "redis://"+miniredis.RunT(t).Addr())
+			s := open(t, rdb)
+			down := errors.New("not now")
+			s.Register(failing{down})
+			texts := New(s, Config[string, string]{
+				Name: "texts", Key: func(id string) string { return "text:" + id }, Strategy: strategy,
+				Load: func(_ context.Context, ids []string) (map[string]string, error) {
+					return map[string]string{"a": "new"}, nil
+				},
+			})
+			numbers := users(s, newTable(nil))
+			require.NoError(t, rdb.Set(t.Context(), "text:a", `"old"`, 0).Err())
+
+			changes := append(texts.Changes("{", "a"), numbers.Changes(7)...)
+			changes = append(changes, Change{"users", "x"})
+			err := s.Apply(t.Context(), "task", changes)
+			var bad *MalformedError
+			require.ErrorAs(t, err, &bad)
+			require.Equal(t, "{", bad.ID)
+			require.ErrorContains(t, err, `change "x"`)
+			require.True(t, Malformed(err), "all that can be done is done")
+			got, err := texts.Get(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, "new", got)
+
+			for _, more := range []Change{{"failing", "1"}, {"unknown", "1"}} {
+				err = s.Apply(t.Context(), "task", append(changes, more))
+				require.ErrorAs(t, err, &bad)
+				require.False(t, Malformed(err), "%s may be applied another time", more.Cache)
+			}
+			require.False(t, Malformed(s.Apply(t.Context(), "task", texts.Changes("a"))))
 		})
 	}
 }

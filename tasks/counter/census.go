@@ -66,7 +66,7 @@ func tally(ids []string) (map[Kind][]share, error) {
 	for _, id := range ids {
 		c, err := parse(id)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, &cache.MalformedError{ID: id, Cause: err})
 			continue
 		}
 		place, seen := places[who{c.kind, c.user}]

@@ -1,6 +1,7 @@
 package counter
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -57,14 +58,14 @@ func parse(id string) (change, error) {
 	user, delta, ok := strings.Cut(rest, ":")
 	c := change{kind: Kind(kind)}
 	if _, known := tables[c.kind]; !known || !ok {
-		return c, fmt.Errorf("counter change %q: want <kind>:<user>:<delta>", id)
+		return c, errors.New("want <kind>:<user>:<delta>")
 	}
 	var err error
 	if c.user, err = strconv.ParseInt(user, 10, 64); err != nil || c.user <= 0 {
-		return c, fmt.Errorf("counter change %q: %q is no user", id, user)
+		return c, fmt.Errorf("%q is no user", user)
 	}
 	if c.delta, err = strconv.ParseInt(delta, 10, 64); err != nil || c.delta > maxDelta || c.delta < -maxDelta {
-		return c, fmt.Errorf("counter change %q: %q is no delta", id, delta)
+		return c, fmt.Errorf("%q is no delta", delta)
 	}
 	return c, nil
 }

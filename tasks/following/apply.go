@@ -28,7 +28,7 @@ func (f *Followings) Apply(ctx context.Context, _ string, ids []string) error {
 	for _, id := range ids {
 		user, target, err := parseChange(id)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, &cache.MalformedError{ID: id, Cause: err})
 			continue
 		}
 		l := list(user)

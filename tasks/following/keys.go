@@ -1,6 +1,7 @@
 package following
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -110,7 +111,7 @@ func parseChange(id string) (user, target int64, err error) {
 	user, err1 := strconv.ParseInt(first, 10, 64)
 	target, err2 := strconv.ParseInt(second, 10, 64)
 	if err1 != nil || err2 != nil || user <= 0 || target <= 0 {
-		return 0, 0, fmt.Errorf("%q is no change of a list: want <user>:<target>", id)
+		return 0, 0, errors.New("want <user>:<target>")
 	}
 	return user, target, nil
 }

@@ -15,9 +15,9 @@ import (
 
 // The bounds of ChangedArgs.
 const (
-	MaxChanges   = 1000 // of one write
-	MaxCacheName = 64   // bytes
-	MaxChangeID  = 256  // bytes
+	MaxChanges   = cache.MaxChanges
+	MaxCacheName = 64  // bytes
+	MaxChangeID  = 256 // bytes
 )
 
 // ChangedArgs say what a committed write made untrue: 1 to MaxChanges changes.
@@ -51,8 +51,8 @@ func checkText(field, text string, most int) error {
 // Changed makes the caches true to a committed write. Announcer makes it in the write's transaction, so it runs if, and
 // only if, the write has committed, and for as long as it takes: it is tried again, at most 30 s apart, for more than two
 // days, which is longer than any value is cached. A process without the named cache, as an older version is, leaves the
-// task to others by failing. The history keeps none of them, there are as many as writes; those that fail for good are
-// dead letters.
+// task to others by failing. A change that no cache can make sense of fails the task for good, once all others are
+// applied. The history keeps none of them, there are as many as writes; those that fail for good are dead letters.
 var Changed = tasks.Define[ChangedArgs, struct{}]("refresh.changed",
 	tasks.Queue("cache"),
 	tasks.Priority(tasks.High),
@@ -95,6 +95,10 @@ func (Announcer) Announce(ctx context.Context, tx *gorm.DB, changes []cache.Chan
 // bindChanged has Changed applied to a store.
 func bindChanged(m *tasks.Mux, store *cache.Store) {
 	tasks.Handle(m, Changed, func(ctx context.Context, a ChangedArgs) (struct{}, error) {
-		return struct{}{}, store.Apply(ctx, tasks.Current(ctx).ID, a.Changes)
+		err := store.Apply(ctx, tasks.Current(ctx).ID, a.Changes)
+		if cache.Malformed(err) {
+			err = tasks.Permanent(err)
+		}
+		return struct{}{}, err
 	})
 }

@@ -269,6 +269,28 @@ func TestAChangeOfAnUnknownCacheWaitsForWhoKnowsIt(t *testing.T) {
 	eventually(t, func() bool { return len(later.all()) == 1 }, "it is lost")
 }
 
+func TestAMalformedChangeFailsAtOnceAndKeepsNoOthersBack(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		p := s.process(t, nil, 0)
+		s.work(t, p)
+		user := s.addUser(t, "13800000001", "old")
+		_, err := p.profiles.Get(t.Context(), user.ID)
+		require.NoError(t, err)
+		made, err := refresh.Changed.Enqueue(t.Context(), s.client, refresh.ChangedArgs{Changes: []cache.Change{
+			{Cache: "users", ID: "x"}, {Cache: "users", ID: fmt.Sprint(user.ID)},
+		}})
+		require.NoError(t, err)
+		var info *tasks.Info
+		eventually(t, func() bool {
+			info, err = s.client.Info(t.Context(), made.ID())
+			return err == nil && info.State == tasks.StateFailure
+		}, "it is tried again")
+		require.Contains(t, info.Error, `change "x"`)
+		require.Zero(t, info.Retries)
+		require.Empty(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "the other one is done nevertheless")
+	})
+}
+
 func TestChangedArgs(t *testing.T) {
 	t.Parallel()
 	long := func(n int) string { return strings.Repeat("x", n) }
