@@ -119,7 +119,7 @@ func (c *Client) message(ctx context.Context, name string, payload []byte, o *op
 		Payload:   payload,
 		MaxRetry:  o.maxRetries + crashAllowance,
 		Timeout:   ceilSeconds(h.hardTimeout) + backstop,
-		Retention: ceilSeconds(o.retention),
+		Retention: ceilSeconds(o.trace()),
 		Priority:  broker.Priority(o.priority),
 		UniqueFor: ceilSeconds(o.uniqueFor),
 		Throttle:  ceilSeconds(o.throttle),

@@ -99,8 +99,8 @@ func (d *Definition[A, R]) SignatureJSON(raw json.RawMessage, opts ...Option) (S
 	return Signature{name: d.name, payload: payload, options: d.options(opts)}, nil
 }
 
-// Options are the options that hold unless a call says otherwise, where they differ from the standard. Callbacks and rules
-// of retries are left out.
+// Options are the options that hold unless a call says otherwise, where they differ from the standard. Callbacks, rules
+// of retries and Repeatable are left out.
 func (d *Definition[A, R]) Options() Options { return d.defaults.json() }
 
 // CheckArgs returns an *ArgsError when raw does not decode into A, or lacks a field that A requires.

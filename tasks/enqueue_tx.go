@@ -19,7 +19,7 @@ import (
 //
 // Whether a task is unique or throttled is judged when it gets to Redis: one that is not to run is then dropped, and is
 // not found by its handle. Debounce is refused. The handle knows the task from the commit on. A task that has ended is
-// known for 15 minutes at least, whatever its retention.
+// known for 15 minutes at least, whatever its retention, unless it is Repeatable.
 func (d *Definition[A, R]) EnqueueTx(ctx context.Context, tx *gorm.DB, args A, opts ...Option) (*Result[R], error) {
 	payload, err := d.encodeArgs(args)
 	if err != nil {

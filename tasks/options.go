@@ -34,6 +34,7 @@ type options struct {
 	queueChosen bool // by the call, so that no route applies
 	idMade      bool // by Resolve: an id that nobody else can have
 	durable     bool
+	repeatable  bool
 	priority    PriorityLevel
 	history     HistoryMode
 	id          string

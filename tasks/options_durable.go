@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/paidui/paidui/tasks/broker"
 )
@@ -15,6 +16,20 @@ import (
 func Durable() Option { return durable(true) }
 
 func durable(on bool) Option { return func(o *options) { o.durable = on } }
+
+// Repeatable says that it does no harm to run the task again after it has ended, as happens now and then when the worker
+// that ran it dies at once, or the database does not answer. So a task from an outbox leaves no trace in Redis beyond its
+// Retention, where others are known for ParcelTrace, at about a kilobyte each. It is for definitions of tasks that come in
+// great numbers.
+func Repeatable() Option { return func(o *options) { o.repeatable = true } }
+
+// trace is how long the task is to be known to Redis after its end, at least.
+func (o *options) trace() time.Duration {
+	if o.durable && !o.repeatable {
+		return max(o.retention, ParcelTrace)
+	}
+	return o.retention
+}
 
 func (o *options) validateDurable() error {
 	if o.durable && o.debounce > 0 {

@@ -28,7 +28,7 @@ func (p *Parcel) Queue() string { return p.message.Queue }
 func (p *Parcel) Args() json.RawMessage { return p.message.Payload }
 
 // ParcelTrace is how long a task from an outbox is known to Redis after its end, at least, so that one which Redis does
-// not know is one that Redis has lost. An outbox has to look at each task that it sent more often than this.
+// not know is one that Redis has lost, or is Repeatable. An outbox has to look at each task that it sent more often than this.
 const ParcelTrace = 15 * time.Minute
 
 // headers are those that the task will have.
@@ -46,7 +46,6 @@ func newParcel(m *broker.Message) *Parcel {
 	if !slices.Contains(m.Headers, mark) {
 		m.Headers = append(m.Headers, mark)
 	}
-	m.Retention = max(m.Retention, ParcelTrace)
 	return &Parcel{m}
 }
 

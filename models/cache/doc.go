@@ -25,7 +25,7 @@
 // [Store.Write] changes rows and, in the same transaction, makes the task that applies the changes to the caches; it
 // applies them itself right after the commit, too. A process that dies, or a Redis that is away, between commit and
 // application delays it and can't lose it: the task goes on until it has done it. A marker for each task and value lets
-// the task find what was done already; it lasts ten minutes, and to apply a change again later does no harm.
+// the task find what was done already; it lasts a minute, and to apply a change again later does no harm.
 //
 // # What is guaranteed
 //

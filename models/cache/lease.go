@@ -10,7 +10,7 @@ import (
 
 const (
 	leaseFor  = 10 * time.Second // longer than a load may take, so that nobody loads beside it
-	markerFor = 10 * time.Minute // how long a change that was applied is known to be
+	markerFor = time.Minute      // how long a change that was applied is known to be
 
 	// channel is where the names and ids of values that changed are published, as "<name> <id>".
 	channel = "paidui:cache"

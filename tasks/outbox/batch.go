@@ -186,7 +186,7 @@ func (o *Outbox) tell(ctx context.Context, v verdict) {
 			o.logger.WarnContext(ctx, "and more tasks sent again, for Redis has lost them", "tasks", len(v.resent)-i)
 			break
 		}
-		o.logger.WarnContext(ctx, "task sent again, for Redis has lost it", "task_id", r.TaskID, "task", r.Task, "created_at", r.CreatedAt)
+		o.logger.WarnContext(ctx, "task sent again, for Redis does not know it", "task_id", r.TaskID, "task", r.Task, "created_at", r.CreatedAt)
 	}
 	for _, r := range v.gone {
 		o.logger.InfoContext(ctx, "task dropped, for a unique or throttled one is there already", "task_id", r.TaskID, "task", r.Task)

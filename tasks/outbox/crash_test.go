@@ -138,6 +138,27 @@ func TestATaskThatEndedIsNotSentAgain(t *testing.T) {
 	})
 }
 
+func TestARepeatableTaskLeavesNoTraceAndIsSentAgain(t *testing.T) {
+	eachStore(t, func(t *testing.T, s shop) {
+		ob := s.outbox(t)
+		id := s.enqueue(t, 1, tasks.Retention(0), tasks.Repeatable()).ID()
+		require.NoError(t, ob.SendAll(t.Context()))
+		ran := s.serve(t)
+		forgotten := func() bool {
+			found, err := s.broker.Find(t.Context(), "", id)
+			return err == nil && found == nil
+		}
+		eventually(t, func() bool { return ran.of(1) == 1 && forgotten() }, "Redis keeps it")
+		// Its worker died before the row was deleted.
+		ob.SweepAll()
+		require.NoError(t, ob.Sweep(t.Context()))
+		eventually(t, func() bool { return ran.of(1) == 2 && forgotten() }, "it is not sent again")
+		require.Len(t, s.rows(t), 1)
+		require.NoError(t, ob.Clean(t.Context()))
+		require.Empty(t, s.rows(t))
+	})
+}
+
 // TestRelaysAreInNobodysWay has three relays send while transactions that insert rows stay open for long.
 func TestRelaysAreInNobodysWay(t *testing.T) {
 	t.Parallel()

@@ -9,8 +9,8 @@
 //   - before the row's commit, nothing has happened;
 //   - after it, the row waits for any relay to find it, a second later at most;
 //   - after Redis has the task and before the row says so, the next relay sends it again, and Redis has it already;
-//   - after the task has ended and before its row is gone, the sweeper finds it ended in Redis, where every task of an
-//     outbox is known for tasks.ParcelTrace after its end.
+//   - after the task has ended and before its row is gone, the sweeper finds it ended in Redis, where a task of an outbox
+//     is known for tasks.ParcelTrace after its end. One that is tasks.Repeatable need not be: it is sent, and runs, again.
 package outbox
 
 import (

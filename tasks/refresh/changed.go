@@ -52,7 +52,8 @@ func checkText(field, text string, most int) error {
 // only if, the write has committed, and for as long as it takes: it is tried again, at most 30 s apart, for more than two
 // days, which is longer than any value is cached. A process without the named cache, as an older version is, leaves the
 // task to others by failing. A change that no cache can make sense of fails the task for good, once all others are
-// applied. The history keeps none of them, there are as many as writes; those that fail for good are dead letters.
+// applied. Redis and the history keep none that has ended, there are as many as writes; those that fail for good are dead
+// letters.
 var Changed = tasks.Define[ChangedArgs, struct{}]("refresh.changed",
 	tasks.Queue("cache"),
 	tasks.Priority(tasks.High),
@@ -61,6 +62,7 @@ var Changed = tasks.Define[ChangedArgs, struct{}]("refresh.changed",
 	tasks.Timeout(time.Minute),
 	tasks.MaxCrashes(100),
 	tasks.Retention(0),
+	tasks.Repeatable(), // a cache made true again is true; who counts knows a task that was counted
 	tasks.ResultLimit(0),
 	tasks.History(tasks.HistoryOff),
 )

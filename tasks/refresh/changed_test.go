@@ -136,9 +136,13 @@ func TestTheTaskFindsItsChangeApplied(t *testing.T) {
 		got, err := p.profiles.Get(t.Context(), user.ID) // fills again, before the task runs
 		require.NoError(t, err)
 		require.Equal(t, "Bea", got.Name)
+		var row models.OutboxRow
+		require.NoError(t, s.db.Take(&row).Error)
 		s.work(t, p)
 		eventually(t, func() bool { return s.waiting(t) == 0 }, "the task does not end")
 		require.Contains(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "Bea", "the task has taken nothing away")
+		_, err = s.client.Info(t.Context(), row.TaskID)
+		require.ErrorIs(t, err, tasks.ErrNotFound, "as many as writes would fill Redis")
 	})
 }
 
