@@ -20,13 +20,13 @@ import (
 
 // client speaks to the API and holds every answer against the contract.
 type client struct {
-	t        *testing.T
+	t        testing.TB
 	base     string
 	http     *http.Client
 	contract routers.Router
 }
 
-func newClient(t *testing.T, base string) *client {
+func newClient(t testing.TB, base string) *client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -42,7 +42,7 @@ func (c *client) on(t *testing.T) *client {
 	return &clone
 }
 
-func loadContract(t *testing.T) *openapi3.T {
+func loadContract(t testing.TB) *openapi3.T {
 	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromData(server.OpenAPI())
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func (c *client) do(method, path string, body any, more ...with) answer {
 	return a
 }
 
-func encode(t *testing.T, body any) []byte {
+func encode(t testing.TB, body any) []byte {
 	t.Helper()
 	switch b := body.(type) {
 	case nil:

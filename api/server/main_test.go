@@ -63,7 +63,7 @@ func start(t *testing.T, changes ...change) *system {
 // startEmbedded brings the API up on the embedded Redis and SQLite.
 func startEmbedded(t *testing.T) *system { return assembleEmbedded(t) }
 
-func assembleEmbedded(t *testing.T, changes ...change) *system {
+func assembleEmbedded(t testing.TB, changes ...change) *system {
 	t.Helper()
 	e, err := broker.StartEmbedded(t.Context())
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func assembleEmbedded(t *testing.T, changes ...change) *system {
 }
 
 // features makes what stands on the caches over rdb, as one process has it.
-func features(t *testing.T, db *gorm.DB, client *tasks.Client, rdb redis.UniversalClient, strategy cache.Strategy, logger *slog.Logger) catalog.Features {
+func features(t testing.TB, db *gorm.DB, client *tasks.Client, rdb redis.UniversalClient, strategy cache.Strategy, logger *slog.Logger) catalog.Features {
 	t.Helper()
 	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: logger})
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func features(t *testing.T, db *gorm.DB, client *tasks.Client, rdb redis.Univers
 }
 
 // run runs a part of a program until the test ends.
-func run(t *testing.T, part func(context.Context) error) {
+func run(t testing.TB, part func(context.Context) error) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
@@ -96,7 +96,7 @@ func run(t *testing.T, part func(context.Context) error) {
 	})
 }
 
-func assemble(t *testing.T, dbURL, brokerURL, cacheURL string, changes []change) *system {
+func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change) *system {
 	t.Helper()
 	s := &system{log: &logBuffer{}, registry: prometheus.NewRegistry()}
 	var err error

@@ -17,11 +17,9 @@ import (
 // parkAfter is how long a request waits before it is parked. Most waits are shorter, and their connection serves on.
 const parkAfter = 250 * time.Millisecond
 
-// parkedWrite is how long a client has to take a write.
-const parkedWrite = 30 * time.Second
-
 // park lets the handler go on outside of net/http, whose buffers and goroutines for a connection take several times the
-// memory, so that ten thousand clients can wait; after it the connection is closed. The handler gets a context that does
+// memory, so that ten thousand clients can wait; after it the connection is closed. How long a write may take is up to
+// the connection, as ever. The handler gets a context that does
 // not end, and asks gone whether the client is there. Where a connection can't be had, as with HTTP/2, it runs here.
 func (s *Server) park(c echo.Context, handler echo.HandlerFunc) error {
 	conn, _, err := c.Response().Hijack()
@@ -98,9 +96,6 @@ func (w *parkedWriter) FlushError() error {
 	}
 	out = append(out, w.body...)
 	w.body = nil
-	if err := w.conn.SetWriteDeadline(time.Now().Add(parkedWrite)); err != nil {
-		return err
-	}
 	_, err := w.conn.Write(out)
 	return err
 }

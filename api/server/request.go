@@ -16,10 +16,10 @@ import (
 // request is what is known of a request, and its context. The fields are the handler's goroutine's own; the methods
 // are safe for concurrent use.
 //
-// Its deadline costs a timer and a place in the server's context only once something waits for it, which an answer
-// from memory never does.
+// Its deadline costs a timer and a place in the server's context only once something waits for it, and its id a value in
+// a context only once something asks for one, which an answer from memory never does.
 type request struct {
-	context.Context // the server's, with the request's id
+	context.Context // the server's
 
 	begun    time.Time
 	id       string
@@ -33,8 +33,11 @@ type request struct {
 	mu       sync.Mutex
 	deadline time.Time // zero: none
 	ended    bool
-	bounded  context.Context // nil until something waits
+	named    context.Context // the server's with the id; nil until something asks
+	bounded  context.Context // that with the deadline; nil until something waits
 	cancel   context.CancelFunc
+
+	header [1]string // the value of X-Request-Id
 }
 
 type requestKey struct{}
@@ -47,13 +50,14 @@ func begin(c echo.Context) *request {
 	if !safeRequestID(id) {
 		id = newRequestID()
 	}
-	c.Response().Header()[canonicalRequestID] = []string{id}
 	state := &request{
-		Context:  tasks.WithRequestID(r.Context(), id),
+		Context:  r.Context(),
 		begun:    time.Now(),
 		id:       id,
 		language: acceptedLanguage(r.Header.Get("Accept-Language")),
 	}
+	state.header[0] = id
+	c.Response().Header()[canonicalRequestID] = state.header[:]
 	c.SetRequest(r.WithContext(state))
 	return state
 }
@@ -98,11 +102,22 @@ func (r *request) end() {
 	}
 }
 
-// started is the context with a running deadline, or nil while nothing has waited.
-func (r *request) started() context.Context {
+// values is the context that knows what the request was given.
+func (r *request) values() context.Context {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.bounded
+	if r.bounded != nil {
+		return r.bounded
+	}
+	return r.withID()
+}
+
+// withID is called with mu locked.
+func (r *request) withID() context.Context {
+	if r.named == nil {
+		r.named = tasks.WithRequestID(r.Context, r.id)
+	}
+	return r.named
 }
 
 func (r *request) start() context.Context {
@@ -112,9 +127,9 @@ func (r *request) start() context.Context {
 		return r.bounded
 	}
 	if r.deadline.IsZero() {
-		r.bounded, r.cancel = context.WithCancel(r.Context)
+		r.bounded, r.cancel = context.WithCancel(r.withID())
 	} else {
-		r.bounded, r.cancel = context.WithDeadline(r.Context, r.deadline)
+		r.bounded, r.cancel = context.WithDeadline(r.withID(), r.deadline)
 	}
 	if r.ended {
 		r.cancel()
@@ -159,8 +174,5 @@ func (r *request) Value(key any) any {
 	if key == (requestKey{}) {
 		return r
 	}
-	if ctx := r.started(); ctx != nil {
-		return ctx.Value(key)
-	}
-	return r.Context.Value(key)
+	return r.values().Value(key)
 }

@@ -91,8 +91,10 @@ func (c *watchedConn) Close() error {
 }
 
 // CloseWrite is for http.Server, which so lets a client read its answer before the connection is gone.
-func (c *watchedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+func (c *watchedConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+func closeWrite(conn net.Conn) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return nil

@@ -49,17 +49,16 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 	defer end()
 	taken := new(hijacked)
 	srv := &http.Server{
-		Handler:        writeDeadlines(h, limit.write),
+		Handler:        h,
 		ReadTimeout:    limit.read,
 		IdleTimeout:    limit.idle,
 		MaxHeaderBytes: limit.bytes,
 		BaseContext:    func(net.Listener) context.Context { return requests },
-		ConnContext:    withDeadline,
 		ConnState:      taken.changed,
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(taken.watch(ln)) }()
+	go func() { served <- srv.Serve(taken.watch(writeDeadlines(ln, limit.write))) }()
 	logger.Info("listening", "addr", ln.Addr().String())
 
 	select {

@@ -34,7 +34,7 @@ func NewList[T any](s *Store, cfg ListConfig[T]) *List[T] {
 	if cfg.Load == nil {
 		panic(fmt.Sprintf("cache: list %q needs a Load", cfg.Name))
 	}
-	return &List[T]{New(s, Config[string, []T]{
+	c := New(s, Config[string, []T]{
 		Name: cfg.Name,
 		Key:  func(string) string { return cfg.Key },
 		Load: func(ctx context.Context, _ []string) (map[string][]T, error) {
@@ -54,7 +54,9 @@ func NewList[T any](s *Store, cfg ListConfig[T]) *List[T] {
 		Near:       cfg.Near,
 		NearExpiry: cfg.NearExpiry,
 		Stale:      cfg.Stale,
-	})}
+	})
+	c.near.keepAll() // one
+	return &List[T]{c}
 }
 
 // Get returns the list: from the cache, or else from the database, and then the cache has it.

@@ -92,6 +92,9 @@ func newNear[K ID, T any](size int, fresh, stale time.Duration, began time.Time)
 	return n
 }
 
+// keepAll drops none. It is for few ids, and spares each read the notes on which to drop. It must come before any is kept.
+func (n *near[K, T]) keepAll() { n.kept = otter.Must(&otter.Options[K, known[T]]{}) }
+
 // get returns the value of id if it is fresh.
 func (n *near[K, T]) get(id K) (*item[T], bool) {
 	if n.fresh <= 0 {
