@@ -184,3 +184,26 @@ func TestFreePort(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, ln.Close())
 }
+
+func TestAReplicaOfAClusterTakesOver(t *testing.T) {
+	t.Parallel()
+	nodes := RedisNodes(t, 3, true)
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes.Servers[5].Addr}})
+	defer func() { require.NoError(t, rdb.Close()) }()
+	for i := range 100 {
+		require.NoError(t, rdb.Set(t.Context(), fmt.Sprint(i), i, 0).Err())
+	}
+	for _, primary := range nodes.Servers[:3] {
+		require.Positive(t, connect(t, primary.URL(0)).DBSize(t.Context()).Val())
+	}
+	victim := nodes.Servers[0]
+	old, replica := connect(t, victim.URL(0)), connect(t, nodes.Servers[3].URL(0))
+	victim.Freeze()
+	require.Eventually(t, func() bool {
+		return strings.Contains(replica.Info(t.Context(), "replication").Val(), "role:master")
+	}, time.Minute, 50*time.Millisecond)
+	victim.Thaw()
+	require.Eventually(t, func() bool {
+		return strings.Contains(old.Info(t.Context(), "replication").Val(), "role:slave")
+	}, time.Minute, 50*time.Millisecond)
+}
