@@ -43,3 +43,6 @@ func (b *breaker) answered() (closed bool) {
 }
 
 func (b *breaker) open() bool { return b.until.Load() != 0 }
+
+// resting reports whether nobody asks now.
+func (b *breaker) resting(now time.Time) bool { return b.until.Load() > now.UnixNano() }

@@ -212,21 +212,18 @@ func (c *Cache[K, T]) findMany(ctx context.Context, ids []K) ([]*item[T], error)
 		}
 		keys[n], readings[n] = entries[n].key, c.reading(entries[n])
 	}
-	found, degraded, err := c.store.backends.fetch(ctx, keys)
+	found := c.store.backends.fetch(ctx, keys)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reading %s: %w", c.cfg.Name, context.Cause(ctx))
-	}
-	if err != nil {
-		found = make([]raw, len(far))
 	}
 	var missing []want[K, T]
 	var at []int
 	for n, i := range far {
-		if it := c.hit(ctx, ids[i], entries[n], readings[n], found[n], degraded); it != nil {
+		if it := c.hit(ctx, ids[i], entries[n], readings[n], found[n].value, found[n].degraded); it != nil {
 			items[i] = it
 			continue
 		}
-		missing, at = append(missing, want[K, T]{id: ids[i], entry: entries[n], bad: found[n]}), append(at, i)
+		missing, at = append(missing, want[K, T]{id: ids[i], entry: entries[n], bad: found[n].value}), append(at, i)
 	}
 	if len(missing) == 0 {
 		return items, nil

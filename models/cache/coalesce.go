@@ -16,18 +16,11 @@ const (
 	soonAfter = 20 * time.Millisecond
 )
 
-// reply is what Redis said of one key.
-type reply struct {
-	value    raw
-	degraded bool // the primary did not answer
-	err      error
-}
-
 // reads joins the reads of concurrent callers, so that many share one round trip (group commit). Nobody waits for
 // company: a read goes at once while a lane is free, and those that come meanwhile go together. A key that several want
 // is asked for once. It is safe for concurrent use.
 type reads struct {
-	fetch func(ctx context.Context, keys []string) (values []raw, degraded bool, err error) // a value for each key
+	fetch func(ctx context.Context, keys []string) []reply // one for each key
 	soon  coarse
 
 	mu      sync.Mutex
@@ -94,12 +87,9 @@ func (r *reads) run() {
 				keys = append(keys, p.key)
 			}
 		}
-		values, degraded, err := r.fetch(context.Background(), keys)
+		replies := r.fetch(context.Background(), keys)
 		for i, p := range batch {
-			p.reply = reply{degraded: degraded, err: err}
-			if err == nil {
-				p.reply.value = values[places[p.key]]
-			}
+			p.reply = replies[places[p.key]]
 			p.ready <- struct{}{}
 			batch[i] = nil
 		}

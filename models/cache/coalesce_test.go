@@ -64,12 +64,12 @@ func TestAKeyThatSeveralWantIsAskedForOnce(t *testing.T) {
 	release := make(chan struct{})
 	var mu sync.Mutex
 	var batches [][]string
-	r := &reads{fetch: func(_ context.Context, keys []string) ([]raw, bool, error) {
+	r := &reads{fetch: func(_ context.Context, keys []string) []reply {
 		mu.Lock()
 		batches = append(batches, slices.Clone(keys))
 		mu.Unlock()
 		<-release
-		return make([]raw, len(keys)), false, nil
+		return make([]reply, len(keys))
 	}}
 	var all sync.WaitGroup
 	for range readLanes { // both lanes are busy
@@ -91,9 +91,9 @@ func TestAKeyThatSeveralWantIsAskedForOnce(t *testing.T) {
 func TestAReaderLeavesWithItsContext(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	r := &reads{fetch: func(_ context.Context, keys []string) ([]raw, bool, error) {
+	r := &reads{fetch: func(_ context.Context, keys []string) []reply {
 		<-release
-		return make([]raw, len(keys)), false, nil
+		return make([]reply, len(keys))
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -45,7 +46,8 @@ type looked struct {
 	err   error
 }
 
-// look reads the values and takes the leases of those that are missing; bad[i] counts as missing, too.
+// look reads the values and takes the leases of those that are missing; bad[i] counts as missing, too. An error is one for
+// all of them.
 func (s *Store) look(ctx context.Context, entries []entry, token string, bad []raw) ([]looked, error) {
 	calls := make([]call, len(entries))
 	for i, e := range entries {
@@ -53,7 +55,8 @@ func (s *Store) look(ctx context.Context, entries []entry, token string, bad []r
 			token, leaseFor.Milliseconds(), []byte(bad[i]),
 		}}
 	}
-	if err := s.run(ctx, calls); err != nil {
+	err := s.run(ctx, calls)
+	if err != nil && !slices.ContainsFunc(calls, call.answered) {
 		return nil, err
 	}
 	found := make([]looked, len(calls))
@@ -65,6 +68,9 @@ func (s *Store) look(ctx context.Context, entries []entry, token string, bad []r
 			found[i].mine = v == 1
 		default:
 			found[i].err = fmt.Errorf("looking for %s: %w", entries[i].key, c.cmd.Err())
+			if !c.answered() {
+				found[i].err = err
+			}
 		}
 	}
 	return found, nil

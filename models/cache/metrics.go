@@ -105,7 +105,7 @@ func observe(registry prometheus.Registerer, b backends, l *loads, subscribed fu
 	for _, s := range []*server{b.primary, b.replica} {
 		if s != nil {
 			all = append(all, gauge("breaker_open", "Whether the server is left alone, since it does not answer.",
-				prometheus.Labels{"server": s.role}, func() float64 { return number(s.breaker.open()) }))
+				prometheus.Labels{"server": s.role}, func() float64 { return number(s.resting()) }))
 		}
 	}
 	return register(registry, all...)

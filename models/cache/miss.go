@@ -87,7 +87,9 @@ func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 		for i, w := range open {
 			switch f := found[i]; {
 			case f.err != nil:
-				c.store.warn(ctx, "the cache's Redis refuses a read", "cache", c.cfg.Name, "error", f.err)
+				if !errors.Is(f.err, ErrAway) { // which is logged
+					c.store.warn(ctx, "the cache's Redis refuses a read", "cache", c.cfg.Name, "error", f.err)
+				}
 				failed = append(failed, w)
 			case f.mine:
 				held = append(held, w)
@@ -209,14 +211,11 @@ func (c *Cache[K, T]) serveLast(ctx context.Context, open []*want[K, T]) (left [
 	if len(left) == 0 {
 		return nil
 	}
-	found, _, err := c.store.backends.fetch(ctx, keys)
-	if err != nil {
-		return left
-	}
+	found := c.store.backends.fetch(ctx, keys)
 	open, left = left, nil
 	for i, w := range open {
-		if found[i] != nil {
-			if it, ok := c.decode(ctx, keys[i], found[i]); ok {
+		if found[i].value != nil {
+			if it, ok := c.decode(ctx, keys[i], found[i].value); ok {
 				c.counts.stale.Inc()
 				c.end(w, it, nil)
 				continue

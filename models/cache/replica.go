@@ -37,7 +37,8 @@ type server struct {
 	role    string // primary or replica
 	rdb     redis.UniversalClient
 	timeout time.Duration
-	breaker breaker
+	nodes   *nodes  // of a cluster, for the primary; else nil
+	breaker breaker // of a cluster: for what no node is to blame for
 	log     *slog.Logger
 	metrics *storeMetrics
 	lines   throttle
@@ -53,8 +54,12 @@ func (s *server) use(ctx context.Context, f func(context.Context, redis.Universa
 		return &awayError{s.role, errResting}
 	}
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	if s.nodes != nil {
+		limited = s.nodes.mark(limited, ctx)
+	}
 	err := f(limited, s.rdb)
 	cancel()
+	var blamed *nodeError
 	switch {
 	case !away(err):
 		if s.breaker.answered() {
@@ -63,18 +68,23 @@ func (s *server) use(ctx context.Context, f func(context.Context, redis.Universa
 		return err
 	case ctx.Err() != nil: // the caller gave up, which says nothing about the server
 		return fmt.Errorf("reading the cache: %w", context.Cause(ctx))
+	case !errors.As(err, &blamed):
+		s.failed(&s.breaker, err)
 	}
-	s.failed(err)
 	return &awayError{s.role, err}
 }
 
-func (s *server) failed(err error) {
+// failed notes that the server, or a node of it, did not answer.
+func (s *server) failed(b *breaker, err error) {
 	s.metrics.errors.WithLabelValues(s.role).Inc()
-	opened := s.breaker.failed(time.Now())
+	opened := b.failed(time.Now())
 	if ok, more := s.lines.allow(time.Now()); ok || opened {
-		s.log.Warn("the cache does not answer", "server", s.role, "left_alone", s.breaker.open(), "error", err, "more", more)
+		s.log.Warn("the cache does not answer", "server", s.role, "left_alone", b.open(), "error", err, "more", more)
 	}
 }
+
+// resting reports whether the server, or a node of it, is left alone.
+func (s *server) resting() bool { return s.breaker.open() || s.nodes != nil && s.nodes.resting() }
 
 // awayError says that one server does not answer.
 type awayError struct {
@@ -103,8 +113,14 @@ func away(err error) bool {
 
 func newBackends(primary, replica redis.UniversalClient, log *slog.Logger, m *storeMetrics) backends {
 	b := backends{primary: &server{role: "primary", rdb: primary, timeout: primaryTimeout, log: log, metrics: m}}
+	if cluster, ok := primary.(*redis.ClusterClient); ok {
+		b.primary.nodes = newNodes(b.primary, cluster)
+	}
 	if replica != nil {
 		b.replica = &server{role: "replica", rdb: replica, timeout: replicaTimeout, log: log, metrics: m}
+		if cluster, ok := replica.(*redis.ClusterClient); ok {
+			cluster.AddHook(scripts{cluster})
+		}
 	}
 	return b
 }

@@ -28,6 +28,9 @@ type call struct {
 	cmd    *redis.Cmd // after run
 }
 
+// answered reports whether Redis answered, be it with an error.
+func (c call) answered() bool { return c.cmd != nil && !away(c.cmd.Err()) }
+
 // run runs the scripts on the primary, in one round trip to each node that has some of the keys. It fails when Redis
 // does; what a script answered otherwise, an error included, is in its cmd.
 func (s *Store) run(ctx context.Context, calls []call) error {
@@ -47,8 +50,8 @@ func (s *Store) run(ctx context.Context, calls []call) error {
 			}
 		}
 		for _, c := range calls {
-			if err := c.cmd.Err(); away(err) {
-				return err
+			if !c.answered() {
+				return c.cmd.Err()
 			}
 		}
 		return nil

@@ -117,6 +117,9 @@ func (s *subscription) receive(ctx context.Context, sub *redis.PubSub) {
 }
 
 func (s *subscription) deaf(ctx context.Context, err error) {
+	if cluster, ok := s.rdb.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx) // another node may have the place of the one that is gone
+	}
 	if s.on.Swap(false) && ctx.Err() == nil {
 		s.log.Warn("changes of cached values are not heard: what this process keeps is up to its expiry old", "error", err)
 	}
