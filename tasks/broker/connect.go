@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -23,7 +24,7 @@ func connect(ctx context.Context, setting, raw string, connected func()) (redis.
 		return nil, err
 	}
 	o.OnConnect = func(context.Context, *redis.Conn) error { connected(); return nil }
-	client := redis.NewUniversalClient(o)
+	client := newClient(o)
 	if err := client.Ping(ctx).Err(); err != nil {
 		err = explain(setting, o, err)
 		return nil, errors.Join(err, client.Close())
@@ -40,7 +41,7 @@ func ConnectReplica(ctx context.Context, setting, raw string) (client redis.Univ
 		return nil, nil, err
 	}
 	o.ReadOnly = true
-	client = redis.NewUniversalClient(o)
+	client = newClient(o)
 	if err := client.Ping(ctx).Err(); err != nil {
 		away = explain(setting, o, err)
 		var wrong *URLError
@@ -49,6 +50,19 @@ func ConnectReplica(ctx context.Context, setting, raw string) (client redis.Univ
 		}
 	}
 	return client, away, nil
+}
+
+// findNodes is how often a client asks a cluster which node has what. A primary that is dead does not tell who has its
+// place.
+const findNodes = 5 * time.Second
+
+func newClient(o *redis.UniversalOptions) redis.UniversalClient {
+	if !o.IsClusterMode {
+		return redis.NewUniversalClient(o)
+	}
+	cluster := o.Cluster()
+	cluster.ClusterStateReloadInterval = findNodes
+	return redis.NewClusterClient(cluster)
 }
 
 func explain(setting string, o *redis.UniversalOptions, err error) error {
