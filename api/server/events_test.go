@@ -217,7 +217,7 @@ func TestEventsKeepTheConnection(t *testing.T) {
 		require.Equal(t, ":", e.comment)
 	}
 	require.NoError(t, events.response.Body.Close())
-	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 20*time.Second, time.Millisecond)
 }
 
 func TestEventsEndWhenTheServerDrains(t *testing.T) {

@@ -49,7 +49,7 @@ func TestAParkedAnswerIsLikeAnyOther(t *testing.T) {
 	last := lines[len(lines)-1]
 	require.Equal(t, []any{"/v1/tasks/:id", 200.0, float64(len(body))}, []any{last["route"], last["status"], last["bytes"]})
 	require.GreaterOrEqual(t, last["ms"], float64(long.Milliseconds()))
-	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 20*time.Second, time.Millisecond)
 }
 
 // TestAParkedWaitCanFail: the task goes and leaves nothing.
@@ -72,7 +72,7 @@ func TestAParkedWaitNoticesThatItsClientIsGone(t *testing.T) {
 	_, err = s.http.Do(r) //nolint:bodyclose // there is no answer
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 30*time.Second, 5*time.Millisecond)
-	require.Eventually(t, func() bool { return contains(s.log.String(), `"status":499`) }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return contains(s.log.String(), `"status":499`) }, 20*time.Second, time.Millisecond)
 }
 
 // TestAParkedClientMaySpeak: what it sends before its answer is not answered, and does no harm.

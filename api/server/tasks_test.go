@@ -61,7 +61,7 @@ func TestATaskFromHTTPToItsResult(t *testing.T) {
 	require.Equal(t, []any{map[string]any{"n": 10.0, "m": 20.0}, "from-the-client"}, []any{seen.Args, seen.RequestID})
 	require.Eventually(t, func() bool { // the worker's log has the request's id
 		return contains(s.log.String(), `"task_id":"`+made.TaskID+`"`, `"request_id":"from-the-client"`)
-	}, 5*time.Second, 10*time.Millisecond)
+	}, 20*time.Second, 10*time.Millisecond)
 }
 
 // fail runs a worker in which every task of the definitions that bind names fails.
@@ -223,10 +223,10 @@ func TestWaitersDoNotOutliveTheirClients(t *testing.T) {
 		_, err := s.http.Do(r) //nolint:bodyclose // there is no answer
 		gone <- err
 	}()
-	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 1 }, 20*time.Second, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-gone, context.Canceled)
-	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 20*time.Second, time.Millisecond)
 }
 
 // metric is the sum of the metric's values, or of a histogram's counts.

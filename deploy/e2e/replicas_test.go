@@ -240,7 +240,9 @@ func (c *cluster) observeTicks(t *testing.T) {
 	before, begun := c.ran(t, "demo.low"), time.Now()
 	<-time.After(10 * time.Second)
 	ticks := c.ran(t, "demo.low") - before
-	require.InDelta(t, time.Since(begun).Seconds(), ticks, 3)
+	took := time.Since(begun).Seconds()
+	require.LessOrEqual(t, ticks, took+3, "each once, though there are two schedulers")
+	require.GreaterOrEqual(t, ticks, took/2)
 	var list []struct {
 		Name       string
 		NextTick   time.Time `json:"next_tick"`

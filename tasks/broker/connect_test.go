@@ -69,5 +69,5 @@ func TestEmbeddedExpiresKeys(t *testing.T) {
 	defer func() { require.NoError(t, client.Close()) }()
 	require.NoError(t, client.Set(t.Context(), "k", "v", 200*time.Millisecond).Err())
 	require.Equal(t, "v", client.Get(t.Context(), "k").Val())
-	require.Eventually(t, func() bool { return client.Exists(t.Context(), "k").Val() == 0 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return client.Exists(t.Context(), "k").Val() == 0 }, 20*time.Second, 10*time.Millisecond)
 }

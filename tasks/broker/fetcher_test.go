@@ -20,10 +20,10 @@ func TestTaskWithoutRingIsFound(t *testing.T) {
 	queues := map[string]int{"q": 1}
 	f := b.NewFetcher(broker.FetcherConfig{Queues: queues})
 	serve(t, f, queues, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
-	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 20*time.Second, time.Millisecond)
 	_, err := asynq.NewClientFromRedisClient(b.Redis()).Enqueue(asynq.NewTask("t", nil), asynq.Queue("q"))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return ran.Load() == 1 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return ran.Load() == 1 }, 20*time.Second, 5*time.Millisecond)
 }
 
 func TestFetcherOutlivesRedis(t *testing.T) {
@@ -34,7 +34,7 @@ func TestFetcherOutlivesRedis(t *testing.T) {
 	queues := map[string]int{"q": 1}
 	f := b.NewFetcher(broker.FetcherConfig{Queues: queues})
 	serve(t, f, queues, func(context.Context, *asynq.Task) error { ran.Add(1); return nil })
-	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !f.LastFetch().IsZero() }, 20*time.Second, time.Millisecond)
 	server.Kill()
 	require.Error(t, b.Ping(t.Context()))
 	server.Start()

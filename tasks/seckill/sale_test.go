@@ -239,10 +239,10 @@ func TestSaleOpensAndCloses(t *testing.T) {
 			return err
 		}
 		require.Equal(t, ReasonNotStarted, ReasonOf(enter()))
-		require.Eventually(t, func() bool { return enter() == nil }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return enter() == nil }, 20*time.Second, time.Millisecond)
 		require.False(t, time.Now().Before(starts.Truncate(time.Millisecond)))
 		in := user
-		require.Eventually(t, func() bool { return ReasonOf(enter()) == ReasonEnded }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return ReasonOf(enter()) == ReasonEnded }, 20*time.Second, time.Millisecond)
 
 		// Who came in time keeps his place.
 		_, err := s.desk.Enter(t.Context(), in, goodsID)
