@@ -70,7 +70,7 @@ type Article struct {
 	ID        int64     `gorm:"primaryKey"`
 	UserID    int64     `gorm:"not null;index"`
 	Title     string    `gorm:"size:128;not null"`
-	Content   string    `gorm:"type:text;not null"`
+	Content   string    `gorm:"type:mediumtext;not null"`
 	CreatedAt time.Time `gorm:"not null"`
 	UpdatedAt time.Time `gorm:"not null"`
 }
@@ -148,7 +148,7 @@ type TaskEffect struct {
 type OutboxRow struct {
 	ID        int64      `gorm:"primaryKey"`
 	TaskID    string     `gorm:"size:128;not null;uniqueIndex"`
-	Task      string     `gorm:"size:64;not null"`
+	Task      string     `gorm:"size:64;not null;index"`
 	Body      string     `gorm:"type:mediumtext;not null"` // JSON
 	CreatedAt time.Time  `gorm:"not null"`
 	SentAt    *time.Time `gorm:"index:idx_outbox_state,priority:1"` // when it was last known to be in Redis; nil before that

@@ -324,6 +324,13 @@ func TestABacklogIsWaitedFor(t *testing.T) {
 	require.ErrorIs(t, err, errBacklog)
 	_, err = database{s.db}.census(t.Context(), scope{users: users})
 	require.NoError(t, err, "the changes of others are not kept")
+	others := make([]models.OutboxRow, maxOutbox-len(rows)+1)
+	for i := range others {
+		others[i] = models.OutboxRow{TaskID: fmt.Sprint(i), Task: "refresh.changed", SentAt: &later}
+	}
+	require.NoError(t, s.db.CreateInBatches(others, 1000).Error)
+	_, err = database{s.db}.census(t.Context(), scope{users: users})
+	require.ErrorIs(t, err, errBacklog, "nor are too many of them read")
 
 	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: s.client})
 	s.users(t, 1000)

@@ -19,13 +19,15 @@ func TestEachReadsTheTasksOfANameInATransaction(t *testing.T) {
 		s.outbox(t)
 		numbers := func(tx *gorm.DB) []int {
 			var found []int
-			require.NoError(t, outbox.Each(tx, double.Name(), func(p *tasks.Parcel) error {
+			more, err := outbox.Each(tx, double.Name(), 4, func(p *tasks.Parcel) error {
 				var a numberArgs
 				require.NoError(t, json.Unmarshal(p.Args(), &a))
 				require.Equal(t, double.Name(), p.Task())
 				found = append(found, a.N)
 				return nil
-			}))
+			})
+			require.NoError(t, err)
+			require.False(t, more)
 			slices.Sort(found)
 			return found
 		}
@@ -45,15 +47,26 @@ func TestEachReadsTheTasksOfANameInATransaction(t *testing.T) {
 			return nil
 		}))
 
-		require.NoError(t, s.db.Create(&models.OutboxRow{TaskID: "torn", Task: double.Name(), Body: "{"}).Error)
-		require.Equal(t, []int{0, 1, 2, 3}, numbers(s.db))
-
 		enough, calls := errors.New("enough"), 0
-		err = outbox.Each(s.db, double.Name(), func(*tasks.Parcel) error {
+		_, err = outbox.Each(s.db, double.Name(), 4, func(*tasks.Parcel) error {
 			calls++
 			return enough
 		})
 		require.ErrorIs(t, err, enough)
 		require.Equal(t, 1, calls)
+
+		calls = 0
+		count := func(*tasks.Parcel) error { calls++; return nil }
+		more, err := outbox.Each(s.db, double.Name(), 3, count)
+		require.NoError(t, err)
+		require.True(t, more)
+		require.Equal(t, 3, calls)
+
+		calls = 0
+		require.NoError(t, s.db.Create(&models.OutboxRow{TaskID: "torn", Task: double.Name(), Body: "{"}).Error)
+		more, err = outbox.Each(s.db, double.Name(), 5, count)
+		require.NoError(t, err)
+		require.False(t, more)
+		require.Equal(t, 4, calls, "it is read, and left out")
 	})
 }
