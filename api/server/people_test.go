@@ -99,7 +99,7 @@ func TestArticles(t *testing.T) {
 		require.Equal(t, http.StatusNotModified, again.status)
 		require.Empty(t, again.raw)
 
-		second := s.post("/articles/", map[string]string{"title": "a", "content": strings.Repeat("😀", 16_383)}, user)
+		second := s.post("/articles/", map[string]string{"title": "a", "content": strings.Repeat("😀", 20_000)}, user)
 		require.Equal(t, 100, second.Code, "%s", second.raw)
 		require.JSONEq(t, string(second.Data), string(s.get("/v1/articles/2").Data))
 		require.Equal(t, 404, s.get("/v1/articles/3").Code)

@@ -51,7 +51,6 @@ func newChecker() (*checker, error) {
 		entranslations.RegisterDefaultTranslations(v, c.en),
 		c.add("mobile", sms.ValidMobile, msgMobile),
 		c.add("line", validLine, text{"{0}不能为空白，也不能有换行等控制字符", "{0} must be visible text without control characters"}),
-		c.add("text", func(s string) bool { return len(s) <= maxText }, text{"{0}不能超过 65535 字节", "{0} must not have more than 65,535 bytes"}),
 		c.add("webpath", validWebPath, msgWebPath),
 		c.add("anywebpath", func(s string) bool { return s == "" || validWebPath(s) }, msgWebPath),
 	)
@@ -91,9 +90,6 @@ func (c *checker) Struct(v any) error {
 func validLine(s string) bool {
 	return strings.TrimSpace(s) != "" && !strings.ContainsFunc(s, unicode.IsControl)
 }
-
-// maxText is what a column of MySQL's type text holds, in bytes.
-const maxText = 1<<16 - 1
 
 func validWebPath(s string) bool {
 	u, err := url.Parse(s)
