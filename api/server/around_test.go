@@ -1,16 +1,20 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/catalog"
 )
 
 // contains reports whether text has every part.
@@ -83,6 +87,37 @@ func TestTheLogHasWhatFailedOrWasSlow(t *testing.T) {
 	require.NotContains(t, usual.String(), "/v1/tasks")
 	require.Equal(t, 200, s.get("/v1/tasks/"+task+"?wait=1s").status)
 	require.True(t, contains(usual.String(), `"route":"/v1/tasks/:id","status":200`), usual)
+}
+
+func TestOverloadDoesNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	var usual *logBuffer
+	var store *cache.Store
+	s := assembleEmbedded(t, func(o *server.Options) {
+		usual = &logBuffer{}
+		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
+		var err error
+		store, err = cache.NewStore(o.Cache, cache.StoreOptions{Loads: 1})
+		require.NoError(t, err)
+		t.Cleanup(store.Close)
+		o.Features = catalog.NewFeatures(catalog.FeatureOptions{DB: o.DB, Store: store, Client: o.Tasks, Logger: o.Logger})
+	})
+	held, full := make(chan struct{}), make(chan struct{})
+	var load sync.WaitGroup
+	load.Go(func() {
+		_ = store.Load(t.Context(), func(context.Context) error {
+			close(full)
+			<-held
+			return nil
+		})
+	})
+	<-full
+	a := s.get("/v1/users/1") // waits two seconds for its turn
+	close(held)
+	load.Wait()
+	require.Equal(t, 503, a.status)
+	require.Equal(t, "1", a.header.Get("Retry-After"))
+	require.Empty(t, usual.String())
 }
 
 func TestQueriesCanAskForIndentedAnswers(t *testing.T) {

@@ -156,7 +156,8 @@ func (s *Server) fail(c echo.Context, err error) {
 	e := explain(err)
 	ctx, id := c.Request().Context(), requestOf(c).id
 	var busy *cache.BusyError
-	if e.status >= http.StatusInternalServerError && !errors.As(err, &busy) { // of which there are many at once; a metric counts them
+	requestOf(c).shed = errors.As(err, &busy) // of which there are many at once; metrics count them
+	if e.status >= http.StatusInternalServerError && !requestOf(c).shed {
 		s.log.ErrorContext(ctx, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)
 	}
 	if c.Response().Committed {

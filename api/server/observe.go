@@ -15,7 +15,7 @@ import (
 const slowRequest = time.Second
 
 // around is what every request goes through. It measures all of them, and logs those that failed or were slow; the
-// others only at level debug. The log has the route's pattern, and never the query, which may hold a mobile number.
+// others, and those that were refused because there are too many, only at level debug. The log has the route's pattern, and never the query, which may hold a mobile number.
 func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s.metrics.inFlight.Inc()
@@ -43,7 +43,7 @@ func (s *Server) observe(c echo.Context) {
 	status := c.Response().Status
 	s.metrics.observe(route, method, status, took)
 	level := slog.LevelDebug
-	if status >= http.StatusBadRequest || took >= slowRequest {
+	if !state.shed && (status >= http.StatusBadRequest || took >= slowRequest) {
 		level = slog.LevelInfo
 	}
 	if !s.log.Enabled(state, level) {

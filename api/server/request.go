@@ -26,6 +26,7 @@ type request struct {
 	user     int64 // 0 when nobody is logged in
 	operator bool
 	page     bool // answered by the page
+	shed     bool // refused, for there are too many
 	parked   bool // goes on with a request of its own
 	detached bool // that one: it never ends by itself
 	language language
