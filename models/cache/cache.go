@@ -157,7 +157,7 @@ func (c *Cache[K, T]) hit(ctx context.Context, id K, e entry, r reading, v raw, 
 	}
 	it, ok := c.near.same(id, v)
 	if !ok {
-		if it, ok = c.decode(ctx, e.key, v); !ok {
+		if it, ok = c.decode(ctx, id, e.key, v); !ok {
 			return nil
 		}
 	}

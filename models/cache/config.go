@@ -14,6 +14,9 @@ type Config[K ID, T any] struct {
 	// Load reads the values of ids, at least one and each once, from the database, outside any transaction of the
 	// caller's. What it leaves out is null: not in the database.
 	Load func(ctx context.Context, ids []K) (map[K]T, error)
+	// Valid tells whether a value that Redis holds can be id's. JSON of another shape often decodes all the same, to a zero
+	// value; one that is not valid counts as one that does not decode, and is replaced. Nil: all are valid.
+	Valid func(id K, value T) bool
 	// View is what Encoded shows of a value, to be encoded as JSON; nil is the value.
 	View func(T) any
 
@@ -23,6 +26,8 @@ type Config[K ID, T any] struct {
 	Near                   int           // values kept in the process at most, null ones too; 0: as the Store has it, less than 0: none
 	NearExpiry             time.Duration // and for how long; as the Store has it
 	Stale                  time.Duration // for how long beyond its truth a value is served when the database fails; 0: not at all
+
+	neverNull bool // Load leaves nothing out
 }
 
 // complete fills in the defaults. It panics on a Config that makes no sense.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 )
@@ -19,14 +20,21 @@ type item[T any] struct {
 	encoded atomic.Pointer[encoding]
 }
 
+// errForeign says that a value decodes, and is none of this cache all the same.
+var errForeign = errors.New("it is not a value of this id")
+
 // decode makes an item of what Redis holds. What makes none is logged, and to be replaced.
-func (c *Cache[K, T]) decode(ctx context.Context, key string, v raw) (*item[T], bool) {
+func (c *Cache[K, T]) decode(ctx context.Context, id K, key string, v raw) (*item[T], bool) {
 	it := &item[T]{raw: v}
-	if string(v) == null {
+	if string(v) == null && !c.cfg.neverNull {
 		it.null = true
 		return it, true
 	}
-	if err := json.Unmarshal(v, &it.value); err != nil {
+	err := json.Unmarshal(v, &it.value)
+	if err == nil && c.cfg.Valid != nil && !c.cfg.Valid(id, it.value) {
+		err = errForeign
+	}
+	if err != nil {
 		c.store.metrics.broken.Inc()
 		c.store.warn(ctx, "a cached value does not decode; it will be replaced", "cache", c.cfg.Name, "key", key, "error", err)
 		return nil, false

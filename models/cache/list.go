@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,8 @@ type ListConfig[T any] struct {
 	Key  string // where the list is in Redis; must hold no braces
 	// Load reads the list from the database.
 	Load func(ctx context.Context) ([]T, error)
+	// Valid tells whether one of the list that Redis holds can be; see Config.Valid.
+	Valid func(T) bool
 	// View is what Encoded shows of the list, to be encoded as JSON; nil is the list.
 	View func([]T) any
 
@@ -47,6 +50,10 @@ func NewList[T any](s *Store, cfg ListConfig[T]) *List[T] {
 			}
 			return map[string][]T{whole: list}, nil
 		},
+		Valid: func(_ string, list []T) bool {
+			return list != nil && (cfg.Valid == nil || !slices.ContainsFunc(list, func(one T) bool { return !cfg.Valid(one) }))
+		},
+		neverNull:  true,
 		View:       cfg.View,
 		Expiry:     cfg.Expiry,
 		Jitter:     cfg.Jitter,

@@ -96,7 +96,7 @@ func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 			case f.value == nil:
 				others = append(others, w)
 			default:
-				if it, ok := c.decode(ctx, w.entry.key, f.value); ok {
+				if it, ok := c.decode(ctx, w.id, w.entry.key, f.value); ok {
 					c.near.keep(w.id, it, w.read)
 					c.end(w, it, nil)
 				} else {
@@ -215,7 +215,7 @@ func (c *Cache[K, T]) serveLast(ctx context.Context, open []*want[K, T]) (left [
 	open, left = left, nil
 	for i, w := range open {
 		if found[i].value != nil {
-			if it, ok := c.decode(ctx, keys[i], found[i].value); ok {
+			if it, ok := c.decode(ctx, w.id, keys[i], found[i].value); ok {
 				c.counts.stale.Inc()
 				c.end(w, it, nil)
 				continue

@@ -31,6 +31,7 @@ func (c *Counters) newPlaces(k Kind) *cache.List[Place] {
 		Name:   "ranking-" + string(k),
 		Key:    "paidui:ranking:" + string(k),
 		Load:   func(ctx context.Context) ([]Place, error) { return c.db.top(ctx, k, databasePlaces) },
+		Valid:  func(p Place) bool { return p.User > 0 && p.Count > 0 },
 		Expiry: placesExpiry,
 		Near:   1,
 		Stale:  placesStale,

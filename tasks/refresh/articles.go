@@ -61,6 +61,7 @@ func NewArticles(db *gorm.DB, store *cache.Store, opt ArticleOptions) *Articles 
 		Jitter:     5 * time.Minute,
 		NullExpiry: 5 * time.Minute,
 		NullJitter: time.Minute,
+		Valid:      func(id int64, a Article) bool { return a.ID == id && a.UserID > 0 },
 		Near:       nearArticles,
 	})
 	return a

@@ -63,6 +63,7 @@ func NewBannerList(db *gorm.DB, store *cache.Store, opt BannerOptions) *BannerLi
 		Name:     BannersCache,
 		Key:      BannersKey,
 		Load:     b.load,
+		Valid:    func(one Banner) bool { return one.ID > 0 },
 		Expiry:   10 * time.Minute,
 		Jitter:   time.Minute,
 		Strategy: opt.Strategy,

@@ -85,6 +85,7 @@ func NewProfiles(db *gorm.DB, store *cache.Store) *Profiles {
 		Jitter:     10 * time.Minute,
 		NullExpiry: 5 * time.Minute,
 		NullJitter: time.Minute,
+		Valid:      func(id int64, p Profile) bool { return p.ID == id },
 		View:       func(p Profile) any { return p.Public() },
 	})
 	return p
