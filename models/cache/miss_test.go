@@ -73,6 +73,31 @@ func TestBrokenValuesAreReplaced(t *testing.T) {
 	})
 }
 
+// TestForeignLeasesHoldNobody has keys where the lease should be that do not end as leases do.
+func TestForeignLeasesHoldNobody(t *testing.T) {
+	t.Parallel()
+	servers(t, func(t *testing.T, rdb redis.UniversalClient) {
+		c := users(open(t, rdb), newTable(map[int64]user{7: {"Ann"}}))
+		e, err := c.entry(7)
+		require.NoError(t, err)
+		lease := e.keys("")[1]
+		for _, foreign := range []func() error{
+			func() error { return rdb.Set(t.Context(), lease, "for ever", 0).Err() },
+			func() error { return rdb.Set(t.Context(), lease, "for long", time.Hour).Err() },
+			func() error { return rdb.LPush(t.Context(), lease, "a list").Err() },
+		} {
+			require.NoError(t, rdb.Del(t.Context(), key).Err())
+			require.NoError(t, rdb.Del(t.Context(), lease).Err())
+			require.NoError(t, foreign())
+			got, err := c.Get(t.Context(), 7)
+			require.NoError(t, err)
+			require.Equal(t, user{"Ann"}, got)
+			require.Equal(t, `{"name":"Ann"}`, rdb.Get(t.Context(), key).Val(), "it is cached")
+			require.Zero(t, rdb.Exists(t.Context(), lease).Val())
+		}
+	})
+}
+
 func TestAPanicInALoadIsAnError(t *testing.T) {
 	t.Parallel()
 	rdb := connect(t, testenv.RedisURL(t))

@@ -18,15 +18,19 @@ end
 
 var (
 	// lookScript ARGV: token, lease's life (ms), a value that counts as missing. It answers the value, or 1 when the
-	// token now holds the lease, or 0 when another does. An empty value, and a key of another type, count as missing.
+	// token now holds the lease, or 0 when another does. An empty value, and a key of another type, count as missing; and
+	// so does a lease that is none of ours, since it does not end as ours do.
 	lookScript = newScript(`
 local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then value = '' end
 if value and value ~= '' and value ~= ARGV[3] then return value end
 if value then redis.call('DEL', KEYS[1]) end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.call('GET', KEYS[2]) == ARGV[1] then return 1 end
-return 0
+local holder, left = redis.pcall('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
+if holder == ARGV[1] then return 1 end
+if type(holder) == 'string' and left >= 0 and left <= tonumber(ARGV[2]) then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 1
 `)
 
 	// seizeScript ARGV: token, lease's life (ms), '1' to drop the value, last's life then (ms), channel, message. The

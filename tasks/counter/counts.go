@@ -48,7 +48,8 @@ const (
 )
 
 // lookScript KEYS: counts, lease; ARGV: token, life of the lease (ms), fields. It gives the counts, or 'mine' when the
-// caller is to fill them, or 'busy' when another does.
+// caller is to fill them, or 'busy' when another does. A lease that is of another type, or does not end as ours do, is
+// nobody's.
 var lookScript = redis.NewScript(`
 local is = redis.call('TYPE', KEYS[1])['ok']
 if is == 'hash' then
@@ -57,7 +58,10 @@ elseif is ~= 'none' then
 	redis.call('DEL', KEYS[1])
 end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 'mine' end
-return 'busy'
+local holder, left = redis.pcall('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
+if type(holder) == 'string' and left >= 0 and left <= tonumber(ARGV[2]) then return 'busy' end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 'mine'
 `)
 
 // fillScript KEYS: counts, lease; ARGV: token, expiry (ms), then fields and values. A lease that was voided fills nothing.

@@ -291,6 +291,28 @@ func TestPoison(t *testing.T) {
 	})
 }
 
+// TestForeignLeases has keys where the lease of a load should be that do not end as leases do: the list is loaded.
+func TestForeignLeases(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		ctx, l := t.Context(), list(1)
+		w.clock()
+		w.follow(t, 1, 2, 3)
+		for name, spoil := range map[string]func(){
+			"for ever": func() { w.rdb.Set(ctx, l.lease(), "token", 0) },
+			"for long": func() { w.rdb.Set(ctx, l.lease(), "token", time.Hour) },
+			"a list":   func() { w.rdb.RPush(ctx, l.lease(), "token") },
+		} {
+			w.rdb.Del(ctx, l.key(), l.state(), l.lease())
+			spoil()
+			_, all := w.pages(t, 1, 2)
+			require.Equal(t, []int64{3, 2}, all, name)
+			state, members := w.held(t, 1)
+			require.Equal(t, "whole", state, name)
+			require.Len(t, members, 2, name)
+		}
+	})
+}
+
 func TestChangeIDs(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t, "sqlite://:memory:", embeddedURL(t))

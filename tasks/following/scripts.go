@@ -29,11 +29,16 @@ if n == 0 then return {state, n, {}} end
 return {state, n, redis.call('ZREVRANGE', KEYS[1], ARGV[1], ARGV[2], 'WITHSCORES')}
 `)
 
-	// acquireScript ARGV: token, the lease's life (ms). It answers mine, busy, or loaded.
+	// acquireScript ARGV: token, the lease's life (ms). It answers mine, busy, or loaded. A lease that is of another type,
+	// or does not end as ours do, is nobody's.
 	acquireScript = redis.NewScript(loaded + `
 if loaded() then return 'loaded' end
-if redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[3]) == ARGV[1] then return 'mine' end
-return 'busy'
+if redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[2]) then return 'mine' end
+local holder, left = redis.pcall('GET', KEYS[3]), redis.call('PTTL', KEYS[3])
+if holder == ARGV[1] then return 'mine' end
+if type(holder) == 'string' and left >= 0 and left <= tonumber(ARGV[2]) then return 'busy' end
+redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
+return 'mine'
 `)
 
 	// putScript KEYS[4]: the new set. ARGV: token, the lease's life, the new set's life (ms), the most entries that it
