@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models/cache"
@@ -86,6 +90,41 @@ func TestCachedListFollowsTheLanguage(t *testing.T) {
 	require.Equal(t, `"1.en"`, got.Header().Get("ETag"))
 	got = listAnswer(fixed{data: "[1]", err: &cache.BusyError{}}, "/list", english)
 	require.Equal(t, 500, got.Code, "another server's error handler does not know it")
+}
+
+// TestTheReadmesListIsShort has the README's list of one's own be this, and compile, but for the names of its rows.
+func TestTheReadmesListIsShort(t *testing.T) {
+	t.Parallel()
+	type Link struct{ Title string }
+	store, stop := exampleStore()
+	defer stop()
+	e, db := echo.New(), (*gorm.DB)(nil)
+
+	links := cache.NewList(store, cache.ListConfig[Link]{
+		Name: "links", Key: "home_links", Expiry: time.Hour, Near: 1,
+		Load: func(ctx context.Context) (list []Link, err error) {
+			err = db.WithContext(ctx).Order("id").Find(&list).Error
+			return list, err
+		},
+	})
+	e.GET("/v1/links", server.CachedList(links, server.ListOptions{MaxAge: time.Minute}))
+
+	source, err := os.ReadFile("list_test.go")
+	require.NoError(t, err)
+	for _, name := range []string{"README.md", "README.zh.md"} {
+		readme, err := os.ReadFile(filepath.Join("..", "..", name))
+		require.NoError(t, err)
+		_, rest, found := strings.Cut(string(readme), "```go\nlinks := ")
+		require.True(t, found, name)
+		shown, _, _ := strings.Cut(rest, "```")
+		shown = "links := " + shown
+		require.Less(t, strings.Count(shown, "\n"), 10, name)
+		var indented strings.Builder
+		for line := range strings.Lines(shown) {
+			indented.WriteString("\t" + line)
+		}
+		require.Contains(t, string(source), indented.String(), name)
+	}
 }
 
 func TestBannersAndProfilesHaveETags(t *testing.T) {

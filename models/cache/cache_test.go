@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
 )
 
 func TestGetFillsOnceAndThenHits(t *testing.T) {
@@ -69,6 +71,27 @@ func TestGetManyTakesOneLoadForAllMisses(t *testing.T) {
 			require.EqualValues(t, 50, d.asked.Load())
 		}
 	})
+}
+
+func TestGetManyTakesOneRoundTripForAllHits(t *testing.T) {
+	t.Parallel()
+	rows, ids := make(map[int64]user), make([]int64, batch)
+	for i := range ids {
+		ids[i], rows[int64(i)] = int64(i), user{"Ann"}
+	}
+	rdb := connect(t, testenv.RedisURL(t))
+	s := open(t, rdb)
+	s.backends.primary.timeout = time.Minute // the machine may be busy
+	c := users(s, newTable(rows))
+	_, err := c.GetMany(t.Context(), ids)
+	require.NoError(t, err)
+	var sent trips
+	rdb.AddHook(&sent)
+	got, err := c.GetMany(t.Context(), ids)
+	require.NoError(t, err)
+	require.Equal(t, rows, got)
+	require.EqualValues(t, 1, sent.commands.Load())
+	require.Zero(t, sent.pipelines.Load())
 }
 
 func TestALateFillIsRefusedAndReadAgain(t *testing.T) {

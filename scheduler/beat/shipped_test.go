@@ -1,0 +1,36 @@
+package beat
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	programs "github.com/paidui/paidui/tasks/catalog"
+)
+
+// TestShippedSchedules holds the times that the README names.
+func TestShippedSchedules(t *testing.T) {
+	t.Parallel()
+	known, err := programs.New()
+	require.NoError(t, err)
+	s, err := Load(filepath.Join("..", "..", "deploy", "schedules.yaml"), known, time.UTC)
+	require.NoError(t, err)
+	shipped := make(map[string]entry)
+	for _, e := range s.entries {
+		require.NotContains(t, shipped, e.task.Name())
+		require.False(t, e.paused, e.name)
+		shipped[e.task.Name()] = e
+	}
+	for task, rule := range map[string]string{
+		"refresh.banners":    "every 10s",
+		"refresh.followings": "0 3 * * *",
+		"refresh.counters":   "0 3 * * *",
+		"history.prune":      "0 4 * * *",
+	} {
+		require.Contains(t, shipped, task)
+		require.Equal(t, rule, shipped[task].rule.String())
+		require.Equal(t, "Asia/Shanghai", shipped[task].loc.String())
+	}
+}
