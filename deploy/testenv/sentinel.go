@@ -17,7 +17,8 @@ import (
 func RedisReplica(t testing.TB, of *RedisServer) *RedisServer {
 	t.Helper()
 	host, port, _ := strings.Cut(of.Addr, ":")
-	s := Redis(t, WithArgs("--replicaof", host, port, "--repl-diskless-sync-delay", "0"))
+	awaitReply(t, of.Addr, "CONFIG SET repl-diskless-sync-delay 0", "OK") // else it waits five seconds for more replicas
+	s := Redis(t, WithArgs("--replicaof", host, port))
 	awaitReply(t, s.Addr, "INFO replication", "master_link_status:up")
 	return s
 }
