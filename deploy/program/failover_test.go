@@ -98,7 +98,7 @@ func TestReadsGoToTheReplicaUntilThePrimaryIsBack(t *testing.T) {
 			}
 			requireValue(c, "first")
 			requireValue(keeper, "first")
-			require.NoError(t, store.Redis().Do(t.Context(), "WAIT", 1, 20_000).Err())
+			testenv.AwaitReplica(t, primary, replica)
 			loads := v.loaded()
 
 			primary.Kill()

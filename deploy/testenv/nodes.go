@@ -104,15 +104,25 @@ func (n *Nodes) join(ctx context.Context, primaries int) {
 // their primaries have.
 func (n *Nodes) Await(ctx context.Context) {
 	n.t.Helper()
-	for i := 0; i < len(n.Servers); {
-		if !n.Servers[i].running() || n.well(ctx, n.Servers[i]) {
-			i++
+	for _, s := range n.Servers {
+		for s.running() && !n.well(ctx, s) {
+			select {
+			case <-ctx.Done():
+				n.t.Fatalf("the Redis Cluster is not well: %v", context.Cause(ctx))
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	for _, s := range n.Servers {
+		if !s.running() {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-			n.t.Fatalf("the Redis Cluster is not well: %v", context.Cause(ctx))
-		case <-time.After(20 * time.Millisecond):
+		at := slices.IndexFunc(n.Servers, func(of *RedisServer) bool {
+			_, port, _ := strings.Cut(of.Addr, ":")
+			return of.running() && replication(n.t, s)["master_port"] == port
+		})
+		if at >= 0 {
+			AwaitReplica(n.t, n.Servers[at], s)
 		}
 	}
 }
@@ -125,7 +135,7 @@ func (n *Nodes) well(ctx context.Context, s *RedisServer) bool {
 	if err != nil || !strings.Contains(info, "cluster_state:ok") {
 		return false
 	}
-	if role, err := node.Info(ctx, "replication").Result(); err != nil || strings.Contains(role, "master_link_status:down") {
+	if link, ok := replication(n.t, s)["master_link_status"]; ok && link != "up" {
 		return false
 	}
 	slots, err := node.Do(ctx, "CLUSTER", "SLOTS").Result() // as clients ask

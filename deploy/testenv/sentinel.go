@@ -2,15 +2,19 @@ package testenv
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // RedisReplica starts a replica of the server for this test, and returns it once it holds what the server holds.
@@ -21,6 +25,41 @@ func RedisReplica(t testing.TB, of *RedisServer) *RedisServer {
 	s := Redis(t, WithArgs("--replicaof", host, port))
 	awaitReply(t, s.Addr, "INFO replication", "master_link_status:up")
 	return s
+}
+
+// AwaitReplica returns when the replica has all that the server has now.
+func AwaitReplica(t testing.TB, of, replica *RedisServer) {
+	t.Helper()
+	number := func(s *RedisServer, name string) int64 {
+		n, err := strconv.ParseInt(replication(t, s)[name], 10, 64)
+		if err != nil {
+			t.Fatalf("%s does not tell its %s: %v", s.Addr, name, err)
+		}
+		return n
+	}
+	all := number(of, "master_repl_offset")
+	for end := time.Now().Add(60 * time.Second); number(replica, "slave_repl_offset") < all; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the replica %s is behind %s", replica.Addr, of.Addr)
+		}
+	}
+}
+
+// replication is what the server tells of it.
+func replication(t testing.TB, s *RedisServer) map[string]string {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: s.Addr})
+	defer func() { _ = client.Close() }()
+	text, err := client.Info(context.WithoutCancel(t.Context()), "replication").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(map[string]string)
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		told[name] = value
+	}
+	return told
 }
 
 // RedisSentinel starts a sentinel for this test that watches the server, which has so many replicas, and returns its URL.
