@@ -217,6 +217,7 @@ func TestOnAClusterWhosePrimariesFail(t *testing.T) {
 		crew.requireAll(t, reader, now)
 		gone, others := crew.parted(t, reader, fault.victim)
 		loads := crew.table.asked.Load()
+		crew.nodes.Await(t.Context())
 		fault.end(fault.victim)
 		began := time.Now()
 		// Until the cluster sees what has happened; then it refuses everything until a replica has taken the place.
