@@ -3,17 +3,20 @@ package models
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"gorm.io/gorm"
 )
 
 // AfterCommit has f called once the transaction of tx has committed, on the goroutine that commits it and before that
 // returns, so f should be quick. f is dropped when the transaction is rolled back, to its beginning or to a savepoint
-// older than this call, and when Commit returns an error, though then the commit may have reached the database. It
-// reports false, and f is never called, when tx is not in a transaction of a database that Open returned; transactions
-// within gorm's Connection are not.
+// older than this call, and when Commit returns an error, though then the commit may have reached the database; but where
+// that error is that the database did not answer in time, and it does so later, f is called then, on another goroutine.
+// AfterCommit reports false, and f is never called, when tx is not in a transaction of a database that Open returned;
+// transactions within gorm's Connection are not.
 func AfterCommit(tx *gorm.DB, f func()) bool {
 	pool := tx.Statement.ConnPool
 	if prepared, ok := pool.(*gorm.PreparedStmtTX); ok {
@@ -35,7 +38,7 @@ func (c connections) BeginTx(ctx context.Context, opt *sql.TxOptions) (gorm.Conn
 	if err != nil {
 		return nil, err
 	}
-	return &transaction{Tx: tx, pool: c.DB}, nil
+	return &transaction{Tx: tx, pool: c.DB, ctx: ctx}, nil
 }
 
 // GetDBConn implements gorm.GetDBConnector.
@@ -45,6 +48,7 @@ func (c connections) GetDBConn() (*sql.DB, error) { return c.DB, nil }
 type transaction struct {
 	*sql.Tx
 	pool *sql.DB
+	ctx  context.Context // of the whole transaction
 
 	mu    sync.Mutex
 	after []func()
@@ -60,15 +64,52 @@ type mark struct {
 // GetDBConn implements gorm.GetDBConnector.
 func (t *transaction) GetDBConn() (*sql.DB, error) { return t.pool, nil }
 
-// Commit commits, and then calls what AfterCommit was given.
+// endGrace is how long the end of a transaction may take when its context has ended. It spares those whose client has
+// gone an end of which they do not know what became of it.
+const endGrace = time.Second
+
+// Commit commits, and then calls what AfterCommit was given. The driver waits for the answer without a limit, and a server
+// may be frozen, or cut off without a word; so Commit returns soon after the transaction's context has ended, and then
+// nobody knows whether the commit has reached the database.
 func (t *transaction) Commit() error {
-	if err := t.Tx.Commit(); err != nil {
+	return t.within("commit", t.Tx.Commit, func() {
+		for _, f := range t.take() {
+			f()
+		}
+	})
+}
+
+// Rollback is as patient as Commit.
+func (t *transaction) Rollback() error { return t.within("rollback", t.Tx.Rollback, func() {}) }
+
+// within waits for end no longer than endGrace after the transaction's context has ended, and calls done when end has
+// succeeded: before it returns, or on another goroutine if that comes later.
+func (t *transaction) within(what string, end func() error, done func()) error {
+	then := func(err error) error {
+		if err == nil {
+			done()
+		}
 		return err
 	}
-	for _, f := range t.take() {
-		f()
+	if t.ctx.Done() == nil {
+		return then(end())
 	}
-	return nil
+	ended := make(chan error, 1)
+	go func() { ended <- end() }()
+	select {
+	case err := <-ended:
+		return then(err)
+	case <-t.ctx.Done():
+	}
+	grace := time.NewTimer(endGrace)
+	defer grace.Stop()
+	select {
+	case err := <-ended:
+		return then(err)
+	case <-grace.C:
+	}
+	go func() { _ = then(<-ended) }() // the caller has its error
+	return fmt.Errorf("the database has not answered the %s: %w", what, context.Cause(t.ctx))
 }
 
 // ExecContext watches for savepoints, which gorm sets and goes back to with these words.
