@@ -103,7 +103,8 @@ func explain(err error) *apiError {
 			status: http.StatusServiceUnavailable, retryAfter: retryWhenDown, cause: err,
 			msg: text{"处理超时，请稍后再试", "the request took too long, try again later"},
 		}
-	case unavailable(err), errors.Is(err, tasks.ErrBroker), errors.Is(err, cache.ErrAway), errors.Is(err, cache.ErrClosed):
+	case unavailable(err), errors.Is(err, tasks.ErrBroker), errors.Is(err, cache.ErrAway), errors.Is(err, cache.ErrDatabaseAway),
+		errors.Is(err, cache.ErrClosed):
 		return down(err)
 	case errors.As(err, &fromEcho):
 		return fromRouter(fromEcho)
@@ -156,7 +157,7 @@ func (s *Server) fail(c echo.Context, err error) {
 	e := explain(err)
 	ctx, id := c.Request().Context(), requestOf(c).id
 	var busy *cache.BusyError
-	requestOf(c).shed = errors.As(err, &busy) // of which there are many at once; metrics count them
+	requestOf(c).shed = errors.As(err, &busy) || errors.Is(err, cache.ErrDatabaseAway) // of which there are many at once; metrics count them
 	if e.status >= http.StatusInternalServerError && !requestOf(c).shed {
 		s.log.ErrorContext(ctx, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)
 	}

@@ -210,6 +210,53 @@ func TestTooManyLoadsAreRefused(t *testing.T) {
 	require.Equal(t, user{"Ann"}, got)
 }
 
+// TestASilentDatabaseIsLeftAlone has one that takes queries and does not answer.
+func TestASilentDatabaseIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	rdb := connect(t, testenv.RedisURL(t))
+	d := newTable(fifty())
+	s := open(t, rdb, func(o *StoreOptions) { o.Loads = 2 })
+	c := users(s, d, func(cfg *Config[int64, user]) { cfg.Stale = time.Hour })
+	_, err := c.Get(t.Context(), 7)
+	require.NoError(t, err)
+	require.NoError(t, c.Clear(t.Context(), 7))
+	_, release := d.hold()
+	var readers sync.WaitGroup
+	for id := range int64(2) {
+		readers.Go(func() {
+			if _, err := c.Get(t.Context(), id); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	readers.Wait()
+	require.True(t, s.database.open())
+
+	before := d.loads.Load()
+	const many = 50
+	for id := range int64(many) {
+		readers.Go(func() { // but for one a second nobody waits for the database
+			got, err := c.Get(t.Context(), id)
+			switch {
+			case id == 7 && (err != nil || got != user{"Ann"}):
+				t.Errorf("the last known value: got %v, %v", got, err)
+			case id != 7 && !errors.Is(err, ErrDatabaseAway) && !errors.Is(err, context.DeadlineExceeded):
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	readers.Wait()
+	require.Less(t, d.loads.Load()-before, int64(many/2))
+	require.Positive(t, testutil.ToFloat64(s.metrics.busy))
+
+	release()
+	eventually(t, "the database is asked again", func() bool {
+		got, err := c.Get(t.Context(), 3)
+		return err == nil && got == user{"Ann"}
+	})
+	require.False(t, s.database.open())
+}
+
 func BenchmarkGet(b *testing.B) {
 	for name, near := range map[string]int{"near": 100, "redis": -1} {
 		b.Run(name, func(b *testing.B) {

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -17,6 +18,10 @@ type BusyError struct {
 
 func (e *BusyError) Error() string { return "too many reads of the database wait" }
 
+// ErrDatabaseAway says that the database was not asked, because it has not answered for some time. The same read may
+// succeed a moment later.
+var ErrDatabaseAway = errors.New("the database does not answer")
+
 const (
 	parallelLoads = 16              // loads of a process that run at once
 	waitingLoads  = 1024            // that wait for their turn
@@ -25,15 +30,31 @@ const (
 	queueFor = 2 * time.Second
 	// busyRetry is when those who were refused may try again.
 	busyRetry = time.Second
+	// silentAfter is how long a load has run at least whose end by its time limit says that the database is silent.
+	silentAfter = time.Second
 )
 
 // Load runs f, a read of the database, as one of the bounded number of loads that run at once; f's context ends after
 // five seconds, the wait for its turn included. A load within f is a part of it. Load returns a *BusyError when too many
-// wait already, or its turn does not come soon. A panic in f becomes an error.
+// wait already, or its turn does not come soon; and ErrDatabaseAway while the database is silent: when as many loads in a
+// row as may run at once have found no end, only one a second tries. A panic in f becomes an error.
 func (s *Store) Load(ctx context.Context, f func(ctx context.Context) error) error {
+	nested := ctx.Value(inLoad{}) != nil
+	if !nested && s.database.resting(time.Now()) {
+		s.metrics.busy.Inc()
+		return ErrDatabaseAway
+	}
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	return s.loads.run(ctx, func(ctx context.Context) (err error) {
+		began := time.Now()
+		if !nested {
+			if !s.database.allow(began) {
+				s.metrics.busy.Inc()
+				return ErrDatabaseAway
+			}
+			defer func() { s.ended(ctx, time.Since(began), err) }()
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("a load panicked: %v\n%s", p, debug.Stack())
@@ -41,6 +62,21 @@ func (s *Store) Load(ctx context.Context, f func(ctx context.Context) error) err
 		}()
 		return f(ctx)
 	})
+}
+
+// ended notes whether the database has answered a load. Errors but that of the time limit say nothing about that: they may
+// be the load's own.
+func (s *Store) ended(ctx context.Context, took time.Duration, err error) {
+	switch {
+	case err == nil:
+		if s.database.answered() {
+			s.log.InfoContext(ctx, "the database answers again")
+		}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) && took >= silentAfter:
+		if s.database.failed(time.Now()) {
+			s.log.WarnContext(ctx, "the database does not answer: it is left alone, but for one load a second", "error", err)
+		}
+	}
 }
 
 // loads bounds the reads of the database, so that a cache that is away or empty does not put its load on the database.

@@ -64,7 +64,7 @@ func newStoreMetrics(registry prometheus.Registerer) (*storeMetrics, error) {
 		}, []string{cache}),
 		errors:        counters("errors_total", "Accesses that the server, primary or replica, did not answer.", server),
 		invalidations: count("invalidations_total", "Keys that were said to have changed."),
-		busy:          count("refused_loads_total", "Loads refused, because too many waited."),
+		busy:          count("refused_loads_total", "Loads refused, because too many waited, or the database does not answer."),
 		broken:        count("undecodable_total", "Cached values that did not decode, and were replaced."),
 	}
 	all = append(all, m.load)
@@ -84,8 +84,10 @@ func register(registry prometheus.Registerer, all ...prometheus.Collector) error
 	return errors.Join(errs...)
 }
 
+const breakerHelp = "Whether the server is left alone, since it does not answer."
+
 // observe registers what is read off a store when it is asked for.
-func observe(registry prometheus.Registerer, b backends, l *loads, subscribed func() bool) error {
+func observe(registry prometheus.Registerer, b backends, l *loads, database *breaker, subscribed func() bool) error {
 	number := func(is bool) float64 {
 		if is {
 			return 1
@@ -102,9 +104,11 @@ func observe(registry prometheus.Registerer, b backends, l *loads, subscribed fu
 		gauge("subscribed", "Whether the process hears at once of what changes.", nil,
 			func() float64 { return number(subscribed()) }),
 	}
+	all = append(all, gauge("breaker_open", breakerHelp, prometheus.Labels{"server": "database"},
+		func() float64 { return number(database.open()) }))
 	for _, s := range []*server{b.primary, b.replica} {
 		if s != nil {
-			all = append(all, gauge("breaker_open", "Whether the server is left alone, since it does not answer.",
+			all = append(all, gauge("breaker_open", breakerHelp,
 				prometheus.Labels{"server": s.role}, func() float64 { return number(s.resting()) }))
 		}
 	}

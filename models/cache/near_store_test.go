@@ -234,6 +234,7 @@ func TestMetricsOfACache(t *testing.T) {
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP paidui_cache_breaker_open Whether the server is left alone, since it does not answer.
 # TYPE paidui_cache_breaker_open gauge
+paidui_cache_breaker_open{server="database"} 0
 paidui_cache_breaker_open{server="primary"} 0
 # HELP paidui_cache_fills_total Values stored.
 # TYPE paidui_cache_fills_total counter

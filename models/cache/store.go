@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"regexp"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type Store struct {
 	backends    backends
 	reads       reads
 	loads       *loads
+	database    breaker // of loads
 	nulls       *nulls
 	generations *generations // of what processes keep, by the messages about it
 	began       time.Time
@@ -80,9 +82,10 @@ func NewStore(rdb redis.UniversalClient, opt StoreOptions) (*Store, error) {
 		began:       began,
 		appliers:    make(map[string]Applier),
 	}
+	s.database.after = int32(min(opt.Loads, math.MaxInt32))
 	s.reads.fetch = s.backends.fetch
 	s.heard = subscription{rdb: rdb, changed: s.changed, lost: s.lost, log: opt.Logger}
-	return s, observe(opt.Registry, s.backends, s.loads, s.heard.on.Load)
+	return s, observe(opt.Registry, s.backends, s.loads, &s.database, s.heard.on.Load)
 }
 
 // Redis is the primary, for appliers that keep structures of their own there.
