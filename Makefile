@@ -9,7 +9,9 @@ BUILDFLAGS = -trimpath -buildvcs=false -ldflags '-s -w -X github.com/paidui/paid
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 run: ## Run everything in one process; needs nothing but Go
-	go run ./deploy/local
+	@mkdir -p bin
+	CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/paidui ./deploy/local
+	@bin/paidui
 
 test: ## Test everything against private Redis and MariaDB servers
 	@deploy/install-test-deps.sh
