@@ -24,7 +24,7 @@ func startLocal(t *testing.T, database string, env ...string) (p *program, welco
 	p.awaitReady(t)
 	require.Eventually(t, func() bool {
 		welcome = p.log.String()
-		return strings.Contains(welcome, `-d '{"title":"Changed"}'`) // its last part; it comes through a pipe
+		return strings.Contains(welcome, "/v1/articles/5\n") // its last part; it comes through a pipe
 	}, 30*time.Second, 10*time.Millisecond)
 	url := regexp.MustCompile(`Paidui is ready\.  (http://\S+)`).FindStringSubmatch(welcome)
 	require.NotNil(t, url, welcome)
@@ -59,6 +59,8 @@ func TestLocalWelcome(t *testing.T) {
 		require.Contains(t, string(out), want)
 	}
 	require.Equal(t, 2, strings.Count(string(out), `"title":"Changed"`), "the write's answer and the list after it")
+	require.Contains(t, string(out), `"followed_at":`)
+	require.Contains(t, string(out), `"followers":4}`)
 	require.Equal(t, 2, strings.Count(string(out), `"id":5,"user_id":5,"title":"Hello"`), "an article: what was made and what is read")
 	p.terminate(t)
 }

@@ -139,7 +139,7 @@ func reachable(addr net.Addr) string {
 }
 
 var welcome = template.Must(template.New("welcome").Parse(`
-  Paidui is ready.  {{.URL}}  (the shop: log in, press 秒杀)
+  Paidui is ready.  {{.URL}}  (the shop: log in, press Buy now 秒杀)
 
     API, described     {{.URL}}/docs
     health, metrics    {{.Admin}}/readyz  {{.Admin}}/metrics
@@ -175,8 +175,11 @@ var welcome = template.Must(template.New("welcome").Parse(`
     curl -s -X PUT {{.URL}}/v1/banners/1 -H 'Authorization: Bearer {{.Key}}' -H 'Content-Type: application/json' -d '{"title":"Changed"}'
     curl -s {{.URL}}/v1/banners
 
-  4. Users and articles, from the cache too:
+  4. Users, followings, counts, rankings and articles, from caches too:
     curl -s {{.URL}}/v1/users/1
+    curl -s -X POST {{.URL}}/v1/followings/1 -H "Authorization: Bearer $TOKEN"
+    curl -s {{.URL}}/v1/users/1/count
+    curl -s '{{.URL}}/v1/rankings/articles?top=1'
     curl -s -X POST {{.URL}}/v1/articles -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"title":"Hello","content":"from the queue"}'
     curl -s {{.URL}}/v1/articles/5
 
