@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/scheduler/beat"
@@ -28,7 +29,7 @@ func (e *Env) addScheduler() error {
 		Registerer: e.Registry,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("PAIDUI_SCHEDULES: %w", err)
 	}
 	e.checks["scheduler"] = b.Ready
 	e.group.Add("scheduler", b.Run)
