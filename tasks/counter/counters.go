@@ -103,7 +103,7 @@ func (c *Counters) Apply(ctx context.Context, task string, ids []string) error {
 	// After the counts, so that nobody computes anew from the old ones.
 	errs = append(errs, c.drop(ctx, users))
 	if late {
-		c.log.WarnContext(ctx, "a change came too late to be counted; its users will be counted in the database", "task_id", task)
+		c.log.InfoContext(ctx, "a change came too late to be counted; its users will be counted in the database", "task_id", task)
 		c.ask(ctx, Args{Suspects: true})
 	}
 	return errors.Join(errs...)
