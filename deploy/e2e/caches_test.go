@@ -84,11 +84,8 @@ func TestCachesOnARedisCluster(t *testing.T) {
 		}
 		require.Equal(t, want, list.Total)
 	}
-	for range 2 { // the first when the cluster is well again, and all changes have come
-		for _, task := range []string{"refresh.counters", "refresh.followings"} {
-			c.runTask(t, task)
-		}
-	}
+	c.runTask(t, "refresh.counters") // once a replica has the place
+	c.runTask(t, "refresh.followings")
 	c.requireCounts(t, ids[0], counts{3, 4, 4})
 	c.requireFirst(t, "articles", ids[0], 3)
 	for _, p := range c.all() {
