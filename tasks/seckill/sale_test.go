@@ -230,8 +230,8 @@ func TestOperatorChangesTheStockDuringTheSale(t *testing.T) {
 
 func TestSaleOpensAndCloses(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
-		starts := time.Now().Add(300 * time.Millisecond)
-		goodsID := addGoods(t, s.db, 1000, starts, starts.Add(300*time.Millisecond))
+		starts := time.Now().Add(2 * time.Second)
+		goodsID := addGoods(t, s.db, 1_000_000, starts, starts.Add(4*time.Second))
 		user := int64(0)
 		enter := func() error {
 			user++
@@ -242,7 +242,7 @@ func TestSaleOpensAndCloses(t *testing.T) {
 		require.Eventually(t, func() bool { return enter() == nil }, 20*time.Second, time.Millisecond)
 		require.False(t, time.Now().Before(starts.Truncate(time.Millisecond)))
 		in := user
-		require.Eventually(t, func() bool { return ReasonOf(enter()) == ReasonEnded }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return ReasonOf(enter()) == ReasonEnded }, 20*time.Second, 50*time.Millisecond)
 
 		// Who came in time keeps his place.
 		_, err := s.desk.Enter(t.Context(), in, goodsID)
