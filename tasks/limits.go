@@ -47,6 +47,7 @@ func (a *attempt) run(ctx context.Context) verdict {
 	}
 	w.timer.Stop()
 	waiters.Put(w)
+	a.progress.last(ctx, a)
 	return a.judge(ctx, a.result, a.failure(ctx))
 }
 

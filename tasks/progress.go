@@ -20,8 +20,8 @@ const (
 // Progress reports how far the running task is, to whoever looks at it: done of total, which is 0 when it is not known,
 // and a note of up to MaxProgressNote bytes. It costs next to nothing, so that a tight loop may call it, from several
 // goroutines at a time: the first report is stored at once and then the latest one five times a second at most, in the
-// background. None is stored after the handler has returned. On a server that is not on a broker.Fetcher none is stored
-// at all.
+// background, and the last one when the handler has returned. On a server that is not on a broker.Fetcher none is stored at
+// all.
 //
 // It returns ErrNoTask outside a handler; an *OptionError for values out of range; and ErrFenced when the attempt may not
 // write any more, in which case the handler had better end. A report that Redis does not take is no error: a later one
@@ -53,10 +53,11 @@ type progressReport struct {
 type progress struct {
 	mu     sync.Mutex
 	latest progressReport
-	fresh  bool        // latest is not stored yet
-	busy   bool        // a goroutine stores, or a timer will
-	closed bool        // nothing is stored any more
-	timer  *time.Timer // to the next time that something is stored; nil until there was a first
+	fresh  bool          // latest is not stored yet
+	busy   bool          // a goroutine stores, or a timer will
+	closed bool          // nothing is stored in the background any more
+	timer  *time.Timer   // to the next time that something is stored; nil until there was a first
+	stored chan struct{} // closed when what is being stored is; nil until there was a first
 }
 
 // report takes a report and sees to it that it is stored, if no later one comes first.
@@ -85,14 +86,15 @@ func (p *progress) flush(a *attempt) {
 	}
 	r := p.latest
 	p.fresh = false
+	stored := make(chan struct{})
+	p.stored = stored
 	p.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(a.ctx.Context, progressPatience)
-	err := a.delivery.Progress(ctx, r.encode(time.Now()))
-	cancel()
+	err := a.store(a.ctx.Context, r)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	close(stored)
 	switch {
 	case errors.Is(err, ErrFenced):
 		p.closed = true
@@ -107,6 +109,29 @@ func (p *progress) flush(a *attempt) {
 		p.timer = time.AfterFunc(progressEvery, func() { p.flush(a) })
 	} else {
 		p.timer.Reset(progressEvery)
+	}
+}
+
+// store has the delivery store a report.
+func (a *attempt) store(ctx context.Context, r progressReport) error {
+	ctx, cancel := context.WithTimeout(ctx, progressPatience)
+	defer cancel()
+	return a.delivery.Progress(ctx, r.encode(time.Now()))
+}
+
+// last stores the last report, unless that was done. The handler has returned: p is closed.
+func (p *progress) last(ctx context.Context, a *attempt) {
+	p.mu.Lock()
+	stored := p.stored
+	p.mu.Unlock()
+	if stored != nil {
+		<-stored
+	}
+	p.mu.Lock()
+	r, fresh := p.latest, p.fresh
+	p.mu.Unlock()
+	if fresh && a.delivery != nil {
+		_ = a.store(context.WithoutCancel(ctx), r) // it is for those who look on
 	}
 }
 

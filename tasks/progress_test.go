@@ -73,7 +73,7 @@ func TestFirstProgressIsStoredAtOnce(t *testing.T) {
 	require.Contains(t, d.reported()[0], `{"done":1,"total":3,"note":"a \"note\"","at":"`)
 }
 
-func TestNoProgressAfterTheEnd(t *testing.T) {
+func TestLastProgressIsStoredAtTheEnd(t *testing.T) {
 	t.Parallel()
 	d := newFake()
 	var kept context.Context
@@ -81,11 +81,27 @@ func TestNoProgressAfterTheEnd(t *testing.T) {
 		kept = ctx
 		require.NoError(t, Progress(ctx, 1, 3, ""))
 		require.Eventually(t, func() bool { return len(d.reported()) == 1 }, 20*time.Second, time.Millisecond)
-		require.NoError(t, Progress(ctx, 2, 3, "")) // its timer is running at the end
+		require.NoError(t, Progress(ctx, 2, 3, ""))
+		require.NoError(t, Progress(ctx, 3, 3, "")) // the timer is running at the end
 	})
+	require.Len(t, d.reported(), 2)
+	require.Contains(t, d.reported()[1], `{"done":3,"total":3,`)
 	require.ErrorIs(t, Progress(kept, 3, 3, ""), ErrFenced)
 	<-time.After(2 * progressEvery)
-	require.Len(t, d.reported(), 1)
+	require.Len(t, d.reported(), 2, "and none after it")
+}
+
+func TestQuickTasksKeepTheirLastProgress(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		d := newFake()
+		reporting(t, d, func(ctx context.Context) {
+			require.NoError(t, Progress(ctx, 0, 5, ""))
+			require.NoError(t, Progress(ctx, 5, 5, ""))
+		})
+		all := d.reported()
+		require.Contains(t, all[len(all)-1], `{"done":5,"total":5,`)
+	}
 }
 
 func TestProgressFromManyGoroutines(t *testing.T) {
