@@ -94,8 +94,8 @@ func (Announcer) Announce(ctx context.Context, tx *gorm.DB, changes []cache.Chan
 	return made.ID(), nil
 }
 
-// bindChanged has Changed applied to a store.
-func bindChanged(m *tasks.Mux, store *cache.Store) {
+// BindChanged has Changed applied to a store. Bind does it, too: this is for a program that has only caches of its own.
+func BindChanged(m *tasks.Mux, store *cache.Store) {
 	tasks.Handle(m, Changed, func(ctx context.Context, a ChangedArgs) (struct{}, error) {
 		err := store.Apply(ctx, tasks.Current(ctx).ID, a.Changes)
 		if cache.Malformed(err) {

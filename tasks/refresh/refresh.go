@@ -26,7 +26,7 @@ var Banners = tasks.Define[BannersArgs, int]("refresh.banners",
 
 // Bind gives the package's tasks their handlers: those of the store, of its banners, and of the kinds that All knows.
 func Bind(m *tasks.Mux, store *cache.Store, b *BannerList, kinds ...Kind) {
-	bindChanged(m, store)
+	BindChanged(m, store)
 	tasks.Handle(m, All, newRewriter(store, kinds).run)
 	tasks.Handle(m, Banners, func(ctx context.Context, _ BannersArgs) (int, error) {
 		list, err := b.Refresh(ctx)
