@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"cmp"
 	"sync/atomic"
 	"time"
 )
@@ -14,10 +13,9 @@ const (
 )
 
 // breaker keeps callers from a server that does not answer, so that its absence does not cost each of them a timeout.
-// It opens after breakAfter failures in a row, or as many as it is given. Then nobody asks but one caller in each restFor, the probe, and an answer
+// It opens after breakAfter failures in a row. Then nobody asks but one caller in each restFor, the probe, and an answer
 // closes it. The zero value is closed. It is safe for concurrent use.
 type breaker struct {
-	after    int32        // failures in a row; breakAfter when 0
 	failures atomic.Int32 // since the last answer, about
 	until    atomic.Int64 // Unix ns before which nobody asks; 0 when closed
 }
@@ -30,7 +28,7 @@ func (b *breaker) allow(now time.Time) bool {
 
 // failed notes that the server did not answer. It reports whether that opened the breaker.
 func (b *breaker) failed(now time.Time) (opened bool) {
-	if b.failures.Add(1) < cmp.Or(b.after, breakAfter) {
+	if b.failures.Add(1) < breakAfter {
 		return false
 	}
 	return b.until.Swap(now.Add(restFor).UnixNano()) == 0

@@ -215,14 +215,14 @@ func TestASilentDatabaseIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	rdb := connect(t, testenv.RedisURL(t))
 	d := newTable(fifty())
-	s := open(t, rdb, func(o *StoreOptions) { o.Loads = 2 })
+	s := open(t, rdb)
 	c := users(s, d, func(cfg *Config[int64, user]) { cfg.Stale = time.Hour })
 	_, err := c.Get(t.Context(), 7)
 	require.NoError(t, err)
 	require.NoError(t, c.Clear(t.Context(), 7))
 	_, release := d.hold()
 	var readers sync.WaitGroup
-	for id := range int64(2) {
+	for id := range int64(breakAfter) {
 		readers.Go(func() {
 			if _, err := c.Get(t.Context(), id); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v", err)

@@ -36,8 +36,8 @@ const (
 
 // Load runs f, a read of the database, as one of the bounded number of loads that run at once; f's context ends after
 // five seconds, the wait for its turn included. A load within f is a part of it. Load returns a *BusyError when too many
-// wait already, or its turn does not come soon; and ErrDatabaseAway while the database is silent: when as many loads in a
-// row as may run at once have found no end, only one a second tries. A panic in f becomes an error.
+// wait already, or its turn does not come soon; and ErrDatabaseAway while the database is silent: when three loads in a row
+// have found no end, only one a second tries. A panic in f becomes an error.
 func (s *Store) Load(ctx context.Context, f func(ctx context.Context) error) error {
 	nested := ctx.Value(inLoad{}) != nil
 	if !nested && s.database.resting(time.Now()) {

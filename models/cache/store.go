@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"regexp"
 	"sync"
 	"time"
@@ -82,7 +81,6 @@ func NewStore(rdb redis.UniversalClient, opt StoreOptions) (*Store, error) {
 		began:       began,
 		appliers:    make(map[string]Applier),
 	}
-	s.database.after = int32(min(opt.Loads, math.MaxInt32))
 	s.reads.fetch = s.backends.fetch
 	s.heard = subscription{rdb: rdb, changed: s.changed, lost: s.lost, log: opt.Logger}
 	return s, observe(opt.Registry, s.backends, s.loads, &s.database, s.heard.on.Load)
