@@ -82,7 +82,7 @@ func pass(ctx context.Context) error {
 	return nil
 }
 
-// stepwise is a hook of Redis.
+// stepwise is a hook of Redis. To wait for its turn costs an actor none of the time that its access may take.
 type stepwise struct{}
 
 func (stepwise) DialHook(next redis.DialHook) redis.DialHook {
@@ -95,7 +95,7 @@ func (stepwise) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			cmd.SetErr(err)
 			return err
 		}
-		return next(ctx, cmd)
+		return next(context.WithoutCancel(ctx), cmd)
 	}
 }
 
@@ -107,7 +107,7 @@ func (stepwise) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 			}
 			return err
 		}
-		return next(ctx, cmds)
+		return next(context.WithoutCancel(ctx), cmds)
 	}
 }
 
@@ -127,5 +127,6 @@ func (w *world) stepThrough(ctx context.Context) error {
 		if err := pass(tx.Statement.Context); err != nil {
 			_ = tx.AddError(err)
 		}
+		tx.Statement.Context = context.WithoutCancel(tx.Statement.Context)
 	})
 }
