@@ -65,7 +65,8 @@ func yield(ctx context.Context) error {
 	return nil
 }
 
-// steps is the hook of a client whose users are actors.
+// steps is the hook of a client whose users are actors. To wait for its turn costs an actor none of the time that its access
+// may take.
 type steps struct{}
 
 func (steps) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -76,7 +77,7 @@ func (steps) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			cmd.SetErr(err)
 			return err
 		}
-		err := next(ctx, cmd)
+		err := next(context.WithoutCancel(ctx), cmd)
 		if a, ok := ctx.Value(actorKey{}).(*actor); ok && a.saw != nil {
 			a.saw(cmd)
 		}
@@ -92,6 +93,6 @@ func (steps) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPi
 			}
 			return err
 		}
-		return next(ctx, cmds)
+		return next(context.WithoutCancel(ctx), cmds)
 	}
 }
