@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"net/http/httptest"
 	"sync"
@@ -77,22 +76,10 @@ func features(t testing.TB, db *gorm.DB, client *tasks.Client, rdb redis.Univers
 	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: logger})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
-	run(t, store.Run)
+	taskstest.Run(t, store.Run)
 	return catalog.NewFeatures(catalog.FeatureOptions{
 		DB: db, Store: store, Client: client, Logger: logger,
 		Banners: refresh.BannerOptions{BackendURL: backendURL, Strategy: strategy},
-	})
-}
-
-// run runs a part of a program until the test ends.
-func run(t testing.TB, part func(context.Context) error) {
-	t.Helper()
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- part(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-done)
 	})
 }
 
@@ -108,9 +95,7 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 		require.NoError(t, pool.Close())
 	})
 	require.NoError(t, models.Migrate(t.Context(), s.db))
-	s.cache, err = broker.Connect(t.Context(), "PAIDUI_CACHE_URL", cacheURL)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.cache.Close()) })
+	s.cache = taskstest.Connect(t, cacheURL)
 	s.broker = taskstest.Broker(t, brokerURL)
 	s.tasks = tasks.NewClient(s.broker)
 	known, err := catalog.New()
@@ -119,7 +104,7 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 	ob, err := outbox.New(s.db, s.tasks, outbox.Options{Logger: logger})
 	require.NoError(t, err)
 	require.NoError(t, s.db.Use(ob))
-	run(t, ob.Run)
+	taskstest.Run(t, ob.Run)
 	s.features = features(t, s.db, s.tasks, s.cache, cache.DeleteOnWrite, logger)
 	opt := server.Options{
 		DB:            s.db,

@@ -75,14 +75,12 @@ func open(t *testing.T, dbURL, brokerURL, cacheURL string) *site {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(s.db)) })
 	require.NoError(t, models.Migrate(t.Context(), s.db))
-	s.rdb, err = broker.Connect(t.Context(), "PAIDUI_CACHE_URL", cacheURL)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.rdb.Close() })
+	s.rdb = taskstest.Connect(t, cacheURL)
 	s.client = tasks.NewClient(s.broker)
 	ob, err := outbox.New(s.db, s.client, outbox.Options{Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	require.NoError(t, s.db.Use(ob))
-	runPart(t, ob.Run)
+	taskstest.Run(t, ob.Run)
 	s.store, s.counters = s.process(t)
 	return s
 }
@@ -95,17 +93,6 @@ func (s *site) process(t *testing.T) (*cache.Store, *Counters) {
 	t.Cleanup(store.Close)
 	return store, New(Options{
 		DB: s.db, Store: store, Profiles: refresh.NewProfiles(s.db, store), Tasks: s.client, Logger: taskstest.Quiet(),
-	})
-}
-
-func runPart(t *testing.T, part func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- part(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
 	})
 }
 

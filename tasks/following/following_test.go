@@ -14,6 +14,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestFollowAndUnfollow(t *testing.T) {
@@ -221,7 +222,7 @@ func TestChanges(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, "sqlite://:memory:")
 	announced := &announcer{}
-	w := newWorld(t, db, connect(t, embeddedURL(t)), cache.StoreOptions{Announcer: announced})
+	w := newWorld(t, db, taskstest.Connect(t, embeddedURL(t)), cache.StoreOptions{Announcer: announced})
 	w.opt.Counted = func(user, target int64, by int) []cache.Change {
 		return []cache.Change{{Cache: "followings", ID: fmt.Sprintf("%d:%d", target, user+int64(by)+20)}}
 	}

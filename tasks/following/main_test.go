@@ -34,7 +34,7 @@ const crowd = 40
 
 func openWorld(t testing.TB, dbURL, redisURL string) *world {
 	t.Helper()
-	return newWorld(t, openDB(t, dbURL), connect(t, redisURL), cache.StoreOptions{})
+	return newWorld(t, openDB(t, dbURL), taskstest.Connect(t, redisURL), cache.StoreOptions{})
 }
 
 func newWorld(t testing.TB, db *gorm.DB, rdb redis.UniversalClient, opt cache.StoreOptions) *world {
@@ -60,14 +60,6 @@ func openDB(t testing.TB, url string) *gorm.DB {
 	}
 	require.NoError(t, db.Create(&users).Error)
 	return db
-}
-
-func connect(t testing.TB, url string) redis.UniversalClient {
-	t.Helper()
-	rdb, err := broker.Connect(t.Context(), "PAIDUI_CACHE_URL", url)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = rdb.Close() }) // the test may have stopped its Redis
-	return rdb
 }
 
 func existsIn(db *gorm.DB) func(context.Context, int64) (bool, error) {

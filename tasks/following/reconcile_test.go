@@ -138,7 +138,7 @@ func TestEverybodyAtOnce(t *testing.T) {
 	announced := &announcer{}
 	worlds := make([]*world, 2)
 	for i := range worlds {
-		worlds[i] = newWorld(t, db, connect(t, server.URL(0)), cache.StoreOptions{Announcer: announced})
+		worlds[i] = newWorld(t, db, taskstest.Connect(t, server.URL(0)), cache.StoreOptions{Announcer: announced})
 		worlds[i].bound = bound
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)

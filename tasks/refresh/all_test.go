@@ -208,7 +208,7 @@ func TestAllBesideWritesLeavesTheCacheTrue(t *testing.T) {
 		s.outbox(t)
 		const n = 30
 		s.crowd(t, n)
-		here, there := s.process(t, nil, 0), s.process(t, connect(t, s.cacheURL), 0)
+		here, there := s.process(t, nil, 0), s.process(t, taskstest.Connect(t, s.cacheURL), 0)
 		s.work(t, here)
 		var all sync.WaitGroup
 		for writer, p := range []process{here, there} {

@@ -91,7 +91,7 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 			eachSite(t, func(t *testing.T, s site) {
 				s.outbox(t)
 				death := &mortal{}
-				rdb := connect(t, s.cacheURL)
+				rdb := taskstest.Connect(t, s.cacheURL)
 				rdb.AddHook(death)
 				dying, other := s.process(t, rdb, strategy), s.process(t, nil, strategy)
 				user, banner := s.addUser(t, "13800000001", "old"), visible("old")
@@ -192,7 +192,7 @@ func TestAWriteWhileTheBrokersRedisIsDown(t *testing.T) {
 	s := openSite(t, testenv.MySQL(t), testenv.RedisURL(t), taskstest.Broker(t, server.URL(0)))
 	s.outbox(t)
 	death := &mortal{}
-	rdb := connect(t, s.cacheURL)
+	rdb := taskstest.Connect(t, s.cacheURL)
 	rdb.AddHook(death)
 	well, dying := s.process(t, nil, 0), s.process(t, rdb, 0)
 	s.work(t, well)

@@ -45,7 +45,7 @@ func openSite(t *testing.T, dbURL, cacheURL string, b *broker.Broker) site {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
 	require.NoError(t, models.Migrate(t.Context(), db))
-	return site{db: db, cacheURL: cacheURL, redis: connect(t, cacheURL), broker: b, client: tasks.NewClient(b)}
+	return site{db: db, cacheURL: cacheURL, redis: taskstest.Connect(t, cacheURL), broker: b, client: tasks.NewClient(b)}
 }
 
 // realSite is on MariaDB and one Redis.
@@ -72,14 +72,6 @@ func eachSite(t *testing.T, test func(t *testing.T, s site)) {
 	})
 }
 
-func connect(t *testing.T, url string) redis.UniversalClient {
-	t.Helper()
-	rdb, err := broker.Connect(t.Context(), "PAIDUI_CACHE_URL", url)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	return rdb
-}
-
 // process is one of those that share a site: a store of its own, and what stands on it.
 type process struct {
 	store    *cache.Store
@@ -97,7 +89,7 @@ func (s site) process(t *testing.T, rdb redis.UniversalClient, strategy cache.St
 	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
-	start(t, store.Run)
+	taskstest.Run(t, store.Run)
 	return process{
 		store:    store,
 		banners:  refresh.NewBannerList(s.db, store, refresh.BannerOptions{BackendURL: backend, Count: 3, Strategy: strategy}),
@@ -112,7 +104,7 @@ func (s site) outbox(t *testing.T) {
 	ob, err := outbox.New(s.db, s.client, outbox.Options{Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	require.NoError(t, s.db.Use(ob))
-	start(t, ob.Run)
+	taskstest.Run(t, ob.Run)
 }
 
 // work runs the process's tasks until the test ends.
@@ -124,18 +116,6 @@ func (s site) work(t *testing.T, p process) {
 	require.NoError(t, err)
 	require.NoError(t, mux.Verify(known))
 	taskstest.Serve(t, s.broker, mux, "cache")
-}
-
-// start runs a part of a program until the test ends.
-func start(t *testing.T, run func(context.Context) error) {
-	t.Helper()
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-done)
-	})
 }
 
 // waiting counts the tasks that the site's outbox keeps.

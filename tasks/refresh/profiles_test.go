@@ -10,6 +10,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestProfilesAreCached(t *testing.T) {
@@ -63,7 +64,7 @@ func TestNobodyIsCachedToo(t *testing.T) {
 func TestANewUserIsSeenDespiteAnEarlierProbe(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		s.outbox(t)
-		here, there := s.process(t, nil, 0).profiles, s.process(t, connect(t, s.cacheURL), 0).profiles
+		here, there := s.process(t, nil, 0).profiles, s.process(t, taskstest.Connect(t, s.cacheURL), 0).profiles
 		for _, p := range []*refresh.Profiles{here, there} {
 			_, err := p.Get(t.Context(), 1)
 			require.ErrorIs(t, err, cache.ErrNull)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/tasks"
@@ -79,6 +80,27 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 		fetcher.Stop()
 		server.Shutdown()
 	})
+}
+
+// Run runs a part of a program, such as an outbox's or a store's Run, until the test ends.
+func Run(t testing.TB, part func(context.Context) error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- part(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-done)
+	})
+}
+
+// Connect opens a client of the Redis at the URL until the test ends, which may have stopped that Redis.
+func Connect(t testing.TB, url string) redis.UniversalClient {
+	t.Helper()
+	rdb, err := broker.Connect(t.Context(), broker.Setting, url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
 }
 
 // Quiet is a logger that drops everything.
