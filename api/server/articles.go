@@ -11,7 +11,7 @@ import (
 // articleBody is what a user publishes.
 type articleBody struct {
 	Title   string `json:"title" validate:"required,max=128,line"`
-	Content string `json:"content" validate:"required,max=20000"`
+	Content string `json:"content" validate:"required,max=20000,text"`
 }
 
 // maxArticle is the largest body with an article, in bytes: a character may be written as two escapes of six bytes.

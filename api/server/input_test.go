@@ -239,6 +239,8 @@ func TestBadInput(t *testing.T) {
 		{post, "/v1/articles", `{"title":"a","content":["x"]}`, user, 400, "content"},
 		{post, "/v1/articles", `{"title":"a","content":"` + strings.Repeat("长", 20_001) + `"}`, user, 400, "content"},
 		{post, "/v1/articles", `{"title":"a","content":"` + strings.Repeat("😀", 20_001) + `"}`, user, 400, "content"},
+		{post, "/v1/articles", `{"title":"a","content":"nul \u0000"}`, user, 400, "content"},
+		{post, "/v1/articles", `{"title":"a","content":"escape \u001b[2J"}`, user, 400, "content"},
 		{post, "/v1/articles", `{"content":"x"}`, user, 400, "title"},
 		{post, "/v1/articles", `{"title":"","content":"x"}`, user, 400, "title"},
 		{post, "/v1/articles", `{"title":"  ","content":"x"}`, user, 400, "title"},
@@ -283,6 +285,7 @@ func TestBadInput(t *testing.T) {
 		{put, "/v1/user", `{"name":""}`, user, 400, "name"},
 		{put, "/v1/user", `{"mobile":"13812345678"}`, user, 400, "mobile"},
 		{put, "/v1/user", `{"photo":"data:text/html,x"}`, user, 400, "photo"},
+		{put, "/v1/user", `{"intro":"nul \u0000"}`, user, 400, "intro"},
 		{put, "/v1/user", `{"intro":"` + strings.Repeat("长", 256) + `"}`, user, 400, "intro"},
 
 		// routes

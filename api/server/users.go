@@ -13,7 +13,7 @@ import (
 type profileBody struct {
 	Name  *string `json:"name" validate:"omitnil,max=32,line"`
 	Photo *string `json:"photo" validate:"omitnil,max=255,anywebpath"`
-	Intro *string `json:"intro" validate:"omitnil,max=255"`
+	Intro *string `json:"intro" validate:"omitnil,max=255,text"`
 }
 
 var (

@@ -19,8 +19,8 @@ import (
 )
 
 // checker checks validate tags and words what it finds in both languages. Beside the validator's own tags it knows
-// mobile, line (visible text on one line), text (what a column of MySQL's type text holds), webpath (an http(s) URL, or a
-// path on this host) and anywebpath (that, or "").
+// mobile, line (visible text on one line), text (of any lines), webpath (an http(s) URL, or a path on this host) and
+// anywebpath (that, or "").
 type checker struct {
 	validate *validator.Validate
 	zh, en   ut.Translator
@@ -51,6 +51,7 @@ func newChecker() (*checker, error) {
 		entranslations.RegisterDefaultTranslations(v, c.en),
 		c.add("mobile", sms.ValidMobile, msgMobile),
 		c.add("line", validLine, text{"{0}不能为空白，也不能有换行等控制字符", "{0} must be visible text without control characters"}),
+		c.add("text", validText, text{"{0}里除了制表和换行不能有控制字符", "{0} must hold no control characters but tabs and line breaks"}),
 		c.add("webpath", validWebPath, msgWebPath),
 		c.add("anywebpath", func(s string) bool { return s == "" || validWebPath(s) }, msgWebPath),
 	)
@@ -89,6 +90,10 @@ func (c *checker) Struct(v any) error {
 
 func validLine(s string) bool {
 	return strings.TrimSpace(s) != "" && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+func validText(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r) })
 }
 
 func validWebPath(s string) bool {

@@ -47,8 +47,9 @@ type AllResult struct {
 	Rewritten int64  `json:"rewritten"` // values stored; one that a write or another run overtook is not counted
 }
 
-// All rewrites every value of a cache from the database, in batches by id and with progress. It may run beside traffic,
-// and several times at once: no fill of it can bring back what a write has made untrue. A run that is interrupted, or
+// All rewrites every value of a cache from the database, in batches by id and with progress. It may run beside traffic:
+// no fill of it can bring back what a write has made untrue. One that has not ended stands for the next with the same
+// arguments, so that a schedule faster than its run makes no pile. A run that is interrupted, or
 // that is tried again, goes on where it was. Values of rows that are gone from the database are left to their expiry.
 var All = tasks.Define[AllArgs, AllResult]("refresh.all",
 	tasks.Queue("cache"),
@@ -56,6 +57,7 @@ var All = tasks.Define[AllArgs, AllResult]("refresh.all",
 	tasks.MaxRetries(20),
 	tasks.Backoff(time.Second, time.Minute),
 	tasks.Timeout(12*time.Hour),
+	tasks.UniqueFor(12*time.Hour),
 	tasks.Retention(24*time.Hour),
 )
 

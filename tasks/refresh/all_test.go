@@ -76,6 +76,18 @@ func TestAllRewritesWhatIsCached(t *testing.T) {
 	})
 }
 
+func TestAllThatWaitsStandsForTheNext(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		first, same := s.all(t, refresh.AllArgs{Cache: "users"}), s.all(t, refresh.AllArgs{Cache: "users"})
+		require.Equal(t, first.ID(), same.ID())
+		require.NotEqual(t, first.ID(), s.all(t, refresh.AllArgs{Cache: "articles"}).ID())
+		s.work(t, s.process(t, nil, 0))
+		_, err := first.Get(soon(t))
+		require.NoError(t, err)
+		require.NotEqual(t, first.ID(), s.all(t, refresh.AllArgs{Cache: "users"}).ID(), "it has ended")
+	})
+}
+
 func TestAllOfAnEmptyTable(t *testing.T) {
 	t.Parallel()
 	s := realSite(t)
