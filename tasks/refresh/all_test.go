@@ -78,11 +78,13 @@ func TestAllRewritesWhatIsCached(t *testing.T) {
 
 func TestAllThatWaitsStandsForTheNext(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
-		first, same := s.all(t, refresh.AllArgs{Cache: "users"}), s.all(t, refresh.AllArgs{Cache: "users"})
+		first := s.all(t, refresh.AllArgs{Cache: "users"})
+		same, err := refresh.All.Enqueue(t.Context(), s.client, refresh.AllArgs{Cache: "users"})
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
 		require.Equal(t, first.ID(), same.ID())
 		require.NotEqual(t, first.ID(), s.all(t, refresh.AllArgs{Cache: "articles"}).ID())
 		s.work(t, s.process(t, nil, 0))
-		_, err := first.Get(soon(t))
+		_, err = first.Get(soon(t))
 		require.NoError(t, err)
 		require.NotEqual(t, first.ID(), s.all(t, refresh.AllArgs{Cache: "users"}).ID(), "it has ended")
 	})
