@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,7 @@ func (l *deadlineListener) Accept() (net.Conn, error) {
 type deadlineConn struct {
 	net.Conn
 	each time.Duration
-	at   atomic.Int64 // the deadline that stands, in Unix ns; 0: none
+	at   atomic.Int64 // the deadline that stands, in Unix ns
 }
 
 // Write sets the deadline a little later than it must be, so that the next writes need not. That the connection takes
@@ -43,24 +44,18 @@ func (c *deadlineConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// SetWriteDeadline holds until the next write.
+// SetWriteDeadline holds until the next write. So none changes nothing, which spares http.Server a timer at each request.
 func (c *deadlineConn) SetWriteDeadline(at time.Time) error {
-	c.note(at)
+	if at.IsZero() {
+		return nil
+	}
+	c.at.Store(at.UnixNano())
 	return c.Conn.SetWriteDeadline(at)
 }
 
-// SetDeadline sets the write deadline, too.
+// SetDeadline sets both.
 func (c *deadlineConn) SetDeadline(at time.Time) error {
-	c.note(at)
-	return c.Conn.SetDeadline(at)
-}
-
-func (c *deadlineConn) note(at time.Time) {
-	if at.IsZero() {
-		c.at.Store(0)
-	} else {
-		c.at.Store(at.UnixNano())
-	}
+	return errors.Join(c.SetReadDeadline(at), c.SetWriteDeadline(at))
 }
 
 // CloseWrite is for http.Server, as watchedConn's.
