@@ -52,7 +52,7 @@ var (
 )
 
 // sendCached answers 100 with encoded data, or 304 to a client that has it. The words around the data follow the
-// language, and so does the tag.
+// language, and so does the tag; of the data's own language nothing is said.
 func sendCached(c echo.Context, policy []string, data []byte, etag string) error {
 	if strings.Contains(c.Request().URL.RawQuery, "pretty") {
 		return ok(c, encoded(data)) // which is for eyes
@@ -61,7 +61,6 @@ func sendCached(c echo.Context, policy []string, data []byte, etag string) error
 	h := c.Response().Header()
 	tag := lang.tagged(etag)
 	h["Cache-Control"] = policy
-	h["Content-Language"] = lang.header()
 	h["Etag"] = []string{tag}
 	if h["Vary"] == nil {
 		h["Vary"] = varyWords

@@ -47,7 +47,7 @@ type requestKey struct{}
 // and the tasks that the request enqueues carry it.
 func begin(c echo.Context) *request {
 	r := c.Request()
-	id := r.Header.Get(echo.HeaderXRequestID)
+	id := first(r.Header[canonicalRequestID])
 	if !safeRequestID(id) {
 		id = newRequestID()
 	}
@@ -55,12 +55,20 @@ func begin(c echo.Context) *request {
 		Context:  r.Context(),
 		begun:    time.Now(),
 		id:       id,
-		language: acceptedLanguage(r.Header.Get("Accept-Language")),
+		language: acceptedLanguage(first(r.Header["Accept-Language"])),
 	}
 	state.header[0] = id
 	c.Response().Header()[canonicalRequestID] = state.header[:]
 	c.SetRequest(r.WithContext(state))
 	return state
+}
+
+// first is what Header.Get finds, which brings the name into its canonical form at each call.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // newRequestID draws 128 bits: enough to tell requests apart, and no secret.
