@@ -98,7 +98,7 @@ func (f *Fetcher) fetchAhead(ctx context.Context) {
 			return // the next fetch says why
 		}
 		p.more = b.full
-		time.AfterFunc(aheadPatience, func() { f.putBack(p.remove(b)) })
+		time.AfterFunc(p.patience, func() { f.putBatchesBack(p.removeFrom(b)) })
 	})
 	if begun {
 		p.ahead = arrived

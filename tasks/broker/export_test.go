@@ -32,6 +32,9 @@ func (f *Fetcher) SetTurnaround(d time.Duration) {
 	f.deliveries.turnaround = d
 }
 
+// SetPatience is how long tasks that were fetched ahead wait for a free slot.
+func (f *Fetcher) SetPatience(d time.Duration) { f.prefetched.patience = d }
+
 // SetWatching changes how often watched tasks are checked for lost events, and how long the subscription outlives the
 // last watcher. Call it before the first Watch.
 func (b *Broker) SetWatching(check, linger time.Duration) {

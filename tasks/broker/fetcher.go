@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,6 +59,7 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 		b:               b,
 		cfg:             cfg,
 		closed:          make(chan struct{}),
+		prefetched:      prefetched{patience: aheadPatience},
 		deliveries:      newDeliveries(cfg.Name),
 	}
 	for q := range cfg.Queues {
@@ -84,10 +84,8 @@ func (f *Fetcher) Stop() {
 			f.unheard()
 		}
 		rest := f.prefetched.close()
-		f.prefetched.fetches.Wait()               // what they bring is put back, too
-		for _, b := range slices.Backward(rest) { // each before the later ones
-			f.putBack(b.tasks)
-		}
+		f.prefetched.fetches.Wait() // what they bring is put back, too
+		f.putBatchesBack(rest)
 	})
 }
 

@@ -12,6 +12,8 @@ const staleAfter = 10 * time.Second
 
 // prefetched are tasks that are active in Redis and wait here for asynq to ask for them.
 type prefetched struct {
+	patience time.Duration // how long tasks that were fetched ahead of a free slot wait for one
+
 	mu      sync.Mutex
 	batches []*batch // the first is next
 	closed  bool
@@ -86,16 +88,17 @@ func (p *prefetched) take(queue string) (t fetched, ok bool) {
 	return t, true
 }
 
-// remove gives what is left of a batch.
-func (p *prefetched) remove(b *batch) []fetched {
+// removeFrom gives what is left of a batch, and the batches after it.
+func (p *prefetched) removeFrom(b *batch) []*batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := slices.Index(p.batches, b)
 	if at < 0 {
 		return nil
 	}
-	p.batches = slices.Delete(slices.Clone(p.batches), at, at+1)
-	return b.tasks
+	rest := p.batches[at:]
+	p.batches = slices.Clone(p.batches[:at])
+	return rest
 }
 
 func (p *prefetched) close() []*batch {

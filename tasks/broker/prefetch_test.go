@@ -155,6 +155,7 @@ func TestStopPutsBackInOrder(t *testing.T) {
 		enqueue(t, b, numbered("q", 100)...)
 		w := newWorker(t, b, 16, map[string]int{"q": 1})
 		w.SetTurnaround(time.Microsecond)
+		w.SetPatience(time.Hour) // also when the test is stalled
 		running := 0
 		for ahead := true; ahead; running++ { // the fetch ahead begins when half are left
 			_, id := w.mustNext()
@@ -261,29 +262,35 @@ func TestQuickTasksAreFetchedAhead(t *testing.T) {
 	const slots = 8
 	enqueue(t, b, numbered("q", 100)...)
 	w := newWorker(t, b, slots, map[string]int{"q": 1})
-	for i := range 40 { // they are done at once, and come in order
+	w.SetPatience(time.Hour) // also when the test is stalled
+	for i := range 40 {      // they are done at once, and come in order
 		_, id := w.mustNext()
 		require.Equal(t, strconv.Itoa(i), id)
 		require.LessOrEqual(t, w.Ahead(), 2*slots)
 		require.NoError(t, w.done(t.Context(), "q", id))
 	}
-	w.SetTurnaround(time.Millisecond)
-	taken := 0
-	for w.Ahead() > 0 || taken < 2*slots {
+	w.Stop()
+	require.Len(t, pendingIDs(t, b.Redis(), "q"), 60)
+
+	w = newWorker(t, b, slots, map[string]int{"q": 1})
+	var taken []string
+	for len(taken) < 2*slots || w.Ahead() == 0 {
 		w.SetTurnaround(time.Millisecond)
-		w.mustNext()
-		if taken++; taken == 3*slots {
-			break
-		}
+		_, id := w.mustNext()
+		taken = append(taken, id)
 	}
-	// No slot wants the rest: they go back to the head of the queue.
-	require.Eventually(t, func() bool { return w.Ahead() == 0 }, patience, time.Millisecond)
+	// No slot wants the rest: they go back to the queue.
 	require.Eventually(t, func() bool {
-		return b.Redis().LLen(t.Context(), key("q", "active")).Val() == int64(taken) &&
-			b.Redis().ZCard(t.Context(), key("q", "lease")).Val() == int64(taken) &&
-			b.Redis().LLen(t.Context(), key("q", "pending")).Val() == int64(60-taken)
+		return w.Ahead() == 0 &&
+			b.Redis().LLen(t.Context(), key("q", "active")).Val() == int64(len(taken)) &&
+			b.Redis().ZCard(t.Context(), key("q", "lease")).Val() == int64(len(taken)) &&
+			b.Redis().LLen(t.Context(), key("q", "pending")).Val() == int64(60-len(taken))
 	}, patience, time.Millisecond)
-	require.Equal(t, strconv.Itoa(40+taken), b.Redis().LIndex(t.Context(), key("q", "pending"), -1).Val())
+	want := make([]string, 0, 60)
+	for i := 40; i < 100; i++ {
+		want = append(want, strconv.Itoa(i))
+	}
+	require.ElementsMatch(t, want, append(taken, pendingIDs(t, b.Redis(), "q")...))
 }
 
 // TestFullWorkerTakesNothingAhead: a task must not wait in a worker whose slots are all taken, while another is free.

@@ -8,6 +8,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// putBatchesBack returns each batch to the head of its queue, before the later ones.
+func (f *Fetcher) putBatchesBack(list []*batch) {
+	for _, b := range slices.Backward(list) {
+		f.putBack(b.tasks)
+	}
+}
+
 // putBack returns tasks of one queue that were fetched ahead to its head, in their order. If Redis can't be reached their
 // leases run out, and they are run again.
 func (f *Fetcher) putBack(tasks []fetched) {
