@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -73,7 +74,7 @@ func assembleEmbedded(t testing.TB, changes ...change) *system {
 // features makes what stands on the caches over rdb, as one process has it.
 func features(t testing.TB, db *gorm.DB, client *tasks.Client, rdb redis.UniversalClient, strategy cache.Strategy, logger *slog.Logger) catalog.Features {
 	t.Helper()
-	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: logger})
+	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: logger})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	taskstest.Run(t, store.Run)

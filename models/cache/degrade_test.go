@@ -61,7 +61,9 @@ func TestNoReaderFailsWhenRedisDoes(t *testing.T) {
 	server := testenv.Redis(t)
 	proxy := testenv.NewProxy(t, server.Addr)
 	var log logBuffer
-	s := open(t, connect(t, proxy.URL(0)), func(o *StoreOptions) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	s := open(t, connect(t, proxy.URL(0)), func(o *StoreOptions) {
+		o.Logger, o.Timeout = slog.New(slog.NewTextHandler(&log, nil)), 0
+	})
 	running(t, s)
 	d := newTable(fifty())
 	c := users(s, d)

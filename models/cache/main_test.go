@@ -40,10 +40,10 @@ func connect(t testing.TB, url string) redis.UniversalClient {
 	return rdb
 }
 
-// open makes a store, as one process has it.
+// open makes a store, as one process has it. A machine that stands still is no Redis that is away, unless opts say so.
 func open(t testing.TB, rdb redis.UniversalClient, opts ...func(*StoreOptions)) *Store {
 	t.Helper()
-	opt := StoreOptions{Logger: slog.New(slog.DiscardHandler)}
+	opt := StoreOptions{Logger: slog.New(slog.DiscardHandler), Timeout: time.Minute}
 	for _, set := range opts {
 		set(&opt)
 	}

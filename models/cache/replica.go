@@ -10,10 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	primaryTimeout = 500 * time.Millisecond // of one access
-	replicaTimeout = 250 * time.Millisecond
-)
+// accessTimeout is what one access to the primary may take, unless the store's options say otherwise; one to the replica
+// may take half of it.
+const accessTimeout = 500 * time.Millisecond
 
 // ErrAway says that the cache's Redis does not answer, or that it has not been asked because it did not answer just now.
 var ErrAway = errors.New("the cache's Redis does not answer")
@@ -111,14 +110,14 @@ func away(err error) bool {
 		redis.IsNoReplicasError(err)
 }
 
-func newBackends(primary, replica redis.UniversalClient, log *slog.Logger, m *storeMetrics) backends {
-	b := backends{primary: &server{role: "primary", rdb: primary, timeout: primaryTimeout, log: log, metrics: m}}
+func newBackends(primary redis.UniversalClient, opt StoreOptions, m *storeMetrics) backends {
+	b := backends{primary: &server{role: "primary", rdb: primary, timeout: opt.Timeout, log: opt.Logger, metrics: m}}
 	if cluster, ok := primary.(*redis.ClusterClient); ok {
 		b.primary.nodes = newNodes(b.primary, cluster)
 	}
-	if replica != nil {
-		b.replica = &server{role: "replica", rdb: replica, timeout: replicaTimeout, log: log, metrics: m}
-		if cluster, ok := replica.(*redis.ClusterClient); ok {
+	if opt.Replica != nil {
+		b.replica = &server{role: "replica", rdb: opt.Replica, timeout: opt.Timeout / 2, log: opt.Logger, metrics: m}
+		if cluster, ok := opt.Replica.(*redis.ClusterClient); ok {
 			cluster.AddHook(scripts{cluster})
 		}
 	}

@@ -20,7 +20,7 @@ func testBackends(t *testing.T, primary, replica redis.UniversalClient) backends
 	t.Helper()
 	m, err := newStoreMetrics(nil)
 	require.NoError(t, err)
-	return newBackends(primary, replica, slog.New(slog.DiscardHandler), m)
+	return newBackends(primary, StoreOptions{Replica: replica, Timeout: accessTimeout, Logger: slog.New(slog.DiscardHandler)}, m)
 }
 
 func (b backends) get(ctx context.Context, key string) (value string, degraded bool, err error) {
@@ -102,7 +102,7 @@ func TestAFrozenServerCostsFewATimeout(t *testing.T) {
 				if _, _, err := all.get(t.Context(), "k"); !errors.Is(err, ErrAway) {
 					t.Errorf("got %v", err)
 				}
-				if time.Since(began) >= primaryTimeout/2 {
+				if time.Since(began) >= accessTimeout/2 {
 					slow.Add(1)
 				} else {
 					quick.Add(1)

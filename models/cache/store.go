@@ -22,6 +22,7 @@ type StoreOptions struct {
 	Logger     *slog.Logger          // slog.Default()
 	Near       int                   // values that each cache keeps in the process unless its Config says otherwise; 0: none
 	NoNear     bool                  // none, whatever a Config says
+	Timeout    time.Duration         // of one access to Redis, after which reads turn to the replica, with half of it, or the database; 500 ms
 	NearExpiry time.Duration         // how long it keeps them at most; 1 s
 	Loads      int                   // reads of the database at once; 16
 	LoadQueue  int                   // that wait for their turn, beyond which they get a *BusyError; 1,024
@@ -54,13 +55,14 @@ func NewStore(rdb redis.UniversalClient, opt StoreOptions) (*Store, error) {
 	if rdb == nil {
 		return nil, errors.New("cache: a store needs a Redis")
 	}
-	if opt.Near < 0 || opt.NearExpiry < 0 || opt.Loads < 0 || opt.LoadQueue < 0 {
-		return nil, fmt.Errorf("cache: Near is %d, NearExpiry %s, Loads %d and LoadQueue %d; all must be 0 or more",
-			opt.Near, opt.NearExpiry, opt.Loads, opt.LoadQueue)
+	if opt.Near < 0 || opt.Timeout < 0 || opt.NearExpiry < 0 || opt.Loads < 0 || opt.LoadQueue < 0 {
+		return nil, fmt.Errorf("cache: Near is %d, Timeout %s, NearExpiry %s, Loads %d and LoadQueue %d; all must be 0 or more",
+			opt.Near, opt.Timeout, opt.NearExpiry, opt.Loads, opt.LoadQueue)
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	opt.Timeout = cmp.Or(opt.Timeout, accessTimeout)
 	opt.NearExpiry = cmp.Or(opt.NearExpiry, time.Second)
 	opt.Loads = cmp.Or(opt.Loads, parallelLoads)
 	opt.LoadQueue = cmp.Or(opt.LoadQueue, waitingLoads)
@@ -74,7 +76,7 @@ func NewStore(rdb redis.UniversalClient, opt StoreOptions) (*Store, error) {
 		opt:         opt,
 		log:         opt.Logger,
 		metrics:     m,
-		backends:    newBackends(rdb, opt.Replica, opt.Logger, m),
+		backends:    newBackends(rdb, opt, m),
 		loads:       newLoads(opt.Loads, opt.LoadQueue, m.busy),
 		nulls:       newNulls(began),
 		generations: newGenerations(),

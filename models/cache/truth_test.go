@@ -102,7 +102,7 @@ const nearExpiry = 50 * time.Millisecond
 // what is stale, as they would while the lease of a script that failed is there.
 func process(t *testing.T, db *gorm.DB, rdb redis.UniversalClient, j journal) caches {
 	t.Helper()
-	s := running(t, open(t, rdb, func(o *StoreOptions) { o.Announcer, o.Near, o.NearExpiry = j, 100, nearExpiry }))
+	s := running(t, open(t, rdb, func(o *StoreOptions) { o.Announcer, o.Near, o.NearExpiry, o.Timeout = j, 100, nearExpiry, 0 }))
 	p := caches{store: s}
 	for _, strategy := range []Strategy{DeleteOnWrite, UpdateOnWrite, DeleteOnWrite | UpdateOnWrite | Periodic} {
 		p.all = append(p.all, New(s, Config[int64, user]{

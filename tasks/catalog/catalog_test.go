@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,7 +28,7 @@ func TestEveryTaskHasItsHandler(t *testing.T) {
 	db, err := models.Open(t.Context(), "sqlite://:memory:", models.Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, models.Close(db)) }()
-	caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Logger: taskstest.Quiet()})
+	caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Timeout: time.Minute, Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	catalog.Bind(m, catalog.Deps{
 		DB:     db,

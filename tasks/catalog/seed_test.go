@@ -33,7 +33,7 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 			require.NoError(t, models.Migrate(t.Context(), db))
 			b := taskstest.Embedded(t)
 			client := tasks.NewClient(b)
-			caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
+			caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: taskstest.Quiet()})
 			require.NoError(t, err)
 			t.Cleanup(caches.Close)
 			f := catalog.NewFeatures(catalog.FeatureOptions{DB: db, Store: caches, Client: client, Logger: taskstest.Quiet()})

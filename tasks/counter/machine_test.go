@@ -64,7 +64,7 @@ func newWorld(t *rapid.T, ctx context.Context, rdb *redis.Client, mini *miniredi
 
 // counters are those of one process.
 func (w *world) counters() *Counters {
-	store, err := cache.NewStore(w.rdb, cache.StoreOptions{Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(w.rdb, cache.StoreOptions{Timeout: time.Minute, Logger: taskstest.Quiet()})
 	require.NoError(w.t, err)
 	return &Counters{store: store, ledger: ledger{w.rdb}, source: w, log: taskstest.Quiet()}
 }

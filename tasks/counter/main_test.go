@@ -88,7 +88,7 @@ func open(t *testing.T, dbURL, brokerURL, cacheURL string) *site {
 // process is what another process has on the same servers.
 func (s *site) process(t *testing.T) (*cache.Store, *Counters) {
 	t.Helper()
-	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	return store, New(Options{
@@ -108,7 +108,7 @@ func (s *site) work(t *testing.T) {
 // other is a store for what is not looked at.
 func (s *site) other(t *testing.T) *cache.Store {
 	t.Helper()
-	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Timeout: time.Minute, Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	return store

@@ -39,7 +39,7 @@ func openWorld(t testing.TB, dbURL, redisURL string) *world {
 
 func newWorld(t testing.TB, db *gorm.DB, rdb redis.UniversalClient, opt cache.StoreOptions) *world {
 	t.Helper()
-	opt.Logger = taskstest.Quiet()
+	opt.Logger, opt.Timeout = taskstest.Quiet(), time.Minute // a machine that stands still is no Redis that is away
 	store, err := cache.NewStore(rdb, opt)
 	require.NoError(t, err)
 	t.Cleanup(store.Close)

@@ -49,7 +49,7 @@ func TestCreateTellsWhatElseItMakesUntrue(t *testing.T) {
 	t.Parallel()
 	s := realSite(t)
 	s.outbox(t)
-	store, err := cache.NewStore(s.redis, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(s.redis, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	noted := &notes{name: "counts"}

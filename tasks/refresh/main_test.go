@@ -86,7 +86,7 @@ func (s site) process(t *testing.T, rdb redis.UniversalClient, strategy cache.St
 	if rdb == nil {
 		rdb = s.redis
 	}
-	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: taskstest.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	taskstest.Run(t, store.Run)
