@@ -15,7 +15,8 @@ type mysqlLock struct {
 }
 
 // key is the lock's name on the server, which all its databases share and which is limited to 64 characters.
-const key = "CONCAT('paidui:', ?, ':', SHA1(DATABASE()))"
+// MySQL 9 has no SHA1 any more.
+const key = "CONCAT('paidui:', ?, ':', LEFT(SHA2(DATABASE(), 256), 40))"
 
 // hold runs work while conn holds the lock. It waits until the lock is free or ctx ends.
 func (l mysqlLock) hold(ctx context.Context, conn *sql.Conn, work func() error) (err error) {

@@ -50,7 +50,7 @@ func TestMigrateAtOnceAgainAndAgain(t *testing.T) {
 func TestMigrateTwiceKeepsTheRows(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
-		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3}).Error)
+		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3, StartsAt: opening, EndsAt: opening}).Error)
 		before := schemaOf(t, db)
 		require.NoError(t, models.Migrate(t.Context(), db))
 		require.Equal(t, before, schemaOf(t, db))
@@ -79,7 +79,7 @@ func TestMigrateFromTheFirstVersion(t *testing.T) {
 		db := open(t, databaseURL, models.Options{})
 		require.NoError(t, models.Migrate(t.Context(), db))
 		whole := schemaOf(t, db)
-		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3}).Error)
+		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3, StartsAt: opening, EndsAt: opening}).Error)
 		for _, statement := range []string{
 			"DROP TABLE outbox", "DROP TABLE task_records", "DROP TABLE task_tags", "DROP TABLE task_effects",
 			"CREATE TABLE task_records (id integer PRIMARY KEY, task_id varchar(128) NOT NULL)",
@@ -134,7 +134,7 @@ func TestMigrateWaitsForTheLockAsLongAsItMay(t *testing.T) {
 
 	err := holder.Connection(func(conn *gorm.DB) error {
 		var got int
-		if err := conn.Raw("SELECT GET_LOCK(CONCAT('paidui:migrate:', SHA1(DATABASE())), 0)").Scan(&got).Error; err != nil {
+		if err := conn.Raw("SELECT GET_LOCK(CONCAT('paidui:migrate:', LEFT(SHA2(DATABASE(), 256), 40)), 0)").Scan(&got).Error; err != nil {
 			return err
 		}
 		require.Equal(t, 1, got)

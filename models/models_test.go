@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -21,6 +22,9 @@ func TestMain(m *testing.M) {
 	// gorm starts it for the statements of each PrepareStmt session and has no way to end it.
 	testenv.Main(m, goleak.IgnoreTopFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"))
 }
+
+// opening is when a sale begins; MySQL refuses the zero time.
+var opening = time.Date(2026, 11, 11, 0, 0, 0, 0, time.UTC)
 
 // open opens the URL for the test.
 func open(t *testing.T, databaseURL string, opt models.Options) *gorm.DB {

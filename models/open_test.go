@@ -226,7 +226,7 @@ func TestIsDuplicate(t *testing.T) {
 		require.True(t, models.IsDuplicate(err), "primary key, past GORM: %v", err)
 		require.NotContains(t, db.Create(user()).Error.Error(), "13800138000")
 
-		negative := models.Goods{Name: "杯", Stock: -1}
+		negative := models.Goods{Name: "杯", Stock: -1, StartsAt: opening, EndsAt: opening}
 		err = db.Create(&negative).Error
 		require.Error(t, err, "stock is never negative")
 		require.False(t, models.IsDuplicate(err))
@@ -252,7 +252,7 @@ func TestWritersQueueUp(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
 		const writers = 40
-		goods := models.Goods{Name: "杯", Stock: writers}
+		goods := models.Goods{Name: "杯", Stock: writers, StartsAt: opening, EndsAt: opening}
 		require.NoError(t, db.Create(&goods).Error)
 		// Each reads first and writes then, which deadlocks where a read does not lock.
 		errs := together(writers, func(int) error {

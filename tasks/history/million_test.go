@@ -167,7 +167,7 @@ type planStep struct {
 func requirePlan(t *testing.T, db *gorm.DB, statement string, params []any, table, key string) (on []planStep) {
 	t.Helper()
 	var steps []planStep
-	require.NoError(t, db.Raw("EXPLAIN "+statement, params...).Scan(&steps).Error)
+	require.NoError(t, db.Raw("EXPLAIN FORMAT=TRADITIONAL "+statement, params...).Scan(&steps).Error)
 	for _, step := range steps {
 		require.NotContains(t, step.Extra, "filesort", "%+v", steps)
 		if step.Table == table {

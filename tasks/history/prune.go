@@ -174,6 +174,8 @@ func any3(condition string, params []any) string {
 	return condition + strings.Repeat(" OR "+condition, len(params)/3-1)
 }
 
+var effectsByTask = models.UniqueKey{Table: "task_effects", Index: "PRIMARY", Column: "task_id"}
+
 func (p *pruner) effects(ctx context.Context, before time.Time) error {
 	for {
 		var ids []string
@@ -184,7 +186,7 @@ func (p *pruner) effects(ctx context.Context, before time.Time) error {
 		if len(ids) == 0 {
 			return nil
 		}
-		err := db.Where("task_id IN ?", ids).Delete(&models.TaskEffect{}).Error
+		err := models.DeleteKeys(db, effectsByTask, ids).Error
 		if models.IsConflict(err) {
 			continue
 		}

@@ -103,7 +103,7 @@ func (s *Store) alone(ctx context.Context, work func() error) error {
 		return err
 	}
 	defer conn.Close()
-	const lock = "CONCAT('paidui:history:', SHA1(DATABASE()))" // of the server, which its databases share
+	const lock = "CONCAT('paidui:history:', LEFT(SHA2(DATABASE(), 256), 40))" // of the server, which its databases share
 	var got sql.NullInt64
 	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+lock+", 0)").Scan(&got); err != nil {
 		return fmt.Errorf("history: take the lock: %w", err)

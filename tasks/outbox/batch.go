@@ -131,20 +131,19 @@ func wrongType(err error) bool { return err != nil && strings.Contains(err.Error
 // settle writes a verdict into the rows.
 func (o *Outbox) settle(tx *gorm.DB, v verdict) error {
 	now := o.db.NowFunc()
-	table := func(ids ...int64) *gorm.DB { return tx.Model(&models.OutboxRow{}).Where("id IN ?", ids) }
 	if there := ids(v.sent, v.resent, v.alive); len(there) > 0 {
-		if err := table(there...).Update("sent_at", now).Error; err != nil {
+		if err := models.SetKeys(tx, byID, there, "sent_at", now).Error; err != nil {
 			return fmt.Errorf("mark what was sent: %w", err)
 		}
 	}
 	if over := ids(v.ended, v.gone); len(over) > 0 {
-		if err := o.drop(tx, byID, over).Error; err != nil {
+		if err := models.DeleteKeys(tx, byID, over).Error; err != nil {
 			return fmt.Errorf("delete rows that are done: %w", err)
 		}
 	}
 	for _, r := range v.refused {
 		failure := map[string]any{"sent_at": nil, "failed_at": now, "error": shorten(r.reason.Error(), maxFailure)}
-		if err := table(r.ID).Updates(failure).Error; err != nil {
+		if err := tx.Model(&models.OutboxRow{ID: r.ID}).Updates(failure).Error; err != nil {
 			return fmt.Errorf("mark what can't be sent: %w", err)
 		}
 	}

@@ -86,26 +86,14 @@ func (o *Outbox) clean(ctx context.Context) error {
 func (o *Outbox) deleteRows(ctx context.Context, taskIDs []string) error {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
-	err := o.locked(ctx, func(tx *gorm.DB) error { return o.drop(tx, byTaskID, taskIDs).Error })
+	err := o.locked(ctx, func(tx *gorm.DB) error { return models.DeleteKeys(tx, byTaskID, taskIDs).Error })
 	if err != nil {
 		return fmt.Errorf("delete rows of tasks that have ended: %w", err)
 	}
 	return nil
 }
 
-// lookup is an index with its only column.
-type lookup struct{ index, column string }
-
 var (
-	byID     = lookup{"PRIMARY", "id"}
-	byTaskID = lookup{"idx_outbox_task_id", "task_id"}
+	byID     = models.UniqueKey{Table: "outbox", Index: "PRIMARY", Column: "id"}
+	byTaskID = models.UniqueKey{Table: "outbox", Index: "idx_outbox_task_id", Column: "task_id"}
 )
-
-// drop deletes the rows with the values in the lookup's column. It insists on the index, where there are row locks: in a
-// small table the database would rather read all rows, and wait for those that others have not committed yet.
-func (o *Outbox) drop(tx *gorm.DB, by lookup, values any) *gorm.DB {
-	if !o.locks {
-		return tx.Where(by.column+" IN ?", values).Delete(&models.OutboxRow{})
-	}
-	return tx.Exec("DELETE o FROM outbox AS o FORCE INDEX ("+by.index+") WHERE o."+by.column+" IN ?", values)
-}

@@ -86,5 +86,5 @@ func (o *Outbox) dropUnsent(tx *gorm.DB, id string) *gorm.DB {
 	if !o.locks {
 		return tx.Where("task_id = ? AND sent_at IS NULL", id).Delete(&models.OutboxRow{})
 	}
-	return tx.Exec("DELETE o FROM outbox AS o FORCE INDEX ("+byTaskID.index+") WHERE o.task_id = ? AND o.sent_at IS NULL", id)
+	return tx.Exec("DELETE o FROM outbox AS o FORCE INDEX ("+byTaskID.Index+") WHERE o.task_id = ? AND o.sent_at IS NULL", id)
 }

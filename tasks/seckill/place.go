@@ -265,15 +265,14 @@ func take(tx *gorm.DB, goodsID int64, n int, now time.Time) (bool, error) {
 	return taken.RowsAffected > 0, taken.Error
 }
 
+var ordersByTask = models.UniqueKey{Table: "orders", Index: "idx_orders_task_id", Column: "task_id"}
+
 // takeSome takes what pieces there are, removes the orders that get none, and returns them with the reason. The goods
 // are locked already.
 func takeSome(tx *gorm.DB, group []*placing, now time.Time) (map[*placing]error, error) {
 	count := "SELECT stock FROM goods WHERE id = ? FOR UPDATE"
-	// A scan of the table, which the planner prefers while it is small, would wait for the rows of others.
-	remove := "DELETE o FROM orders AS o FORCE INDEX (idx_orders_task_id) WHERE o.task_id IN ?"
 	if tx.Name() == "sqlite" { // where a transaction has the whole database
 		count = "SELECT stock FROM goods WHERE id = ?"
-		remove = "DELETE FROM orders WHERE task_id IN ?"
 	}
 	goodsID := group[0].goodsID
 	var stock []int64
@@ -291,7 +290,7 @@ func takeSome(tx *gorm.DB, group []*placing, now time.Time) (map[*placing]error,
 		refused[p] = reason
 		taskIDs = append(taskIDs, p.taskID)
 	}
-	if err := tx.Exec(remove, taskIDs).Error; err != nil {
+	if err := models.DeleteKeys(tx, ordersByTask, taskIDs).Error; err != nil {
 		return nil, err
 	}
 	if left == 0 {

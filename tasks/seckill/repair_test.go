@@ -124,11 +124,11 @@ func TestFinalFailureGivesBack(t *testing.T) {
 		goodsID := openGoods(t, s.db, 1)
 		taskID := s.reserve(t, 1, goodsID)
 		s.serve(t)
-		require.NoError(t, s.db.Migrator().RenameColumn(&models.Goods{}, "stock", "stash"))
+		require.NoError(t, s.db.Migrator().RenameTable("goods", "goods_away"))
 		_, err := Order.Enqueue(t.Context(), s.client, OrderArgs{UserID: 1, GoodsID: goodsID}, tasks.ID(taskID), tasks.MaxRetries(0))
 		require.NoError(t, err)
 		require.Equal(t, Outcome{Code: CodeRefused, Reason: ReasonFailed}, s.ended(t, taskID))
-		require.NoError(t, s.db.Migrator().RenameColumn(&models.Goods{}, "stash", "stock"))
+		require.NoError(t, s.db.Migrator().RenameTable("goods_away", "goods"))
 		s.requireTrue(t, goodsID)
 
 		second, err := s.desk.Enter(t.Context(), 2, goodsID)
@@ -199,11 +199,11 @@ func TestOrderArgsAreChecked(t *testing.T) {
 func TestDatabaseAwayThenBack(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
-		require.NoError(t, s.db.Migrator().RenameColumn(&models.Goods{}, "stock", "stash"))
+		require.NoError(t, s.db.Migrator().RenameTable("goods", "goods_away"))
 		_, err := s.desk.Enter(t.Context(), 1, goodsID)
 		require.Error(t, err)
 		require.Empty(t, ReasonOf(err))
-		require.NoError(t, s.db.Migrator().RenameColumn(&models.Goods{}, "stash", "stock"))
+		require.NoError(t, s.db.Migrator().RenameTable("goods_away", "goods"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err = s.desk.Enter(ctx, 1, goodsID)
