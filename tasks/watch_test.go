@@ -139,10 +139,20 @@ func TestWaitForWhatIsNotKept(t *testing.T) {
 		tasks.Handle(m, sum, func(_ context.Context, a pair) (int, error) { return a.N, nil })
 		res, err := sum.Enqueue(t.Context(), client, pair{}, tasks.Retention(0))
 		require.NoError(t, err)
-		time.AfterFunc(50*time.Millisecond, func() { taskstest.Serve(t, b, m, "default") })
-		info, err := client.Wait(soon(t), res.ID())
-		require.ErrorIs(t, err, tasks.ErrNotFound)
-		require.False(t, info.State.Final(), "the last state seen")
+		var last *tasks.Info
+		for info, err := range client.Watch(soon(t), res.ID()) {
+			if err != nil {
+				require.ErrorIs(t, err, tasks.ErrNotFound)
+				require.NotNil(t, last)
+				require.False(t, last.State.Final(), "the last state seen")
+				return
+			}
+			if last == nil { // from now on it is looked at
+				taskstest.Serve(t, b, m, "default")
+			}
+			last = info
+		}
+		t.Fatal("an end was seen")
 	})
 }
 

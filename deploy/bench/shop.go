@@ -39,7 +39,7 @@ func (l *lab) makeShop(ctx context.Context) error { return l.makeDatabase(ctx, "
 func (l *lab) makeDatabase(ctx context.Context, name string) error {
 	var err error
 	if l.mariadb == nil {
-		if l.mariadb, err = testenv.StartMariaDB("--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"); err != nil {
+		if l.mariadb, err = testenv.StartMariaDB("--innodb-buffer-pool-size=512M", "--loose-innodb-log-file-size=512M", "--loose-innodb-redo-log-capacity=1G"); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ type dataFolder struct {
 func newDataFolder(server string) (*dataFolder, error) {
 	version, err := exec.Command(server, "--no-defaults", "--version").Output()
 	if err != nil {
-		return nil, fmt.Errorf("asking mariadbd for its version: %w", err)
+		return nil, fmt.Errorf("asking %s for its version: %w", server, err)
 	}
 	// Another server version, other arguments or another user make another template.
 	id := sha256.Sum256(fmt.Appendf(version, "%d %q", os.Geteuid(), serverArgs("")))
@@ -44,7 +44,7 @@ func newDataFolder(server string) (*dataFolder, error) {
 	}
 	defer lock.Close()
 	sweep()
-	if err := ensureTemplate(template); err != nil {
+	if err := ensureTemplate(template, server); err != nil {
 		return nil, err
 	}
 	path, err := os.MkdirTemp("", dataPrefix)
@@ -76,13 +76,9 @@ func (f *dataFolder) distrust() {
 }
 
 // ensureTemplate makes the template if it is not there. It appears whole or not at all.
-func ensureTemplate(template string) error {
+func ensureTemplate(template, server string) error {
 	_, err := os.Stat(template)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	installer, err := lookPath("mariadb-install-db", "mariadb-server")
-	if err != nil {
 		return err
 	}
 	build, err := os.MkdirTemp("", buildPrefix)
@@ -98,9 +94,8 @@ func ensureTemplate(template string) error {
 	if err := os.Mkdir(filepath.Join(build, tempFolder), 0o700); err != nil {
 		return err
 	}
-	args := append(serverArgs(build), "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
-	if out, err := exec.Command(installer, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", installer, err, out)
+	if err := makeData(server, build); err != nil {
+		return err
 	}
 	return os.Rename(build, template)
 }

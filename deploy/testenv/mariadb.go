@@ -26,7 +26,7 @@ var mariaDB struct {
 	databases int
 }
 
-// MariaDB is a private mariadbd that syncs to disk at every commit.
+// MariaDB is a private mariadbd, or the mysqld that stands in for it, that syncs to disk at every commit.
 type MariaDB struct {
 	process *Process
 	folder  *dataFolder
@@ -67,7 +67,7 @@ func stopMariaDB() {
 
 // StartMariaDB starts a server outside tests; args override its defaults, which are small. Stop ends it.
 func StartMariaDB(args ...string) (*MariaDB, error) {
-	path, err := lookPath("mariadbd", "mariadb-server")
+	path, err := databaseServer()
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +99,9 @@ func runMariaDB(path string, data *dataFolder, extra []string) (*MariaDB, error)
 		"--skip-name-resolve",
 		"--max-connections=500",
 		"--innodb-buffer-pool-size=64M",
-		"--key-buffer-size=1M",
-		"--aria-pagecache-buffer-size=1M",
+		"--loose-key-buffer-size=1M",
+		"--loose-aria-pagecache-buffer-size=1M",
+		"--loose-mysqlx=OFF",
 		"--performance-schema=OFF",
 		"--character-set-server=utf8mb4",
 	)
@@ -162,14 +163,16 @@ func (s *MariaDB) Stop() {
 	s.folder.remove()
 }
 
-// serverArgs are what mariadbd and mariadb-install-db must agree on.
+// serverArgs are what the server and the making of its data folder must agree on.
 func serverArgs(dataDir string) []string {
 	args := []string{
 		"--no-defaults", // must come first
 		"--datadir=" + dataDir,
 		// Of its own: a server that starts removes all temporary tables it finds, those of its neighbors too.
 		"--tmpdir=" + filepath.Join(dataDir, tempFolder),
-		"--innodb-log-file-size=16M",
+		// Options with "loose" are not of all versions.
+		"--loose-innodb-log-file-size=16M",
+		"--loose-innodb-redo-log-capacity=32M",
 		"--skip-log-bin",
 	}
 	if os.Geteuid() == 0 {
