@@ -138,7 +138,14 @@ func TestSQLiteMakesTheFolderOfItsFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "new", "the data.db")
 	db := open(t, "sqlite://"+file, models.Options{})
 	require.NoError(t, models.Migrate(t.Context(), db))
-	require.FileExists(t, file)
+	files, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	require.Len(t, files, 3, "with the log and its index")
+	for _, f := range files {
+		info, err := f.Info()
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, "%s is for its owner alone", f.Name())
+	}
 
 	var mode string
 	require.NoError(t, db.Raw("PRAGMA journal_mode").Scan(&mode).Error)
@@ -149,7 +156,7 @@ func TestSQLiteMakesTheFolderOfItsFile(t *testing.T) {
 
 	blocker := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(blocker, nil, 0o600))
-	_, err := models.Open(t.Context(), "sqlite://"+blocker+"/paidui.db", models.Options{})
+	_, err = models.Open(t.Context(), "sqlite://"+blocker+"/paidui.db", models.Options{})
 	require.ErrorContains(t, err, models.Setting)
 }
 

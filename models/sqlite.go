@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -36,7 +37,7 @@ func openSQLite(ctx context.Context, file string, opt Options) (*gorm.DB, error)
 	if file == ":memory:" {
 		file = "/" + rand.Text() // the slash shares it among the connections of this process
 		pragmas.Set("vfs", "memdb")
-	} else if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	} else if err := makeFile(file); err != nil {
 		return nil, fmt.Errorf("%s: %w", Setting, err)
 	}
 	uri := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: pragmas.Encode()}
@@ -51,6 +52,22 @@ func openSQLite(ctx context.Context, file string, opt Options) (*gorm.DB, error)
 		return nil, fmt.Errorf("%s: cannot open the SQLite file: %w", Setting, errors.Join(err, pool.Close()))
 	}
 	return wrap(pool, &sqlite.Dialector{Conn: connections{pool}}, opt.Logger)
+}
+
+// makeFile makes a missing file for its owner alone, for it holds phone numbers and login codes; SQLite gives the files
+// beside it the same mode.
+func makeFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // sqliteConnector opens connections that store times as MySQL does.
