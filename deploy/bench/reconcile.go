@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/counter"
@@ -66,7 +67,7 @@ func (l *lab) openCrowd(ctx context.Context, n int) error {
 func fillCrowd(db *gorm.DB, n int) error {
 	const each = 50_000
 	for first := 1; first <= n; first += each {
-		from := fmt.Sprintf(" FROM seq_%d_to_%d", first, min(first+each-1, n))
+		from := " FROM " + testenv.Numbers(first, min(first+each-1, n))
 		for _, rows := range []string{
 			"INSERT INTO users (id, mobile, name, photo, intro, certi, created_at, updated_at)" +
 				" SELECT seq, CONCAT('m', seq), CONCAT('user ', seq), '', '', '', NOW(), NOW()" + from,

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -154,6 +155,12 @@ func (s *MariaDB) Database(ctx context.Context, name string) (url string, err er
 		return "", fmt.Errorf("creating the database %s: %w", name, err)
 	}
 	return fmt.Sprintf("mysql://root@127.0.0.1:%d/%s", s.port, name), nil
+}
+
+// Numbers is a table in SQL with the numbers from first to last, at least one, in its column seq.
+func Numbers(first, last int) string {
+	return fmt.Sprintf("(SELECT nth + %d AS seq FROM JSON_TABLE('[0%s]', '$[*]' COLUMNS (nth FOR ORDINALITY)) AS list) AS numbers",
+		first-1, strings.Repeat(",0", last-first))
 }
 
 // Stop kills the server: nobody needs its data again.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -142,8 +141,3 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func idOf(n int) string { return fmt.Sprintf("task-%05d", n) }
-
-// seqTo is a table with the numbers from 1 to n in its column seq.
-func seqTo(n int) string {
-	return "JSON_TABLE('[0" + strings.Repeat(",0", n-1) + "]', '$[*]' COLUMNS (seq FOR ORDINALITY)) AS numbers"
-}

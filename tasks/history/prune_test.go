@@ -81,7 +81,7 @@ func TestPruneWhileOthersWrite(t *testing.T) {
 	require.NoError(t, db.Exec(`INSERT INTO task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,
 		args, result, error, worker, tags, request_id, room, created_at, finished_at)
 		SELECT CONCAT('old-', seq), CONCAT('t', seq MOD 5), 'default', 'SUCCESS', 1, 1, 1, 0, 3, '', '', '', '', '', '', '',
-		NOW(6) - INTERVAL 50 DAY - INTERVAL seq MICROSECOND, NULL FROM `+seqTo(30000)).Error)
+		NOW(6) - INTERVAL 50 DAY - INTERVAL seq MICROSECOND, NULL FROM `+testenv.Numbers(1, 30000)).Error)
 	w := writer(t, db, Options{})
 	writing, stop := context.WithCancel(t.Context())
 	defer stop()

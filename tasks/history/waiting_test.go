@@ -140,11 +140,11 @@ func TestBundlesAreFoundByTheirIndexes(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, testenv.MySQL(t))
 	require.NoError(t, db.Exec("INSERT INTO task_bundles (first_at, last_at, old, look_at, tasks, kinds, probe, records)"+
-		" SELECT ? + INTERVAL seq SECOND, ? + INTERVAL seq SECOND, seq MOD 2, ? + INTERVAL seq SECOND, 1, '', '', REPEAT('x', 20000) FROM "+seqTo(3000),
+		" SELECT ? + INTERVAL seq SECOND, ? + INTERVAL seq SECOND, seq MOD 2, ? + INTERVAL seq SECOND, 1, '', '', REPEAT('x', 20000) FROM "+testenv.Numbers(1, 3000),
 		epoch, epoch, epoch).Error)
 	require.NoError(t, db.Exec("INSERT INTO task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,"+
 		" args, result, error, worker, tags, request_id, room, created_at) SELECT CONCAT('default_', seq), 't', 'default', 'SUCCESS', 1, 1, 1, 0, 3,"+
-		" '1', '', '', '', '', '', '', ? FROM "+seqTo(5000), epoch).Error)
+		" '1', '', '', '', '', '', '', ? FROM "+testenv.Numbers(1, 5000), epoch).Error)
 	require.NoError(t, db.Exec("ANALYZE TABLE task_bundles, task_records").Error)
 	at := epoch.Add(1500 * time.Second)
 	for _, c := range []struct {
