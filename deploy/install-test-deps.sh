@@ -22,7 +22,7 @@ have_chromium() { have chromium || have chromium-browser || have google-chrome |
 
 missing() {
   have redis-server || echo redis-server
-  [ -n "${PAIDUI_TEST_MYSQLD:-}" ] || { have mariadbd && have mariadb-install-db; } || echo mariadb-server
+  [ -n "${TEST_MYSQLD:-}" ] || { have mariadbd && have mariadb-install-db; } || echo mariadb-server
   if [ "$purpose" = bench ]; then
     have wrk || echo wrk
     return

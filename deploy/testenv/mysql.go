@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 )
 
-// mysqldSetting names a mysqld of MySQL 8 or later, by its path, that takes the place of mariadbd.
-const mysqldSetting = "PAIDUI_TEST_MYSQLD"
+// mysqldSetting names a mysqld of MySQL 8 or later, by its path, that takes the place of mariadbd. It has no PAIDUI_ in front,
+// for the programs refuse settings that they do not know.
+const mysqldSetting = "TEST_MYSQLD"
 
 // databaseServer is the path of the server's program.
 func databaseServer() (string, error) {
