@@ -12,13 +12,9 @@ package testenv
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,44 +52,6 @@ func findLeaks(opts []goleak.Option) error {
 		}
 	}
 }
-
-// FreePort returns a TCP port of 127.0.0.1 on which nothing listens at the moment.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	port, err := FindPort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-// FindPort is FreePort outside tests. It gives no port twice, since a program takes its port some time after it was
-// given. It stays below the kernel's ephemeral ports (32768 and up on Linux): a port from that range could be taken by
-// any outgoing connection while its server restarts, and a client that redials a dead server there may even end up
-// connected to itself.
-func FindPort() (int, error) {
-	const tries = 100
-	var last error
-	for range tries {
-		port := lowPort + int(ports.Add(1)%(highPort-lowPort))
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			last = err
-			continue
-		}
-		return port, ln.Close()
-	}
-	return 0, fmt.Errorf("no free port on 127.0.0.1: %w", last)
-}
-
-const lowPort, highPort = 10000, 30000
-
-// ports counts up from a random number, so that test programs that run at the same time keep apart.
-var ports = func() *atomic.Uint32 {
-	n := new(atomic.Uint32)
-	n.Store(rand.Uint32N(highPort - lowPort))
-	return n
-}()
 
 // lookPath finds a program in PATH or where Debian keeps servers, which is not in every user's PATH.
 func lookPath(program, debianPackage string) (string, error) {

@@ -177,14 +177,6 @@ func TestAwaitSaysWhyAServerDidNotStart(t *testing.T) {
 	require.ErrorContains(t, err, "some-package")
 }
 
-func TestFreePort(t *testing.T) {
-	t.Parallel()
-	port := FreePort(t)
-	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-}
-
 func TestAReplicaOfAClusterTakesOver(t *testing.T) {
 	t.Parallel()
 	nodes := RedisNodes(t, 3, true)
