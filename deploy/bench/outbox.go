@@ -49,6 +49,8 @@ func (l *lab) relayOnce(ctx context.Context, rows, pickups int) (rate float64, t
 	if err := errors.Join(db.Exec("TRUNCATE TABLE outbox").Error, db.Use(ob)); err != nil {
 		return 0, nil, err
 	}
+	// Rows that are left would be sent again, as those of tasks that Redis has lost, when other rows run an api.
+	defer func() { err = errors.Join(err, db.Exec("TRUNCATE TABLE outbox").Error) }()
 	if err := commitRows(ctx, db, rows); err != nil {
 		return 0, nil, err
 	}
