@@ -40,7 +40,7 @@ func percent() int {
 
 func TestGrowth(t *testing.T) {
 	t.Parallel()
-	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 32 << 20: 200, 64 << 20: 100, 256 << 20: 25, 8 << 30: 25} {
+	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 32 << 20: 200, 64 << 20: 100, 96 << 20: 44, 128 << 20: 25, 256 << 20: 25, 8 << 30: 25} {
 		require.Equal(t, want, growth(live), live)
 	}
 }
