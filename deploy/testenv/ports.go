@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Ports stay below the kernel's ephemeral ones (32768 and up on Linux): one of those could be taken by any outgoing
@@ -46,17 +47,39 @@ func FreePort(t testing.TB) int {
 
 // FindPort is FreePort outside tests.
 func FindPort() (int, error) {
-	for {
+	const tries = 3 * blockPorts
+	var last error
+	for range tries {
 		port, err := ports.take()
 		if err != nil {
 			return 0, err
 		}
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			continue // another program's
+		if last = probe(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); last == nil {
+			return port, nil
 		}
-		return port, ln.Close()
 	}
+	return 0, fmt.Errorf("no free port on 127.0.0.1: %w", last)
+}
+
+// probe returns nil if a server may listen at the address, and nothing does.
+func probe(addr string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	if err := ln.Close(); err != nil {
+		return err
+	}
+	// A program that is being started meanwhile has a copy of the socket for a moment, and still listens.
+	for range 1000 {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return nil
+		}
+		_ = conn.Close()
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("something else listens at %s", addr)
 }
 
 func (p *portBlocks) take() (int, error) {

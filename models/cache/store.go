@@ -17,12 +17,12 @@ import (
 // StoreOptions tunes a Store. A zero field takes the default named beside it.
 type StoreOptions struct {
 	Replica    redis.UniversalClient // read where the primary fails; nil: none
+	Timeout    time.Duration         // of one access to Redis, after which reads turn to the replica, with half of it, or the database; 500 ms
 	Announcer  Announcer             // makes the tasks of Write; nil: changes are applied after the commit only
 	Registry   prometheus.Registerer // nil: no metrics
 	Logger     *slog.Logger          // slog.Default()
 	Near       int                   // values that each cache keeps in the process unless its Config says otherwise; 0: none
 	NoNear     bool                  // none, whatever a Config says
-	Timeout    time.Duration         // of one access to Redis, after which reads turn to the replica, with half of it, or the database; 500 ms
 	NearExpiry time.Duration         // how long it keeps them at most; 1 s
 	Loads      int                   // reads of the database at once; 16
 	LoadQueue  int                   // that wait for their turn, beyond which they get a *BusyError; 1,024
