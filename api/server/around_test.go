@@ -59,7 +59,7 @@ func TestAccessLogAndMetrics(t *testing.T) {
 	s.do("BREW", "/v1/goods", nil)
 	lines := s.logged(t)
 	require.Len(t, lines, 3)
-	require.Equal(t, []any{"GET", "/v1/goods/:id", 404.0, "127.0.0.1", "the-id"},
+	require.Equal(t, []any{"GET", "/v1/goods/:id", 400.0, "127.0.0.1", "the-id"},
 		[]any{lines[0]["method"], lines[0]["route"], lines[0]["status"], lines[0]["ip"], lines[0]["request_id"]})
 	require.Contains(t, lines[0], "ms")
 	require.Equal(t, []any{"unmatched", 404.0}, []any{lines[1]["route"], lines[1]["status"]})
@@ -67,7 +67,7 @@ func TestAccessLogAndMetrics(t *testing.T) {
 	require.NotContains(t, s.log.String(), "13812345678")
 
 	const durations = "paidui_http_request_duration_seconds"
-	require.EqualValues(t, 1, s.metric(t, durations, `"/v1/goods/:id"`, `"404"`))
+	require.EqualValues(t, 1, s.metric(t, durations, `"/v1/goods/:id"`, `"400"`))
 	require.EqualValues(t, 1, s.metric(t, durations, `"unmatched"`, `"405"`, `"other"`))
 	require.EqualValues(t, 3, s.metric(t, durations))
 }

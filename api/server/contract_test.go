@@ -11,7 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var echoParam = regexp.MustCompile(`:(\w+)`)
+var (
+	echoParam     = regexp.MustCompile(`:(\w+)`)
+	contractParam = regexp.MustCompile(`\{(\w+)\}`)
+)
 
 func TestRoutesAndContractAgree(t *testing.T) {
 	t.Parallel()

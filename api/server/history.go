@@ -11,6 +11,9 @@ import (
 	"github.com/paidui/paidui/tasks/history"
 )
 
+// searchParams are the query parameters of searchTasks.
+var searchParams = []string{"state", "task", "queue", "tag", "since", "until", "limit", "cursor"}
+
 // searchTasks lists what the history remembers, newest first.
 func (s *Server) searchTasks(c echo.Context) error {
 	q := history.Query{

@@ -17,61 +17,65 @@ type route struct {
 	who     access
 	aliases []string
 	timeout time.Duration // requestTimeout when 0
+
+	query    []string // the parameters it takes, beside pretty, which all do
+	anyQuery bool     // a page's address may have any
+	body     bool     // whether it takes one
 }
 
 func (s *Server) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	list := []route{
 		{method: get, path: "/v1/banners", handler: CachedList(s.Banners.List()), aliases: []string{"/home/banner"}},
-		{method: post, path: "/v1/banners", handler: s.createBanner, who: operators},
-		{method: put, path: "/v1/banners/:id", handler: s.updateBanner, who: operators},
+		{method: post, path: "/v1/banners", handler: s.createBanner, who: operators, body: true},
+		{method: put, path: "/v1/banners/:id", handler: s.updateBanner, who: operators, body: true},
 		{method: del, path: "/v1/banners/:id", handler: s.deleteBanner, who: operators},
 
-		{method: post, path: "/v1/sms", handler: s.sendCode},
-		{method: get, path: "/user/send_sms", handler: s.sendCodeByQuery},
-		{method: post, path: "/v1/login", handler: s.login, aliases: []string{"/user/mobile_login"}},
+		{method: post, path: "/v1/sms", handler: s.sendCode, body: true},
+		{method: get, path: "/user/send_sms", handler: s.sendCodeByQuery, query: []string{"mobile"}},
+		{method: post, path: "/v1/login", handler: s.login, aliases: []string{"/user/mobile_login"}, body: true},
 		{method: get, path: "/v1/user", handler: s.ownProfile, who: users, aliases: []string{"/v1_0/user"}},
-		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}},
+		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}, body: true},
 		{method: get, path: "/v1/users/:id", handler: s.userProfile},
-		{method: post, path: "/v1/articles", handler: s.createArticle, who: users, aliases: []string{"/articles"}},
+		{method: post, path: "/v1/articles", handler: s.createArticle, who: users, aliases: []string{"/articles"}, body: true},
 		{method: get, path: "/v1/articles/:id", handler: s.oneArticle},
-		{method: get, path: "/v1/followings", handler: s.listFollowings, who: users},
+		{method: get, path: "/v1/followings", handler: s.listFollowings, who: users, query: []string{"page", "per_page"}},
 		{method: post, path: "/v1/followings/:user_id", handler: s.follow, who: users, aliases: []string{"/followings/:user_id"}},
 		{method: del, path: "/v1/followings/:user_id", handler: s.unfollow, who: users, aliases: []string{"/followings/:user_id"}},
 
 		{method: get, path: "/v1/users/:id/count", handler: s.userCounts},
-		{method: get, path: "/v1/rankings/articles", handler: s.ranking(counter.Articles, 10)},
-		{method: get, path: "/v1/rankings/followings", handler: s.ranking(counter.Followings, 100)},
-		{method: get, path: "/v1/rankings/followers", handler: s.ranking(counter.Followers, 100)},
+		{method: get, path: "/v1/rankings/articles", handler: s.ranking(counter.Articles, 10), query: []string{"top"}},
+		{method: get, path: "/v1/rankings/followings", handler: s.ranking(counter.Followings, 100), query: []string{"top"}},
+		{method: get, path: "/v1/rankings/followers", handler: s.ranking(counter.Followers, 100), query: []string{"top"}},
 
 		{method: get, path: "/v1/goods", handler: s.listGoods},
 		{method: get, path: "/v1/goods/:id", handler: s.oneGoods},
-		{method: post, path: "/v1/goods", handler: s.createGoods, who: operators},
-		{method: put, path: "/v1/goods/:id", handler: s.updateGoods, who: operators},
+		{method: post, path: "/v1/goods", handler: s.createGoods, who: operators, body: true},
+		{method: put, path: "/v1/goods/:id", handler: s.updateGoods, who: operators, body: true},
 		{method: get, path: "/v1/orders", handler: s.listOrders, who: users},
-		{method: post, path: "/v1/seckill", handler: s.enterSeckill, who: users, aliases: []string{"/user/skill"}},
-		{method: get, path: "/v1/seckill", handler: s.seckillOutcome, aliases: []string{"/user/skill"}},
+		{method: post, path: "/v1/seckill", handler: s.enterSeckill, who: users, aliases: []string{"/user/skill"}, body: true},
+		{method: get, path: "/v1/seckill", handler: s.seckillOutcome, aliases: []string{"/user/skill"}, query: []string{"task_id"}},
 
 		{method: get, path: "/v1/task-types", handler: s.listTaskTypes, who: operators},
-		{method: get, path: "/v1/tasks", handler: s.searchTasks, who: operators},
-		{method: post, path: "/v1/tasks", handler: s.createTask, who: operators},
-		{method: post, path: "/v1/tasks/batch", handler: s.createTasks, who: operators},
-		{method: get, path: "/v1/tasks/:id", handler: s.oneTask, who: anyoneOrOperator, timeout: maxWait + requestTimeout},
-		{method: del, path: "/v1/tasks/:id", handler: s.revokeTask, who: operators},
-		{method: del, path: "/v1/tasks", handler: s.revokeTasks, who: operators, timeout: manyTimeout},
+		{method: get, path: "/v1/tasks", handler: s.searchTasks, who: operators, query: searchParams},
+		{method: post, path: "/v1/tasks", handler: s.createTask, who: operators, body: true},
+		{method: post, path: "/v1/tasks/batch", handler: s.createTasks, who: operators, body: true},
+		{method: get, path: "/v1/tasks/:id", handler: s.oneTask, who: anyoneOrOperator, timeout: maxWait + requestTimeout, query: []string{"wait"}},
+		{method: del, path: "/v1/tasks/:id", handler: s.revokeTask, who: operators, query: []string{"terminate", "reason"}},
+		{method: del, path: "/v1/tasks", handler: s.revokeTasks, who: operators, timeout: manyTimeout, query: []string{"tag", "terminate", "reason"}},
 		{method: post, path: "/v1/tasks/:id/retry", handler: s.retryTask, who: operators},
 		{method: post, path: "/v1/queues/:name/retry", handler: s.retryQueue, who: operators, timeout: manyTimeout},
-		{method: get, path: "/v1/queues/:name/dead", handler: s.deadLetters, who: operators},
+		{method: get, path: "/v1/queues/:name/dead", handler: s.deadLetters, who: operators, query: []string{"limit", "cursor"}},
 		{method: get, path: "/v1/tasks/:id/events", handler: s.taskEvents, who: anyoneOrOperator, timeout: maxStream},
 		{method: get, path: "/v1/schedules", handler: s.listSchedules, who: operators},
 
 		{method: get, path: healthPath, handler: s.healthz},
-		{method: get, path: docsPath, handler: s.docs},
-		{method: get, path: docsPath + "/*", handler: s.docs},
-		{method: get, path: specPath, handler: s.contract},
+		{method: get, path: docsPath, handler: s.docs, anyQuery: true},
+		{method: get, path: docsPath + "/*", handler: s.docs, anyQuery: true},
+		{method: get, path: specPath, handler: s.contract, anyQuery: true},
 	}
 	if s.OutboxEnabled {
-		list = append(list, route{method: get, path: "/v1/outbox", handler: s.listOutbox})
+		list = append(list, route{method: get, path: "/v1/outbox", handler: s.listOutbox, query: []string{"mobile"}})
 	}
 	return list
 }

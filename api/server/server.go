@@ -113,7 +113,7 @@ func New(opt Options) (*Server, error) {
 		s.echo.Use(allowOrigins(opt.CORSOrigins))
 	}
 	for _, r := range s.routes() {
-		handler := limit(r.timeout, s.admit(r.who, r.handler))
+		handler := limit(r.timeout, s.admit(r.who, r.accept(r.handler)))
 		for _, path := range append([]string{r.path}, r.aliases...) {
 			s.echo.Add(r.method, path, handler)
 		}

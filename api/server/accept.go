@@ -1,0 +1,72 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+)
+
+// prettyParam asks any route for an indented answer.
+const prettyParam = "pretty"
+
+// accept passes a request on to next when the route takes all that the request says. A parameter that were left out of
+// account could be the one that was to limit what a request destroys.
+func (r route) accept(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := r.checkQuery(c.Request().URL.RawQuery); err != nil {
+			return err
+		}
+		if !r.body {
+			if err := checkNoBody(c.Request()); err != nil {
+				return err
+			}
+		}
+		return next(c)
+	}
+}
+
+// checkQuery refuses what is no query, unknown parameters, and those that are given more than once.
+func (r route) checkQuery(raw string) error {
+	if raw == "" || r.anyQuery {
+		return nil
+	}
+	given, err := url.ParseQuery(raw)
+	if err != nil {
+		return badRequest("query", text{"查询串不正确", "the query is malformed"})
+	}
+	names := make([]string, 0, len(given))
+	for name := range given {
+		names = append(names, name)
+	}
+	slices.Sort(names) // so that the same request gets the same answer
+	for _, name := range names {
+		switch {
+		case name != prettyParam && !slices.Contains(r.query, name):
+			return badRequest(name, textf("这里没有 %s 这个参数", "there is no parameter %s here", name))
+		case len(given[name]) > 1:
+			return badRequest(name, textf("%s 出现了两次", "%s is given twice", name))
+		}
+	}
+	return nil
+}
+
+// checkNoBody refuses a request that has a body. One of unknown length may turn out to be empty.
+func checkNoBody(r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	if r.ContentLength < 0 {
+		var b [1]byte
+		switch n, err := io.ReadFull(r.Body, b[:]); {
+		case n == 0 && errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return unreadable(err)
+		}
+	}
+	return badRequest("body", text{"这个地址不接受请求体", "this route takes no body"})
+}
