@@ -33,6 +33,8 @@ type MariaDB struct {
 	folder  *dataFolder
 	admin   *sql.DB
 	port    int
+	path    string   // of the program
+	extra   []string // arguments
 }
 
 // MySQL returns the URL of a fresh, empty utf8mb4 database, mysql://root@127.0.0.1:PORT/NAME. The mariadbd
@@ -92,9 +94,25 @@ func runMariaDB(path string, data *dataFolder, extra []string) (*MariaDB, error)
 	if err != nil {
 		return nil, err
 	}
-	args := append(serverArgs(data.path),
+	config := mysql.NewConfig()
+	config.User, config.Net, config.Addr = "root", "tcp", "127.0.0.1:"+strconv.Itoa(port)
+	config.Logger = &mysql.NopLogger{} // refused connections are expected until the server is up
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, err
+	}
+	s := &MariaDB{folder: data, admin: sql.OpenDB(connector), port: port, path: path, extra: extra}
+	if err := s.start(); err != nil {
+		s.admin.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *MariaDB) start() error {
+	args := append(serverArgs(s.folder.path),
 		"--bind-address=127.0.0.1",
-		"--port="+strconv.Itoa(port),
+		"--port="+strconv.Itoa(s.port),
 		"--socket=sock", // relative to the data folder, so that a long TMPDIR cannot exceed the limit of a socket's path
 		"--pid-file=pid",
 		"--skip-name-resolve",
@@ -106,25 +124,33 @@ func runMariaDB(path string, data *dataFolder, extra []string) (*MariaDB, error)
 		"--performance-schema=OFF",
 		"--character-set-server=utf8mb4",
 	)
-	p, err := StartProcess(exec.Command(path, append(args, extra...)...), filepath.Join(data.path, "server.log"))
+	p, err := StartProcess(exec.Command(s.path, append(args, s.extra...)...), filepath.Join(s.folder.path, "server.log"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	config := mysql.NewConfig()
-	config.User, config.Net, config.Addr = "root", "tcp", "127.0.0.1:"+strconv.Itoa(port)
-	config.Logger = &mysql.NopLogger{} // refused connections are expected until the server is up
-	connector, err := mysql.NewConnector(config)
-	if err != nil {
-		p.Stop(syscall.SIGKILL, time.Second)
-		return nil, err
-	}
-	s := &MariaDB{process: p, folder: data, admin: sql.OpenDB(connector), port: port}
 	if err := p.Await(time.Minute, s.answers); err != nil {
-		s.admin.Close()
 		p.Stop(syscall.SIGKILL, time.Second)
-		return nil, err
+		return err
 	}
-	return s, nil
+	s.process = p
+	return nil
+}
+
+// Addr is the server's host:port, the same after a restart.
+func (s *MariaDB) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
+
+// Halt ends the server with the signal: SIGTERM for an orderly end, SIGKILL for a crash. Clients then find the address
+// closed until StartAgain.
+func (s *MariaDB) Halt(signal syscall.Signal) { s.process.Stop(signal, time.Minute) }
+
+// StartAgain runs a server that was halted on the same address and data.
+func (s *MariaDB) StartAgain() error {
+	select {
+	case <-s.process.done:
+		return s.start()
+	default:
+		return nil
+	}
 }
 
 // answers checks that the server behind the port is this one, and not one that won the port.

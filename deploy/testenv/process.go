@@ -60,6 +60,17 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 // Done is closed when the child has exited.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
+// Exit is how the child ended, nil for status 0. It waits until it has.
+func (p *Process) Exit() error {
+	<-p.done
+	return p.exit
+}
+
+// Signal sends the signal; to a child that has ended it does nothing.
+func (p *Process) Signal(signal syscall.Signal) {
+	_ = p.cmd.Process.Signal(signal) // fails only when the child has ended
+}
+
 // Await calls ready until it succeeds, the child exits, or limit has passed.
 func (p *Process) Await(limit time.Duration, ready func() error) error {
 	deadline := time.After(limit)

@@ -20,6 +20,8 @@ type Proxy struct {
 	closed bool
 	links  map[*link]struct{}
 	flow   chan struct{} // closed while bytes flow
+	delay  time.Duration // of each piece that arrives, in each direction
+	away   bool          // connections end as soon as they are accepted
 	left   int           // bytes that may yet go downstream before the cut; below 0 there is none to come
 }
 
@@ -41,9 +43,19 @@ func (l *link) close() {
 // NewProxy forwards to target, a host:port, until the test ends.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := StartProxy(target)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// StartProxy is NewProxy outside tests. Close ends it.
+func StartProxy(target string) (*Proxy, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
 	}
 	p := &Proxy{
 		Addr:   ln.Addr().String(),
@@ -54,9 +66,8 @@ func NewProxy(t testing.TB, target string) *Proxy {
 		left:   -1,
 	}
 	close(p.flow)
-	t.Cleanup(p.close)
 	p.done.Go(p.accept)
-	return p
+	return p, nil
 }
 
 // URL is the address of a database of the Redis behind the proxy, which has no password.
@@ -110,7 +121,25 @@ func (p *Proxy) Stall(on bool) {
 	}
 }
 
-func (p *Proxy) close() {
+// Slow delays all bytes in both directions, on connections old and new, by so much each time that some arrive; 0 ends it.
+func (p *Proxy) Slow(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = delay
+}
+
+// Away makes a Cut and ends new connections as they come, as if the server were gone, until it is turned off.
+func (p *Proxy) Away(on bool) {
+	p.mu.Lock()
+	p.away = on
+	p.mu.Unlock()
+	if on {
+		p.Cut()
+	}
+}
+
+// Close ends the proxy and all its connections.
+func (p *Proxy) Close() {
 	_ = p.ln.Close()
 	p.mu.Lock()
 	p.closed = true
@@ -139,7 +168,7 @@ func (p *Proxy) join(client net.Conn) {
 	}
 	l := &link{client: client, server: server, cut: make(chan struct{})}
 	p.mu.Lock()
-	closed := p.closed
+	closed := p.closed || p.away
 	if !closed {
 		p.links[l] = struct{}{}
 	}
@@ -166,6 +195,9 @@ func (p *Proxy) pump(l *link, to, from net.Conn, downstream bool) {
 		if err != nil {
 			return
 		}
+		if !p.linger(l) {
+			return
+		}
 		n, last, ok := p.pass(l, n, downstream)
 		if !ok {
 			return
@@ -177,6 +209,22 @@ func (p *Proxy) pump(l *link, to, from net.Conn, downstream bool) {
 			p.Cut()
 			return
 		}
+	}
+}
+
+// linger waits for the delay. It is not ok when the connection was cut meanwhile.
+func (p *Proxy) linger(l *link) (ok bool) {
+	p.mu.Lock()
+	delay := p.delay
+	p.mu.Unlock()
+	if delay <= 0 {
+		return true
+	}
+	select {
+	case <-l.cut:
+		return false
+	case <-time.After(delay):
+		return true
 	}
 }
 

@@ -139,3 +139,42 @@ func TestProxyResets(t *testing.T) {
 	require.Error(t, err)
 	dial(t, p)
 }
+
+func TestProxyGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
+	p := NewProxy(t, echo(t))
+	_, r := dial(t, p)
+	p.Away(true)
+	_, err := r.ReadString('\n')
+	require.Error(t, err)
+	fresh, err := net.Dial("tcp", p.Addr)
+	require.NoError(t, err)
+	defer fresh.Close()
+	_, err = fresh.Read(make([]byte, 1))
+	require.Error(t, err, "nobody answers")
+	p.Away(false)
+	dial(t, p)
+}
+
+func TestProxyIsSlow(t *testing.T) {
+	t.Parallel()
+	p := NewProxy(t, echo(t))
+	conn, r := dial(t, p)
+	const delay = 100 * time.Millisecond
+	p.Slow(delay)
+	begun := time.Now()
+	_, err := io.WriteString(conn, "slow\n")
+	require.NoError(t, err)
+	_, err = r.ReadString('\n')
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Since(begun), 2*delay, "there and back")
+
+	p.Slow(time.Hour)
+	_, err = io.WriteString(conn, "lost\n")
+	require.NoError(t, err)
+	p.Cut()
+	_, err = r.ReadString('\n')
+	require.Error(t, err, "a cut ends a slow connection")
+	p.Slow(0)
+	dial(t, p)
+}

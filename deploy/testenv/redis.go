@@ -95,12 +95,17 @@ func (s *RedisServer) URL(db int) string {
 // Start runs the server of a test again, on the same address and folder; it does nothing when the server is running.
 func (s *RedisServer) Start() {
 	s.t.Helper()
-	if s.running() {
-		return
-	}
-	if err := s.start(); err != nil {
+	if err := s.StartAgain(); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// StartAgain is Start outside tests.
+func (s *RedisServer) StartAgain() error {
+	if s.running() {
+		return nil
+	}
+	return s.start()
 }
 
 // Stop shuts the server down in order. Clients then find the address closed until Start.

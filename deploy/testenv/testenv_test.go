@@ -199,3 +199,27 @@ func TestAReplicaOfAClusterTakesOver(t *testing.T) {
 		return strings.Contains(old.Info(t.Context(), "replication").Val(), "role:slave")
 	}, time.Minute, 50*time.Millisecond)
 }
+
+func TestMariaDBRestart(t *testing.T) {
+	t.Parallel()
+	server, err := StartMariaDB()
+	require.NoError(t, err)
+	defer server.Stop()
+	rawURL, err := server.Database(t.Context(), "kept")
+	require.NoError(t, err)
+	require.Contains(t, rawURL, server.Addr())
+	db := openMySQL(t, rawURL)
+	_, err = db.ExecContext(t.Context(), "CREATE TABLE words (word varchar(8))")
+	require.NoError(t, err)
+	for i, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		_, err = db.ExecContext(t.Context(), "INSERT INTO words VALUES ('kept')")
+		require.NoError(t, err)
+		server.Halt(end)
+		require.Error(t, db.PingContext(t.Context()))
+		require.NoError(t, server.StartAgain())
+		require.NoError(t, server.StartAgain(), "it runs")
+		var n int
+		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM words").Scan(&n))
+		require.Equal(t, i+1, n)
+	}
+}
