@@ -129,19 +129,18 @@ func execute(cmd *cobra.Command, args ...string) error {
 	return cmd.ExecuteContext(context.Background())
 }
 
-// knownVariables are those that --help lists.
+// knownVariables are those that --help names; api, worker and scheduler have each their own.
 func knownVariables(t *testing.T) []string {
 	t.Helper()
 	var out strings.Builder
-	cmd := program.Command("api", "", program.API)
-	cmd.SetOut(&out)
-	cmd.SetArgs([]string{"--help"})
-	require.NoError(t, cmd.Execute())
-	known := regexp.MustCompile(`(?m)^\s+(PAIDUI_[A-Z0-9_]+)\s`).FindAllStringSubmatch(out.String(), -1)
-	names := make([]string, len(known))
-	for i, match := range known {
-		names[i] = match[1]
+	for _, cmd := range []*cobra.Command{
+		program.Command("api", "", program.API), program.Command("worker", "", program.Worker), program.Command("scheduler", "", program.Scheduler),
+	} {
+		cmd.SetOut(&out)
+		cmd.SetArgs([]string{"--help"})
+		require.NoError(t, cmd.Execute())
 	}
+	names := regexp.MustCompile(`PAIDUI_[A-Z0-9_]+`).FindAllString(out.String(), -1)
 	require.Contains(t, names, "PAIDUI_DATABASE_URL")
 	return names
 }

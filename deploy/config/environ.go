@@ -3,39 +3,42 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // prefix begins the name of every variable of ours.
 const prefix = "PAIDUI_"
 
+// fromEnvironment is the place of a value that a variable gives.
+const fromEnvironment = "environment"
+
 // serviceLink matches the variables that Kubernetes and Docker links put into a container for a service whose name
 // begins with paidui.
 var serviceLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// readEnviron returns the texts of our variables. A variable that looks like one of ours and is none is a mistake.
-func readEnviron(environ []string, all []setting) (map[string]string, []Mistake) {
-	known := map[string]bool{}
-	names := make([]string, len(all))
-	for i, s := range all {
-		known[s.Variable], names[i] = true, s.Variable
+// readEnviron returns our variables. A variable that looks like one of ours and is none is a mistake.
+func readEnviron(environ []string, known []name) (source, []Mistake) {
+	variables := make([]string, len(known))
+	for i, n := range known {
+		variables[i] = n.Variable
 	}
-	values := map[string]string{}
+	src := source{map[string]string{}, map[string]string{}}
 	var mistakes []Mistake
 	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
+		variable, value, _ := strings.Cut(entry, "=")
 		switch {
-		case known[name]:
-			values[name] = strings.TrimSpace(value)
-		case strings.HasPrefix(strings.ToUpper(name), prefix) && !isServiceLink(name, value):
+		case slices.Contains(variables, variable):
+			src.values[variable], src.places[variable] = strings.TrimSpace(value), fromEnvironment
+		case strings.HasPrefix(strings.ToUpper(variable), prefix) && !isServiceLink(variable, value):
 			mistakes = append(mistakes, Mistake{
-				Variable: name,
-				Source:   "environment",
-				Reason:   "there is no such setting" + suggest(strings.ToUpper(name), names),
+				Variable: variable,
+				Source:   fromEnvironment,
+				Reason:   "there is no such setting" + suggest(strings.ToUpper(variable), variables),
 			})
 		}
 	}
-	return values, mistakes
+	return src, mistakes
 }
 
 func isServiceLink(name, value string) bool {

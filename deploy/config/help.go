@@ -3,23 +3,38 @@ package config
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 )
 
-// Help is the table of every setting, with its variable, its YAML key, its default and its meaning, for --help.
-func Help() string {
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "  VARIABLE\tYAML KEY\tDEFAULT\tMEANING")
+// helpWidth is the longest line of --help, in columns.
+const helpWidth = 100
+
+// Help lists the settings that program p uses, each with its variable, its meaning and its default, for --help.
+func Help(p Program) string {
+	var used []setting
+	column := 0 // where the meanings begin
 	for _, s := range settings() {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", s.Variable, s.Key, dash(s.Default), s.meaning())
+		if s.usedBy(p) {
+			used = append(used, s)
+			column = max(column, len("  "+s.Variable+"  "))
+		}
 	}
-	w.Flush()
+	var text strings.Builder
+	text.WriteString("The key of PAIDUI_LOG_LEVEL is log_level, and so on.\n\n")
+	for _, s := range used {
+		for i, line := range wrap(s.meaning(p), helpWidth-column) {
+			variable := ""
+			if i == 0 {
+				variable = "  " + s.Variable
+			}
+			fmt.Fprintf(&text, "%-*s%s\n", column, variable, line)
+		}
+	}
 	return text.String()
 }
 
-// meaning is the help line with the limits and the programs whose default differs.
-func (s setting) meaning() string {
+// meaning is the help line with the limits, the default in program p, and the variable that names a file instead.
+func (s setting) meaning(p Program) string {
 	text := s.Help
 	if s.Range != "" {
 		text += "; " + s.Range
@@ -30,23 +45,31 @@ func (s setting) meaning() string {
 	if len(s.SomeOf) > 0 {
 		text += "; " + strings.Join(s.SomeOf, ",")
 	}
-	for i, by := range s.By {
-		mark := ", "
-		if i == 0 {
-			mark = "; "
-		}
-		value := by.Value
-		if value == "" {
-			value = "its own"
-		}
-		text += fmt.Sprintf("%s%s: %s", mark, by.Program, value)
+	if s.Secret {
+		text += "; or " + s.fileName().Variable + ", the file that holds it"
+	}
+	switch value := s.defaultFor(p); {
+	case value != "":
+		text += " [" + value + "]"
+	case s.Default != "":
+		text += " [its own]" // the program makes one where others have a default
 	}
 	return text
 }
 
-func dash(text string) string {
-	if text == "" {
-		return "-"
+// wrap breaks text at its spaces into lines of at most width columns, unless a word is longer.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line+" "+word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
 	}
-	return text
+	return append(lines, line)
 }

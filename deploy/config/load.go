@@ -30,8 +30,8 @@ func AddFlags(p Program, flags *pflag.FlagSet) {
 // os.Environ), below the flags. The flags are those of AddFlags after parsing, or nil. What checks finds, which may be
 // nil, is reported with the rest.
 //
-// Apart from reading that file it does no I/O. Its error is a *ValidationError with everything that is wrong,
-// unknown keys and unknown PAIDUI_ variables among it, or says why the file cannot be read.
+// It reads that file and those of the secrets that p uses, and does no other I/O. Its error is a *ValidationError with
+// everything that is wrong, unknown keys and unknown PAIDUI_ variables among it, or says why the file cannot be read.
 func Load(p Program, flags *pflag.FlagSet, environ []string, checks URLChecks) (Config, error) {
 	var file string
 	if flags != nil {
@@ -51,27 +51,29 @@ func Load(p Program, flags *pflag.FlagSet, environ []string, checks URLChecks) (
 
 // Parse is Load with the text of the file given; file is its name, for errors.
 func Parse(p Program, file string, text []byte, environ []string, flags *pflag.FlagSet, checks URLChecks) (Config, error) {
-	l := &loader{settings: settings(), sources: map[string]string{}}
-
-	defaults := map[string]string{}
+	l := &loader{settings: settings(), places: map[string]string{}, unread: map[string]bool{}}
+	defaults := source{values: map[string]string{}}
 	for _, s := range l.settings {
-		defaults[s.Variable] = s.defaultFor(p)
+		defaults.values[s.Variable] = s.defaultFor(p)
 	}
-	l.apply(defaults, func(setting) string { return "" })
+	l.apply(defaults)
 
-	values, lines, mistakes, readable := readYAML(file, text, l.settings)
+	fromFile, mistakes, readable := readYAML(file, text, names(l.settings))
 	l.mistakes = append(l.mistakes, mistakes...)
-	l.apply(values, func(s setting) string { return fmt.Sprintf("%s:%d", file, lines[s.Variable]) })
-
-	values, mistakes = readEnviron(environ, l.settings)
+	fromEnviron, mistakes := readEnviron(environ, names(l.settings))
 	l.mistakes = append(l.mistakes, mistakes...)
-	l.apply(values, func(setting) string { return "environment" })
-
-	l.apply(readFlags(p, flags, l.settings), func(s setting) string { return "--" + s.Flag })
+	sources := []source{fromFile, fromEnviron, readFlags(p, flags, l.settings)}
+	for i, src := range sources {
+		l.readFiles(p, src, sources[i+1:])
+		l.apply(src)
+	}
 
 	if readable { // otherwise what the file sets would be reported as missing
 		for _, m := range l.cfg.mistakes(p, checks) {
-			m.Source = l.sources[m.Variable]
+			if l.unread[m.Variable] {
+				continue // the same
+			}
+			m.Source = l.places[m.Variable]
 			l.mistakes = append(l.mistakes, m)
 		}
 	}
@@ -81,22 +83,28 @@ func Parse(p Program, file string, text []byte, environ []string, flags *pflag.F
 	return l.cfg, nil
 }
 
+// source is one of the places that settings come from.
+type source struct {
+	values map[string]string // variable -> text
+	places map[string]string // variable -> where that stands
+}
+
 // loader collects the configuration from its sources.
 type loader struct {
 	settings []setting
 	cfg      Config
-	sources  map[string]string // variable -> where its value stands
+	places   map[string]string // variable -> where its value stands
+	unread   map[string]bool   // variables of the secrets whose files cannot be read
 	mistakes []Mistake
 }
 
-// apply sets what values, by variable, gives a text for; where says where a setting's value stands. A value that
-// does not parse leaves the setting as it was.
-func (l *loader) apply(values map[string]string, where func(setting) string) {
-	if values == nil {
+// apply sets what src has a text for. A value that does not parse leaves the setting as it was.
+func (l *loader) apply(src source) {
+	if src.values == nil {
 		return
 	}
 	wrong := map[string]bool{}
-	err := env.ParseWithOptions(&l.cfg, env.Options{Environment: values, FuncMap: parsers()})
+	err := env.ParseWithOptions(&l.cfg, env.Options{Environment: src.values, FuncMap: parsers()})
 	var all env.AggregateError
 	if errors.As(err, &all) {
 		for _, err := range all.Errors {
@@ -107,13 +115,13 @@ func (l *loader) apply(values map[string]string, where func(setting) string) {
 			wrong[bad.Name] = true
 			for _, reason := range split(bad.Err) {
 				s := byField(l.settings, bad.Name)
-				l.mistakes = append(l.mistakes, Mistake{s.Variable, s.Key, where(s), reason.Error()})
+				l.mistakes = append(l.mistakes, Mistake{s.Variable, s.Key, src.places[s.Variable], reason.Error()})
 			}
 		}
 	}
 	for _, s := range l.settings {
-		if values[s.Variable] != "" && !wrong[s.Field] {
-			l.sources[s.Variable] = where(s)
+		if src.values[s.Variable] != "" && !wrong[s.Field] {
+			l.places[s.Variable] = src.places[s.Variable]
 		}
 	}
 }
@@ -145,21 +153,21 @@ func parsers() map[reflect.Type]env.ParserFunc {
 	}
 }
 
-// readFlags returns the texts of the flags that were given, by variable.
-func readFlags(p Program, flags *pflag.FlagSet, all []setting) map[string]string {
+// readFlags returns the flags that were given.
+func readFlags(p Program, flags *pflag.FlagSet, all []setting) source {
 	if flags == nil {
-		return nil
+		return source{}
 	}
-	values := map[string]string{}
+	src := source{map[string]string{}, map[string]string{}}
 	for _, s := range all {
 		if !s.flagFor(p) {
 			continue
 		}
 		if f := flags.Lookup(s.Flag); f != nil && f.Changed {
-			values[s.Variable] = strings.TrimSpace(f.Value.String())
+			src.values[s.Variable], src.places[s.Variable] = strings.TrimSpace(f.Value.String()), "--"+s.Flag
 		}
 	}
-	return values
+	return src
 }
 
 // split takes a joined error apart.

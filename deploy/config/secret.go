@@ -59,6 +59,9 @@ var secretParameter = regexp.MustCompile(`(?i)([?&;][^=&;]*(?:pass|pwd|secret|to
 func (u URL) Redacted() string {
 	text := secretParameter.ReplaceAllString(string(u), "${1}"+mask)
 	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok && text != "" && !strings.Contains(text, "@") {
+		return mask // a password alone, perhaps
+	}
 	if !ok {
 		scheme, rest = "", text
 	} else {

@@ -87,6 +87,7 @@ func TestRedacted(t *testing.T) {
 		{"redis://:12/hunter2@h/1", "redis://:***@h/1"},
 		{"redis://:hunter2#@h/1", "redis://:***@h/1"},
 		{"root:hunter2@tcp(127.0.0.1:3306)/db", "root:***@tcp(127.0.0.1:3306)/db"},
+		{"hunter2", "***"},
 		{"sqlite://.paidui/a@b.db", "sqlite://.paidui/a@b.db"},
 	} {
 		require.Equal(t, c.want, URL(c.url).Redacted())

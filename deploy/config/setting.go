@@ -19,8 +19,9 @@ type setting struct {
 	SomeOf   []string // one or several, with commas between
 	Flag     string
 	Short    string
-	FlagIn   []string
+	In       []string // the programs that use it; every one when empty
 	Help     string
+	Secret   bool // its value is not to be seen, and may stand in a file
 	index    int
 }
 
@@ -36,16 +37,20 @@ func settings() []setting {
 	all := make([]setting, 0, t.NumField())
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if !f.IsExported() {
+			continue
+		}
 		s := setting{
 			Field:    f.Name,
 			Variable: f.Tag.Get("env"),
 			Key:      f.Tag.Get("yaml"),
 			Default:  f.Tag.Get("default"),
 			Range:    f.Tag.Get("range"),
-			FlagIn:   strings.Fields(f.Tag.Get("flagin")),
+			In:       strings.Fields(f.Tag.Get("in")),
 			Help:     f.Tag.Get("help"),
 			index:    i,
 		}
+		_, s.Secret = f.Type.MethodByName("Reveal")
 		s.Flag, s.Short, _ = strings.Cut(f.Tag.Get("flag"), ",")
 		if oneOf := f.Tag.Get("oneof"); oneOf != "" {
 			s.OneOf = strings.Split(oneOf, "|")
@@ -72,9 +77,14 @@ func (s setting) defaultFor(p Program) string {
 	return s.Default
 }
 
+// usedBy tells whether program p does anything with the setting.
+func (s setting) usedBy(p Program) bool {
+	return p == Local || len(s.In) == 0 || slices.Contains(s.In, string(p))
+}
+
 // flagFor tells whether program p has a flag for the setting.
 func (s setting) flagFor(p Program) bool {
-	return s.Flag != "" && slices.Contains(s.FlagIn, string(p))
+	return s.Flag != "" && s.usedBy(p)
 }
 
 // value is the setting's field of c.

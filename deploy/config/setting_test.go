@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -10,42 +11,63 @@ import (
 func TestEverySettingIsDescribed(t *testing.T) {
 	t.Parallel()
 	programs := []string{string(API), string(Worker), string(Scheduler), string(Local), string(Migrate)}
-	fields, names := map[string]bool{}, map[string]bool{}
+	fields, keys := map[string]bool{}, map[string]bool{}
 	for _, s := range settings() {
 		require.True(t, strings.HasPrefix(s.Variable, prefix), s.Field)
 		require.Equal(t, strings.ToLower(strings.TrimPrefix(s.Variable, prefix)), s.Key)
 		require.NotEmpty(t, s.Help, s.Field)
-		require.False(t, names[s.Key], "two settings have the key %s", s.Key)
-		fields[s.Field], names[s.Key] = true, true
+		require.False(t, keys[s.Key], "two settings have the key %s", s.Key)
+		fields[s.Field], keys[s.Key] = true, true
 		for _, by := range s.By {
 			require.Contains(t, programs, string(by.Program), s.Field)
 		}
-		for _, p := range s.FlagIn {
+		for _, p := range s.In {
 			require.Contains(t, programs, p, s.Field)
-		}
-		if s.Flag != "" {
-			require.NotEmpty(t, s.FlagIn, s.Field)
 		}
 		if s.Range != "" {
 			require.Contains(t, s.Range, "..", s.Field)
 		}
 	}
 	require.NotEmpty(t, fields)
+	for _, s := range settings() {
+		require.False(t, s.Secret && keys[s.fileName().Key], "a setting is called like the file of %s", s.Key)
+	}
 }
 
-func TestHelpNamesEverySetting(t *testing.T) {
+// lineOf is the text of a setting in Help, in one line.
+func lineOf(help string, s setting) string {
+	_, text, found := strings.Cut(help, "\n  "+s.Variable+" ")
+	if !found {
+		return ""
+	}
+	text, _, _ = strings.Cut(text, "\n  PAIDUI_")
+	return strings.Join(strings.Fields(text), " ")
+}
+
+func TestHelpNamesTheSettingsOfItsProgram(t *testing.T) {
 	t.Parallel()
-	lines := strings.Split(strings.TrimSuffix(Help(), "\n"), "\n")
-	require.Len(t, lines, len(settings())+1)
-	column := strings.Index(lines[0], "YAML KEY")
-	for i, s := range settings() {
-		line := lines[i+1]
-		require.True(t, strings.HasPrefix(line, "  "+s.Variable+" "), line)
-		require.True(t, strings.HasPrefix(line[column:], s.Key+" "), "not aligned: %s", line)
-		require.Contains(t, line, s.Default)
-		require.Contains(t, line, s.Help)
-		for _, by := range s.By {
-			require.Contains(t, line, string(by.Program)+": "+by.Value)
+	for _, p := range []Program{API, Worker, Scheduler, Local, Migrate} {
+		help := Help(p)
+		for line := range strings.SplitSeq(help, "\n") {
+			require.LessOrEqual(t, utf8.RuneCountInString(line), helpWidth, line)
+		}
+		for _, s := range settings() {
+			text := lineOf(help, s)
+			if !s.usedBy(p) {
+				require.Empty(t, text)
+				continue
+			}
+			require.True(t, strings.HasPrefix(text, s.Help), "%s: %q", s.Variable, text)
+			if value := s.defaultFor(p); value != "" {
+				require.Contains(t, text, "["+value+"]")
+			}
+			if s.Secret {
+				require.Contains(t, text, s.Variable+"_FILE")
+			}
 		}
 	}
+	used := func(p Program) int { return strings.Count(Help(p), "\n  PAIDUI_") }
+	require.Equal(t, len(settings()), used(Local))
+	require.Less(t, used(Scheduler), used(Worker))
+	require.Contains(t, lineOf(Help(Local), byField(settings(), "BrokerURL")), "[its own]")
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -16,18 +17,19 @@ const maxFile = 1 << 20
 // yamlReader reads a configuration file.
 type yamlReader struct {
 	file     string
-	settings []setting
-	values   map[string]string // variable -> text
-	lines    map[string]int    // variable -> line of its key
+	known    []name
+	src      source
+	lines    map[string]int // variable -> line of its key
 	mistakes []Mistake
 }
 
-// readYAML returns the texts of the settings of a file and the lines they stand on, both by variable, and everything
-// that is wrong with it. It is readable when its syntax is right.
-func readYAML(file string, text []byte, all []setting) (values map[string]string, lines map[string]int, mistakes []Mistake, readable bool) {
-	r := &yamlReader{file: file, settings: all, values: map[string]string{}, lines: map[string]int{}}
+// readYAML returns what a file sets, and everything that is wrong with it. It is readable when its syntax is right.
+func readYAML(file string, text []byte, known []name) (src source, mistakes []Mistake, readable bool) {
+	r := &yamlReader{
+		file: file, known: known, src: source{map[string]string{}, map[string]string{}}, lines: map[string]int{},
+	}
 	readable = r.read(text)
-	return r.values, r.lines, r.mistakes, readable
+	return r.src, r.mistakes, readable
 }
 
 func (r *yamlReader) read(text []byte) (readable bool) {
@@ -96,46 +98,37 @@ func (r *yamlReader) document(body ast.Node) {
 
 func (r *yamlReader) entry(entry *ast.MappingValueNode) {
 	at := line(entry.Key)
-	name, ok := entry.Key.(*ast.StringNode)
+	text, ok := entry.Key.(*ast.StringNode)
 	if !ok {
 		r.add(at, "the key is no name of a setting")
 		return
 	}
-	key := name.Value
-	s, ok := r.find(key)
-	if !ok {
-		keys := make([]string, len(r.settings))
-		for i, s := range r.settings {
-			keys[i] = s.Key
+	key := text.Value
+	i := slices.IndexFunc(r.known, func(n name) bool { return n.Key == key })
+	if i < 0 {
+		keys := make([]string, len(r.known))
+		for i, n := range r.known {
+			keys[i] = n.Key
 		}
 		r.add(at, "there is no setting %q%s", key, suggest(key, keys))
 		return
 	}
-	if first, twice := r.lines[s.Variable]; twice {
+	variable := r.known[i].Variable
+	if first, twice := r.lines[variable]; twice {
 		r.add(at, "%s is set twice; the first time on line %d", key, first)
 		return
 	}
-	r.lines[s.Variable] = at
-	text, ok := scalar(entry.Value)
+	r.lines[variable] = at
+	place := fmt.Sprintf("%s:%d", r.file, at)
+	value, ok := scalar(entry.Value)
 	if list, isList := entry.Value.(*ast.SequenceNode); isList {
-		text, ok = sequence(list)
+		value, ok = sequence(list)
 	}
 	if !ok {
-		r.mistakes = append(r.mistakes, Mistake{
-			s.Variable, s.Key, fmt.Sprintf("%s:%d", r.file, at), "the value is neither a single one nor a list of such",
-		})
+		r.mistakes = append(r.mistakes, Mistake{variable, key, place, "the value is neither a single one nor a list of such"})
 		return
 	}
-	r.values[s.Variable] = strings.TrimSpace(text)
-}
-
-func (r *yamlReader) find(key string) (setting, bool) {
-	for _, s := range r.settings {
-		if s.Key == key {
-			return s, true
-		}
-	}
-	return setting{}, false
+	r.src.values[variable], r.src.places[variable] = strings.TrimSpace(value), place
 }
 
 func (r *yamlReader) add(line int, format string, args ...any) {

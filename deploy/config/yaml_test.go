@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -121,12 +122,15 @@ func TestExampleFile(t *testing.T) {
 		require.Equal(t, want, got, "%s", p)
 	}
 
-	_, lines, mistakes, readable := readYAML("config.yaml", text, settings())
+	src, mistakes, readable := readYAML("config.yaml", text, names(settings()))
 	require.True(t, readable)
 	require.Empty(t, mistakes)
 	last := 0
 	for _, s := range settings() {
-		require.Greater(t, lines[s.Variable], last, "%s is missing, or not in the order of Config", s.Key)
-		last = lines[s.Variable]
+		_, at, _ := strings.Cut(src.places[s.Variable], ":")
+		line, err := strconv.Atoi(at)
+		require.NoError(t, err, "%s is missing", s.Key)
+		require.Greater(t, line, last, "%s is not in the order of Config", s.Key)
+		last = line
 	}
 }

@@ -185,7 +185,7 @@ func TestHelpAndVersion(t *testing.T) {
 		code, stdout = p.end(t)
 		require.Zero(t, code)
 		require.Contains(t, stdout, "Usage:\n  child")
-		require.True(t, strings.HasSuffix(stdout, "\n\n  THE_TABLE {{.}} of settings\n"), stdout)
+		require.True(t, strings.HasSuffix(stdout, "\n  THE_TABLE {{.}} of settings\n"), stdout)
 		require.NotContains(t, stdout, "completion")
 	}
 }

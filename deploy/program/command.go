@@ -18,7 +18,7 @@ import (
 
 // Command is the command line of a program: run with its configuration, and the subcommand health.
 func Command(p config.Program, short string, run func(context.Context, config.Config) error) *cobra.Command {
-	cmd := process.NewCommand(string(p), short, config.Help())
+	cmd := process.NewCommand(string(p), short, config.Help(p))
 	config.AddFlags(p, cmd.PersistentFlags())
 	cmd.RunE = withConfig(p, func(ctx context.Context, cfg config.Config) error {
 		logger, err := newLogger(p, cfg)

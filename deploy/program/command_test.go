@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
@@ -61,6 +63,36 @@ func TestHealthCommand(t *testing.T) {
 	t.Setenv("PAIDUI_ADMIN_ADDR", "127.0.0.1:"+port)
 	_, err = execute(t, worker(), "health")
 	require.ErrorContains(t, err, "refused")
+}
+
+// TestHelpFitsAndIsOfItsProgram reads the --help of every command.
+func TestHelpFitsAndIsOfItsProgram(t *testing.T) {
+	for _, c := range []struct {
+		program      config.Program
+		args         []string
+		names, hides string
+	}{
+		{config.API, nil, "PAIDUI_JWT_SECRET_FILE", "PAIDUI_CONCURRENCY"},
+		{config.API, []string{"health"}, "PAIDUI_ADMIN_ADDR", "PAIDUI_CONCURRENCY"},
+		{config.API, []string{"migrate"}, "PAIDUI_DATABASE_URL", "PAIDUI_JWT_SECRET"},
+		{config.API, []string{"seed"}, "PAIDUI_DATABASE_URL", "PAIDUI_JWT_SECRET"},
+		{config.Worker, nil, "PAIDUI_CONCURRENCY", "PAIDUI_SCHEDULES"},
+		{config.Scheduler, nil, "PAIDUI_SCHEDULES", "PAIDUI_DATABASE_URL"},
+		{config.Local, nil, "PAIDUI_SCHEDULES", "nothing"},
+	} {
+		cmd := Command(c.program, "", nil)
+		if c.program == config.API {
+			cmd.AddCommand(DatabaseCommands()...)
+		}
+		out, err := execute(t, cmd, append(c.args, "--help")...)
+		require.NoError(t, err)
+		require.Contains(t, out, "Settings, by rising precedence")
+		require.Contains(t, out, c.names)
+		require.NotContains(t, out, c.hides)
+		for line := range strings.SplitSeq(out, "\n") {
+			require.LessOrEqual(t, utf8.RuneCountInString(line), 100, line)
+		}
+	}
 }
 
 func TestDatabaseCommands(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/process"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
@@ -19,7 +20,7 @@ import (
 // DatabaseCommands are the subcommands that touch the database only: migrate and seed.
 func DatabaseCommands() []*cobra.Command {
 	return []*cobra.Command{
-		databaseCommand("migrate", "Bring the database's tables up to this version, then exit; safe beside running programs",
+		databaseCommand("migrate", "Bring the database's tables up to this version; safe beside running programs",
 			func(context.Context, *gorm.DB) (string, error) { return "the database is up to date", nil }),
 		databaseCommand("seed", "Migrate, and fill an empty database with a small set of data to try things on",
 			func(ctx context.Context, db *gorm.DB) (string, error) {
@@ -38,6 +39,7 @@ func DatabaseCommands() []*cobra.Command {
 // databaseCommand migrates the database, does work on it, and says what that did.
 func databaseCommand(name, short string, work func(context.Context, *gorm.DB) (done string, err error)) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs}
+	process.SetSettings(cmd, config.Help(config.Migrate))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return withConfig(config.Migrate, func(ctx context.Context, cfg config.Config) error {
 			return withDatabase(ctx, cfg, func(db *gorm.DB) error {

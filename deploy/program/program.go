@@ -87,6 +87,7 @@ func (b boot) run(ctx context.Context) (err error) {
 		defer func() { err = errors.Join(err, env.http.close(context.Canceled)) }()
 		warnOfOutbox(ctx, logger, cfg, b.http.Addr())
 	}
+	warnOfSettings(ctx, logger, cfg)
 	logger.InfoContext(ctx, "starting", "version", process.Version(), "config", cfg)
 
 	if env.Stores, err = openStores(ctx, b.stores(logger)); err != nil {

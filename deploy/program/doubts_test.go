@@ -1,0 +1,28 @@
+package program
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/config"
+)
+
+func TestDoubtfulSettingsAreLogged(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "broker")
+	require.NoError(t, os.WriteFile(file, []byte("redis://:hunter2@h/1\n"), 0o600))
+	require.NoError(t, os.Chmod(file, 0o644))
+	cfg, err := config.Load(config.Worker, nil, []string{"PAIDUI_BROKER_URL_FILE=" + file}, urlChecks())
+	require.NoError(t, err)
+	var log bytes.Buffer
+	warnOfSettings(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), cfg)
+	require.Contains(t, log.String(), "level=WARN")
+	require.Contains(t, log.String(), "setting=PAIDUI_BROKER_URL_FILE")
+	require.Contains(t, log.String(), "open to every user")
+	require.NotContains(t, log.String(), "hunter2")
+}
