@@ -26,6 +26,11 @@ const (
 	errNoSuchTable     = 1146
 	errDeadlock        = 1213
 	errRecordChanged   = 1020 // MariaDB since 11.6, when a row is younger than the transaction's snapshot
+	errUnknown         = 1105
+	errRowTooLarge     = 1118
+	errPacketTooLarge  = 1153
+	errWrongValue      = 1366 // with the SQLSTATE "general error" on MySQL
+	errCheckViolated   = 3819 // on MySQL, with the same
 )
 
 func openMySQL(ctx context.Context, databaseURL string, opt Options) (*gorm.DB, error) {
@@ -111,6 +116,8 @@ func mysqlConfig(databaseURL string) (*mysql.Config, error) {
 	config.InterpolateParams = true // one round trip a query instead of three
 	config.Timeout = 5 * time.Second
 	config.WriteTimeout = 30 * time.Second
+	// As the server has it: a larger statement is then an error by itself, and not a connection that breaks.
+	config.MaxAllowedPacket = 0
 	// No ReadTimeout: a migration may take its time. Contexts bound every other query.
 	config.Params = map[string]string{
 		"time_zone": "'+00:00'",

@@ -227,8 +227,26 @@ func (s *Store) keep(ctx context.Context, b *models.TaskBundle, found *finding, 
 		statement = "UPDATE task_bundles SET old = ?, look_at = ?, first_at = ?, last_at = ?, tasks = ?, kinds = ?, probe = ?, records = ?" + mine
 		params = append([]any{old, then, left[0].at, left[len(left)-1].at, len(left), kindsOf(stubs), probeOf(stubs), pack(stubs)}, params...)
 	}
+	err := s.replace(ctx, found.news, statement, params)
+	if err == nil || len(found.news) == 0 || errors.Is(err, errTaken) {
+		return err
+	}
+	// The database may refuse one of the rows. What is written of them does no harm if the bundle stays.
+	if s.table.sift(ctx, found.news, flushLimit) != nil {
+		return err
+	}
+	for _, r := range found.news {
+		if r.form == formRefused {
+			found.refused++
+		}
+	}
+	return s.replace(ctx, nil, statement, params)
+}
+
+// replace writes rows, and what the statement says of a bundle that is still claimed.
+func (s *Store) replace(ctx context.Context, news []*row, statement string, params []any) error {
 	return s.table.transact(ctx, func(tx *session) error {
-		if _, err := s.table.put(ctx, tx, found.news); err != nil {
+		if _, err := s.table.put(ctx, tx, news); err != nil {
 			return err
 		}
 		done, err := tx.conn.ExecContext(ctx, statement, params...)

@@ -8,6 +8,9 @@
 // row, whatever process they come from and in whatever order they arrive: see row. The enqueuer's record waits longer
 // than the worker's, so that of a quick task only the worker's, which is complete by itself, is ever written.
 //
+// A row that makes its transaction fail while the database takes others is found by halving, and reduced until the database
+// takes it: see table.sift.
+//
 // # Bundles
 //
 // A row that changes costs far more than one that is only added: its state is part of the index that serves searches. So

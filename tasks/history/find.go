@@ -27,9 +27,7 @@ func (s *Store) Find(ctx context.Context, id string) (*tasks.Info, error) {
 	case r == nil:
 		return nil, fmt.Errorf("task %s: %w", id, tasks.ErrNotFound)
 	}
-	if err := s.settle(ctx, []*models.TaskRecord{r}); err != nil {
-		return nil, err
-	}
+	s.settle(ctx, []*models.TaskRecord{r})
 	return newInfo(r), nil
 }
 

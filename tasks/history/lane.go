@@ -1,11 +1,8 @@
 package history
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
-
-	"github.com/paidui/paidui/models"
 )
 
 // lane is one of a writer's connections. While the database works at the batch of one, another makes the next.
@@ -42,10 +39,10 @@ func (l *lane) save(batch []*entry) {
 	pause, closing := leastPause, l.closing
 	for len(batch) > 0 {
 		part := batch[:min(l.rows, len(batch))]
-		refused, err := l.try(part)
+		err := l.try(part)
 		if err == nil {
 			pause, l.rows = leastPause, min(2*l.rows, batchRows)
-			l.finish(part, len(part)-refused, dropRefused)
+			l.finish(part, len(part)-refusedOf(part), dropRefused)
 			batch = batch[len(part):]
 			continue
 		}
@@ -53,7 +50,7 @@ func (l *lane) save(batch []*entry) {
 			l.finish(batch, 0, dropClosed)
 			return
 		}
-		l.rows = max(l.rows/2, leastRows) // the time may not suffice for more
+		l.rows = max(l.rows/2, 1) // the time may not suffice for more
 		l.complain(err)
 		select {
 		case <-l.running.Done():
@@ -65,28 +62,30 @@ func (l *lane) save(batch []*entry) {
 	}
 }
 
-// try writes the rows of a batch once. Those that the database refuses for what they hold are left out and counted.
-func (l *lane) try(batch []*entry) (refused int, err error) {
-	ctx, cancel := context.WithTimeout(l.running, flushLimit)
-	defer cancel()
+// try writes the rows of a batch once, but for what the database refuses.
+func (l *lane) try(batch []*entry) error {
 	begun := time.Now()
 	defer func() { l.metrics.flush.Observe(time.Since(begun).Seconds()) }()
 	rows := make([]*row, len(batch))
 	for i, e := range batch {
 		rows[i] = &e.row
 	}
-	if _, err = l.table.write(ctx, rows); !models.IsRowFault(err) {
-		return 0, err
-	}
-	for i := range rows {
-		switch _, err := l.table.write(ctx, rows[i:i+1]); {
-		case models.IsRowFault(err):
-			refused++
-			// Without the error, which may quote the rol.
-			l.logger.Error("the database refuses a record of the history", "task_id", rows[i].id, "task", rows[i].task, "state", rows[i].state)
-		case err != nil:
-			return 0, err
+	return l.table.sift(l.running, rows, flushLimit)
+}
+
+func refusedOf(batch []*entry) (n int) {
+	for _, e := range batch {
+		if e.form == formRefused {
+			n++
 		}
 	}
-	return refused, nil
+	return n
+}
+
+// setAside takes note of a row that the database has refused.
+func (w *Writer) setAside(r *row, why error) {
+	if r.form == formReduced {
+		w.metrics.reduced.Inc()
+	}
+	logRefused(w.logger, r, why)
 }

@@ -30,7 +30,7 @@ type finding struct {
 	left []*row // that wait still, in their order
 	news []*row // to be written
 
-	ended, changed, lost, rows int // of those that are not left: see the metrics
+	ended, changed, lost, rows, refused int // of those that are not left: see the metrics
 }
 
 // look finds out what has become of a bundle's tasks. Those that have not ended are compared with Redis when they are

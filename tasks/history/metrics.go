@@ -9,7 +9,7 @@ import (
 // Why records are dropped.
 const (
 	dropFull    = "full"    // the buffer was full, and the database away or too slow
-	dropRefused = "refused" // the database refuses the record
+	dropRefused = "refused" // the database refuses the record, without arguments and result, too
 	dropInvalid = "invalid" // no task can have the record's id or state
 	dropClosed  = "closed"  // it came after the Writer was closed, or could not be written before it had to end
 )
@@ -17,6 +17,7 @@ const (
 type metrics struct {
 	written prometheus.Counter
 	dropped *prometheus.CounterVec
+	reduced prometheus.Counter
 	flush   prometheus.Histogram
 }
 
@@ -31,6 +32,10 @@ func newMetrics(reg prometheus.Registerer, buffered func() float64) (*metrics, e
 			Name: "paidui_history_dropped_total",
 			Help: "Records that are missing in the history, by reason.",
 		}, []string{"reason"}),
+		reduced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "paidui_history_reduced_total",
+			Help: "Records that the database refuses as they are, and that are kept without arguments and result.",
+		}),
 		flush: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "paidui_history_flush_seconds",
 			Help:    "Time that writing a batch took, failed or not.",
@@ -47,7 +52,7 @@ func newMetrics(reg prometheus.Registerer, buffered func() float64) (*metrics, e
 		Name: "paidui_history_buffered",
 		Help: "Records that wait to be written.",
 	}, buffered)
-	for _, c := range []prometheus.Collector{m.written, m.dropped, m.flush, size} {
+	for _, c := range []prometheus.Collector{m.written, m.dropped, m.reduced, m.flush, size} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register history metrics: %w", err)
 		}
@@ -61,6 +66,7 @@ const (
 	asChanged = "changed" // Redis knew better
 	asLost    = "lost"    // Redis has forgotten it
 	asRow     = "row"     // it still waits, and has a record of its own now
+	asRefused = "refused" // the database refuses its record, which is dropped; it counts under another word, too
 )
 
 type settlerMetrics struct{ settled *prometheus.CounterVec }
@@ -70,7 +76,7 @@ func newSettlerMetrics(reg prometheus.Registerer) (*settlerMetrics, error) {
 		Name: "paidui_history_settled_total",
 		Help: "Records of tasks that waited, by what came of them.",
 	}, []string{"as"})}
-	for _, as := range []string{asEnded, asChanged, asLost, asRow} {
+	for _, as := range []string{asEnded, asChanged, asLost, asRow, asRefused} {
 		m.settled.WithLabelValues(as)
 	}
 	if reg == nil {
@@ -88,6 +94,7 @@ func (m *settlerMetrics) count(f *finding) {
 	add(asChanged, f.changed)
 	add(asLost, f.lost)
 	add(asRow, f.rows)
+	add(asRefused, f.refused)
 }
 
 func (m *metrics) drop(reason string, n int) { m.dropped.WithLabelValues(reason).Add(float64(n)) }

@@ -27,6 +27,7 @@ type row struct {
 	tags                               string    // with a space between them
 	at                                 time.Time // when it was enqueued
 	started, ended                     time.Time // zero: not known
+	form                               form
 }
 
 // newRow is not ok for a record that is no task's.

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -19,6 +20,8 @@ type Store struct {
 	table *table
 	infos func(context.Context, []broker.Ref) ([]*tasks.Info, error) // where tasks stand; nil for those that Redis does not know
 	now   func() time.Time
+
+	logger *slog.Logger
 }
 
 // NewStore reads the history in db, and asks client where the tasks stand that have not ended.
@@ -27,7 +30,7 @@ func NewStore(db *gorm.DB, client *tasks.Client) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, table: t, infos: client.Infos, now: time.Now}, nil
+	return &Store{db: db, table: t, infos: client.Infos, now: time.Now, logger: slog.Default()}, nil
 }
 
 // Page is a part of a search's answer, newest first.
@@ -44,8 +47,8 @@ const inPage = 4 << 10
 // Search answers one page. It returns a *QueryError for a query that makes no sense.
 //
 // A record that has not ended and is older than a minute is shown as Redis has the task; if Redis has forgotten it, as
-// LOST. What was learned so is written back, and a record that no longer matches is left out. With Redis away, records
-// are shown as they are.
+// LOST. What was learned so is written back, if the database takes it now, and a record that no longer matches is left out.
+// With Redis away, records are shown as they are.
 func (s *Store) Search(ctx context.Context, q Query) (*Page, error) {
 	if err := q.validate(); err != nil {
 		return nil, err
@@ -70,9 +73,7 @@ func (s *Store) Search(ctx context.Context, q Query) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.settle(ctx, records); err != nil {
-		return nil, err
-	}
+	s.settle(ctx, records)
 	for _, r := range records {
 		if q.matches(r) {
 			shorten(&r.Args)

@@ -63,15 +63,16 @@ func (t *table) attempt(ctx context.Context, work func(*session) error) error {
 	return err
 }
 
-// abort rolls back, or gives up the connection, which does the same.
+// abort rolls back, or closes the connection, which does the same. The session ends either way: MySQL's prepared statements
+// keep an error, and the pool may know better than to use the connection again.
 func (t *table) abort(ctx context.Context) {
 	if t.dialect.local {
 		ctx = context.WithoutCancel(ctx) // nothing can be slow, and a database in memory lives by its connections
 	}
 	if t.session.exec(ctx, "ROLLBACK") != nil {
 		_ = t.session.conn.Raw(func(any) error { return driver.ErrBadConn }) // so that the pool drops it
-		t.end()
 	}
+	t.end()
 }
 
 // end gives the connection back, if there is one.

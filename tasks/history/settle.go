@@ -15,14 +15,21 @@ import (
 // long before.
 const settledAfter = time.Minute
 
-// settle brings records that have not ended up to date with Redis, in place and in the table. When Redis does not
-// answer, it leaves them.
-func (s *Store) settle(ctx context.Context, records []*models.TaskRecord) error {
-	_, err := s.settleAll(ctx, records)
-	if errors.Is(err, tasks.ErrBroker) {
-		return nil
+// writeBackLimit is how long an answer waits for what was learned to be written back.
+const writeBackLimit = 2 * time.Second
+
+// settle brings records that have not ended up to date with Redis, in place, and in the table if that can be done soon.
+// When Redis does not answer, it leaves them.
+func (s *Store) settle(ctx context.Context, records []*models.TaskRecord) {
+	changed, _, err := s.judge(ctx, records)
+	if err == nil && len(changed) > 0 {
+		within, cancel := context.WithTimeout(ctx, writeBackLimit)
+		defer cancel()
+		err = s.writeBack(within, changed)
 	}
-	return err
+	if err != nil && !errors.Is(err, tasks.ErrBroker) {
+		s.logger.WarnContext(ctx, "records of the history can't be brought up to date now", "records", len(records), "error", err)
+	}
 }
 
 // settleAll is settle that tells how many were found lost, and when Redis does not answer.
@@ -31,14 +38,18 @@ func (s *Store) settleAll(ctx context.Context, records []*models.TaskRecord) (lo
 	if err != nil || len(changed) == 0 {
 		return 0, err
 	}
+	return lost, s.writeBack(ctx, changed)
+}
+
+func (s *Store) writeBack(ctx context.Context, changed []*models.TaskRecord) error {
 	rows := make([]*row, len(changed))
 	for i, r := range changed {
 		rows[i] = rowOf(r)
 	}
-	if _, err := s.table.write(ctx, rows); err != nil {
-		return 0, fmt.Errorf("history: write back where tasks stand: %w", err)
+	if err := s.table.sift(ctx, rows, flushLimit); err != nil {
+		return fmt.Errorf("history: write back where tasks stand: %w", err)
 	}
-	return lost, nil
+	return nil
 }
 
 // judge brings records that have not ended up to date with Redis, in place. It returns those that it changed, and how

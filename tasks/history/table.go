@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -16,8 +17,9 @@ import (
 type table struct {
 	pool    *sql.DB
 	dialect dialect
-	keep    bool // a connection, until close
-	bundles bool // whether rows of tasks that wait go into bundles when there are many
+	keep    bool                    // a connection, until close
+	bundles bool                    // whether rows of tasks that wait go into bundles when there are many
+	refused func(r *row, why error) // is told each time that a row was reduced because the database refuses it
 
 	mu      sync.Mutex
 	session *session // nil before the first transaction and after one that failed
@@ -28,7 +30,7 @@ func newTable(db *gorm.DB) (*table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	t := &table{pool: pool, dialect: mysqlDialect}
+	t := &table{pool: pool, dialect: mysqlDialect, refused: func(r *row, why error) { logRefused(slog.Default(), r, why) }}
 	if db.Name() == "sqlite" {
 		t.dialect = sqliteDialect
 	}

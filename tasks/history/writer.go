@@ -27,7 +27,6 @@ const (
 	openDelay  = time.Second            // that another one waits to be overtaken by it; half of that, when one before it is due
 	openRows   = 4000                   // of these wait; in a burst the oldest are written while others come
 	batchRows  = 1000                   // of one transaction at most; so many are written at once
-	leastRows  = 16                     // to which a transaction shrinks while the database fails
 	batchBytes = 4 << 20
 	flushLimit = 15 * time.Second // for one transaction
 	roomLimit  = 3 * time.Second  // that Record waits for room
@@ -88,7 +87,7 @@ func NewWriter(db *gorm.DB, opt Options) (*Writer, error) {
 	w.running, w.abandon = context.WithCancel(context.Background())
 	for range t.dialect.writers {
 		w.lanes = append(w.lanes, &lane{
-			Writer: w, rows: batchRows, table: &table{pool: t.pool, dialect: t.dialect, keep: true, bundles: true},
+			Writer: w, rows: batchRows, table: &table{pool: t.pool, dialect: t.dialect, keep: true, bundles: true, refused: w.setAside},
 		})
 	}
 	for _, l := range w.lanes {
