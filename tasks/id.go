@@ -15,8 +15,12 @@ const (
 	maxQueue = 64
 )
 
-// ValidID reports whether id can be a task's: 1 to 128 of the characters A-Z a-z 0-9 . _ : @ -
-func ValidID(id string) bool { return len(id) <= maxID && consistsOf(id, "._:@-") }
+// ValidID reports whether id can be a task's: 1 to 128 of the characters A-Z a-z 0-9 . _ : @ -, but neither "." nor "..",
+// which no URL can have as a part of its path.
+func ValidID(id string) bool { return storedID(id) && id != "." && id != ".." }
+
+// storedID reports whether a stored task may have the id.
+func storedID(id string) bool { return len(id) <= maxID && consistsOf(id, "._:@-") }
 
 // ValidQueue reports whether name can be a queue's: 1 to 64 letters, digits, '_' or '-', the first a letter or digit.
 func ValidQueue(name string) bool {

@@ -19,7 +19,7 @@ var (
 func TestValidNames(t *testing.T) {
 	t.Parallel()
 	check := func(t interface{ Fatalf(string, ...any) }, name string) {
-		if tasks.ValidID(name) != idPattern.MatchString(name) {
+		if tasks.ValidID(name) != (idPattern.MatchString(name) && name != "." && name != "..") {
 			t.Fatalf("ValidID(%q) is %v", name, tasks.ValidID(name))
 		}
 		if tasks.ValidQueue(name) != queuePattern.MatchString(name) {
@@ -37,6 +37,8 @@ func TestValidNames(t *testing.T) {
 		check(t, string([]byte{byte(c), 'a'}))
 	}
 	check(t, "a\n")
+	check(t, "..")
+	check(t, "...")
 	rapid.Check(t, func(t *rapid.T) {
 		check(t, rapid.String().Draw(t, "any"))
 		check(t, string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")))

@@ -4,6 +4,7 @@ import (
 	jsonv1 "encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -46,6 +47,45 @@ func validateCalls(field string, calls []Signature, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// validateCallbackIDs refuses a callback that has the id of its task or of another callback, however deep: of the tasks
+// with one id only the first is made. The callbacks of a callback that runs were checked with its parent.
+func (o *options) validateCallbackIDs() error {
+	e := o.extra()
+	if !e.hasCallbacks() || e.parent != "" {
+		return nil
+	}
+	taken := map[string]bool{}
+	if o.id != "" {
+		taken[o.id] = true
+	}
+	return e.takeCallbackIDs("", taken)
+}
+
+func (e *extras) takeCallbackIDs(path string, taken map[string]bool) error {
+	for field, calls := range e.callbacks() {
+		for i := range calls {
+			o, at := &calls[i].options, path+indexed(field, i)
+			if o.id != "" {
+				if taken[o.id] {
+					return optionErrorf(at+".id", "%s is the id of the task itself or of another callback", o.id)
+				}
+				taken[o.id] = true
+			}
+			if err := o.extra().takeCallbackIDs(at+".", taken); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// callbacks gives each list of callbacks by its field.
+func (e *extras) callbacks() iter.Seq2[string, []Signature] {
+	return func(yield func(string, []Signature) bool) {
+		_ = yield("on_success", e.onSuccess) && yield("on_failure", e.onFailure)
+	}
 }
 
 // indexed names one of a field's list.

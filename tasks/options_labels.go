@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/paidui/paidui/models/visible"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -104,7 +105,7 @@ func Header(key, value string) Option {
 }
 
 // Tags adds labels by which tasks are found and revoked together. A call's tags add to its definition's. At most 16,
-// each 1 to 64 characters without white space, commas or control characters.
+// each 1 to 64 characters without white space, commas and what visible.Hidden finds.
 func Tags(tags ...string) Option {
 	return func(o *options) {
 		o.change(func(e *extras) {
@@ -118,11 +119,10 @@ func Tags(tags ...string) Option {
 	}
 }
 
-// ValidTag reports whether tag can be a task's: 1 to 64 characters of UTF-8 without white space, commas or control
-// characters.
+// ValidTag reports whether tag can be a task's: 1 to 64 characters that make a visible.Line without white space and commas.
 func ValidTag(tag string) bool {
-	return tag != "" && len(tag) <= MaxTag*utf8.UTFMax && utf8.ValidString(tag) && utf8.RuneCountInString(tag) <= MaxTag &&
-		!strings.ContainsFunc(tag, func(r rune) bool { return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r) })
+	return len(tag) <= MaxTag*utf8.UTFMax && utf8.RuneCountInString(tag) <= MaxTag && visible.Line(tag) &&
+		!strings.ContainsFunc(tag, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
 func (o *options) validateLabels() error {
@@ -141,7 +141,7 @@ func (e *extras) validateTags() error {
 	}
 	for _, tag := range e.tags {
 		if !ValidTag(tag) {
-			return optionErrorf("tags", "%s: want 1 to %d characters without white space, commas or control characters", shown(tag), MaxTag)
+			return optionErrorf("tags", "%s: want 1 to %d visible characters without white space and commas", shown(tag), MaxTag)
 		}
 	}
 	return nil

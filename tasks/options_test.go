@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/paidui/paidui/models/visible"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -168,6 +169,27 @@ func optionOf(t *testing.T, field string, opts []tasks.Option) error {
 	return err
 }
 
+func TestIDsOfCallbacksDiffer(t *testing.T) {
+	t.Parallel()
+	call := func(id string, opts ...tasks.Option) tasks.Signature {
+		return sum.Signature(pair{}, append(opts, tasks.ID(id))...)
+	}
+	for field, opts := range map[string][]tasks.Option{
+		"on_success[0].id":               {tasks.ID("a"), tasks.OnSuccess(call("a"))},
+		"on_failure[1].id":               {tasks.ID("a"), tasks.OnFailure(call("b"), call("a"))},
+		"on_success[2].id":               {tasks.OnSuccess(call("a"), call("b"), call("a"))},
+		"on_failure[0].id":               {tasks.OnSuccess(call("a")), tasks.OnFailure(call("a"))},
+		"on_success[0].on_success[0].id": {tasks.ID("a"), tasks.OnSuccess(call("b", tasks.OnSuccess(call("a"))))},
+		"on_success[0].on_failure[0].id": {tasks.OnSuccess(call("b", tasks.OnFailure(call("b"))))},
+	} {
+		optionOf(t, field, opts)
+	}
+	client := tasks.NewClient(taskstest.Embedded(t))
+	_, err := sum.Enqueue(t.Context(), client, pair{}, tasks.ID("a"),
+		tasks.OnSuccess(call("b", tasks.OnFailure(call("c")))), tasks.OnFailure(call("d"), sum.Signature(pair{}), sum.Signature(pair{})))
+	require.NoError(t, err)
+}
+
 func TestErrorMatchers(t *testing.T) {
 	t.Parallel()
 	wrapped := fmt.Errorf("open: %w", &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist})
@@ -182,7 +204,7 @@ func TestErrorMatchers(t *testing.T) {
 func TestValidTagsNeedNoEscaping(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tag := rapid.String().Draw(t, "tag")
-		if tasks.ValidTag(tag) && (strings.ContainsAny(tag, " ,\n\t\r\x00\x7f") || len(strings.Fields(tag)) != 1) {
+		if tasks.ValidTag(tag) && (strings.ContainsAny(tag, " ,\n\t\r\x00\x7f") || len(strings.Fields(tag)) != 1 || !visible.Line(tag)) {
 			t.Fatalf("%q is accepted", tag)
 		}
 	})

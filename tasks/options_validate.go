@@ -26,7 +26,7 @@ func (o *options) validate(now time.Time) error {
 	case !ValidQueue(o.queue):
 		return optionErrorf("queue", "%s is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit", shown(o.queue))
 	case o.id != "" && !ValidID(o.id):
-		return optionErrorf("id", "want 1 to 128 of the characters A-Z a-z 0-9 . _ : @ -")
+		return optionErrorf("id", "want 1 to 128 of the characters A-Z a-z 0-9 . _ : @ -, but not . or .. alone")
 	case o.countdown != 0 && !o.eta.IsZero():
 		return optionErrorf("eta", "excludes countdown: give one of them")
 	case o.countdown < 0 || o.countdown > MaxDelay:
@@ -56,6 +56,9 @@ func (o *options) validate(now time.Time) error {
 	}
 	if o.extras != nil {
 		if err := o.extras.validate(now); err != nil {
+			return err
+		}
+		if err := o.validateCallbackIDs(); err != nil {
 			return err
 		}
 	}

@@ -104,7 +104,7 @@ func (p *Parcel) UnmarshalJSON(raw []byte) error {
 		return err
 	}
 	switch {
-	case !ValidID(stored.ID):
+	case !storedID(stored.ID):
 		return fmt.Errorf("%q is no task id", stored.ID)
 	case !ValidQueue(stored.Queue):
 		return fmt.Errorf("%q is no queue", stored.Queue)

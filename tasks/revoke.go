@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/paidui/paidui/models/visible"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -50,22 +49,10 @@ func newRevocation(opts []RevokeOption) (revocation, error) {
 	for _, opt := range opts {
 		opt(&r)
 	}
-	if r.reason == "" || len(r.reason) > MaxReason || !validLine(r.reason) {
-		return r, optionErrorf("reason", "want 1 to %d bytes of text in one line", MaxReason)
+	if len(r.reason) > MaxReason || !visible.Line(r.reason) {
+		return r, optionErrorf("reason", "want 1 to %d bytes of visible text in one line", MaxReason)
 	}
 	return r, nil
-}
-
-func validLine(text string) bool {
-	if !utf8.ValidString(text) {
-		return false
-	}
-	for _, r := range text {
-		if unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
 }
 
 // Revoke makes sure that the task does not run any more. One that waits, for a worker, its time or its next attempt, is

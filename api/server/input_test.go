@@ -37,6 +37,15 @@ func TestBadInput(t *testing.T) {
 	add := func(field string, value any) map[string]any {
 		return map[string]any{"task": "demo.add", "args": map[string]int{"n": 1, "m": 2}, field: value}
 	}
+	own := func(id, field string, callbacks ...string) map[string]any {
+		calls := make([]any, len(callbacks))
+		for i, callback := range callbacks {
+			calls[i] = add("id", callback)
+		}
+		task := add("id", id)
+		task[field] = calls
+		return task
+	}
 	args := func(raw string) string { return `{"task":"demo.add","args":` + raw + `}` }
 	tests := []struct {
 		method, path string
@@ -108,6 +117,9 @@ func TestBadInput(t *testing.T) {
 		{get, "/v1/tasks/a%2Fb", nil, nil, 400, "id"},
 		{get, "/v1/tasks/a%2Fb%2F", nil, nil, 400, "id"},
 		{get, "/v1/tasks/a%252Fb", nil, nil, 400, "id"},
+		{get, "/v1/tasks/%2E", nil, nil, 400, "id"},
+		{get, "/v1/tasks/%2E%2E", nil, nil, 400, "id"},
+		{get, "/v1/seckill?task_id=..", nil, nil, 400, "task_id"},
 		{get, "/v1/tasks/%7B%7D", nil, nil, 400, "id"},
 		{get, "/v1/tasks/" + url.PathEscape("任务"), nil, nil, 400, "id"},
 		{get, "/v1/tasks/" + strings.Repeat("a", 129), nil, nil, 400, "id"},
@@ -201,6 +213,17 @@ func TestBadInput(t *testing.T) {
 		{post, "/v1/tasks", add("on_failure", []any{add("id", "x"), map[string]any{"task": "demo.add", "args": map[string]any{"n": "1", "m": 2}}}), asOperator, 400, "on_failure[1].args.n"},
 		{post, "/v1/tasks", add("on_success", []any{add("on_failure", []any{add("tags", []string{""})})}), asOperator, 400, "on_success[0].on_failure[0].tags"},
 		{post, "/v1/tasks", add("on_success", slices.Repeat([]any{add("tags", []string{"a"})}, 9)), asOperator, 400, "on_success"},
+		{post, "/v1/tasks", add("id", "."), asOperator, 400, "id"},
+		{post, "/v1/tasks", add("id", ".."), asOperator, 400, "id"},
+		{post, "/v1/tasks", add("tags", []string{"a\u202eb"}), asOperator, 400, "tags"},
+		{post, "/v1/tasks", add("tags", []string{"\u200b"}), asOperator, 400, "tags"},
+		{post, "/v1/tasks", own("mine", "on_success", "mine"), asOperator, 400, "on_success[0].id"},
+		{post, "/v1/tasks", own("mine", "on_failure", "x", "mine"), asOperator, 400, "on_failure[1].id"},
+		{post, "/v1/tasks", own("mine", "on_success", "x", "x"), asOperator, 400, "on_success[1].id"},
+		{post, "/v1/tasks", add("on_success", []any{own("x", "on_failure", "y", "x")}), asOperator, 400, "on_success[0].on_failure[1].id"},
+		{post, "/v1/tasks", add("on_success", []any{add("id", "..")}), asOperator, 400, "on_success[0].id"},
+		{del, "/v1/tasks?tag=%E2%80%AE", nil, asOperator, 400, "tag"},
+		{del, "/v1/tasks/nobody?reason=a%E2%80%AEb", nil, asOperator, 400, "reason"},
 
 		// batches
 		{post, "/v1/tasks/batch", `{"tasks":[{"task":"demo.add","args":{"n":1,"m":2}}]}`, nil, 401, ""},
@@ -287,6 +310,13 @@ func TestBadInput(t *testing.T) {
 		{put, "/v1/user", `{"photo":"data:text/html,x"}`, user, 400, "photo"},
 		{put, "/v1/user", `{"intro":"nul \u0000"}`, user, 400, "intro"},
 		{put, "/v1/user", `{"intro":"` + strings.Repeat("长", 256) + `"}`, user, 400, "intro"},
+		{put, "/v1/user", `{"name":"\u200b"}`, user, 400, "name"},
+		{put, "/v1/user", `{"name":"admin\u200b"}`, user, 400, "name"},
+		{put, "/v1/user", `{"name":"\u202enimda"}`, user, 400, "name"},
+		{put, "/v1/user", `{"photo":"/a\u202eb"}`, user, 400, "photo"},
+		{post, "/v1/articles", `{"title":"\u2066a\u2069","content":"x"}`, user, 400, "title"},
+		{post, "/v1/goods", newGoods("name", "键\u00ad盘"), asOperator, 400, "name"},
+		{post, "/v1/banners", `{"title":"\u3164","image":"/1.svg"}`, asOperator, 400, "title"},
 
 		// routes
 		{get, "/", nil, nil, 404, ""},

@@ -20,7 +20,8 @@ func pathID(c echo.Context) (int64, error) {
 }
 
 var msgTaskID = text{
-	"任务号不正确：应为 1 到 128 个字母、数字或 . _ : @ -", "not a task id: 1 to 128 letters, digits or any of . _ : @ -",
+	"任务号不正确：应为 1 到 128 个字母、数字或 . _ : @ -，不能只是 . 或 ..",
+	"not a task id: 1 to 128 letters, digits or any of . _ : @ -, but not . or .. alone",
 }
 
 // pathTaskID is the route's :id as the id of a task.

@@ -15,11 +15,12 @@ import (
 	entranslations "github.com/go-playground/validator/v10/translations/en"
 	zhtranslations "github.com/go-playground/validator/v10/translations/zh"
 
+	"github.com/paidui/paidui/models/visible"
 	"github.com/paidui/paidui/tasks/sms"
 )
 
 // checker checks validate tags and words what it finds in both languages. Beside the validator's own tags it knows
-// mobile, line (visible text on one line), text (of any lines), webpath (an http(s) URL, or a path on this host) and
+// mobile, line (a visible.Line), text (of any lines), webpath (an http(s) URL, or a path on this host) and
 // anywebpath (that, or "").
 type checker struct {
 	validate *validator.Validate
@@ -50,7 +51,9 @@ func newChecker() (*checker, error) {
 		zhtranslations.RegisterDefaultTranslations(v, c.zh),
 		entranslations.RegisterDefaultTranslations(v, c.en),
 		c.add("mobile", sms.ValidMobile, msgMobile),
-		c.add("line", validLine, text{"{0}不能为空白，也不能有换行等控制字符", "{0} must be visible text without control characters"}),
+		c.add("line", visible.Line, text{
+			"{0}不能为空白，也不能有换行等控制字符或看不见的字符", "{0} must be visible text on one line, without control or invisible characters",
+		}),
 		c.add("text", validText, text{"{0}里除了制表和换行不能有控制字符", "{0} must hold no control characters but tabs and line breaks"}),
 		c.add("webpath", validWebPath, msgWebPath),
 		c.add("anywebpath", func(s string) bool { return s == "" || validWebPath(s) }, msgWebPath),
@@ -88,17 +91,13 @@ func (c *checker) Struct(v any) error {
 	return badRequest(first.Field(), text{first.Translate(c.zh), first.Translate(c.en)})
 }
 
-func validLine(s string) bool {
-	return strings.TrimSpace(s) != "" && !strings.ContainsFunc(s, unicode.IsControl)
-}
-
 func validText(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r) })
 }
 
 func validWebPath(s string) bool {
 	u, err := url.Parse(s)
-	if err != nil || strings.ContainsFunc(s, unicode.IsSpace) {
+	if err != nil || strings.ContainsFunc(s, unicode.IsSpace) || visible.Hidden(s) {
 		return false
 	}
 	switch u.Scheme {

@@ -203,7 +203,7 @@ func (v *validator) rest() {
 	} else if _, err := time.LoadLocation(c.Timezone); err != nil {
 		v.add("Timezone", "%q is no time zone such as Asia/Shanghai or UTC", c.Timezone)
 	}
-	if c.WorkerName != "" && !workerName.MatchString(c.WorkerName) {
+	if c.WorkerName != "" && (!workerName.MatchString(c.WorkerName) || c.WorkerName == "." || c.WorkerName == "..") {
 		v.add("WorkerName", "%q is not made of 1 to 64 of A-Z a-z 0-9 . _ @ -", c.WorkerName)
 	}
 	for _, route := range c.Routes {

@@ -43,6 +43,8 @@ func TestValues(t *testing.T) {
 		{"CACHE_REPLICA_URL", "", ok},
 		{"CACHE_REPLICA_URL", "redis://:pw@h/2", ok},
 		{"CACHE_REPLICA_URL", "redis://h1,h2/2", "several hosts"},
+		{"WORKER_NAME", "..", "not made of"},
+		{"WORKER_NAME", "...", ok},
 		{"CACHE_NEAR", "0", ok},
 		{"CACHE_NEAR", "-1", "between 0 and 10000000"},
 		{"CACHE_NEAR_EXPIRY", "0s", ok},

@@ -192,6 +192,7 @@ func TestLoadRefuses(t *testing.T) {
 		"two documents":       {"schedules: []\n---\nschedules: []\n", "line 3: a second document"},
 		"not UTF-8":           {"schedules: []\n# \xff\n", "line 2: is not UTF-8"},
 		"a number for a name": {"schedules:\n  - name: 5\n    task: test.noop\n    every: 5s\n", "line 2: name: want text, found int 5: put it in quotes"},
+		"a name of dots":      {"schedules:\n  - {name: .., task: test.noop, every: 5s}\n", `line 2: name: ".." can be no part of a URL's path`},
 		"an alias":            {"schedules:\n  - &a {name: a, task: test.noop, every: 5s}\n", "line 2: a schedule: want keys with values, found an anchor"},
 		"a merge key":         {"schedules:\n  - name: a\n    task: test.noop\n    every: 5s\n    <<: {queue: low}\n", "line 5: merge keys"},
 		"a tag":               {"schedules:\n  - name: a\n    task: !x test.noop\n    every: 5s\n", "line 3: task: want text, found a tag"},

@@ -95,6 +95,9 @@ func (l *loader) name(f fields, line int) string {
 	case !entryName.MatchString(name):
 		l.problem(f["name"].line, "name: %q is not 1 to 64 letters, digits, '.', '_' or '-'", name)
 		return ""
+	case name == "." || name == "..":
+		l.problem(f["name"].line, "name: %q can be no part of a URL's path", name)
+		return ""
 	}
 	l.entry = name
 	if first, taken := l.names[name]; taken {

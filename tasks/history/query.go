@@ -55,7 +55,7 @@ func (q *Query) validate() error {
 	case q.Queue != "" && !tasks.ValidQueue(q.Queue):
 		return queryErrorf("queue", "want 1 to 64 letters, digits, '_' or '-', the first a letter or digit")
 	case q.Tag != "" && !tasks.ValidTag(q.Tag):
-		return queryErrorf("tag", "want 1 to 64 characters without white space, commas or control characters")
+		return queryErrorf("tag", "want 1 to 64 visible characters without white space and commas")
 	case !q.Since.IsZero() && sound(q.Since).IsZero():
 		return queryErrorf("since", "want a time from 1970 to 9998")
 	case !q.Until.IsZero() && sound(q.Until).IsZero():
