@@ -25,7 +25,7 @@ const (
 // Main packages, and the composition root that they share, stand above all.
 var layers = map[string][]string{
 	"models":    {"models"},
-	"broker":    {},
+	"broker":    {"models"},
 	"tasks":     {"models", "broker"},
 	"outbox":    {"models", "broker", "tasks"},
 	"refresh":   {"models", "broker", "tasks", "outbox"},

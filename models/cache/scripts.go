@@ -7,7 +7,8 @@ package cache
 //	KEYS[3] last    the last known value, of caches that serve stale ones
 //	KEYS[4] marker  of a change that was applied; left out where there is none
 //
-// Writes come after all that can refuse them, and the value before what follows from it.
+// Writes come after all that can refuse them, and the value before what follows from it. A message that Redis refuses
+// fails nothing: what other processes keep lives out its expiry.
 
 // shorten lets the last known value live for what ARGV says from now on, if it would live longer.
 const shorten = `
@@ -41,7 +42,7 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 if ARGV[3] == '1' then
 	redis.call('DEL', KEYS[1])
 	shorten(ARGV[4])
-	redis.call('PUBLISH', ARGV[5], ARGV[6])
+	redis.pcall('PUBLISH', ARGV[5], ARGV[6])
 end
 return 1
 `)
@@ -54,7 +55,7 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 if ARGV[4] ~= '0' then redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[4]) end
 redis.call('DEL', KEYS[2])
 if KEYS[4] then redis.call('SET', KEYS[4], '1', 'PX', ARGV[5]) end
-if ARGV[7] ~= '' then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
+if ARGV[7] ~= '' then redis.pcall('PUBLISH', ARGV[6], ARGV[7]) end
 return 1
 `)
 
@@ -65,7 +66,7 @@ if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
 shorten(ARGV[1])
 if KEYS[4] then redis.call('SET', KEYS[4], '1', 'PX', ARGV[2]) end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
+redis.pcall('PUBLISH', ARGV[3], ARGV[4])
 return 1
 `)
 

@@ -2,22 +2,13 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-)
 
-const (
-	// listenFor is how long a silent connection is believed to be well, twice: without an answer it is made anew.
-	listenFor = 15 * time.Second
-	// The pauses between tries to subscribe.
-	firstListenPause = 50 * time.Millisecond
-	maxListenPause   = time.Second
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // forgetter is a cache with something in the process that a change makes untrue.
@@ -65,62 +56,26 @@ type subscription struct {
 	on      atomic.Bool // it stands
 }
 
-// run listens until ctx ends. go-redis connects and subscribes again by itself.
+// run listens until ctx ends.
 func (s *subscription) run(ctx context.Context) {
 	defer s.on.Store(false)
-	for ctx.Err() == nil {
-		sub := s.rdb.Subscribe(ctx, channel)
-		closed := make(chan struct{})
-		stop := context.AfterFunc(ctx, func() {
-			_ = sub.Close() // ends the receiving
-			close(closed)
-		})
-		s.receive(ctx, sub)
-		if stop() {
-			_ = sub.Close() // it is of no use any more
-		} else {
-			<-closed
-		}
-	}
-}
-
-// receive returns when ctx ends or the connection has been silent for too long.
-func (s *subscription) receive(ctx context.Context, sub *redis.PubSub) {
-	pause, silent := firstListenPause, 0
-	for ctx.Err() == nil {
-		got, err := sub.ReceiveTimeout(ctx, listenFor)
-		var timeout net.Error
-		switch {
-		case err == nil:
-			pause, silent = firstListenPause, 0
-			switch m := got.(type) {
-			case *redis.Subscription:
-				s.lost() // for whatever happened before
-				s.on.Store(true)
-			case *redis.Message:
-				s.changed(m.Payload)
-			}
-		case errors.As(err, &timeout) && timeout.Timeout() && silent == 0 && sub.Ping(ctx) == nil:
-			silent++
-		case silent > 0:
-			s.deaf(ctx, err)
-			return
-		default:
-			s.deaf(ctx, err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
-			}
-			pause = min(2*pause, maxListenPause)
-		}
-	}
+	redisx.Subscription{
+		Client:  s.rdb,
+		Channel: channel,
+		Subscribed: func() {
+			s.lost() // for whatever happened before
+			s.on.Store(true)
+		},
+		Message: s.changed,
+		Lost:    func(err error) { s.deaf(ctx, err) },
+	}.Run(ctx)
 }
 
 func (s *subscription) deaf(ctx context.Context, err error) {
 	if cluster, ok := s.rdb.(*redis.ClusterClient); ok {
 		cluster.ReloadState(ctx) // another node may have the place of the one that is gone
 	}
-	if s.on.Swap(false) && ctx.Err() == nil {
+	if s.on.Swap(false) {
 		s.log.Warn("changes of cached values are not heard: what this process keeps is up to its expiry old", "error", err)
 	}
 }

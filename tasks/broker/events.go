@@ -2,13 +2,13 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -20,11 +20,6 @@ const (
 	checkBatch      = 500
 	// earLinger is how long the subscription outlives the last watcher, for the next one to find it.
 	earLinger = 5 * time.Second
-	// earPing is how long a silent connection is believed to be well, twice: without an answer it is made anew.
-	earPing = 15 * time.Second
-	// The pauses between tries to subscribe.
-	firstEarPause = 50 * time.Millisecond
-	maxEarPause   = time.Second
 	// lookSpread bounds the time after a reconnection over which processes spread their looks, by how many tasks they watch.
 	lookSpread     = time.Second
 	lookSpreadEach = 100 * time.Microsecond
@@ -85,53 +80,15 @@ func (h *hub) close() {
 	h.listener.Wait()
 }
 
-// hear receives events until ctx ends. go-redis reconnects and subscribes again by itself.
+// hear receives events until ctx ends.
 func (h *hub) hear(ctx context.Context, e *ear) {
-	for ctx.Err() == nil {
-		sub := h.b.rdb.Subscribe(ctx, eventsChannel)
-		closed := make(chan struct{})
-		stop := context.AfterFunc(ctx, func() {
-			_ = sub.Close() // ends the receiving
-			close(closed)
-		})
-		h.receive(ctx, e, sub)
-		if stop() {
-			_ = sub.Close() // it is of no use any more
-		} else {
-			<-closed
-		}
-	}
-}
-
-// receive returns when ctx ends or the connection has been silent for too long.
-func (h *hub) receive(ctx context.Context, e *ear, sub *redis.PubSub) {
-	pause, silent := firstEarPause, 0
-	for ctx.Err() == nil {
-		got, err := sub.ReceiveTimeout(ctx, earPing)
-		var timeout net.Error
-		switch {
-		case err == nil:
-			pause, silent = firstEarPause, 0
-			switch m := got.(type) {
-			case *redis.Subscription:
-				h.subscribed(e)
-			case *redis.Message:
-				h.events(m.Payload)
-			}
-		case errors.As(err, &timeout) && timeout.Timeout() && silent == 0 && sub.Ping(ctx) == nil:
-			silent++
-		case silent > 0:
-			h.deaf(e, err)
-			return
-		default:
-			h.deaf(e, err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
-			}
-			pause = min(2*pause, maxEarPause)
-		}
-	}
+	redisx.Subscription{
+		Client:     h.b.rdb,
+		Channel:    eventsChannel,
+		Subscribed: func() { h.subscribed(e) },
+		Message:    h.events,
+		Lost:       func(err error) { h.deaf(e, err) },
+	}.Run(ctx)
 }
 
 // subscribed looks at everything: what happened before, nobody told. When it was a loss of the connection, all processes

@@ -63,3 +63,9 @@ func (b *Broker) Listening() bool {
 
 // Spread is how long a task waits after its worker's death, when it has outlived so many before.
 var Spread = spread
+
+// SetCancelPause is the first pause between tries to subscribe to asynq's cancellations.
+func (f *Fetcher) SetCancelPause(d time.Duration) { f.cancels.first = d }
+
+// SetUnheard changes how often watched tasks are checked while there is no subscription. Call it before the first Watch.
+func (b *Broker) SetUnheard(d time.Duration) { b.events.unheard = d }

@@ -26,6 +26,8 @@ type FetcherConfig struct {
 //     which has no round trip of its own and can't be written late. When Redis does not answer it is repeated.
 //   - the recovery (retry, archive) of tasks whose lease has ended: it counts that their worker died, and has no effect
 //     once another worker has got the task.
+//   - the subscription to cancellations: while Redis refuses it, one connection is open at a time, and the tries become
+//     fewer.
 //   - forward (tasks that become due): asynq keeps whole seconds, so one call a second is enough, if it comes right
 //     after the second begins. The server asks often; only the first time in each second reaches Redis.
 //
@@ -49,7 +51,8 @@ type Fetcher struct {
 	deliveries deliveries
 	acks       batcher[*acknowledgement]
 
-	due due
+	due     due
+	cancels cancels
 }
 
 // NewFetcher makes the client of a server, whose TaskCheckInterval should be short: the fetcher does the waiting.
@@ -60,6 +63,7 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 		cfg:             cfg,
 		closed:          make(chan struct{}),
 		prefetched:      prefetched{patience: aheadPatience},
+		cancels:         cancels{first: firstCancelPause},
 		deliveries:      newDeliveries(cfg.Name),
 	}
 	for q := range cfg.Queues {

@@ -10,9 +10,10 @@ const (
 	terminateChannel = "paidui:terminate"
 )
 
-// luaEvents defines publish, which sends lines for eventsChannel.
+// luaEvents defines publish, which sends lines for eventsChannel. A script must not fail for it, since Redis keeps what
+// the script has written before: where the user may not publish, waiters find the end by asking.
 const luaEvents = `
 local function publish(lines)
-	if #lines > 0 then redis.call('PUBLISH', '` + eventsChannel + `', table.concat(lines, '\n')) end
+	if #lines > 0 then redis.pcall('PUBLISH', '` + eventsChannel + `', table.concat(lines, '\n')) end
 end
 `

@@ -130,12 +130,13 @@ local function put(key, unique, scheduled, id, msg, at, ttl, extra, now)
 end
 `
 
-// luaRing wakes one worker. An element that nobody waits for is enough for whoever comes next.
+// luaRing wakes one worker. An element that nobody waits for is enough for whoever comes next. A wake-up that Redis
+// refuses fails nothing: idle workers look for themselves, a little later.
 const luaRing = `
 local function ring(wake)
-	if redis.call('LLEN', wake) == 0 then
-		redis.call('RPUSH', wake, 1)
-		redis.call('PEXPIRE', wake, 2000)
+	if redis.pcall('LLEN', wake) == 0 then
+		redis.pcall('RPUSH', wake, 1)
+		redis.pcall('PEXPIRE', wake, 2000)
 	end
 end
 `

@@ -220,6 +220,6 @@ for k = 7, #KEYS do
 	if visits >= tonumber(ARGV[10]) then break end
 end
 publish(events)
-if ARGV[5] == '1' and #stops > 0 then redis.call('PUBLISH', '` + terminateChannel + `', table.concat(stops, '\n')) end
+if ARGV[5] == '1' and #stops > 0 then redis.pcall('PUBLISH', '` + terminateChannel + `', table.concat(stops, '\n')) end
 return out
 `)

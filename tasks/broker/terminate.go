@@ -6,41 +6,33 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
-const (
-	// terminateCheck is how often a worker asks whether one of its longer tasks is to end, should a message be lost.
-	terminateCheck = 5 * time.Second
-	// resubscribe is how long the worker waits after it lost the channel.
-	resubscribe = time.Second
-)
+// terminateCheck is how often a worker asks whether one of its longer tasks is to end, should a message be lost.
+const terminateCheck = 5 * time.Second
 
-// listen hears of running tasks that are to end, until the fetcher stops.
+// listen receives which running tasks are to end, until the fetcher stops.
 func (f *Fetcher) listen(ctx context.Context) {
-	for ctx.Err() == nil {
-		channel := f.b.rdb.Subscribe(ctx, terminateChannel)
-		unblock := context.AfterFunc(ctx, func() { _ = channel.Close() }) // a receiver does not look at its context
-		for {
-			message, err := channel.ReceiveMessage(ctx)
-			if err != nil {
-				break
-			}
+	redisx.Subscription{
+		Client:     f.b.rdb,
+		Channel:    terminateChannel,
+		Subscribed: func() {}, // watchOver finds what was missed
+		Message: func(message string) {
 			var named []*Delivery
-			for line := range strings.Lines(message.Payload) {
+			for line := range strings.Lines(message) {
 				queue, id, _ := strings.Cut(strings.TrimSpace(line), " ")
 				if d := f.deliveries.get(taskKey(queue, id)); d != nil {
 					named = append(named, d)
 				}
 			}
 			f.terminate(ctx, named)
-		}
-		unblock()
-		_ = channel.Close() // of no use any more
-		select {
-		case <-ctx.Done():
-		case <-time.After(resubscribe):
-		}
-	}
+		},
+		Lost: func(err error) {
+			f.b.logger.DebugContext(ctx, "not told which running tasks are to end; they are asked about every 5 s", "error", err)
+		},
+	}.Run(ctx)
 }
 
 // watchOver asks regularly about the tasks that have run for a while.
