@@ -25,6 +25,7 @@ type apiError struct {
 	field      string        // the argument at fault, or ""
 	retryAfter time.Duration // when a repetition may succeed; 0: not said
 	cause      error
+	expected   bool // one of many, or of no concern: not for the log, though its status is 500 or more
 }
 
 func (e *apiError) Error() string {
@@ -157,7 +158,7 @@ func (s *Server) fail(c echo.Context, err error) {
 	e := explain(err)
 	ctx, id := c.Request().Context(), requestOf(c).id
 	var busy *cache.BusyError
-	requestOf(c).shed = errors.As(err, &busy) || errors.Is(err, cache.ErrDatabaseAway) // of which there are many at once; metrics count them
+	requestOf(c).shed = e.expected || errors.As(err, &busy) || errors.Is(err, cache.ErrDatabaseAway) // of which there are many at once; metrics count them
 	if e.status >= http.StatusInternalServerError && !requestOf(c).shed {
 		s.log.ErrorContext(ctx, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)
 	}

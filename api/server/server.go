@@ -50,6 +50,10 @@ type Options struct {
 	Logger         *slog.Logger          // slog.Default() when nil
 	Registry       prometheus.Registerer // where the metrics go; nowhere when nil
 
+	// Leaving gives the channel that is closed when the server of a request, whose context it gets, is told to stop:
+	// /healthz then answers 503. Nil, or a nil channel, is never.
+	Leaving func(context.Context) <-chan struct{}
+
 	// Draining gives the channel that is closed when the server of a request, whose context it gets, begins to drain:
 	// long polls then answer what they know. Nil, or a nil channel, is never.
 	Draining func(context.Context) <-chan struct{}

@@ -95,6 +95,8 @@ type Config struct {
 	DrainTimeout time.Duration `env:"PAIDUI_DRAIN_TIMEOUT" yaml:"drain_timeout" default:"25s" range:"0s..1h" in:"api worker scheduler" help:"how long running work may finish after SIGTERM"`
 	StartupWait  time.Duration `env:"PAIDUI_STARTUP_WAIT" yaml:"startup_wait" default:"1m" range:"0s..1h" help:"how long to wait at start for Redis and the database"`
 
+	ShutdownDelay time.Duration `env:"PAIDUI_SHUTDOWN_DELAY" yaml:"shutdown_delay" default:"2s" range:"0s..5m" in:"api" help:"how long it serves on after SIGTERM, not ready any more, so that balancers turn away"`
+
 	warnings []Mistake
 }
 

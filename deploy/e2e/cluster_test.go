@@ -30,12 +30,13 @@ const (
 
 // program is one running process.
 type program struct {
-	name  string
-	admin string // base URL
-	url   string // base URL of the API, "" for other programs
-	cmd   *exec.Cmd
-	log   *lockedBuffer
-	ended chan error
+	name    string
+	admin   string // base URL
+	url     string // base URL of the API, "" for other programs
+	cmd     *exec.Cmd
+	command func() *exec.Cmd
+	log     *lockedBuffer
+	ended   chan error
 }
 
 type lockedBuffer struct {
@@ -61,18 +62,23 @@ func start(t *testing.T, path, name string, env []string, args ...string) *progr
 	p := &program{name: name, log: &lockedBuffer{}, ended: make(chan error, 1)}
 	adminPort := testenv.FreePort(t)
 	p.admin = fmt.Sprintf("http://127.0.0.1:%d", adminPort)
-	env = append(env, fmt.Sprintf("PAIDUI_ADMIN_ADDR=127.0.0.1:%d", adminPort))
+	env = append([]string{ // those of the test, which come later, win
+		"PAIDUI_SHUTDOWN_DELAY=0s",
+		fmt.Sprintf("PAIDUI_ADMIN_ADDR=127.0.0.1:%d", adminPort),
+	}, env...)
 	if strings.HasPrefix(name, "api") {
 		port := testenv.FreePort(t)
 		p.url = fmt.Sprintf("http://127.0.0.1:%d", port)
 		env = append(env, fmt.Sprintf("PAIDUI_HTTP_ADDR=127.0.0.1:%d", port))
 	}
-	p.cmd = exec.Command(path, args...)
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Dir = filepath.Join("..", "..")
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	require.NoError(t, p.cmd.Start())
-	go func() { p.ended <- p.cmd.Wait() }()
+	p.command = func() *exec.Cmd {
+		cmd := exec.Command(path, args...)
+		cmd.Env = append(os.Environ(), env...)
+		cmd.Dir = filepath.Join("..", "..")
+		cmd.Stdout, cmd.Stderr = p.log, p.log
+		return cmd
+	}
+	p.again(t)
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // it may have ended already
 		if t.Failed() {
@@ -81,6 +87,14 @@ func start(t *testing.T, path, name string, env []string, args ...string) *progr
 		require.NotContains(t, p.log.String(), "DATA RACE", name)
 	})
 	return p
+}
+
+// again starts a program that has ended, or was never started, at its addresses.
+func (p *program) again(t *testing.T) {
+	t.Helper()
+	p.cmd = p.command()
+	require.NoError(t, p.cmd.Start())
+	go func(cmd *exec.Cmd) { p.ended <- cmd.Wait() }(p.cmd)
 }
 
 func tail(s string, n int) string {

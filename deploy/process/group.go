@@ -14,14 +14,21 @@ import (
 //
 // A Group is used once, from one goroutine.
 type Group struct {
-	// Logger takes a line for each part that stops. It must be set.
-	Logger *slog.Logger
-	// Limit is how long one part may take to stop before the next one is told to; it bounds Run, and should be a
-	// little longer than the drain timeout.
-	Limit time.Duration
-
-	parts []*part
+	logger   *slog.Logger
+	limit    time.Duration
+	parts    []*part
+	stopping chan struct{}
 }
+
+// NewGroup makes a Group without parts. logger takes a line for each part that stops. limit is how long one part may
+// take to stop before the next one is told to; it bounds Run, and should be a little longer than what a part needs to
+// drain.
+func NewGroup(logger *slog.Logger, limit time.Duration) *Group {
+	return &Group{logger: logger, limit: limit, stopping: make(chan struct{})}
+}
+
+// Stopping is closed when the parts begin to be stopped.
+func (g *Group) Stopping() <-chan struct{} { return g.stopping }
 
 type part struct {
 	name string
@@ -38,7 +45,7 @@ func (g *Group) Add(name string, run func(ctx context.Context) error) {
 
 // Run starts every part, waits until ctx ends or a part returns, and stops all of them in the order in which they
 // were added. It returns the errors of all parts, joined, each with its part's name: a part that returned before it
-// was told to has failed even without an error, and so has one that did not stop within Limit, which is left behind.
+// was told to has failed even without an error, and so has one that did not stop within the limit, which is left behind.
 func (g *Group) Run(ctx context.Context) error {
 	returned := make(chan *part, len(g.parts))
 	for _, p := range g.parts {
@@ -61,8 +68,9 @@ func (g *Group) Run(ctx context.Context) error {
 		if p.err == nil || onlyCanceled(p.err) {
 			errs = append(errs, fmt.Errorf("%s: stopped by itself", p.name))
 		}
-		g.Logger.Error("stopping, for a part has failed", "part", p.name, "error", p.err)
+		g.logger.Error("stopping, for a part has failed", "part", p.name, "error", p.err)
 	}
+	close(g.stopping)
 	for _, p := range g.parts {
 		if err := g.stop(p, cause); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
@@ -77,13 +85,13 @@ func (g *Group) stop(p *part, cause error) error {
 	p.stop(cause)
 	select {
 	case <-p.done:
-	case <-time.After(g.Limit):
-		g.Logger.Error("did not stop in time", "part", p.name, "limit", g.Limit)
-		return fmt.Errorf("did not stop within %s", g.Limit)
+	case <-time.After(g.limit):
+		g.logger.Error("did not stop in time", "part", p.name, "limit", g.limit)
+		return fmt.Errorf("did not stop within %s", g.limit)
 	}
 	if p.err != nil && !onlyCanceled(p.err) {
 		return p.err
 	}
-	g.Logger.Info("stopped", "part", p.name, "took", time.Since(start))
+	g.logger.Info("stopped", "part", p.name, "took", time.Since(start))
 	return nil
 }

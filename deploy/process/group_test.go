@@ -44,7 +44,7 @@ func (j *journal) part(name string, takes time.Duration, err error) func(context
 func newGroup(t *testing.T) (*Group, *buffer) {
 	t.Helper()
 	log := new(buffer)
-	return &Group{Logger: textLogger(t, log), Limit: 10 * time.Second}, log
+	return NewGroup(textLogger(t, log), 10*time.Second), log
 }
 
 func TestGroupStopsInOrder(t *testing.T) {

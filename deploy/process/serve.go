@@ -22,57 +22,92 @@ func defaultLimits() limits {
 	return limits{read: 10 * time.Second, write: 30 * time.Second, idle: 2 * time.Minute, bytes: 64 << 10}
 }
 
-// ServeHTTP serves h on ln until ctx ends, then drains: it stops accepting, and requests have the drain time to
-// finish. Their contexts end a fifth of that time before it is over, but no less than a second (or half of it), and
-// at its end they are cut off. It closes ln, and returns nil when every request was finished.
+// ServeOptions says how ServeHTTP logs and stops.
+type ServeOptions struct {
+	Logger *slog.Logger  // must be set
+	Delay  time.Duration // how long it goes on as ever after it was told to stop, so that clients learn to go elsewhere
+	Drain  time.Duration // how long requests may then take to finish
+}
+
+// ServeHTTP serves h on ln until ctx ends, and then stops in two steps. For the delay it goes on: Leaving says so, and
+// answers ask the client to close its connection and so to look for another server. Then it drains: it stops accepting
+// and closes idle connections, and requests have the drain time to finish. Their contexts end a fifth of that time
+// before it is over, but no less than a second (or half of it), and at its end they are cut off. It closes ln, and
+// returns nil when every request was finished.
 //
 // A request must have arrived within 10 s, its header of at most 64 KiB included. There is no limit to how long a
 // handler takes, so that long polls and server-sent events live, but each of its writes must reach the client within
 // 30 s. A handler that waits for something returns when Draining says so; one that has taken over its connection closes it
 // then.
-func ServeHTTP(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Logger, drain time.Duration) error {
-	return serve(ctx, ln, h, logger, drain, defaultLimits())
+func ServeHTTP(ctx context.Context, ln net.Listener, h http.Handler, o ServeOptions) error {
+	return serve(ctx, ln, h, o, defaultLimits())
 }
 
-type drainingKey struct{}
+// stages are how far a server has come in stopping.
+type stages struct{ leaving, draining chan struct{} }
+
+type stagesKey struct{}
+
+// Leaving returns a channel that is closed when the server of a request is told to stop, from when on no new clients
+// should come; ctx is the request's. In any other context it returns nil, which never is.
+func Leaving(ctx context.Context) <-chan struct{} {
+	if s, ok := ctx.Value(stagesKey{}).(*stages); ok {
+		return s.leaving
+	}
+	return nil
+}
 
 // Draining returns a channel that is closed when the server of a request begins to drain; ctx is the request's. In
 // any other context it returns nil, which never is.
 func Draining(ctx context.Context) <-chan struct{} {
-	draining, _ := ctx.Value(drainingKey{}).(chan struct{})
-	return draining
+	if s, ok := ctx.Value(stagesKey{}).(*stages); ok {
+		return s.draining
+	}
+	return nil
 }
 
-func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Logger, drain time.Duration, limit limits) error {
-	draining := make(chan struct{})
-	requests, end := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), drainingKey{}, draining))
+func serve(ctx context.Context, ln net.Listener, h http.Handler, o ServeOptions, limit limits) error {
+	stage := &stages{leaving: make(chan struct{}), draining: make(chan struct{})}
+	requests, end := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), stagesKey{}, stage))
 	defer end()
 	taken := new(hijacked)
 	srv := &http.Server{
-		Handler:        h,
+		Handler:        lastAnswers(stage.leaving, h),
 		ReadTimeout:    limit.read,
 		IdleTimeout:    limit.idle,
 		MaxHeaderBytes: limit.bytes,
 		BaseContext:    func(net.Listener) context.Context { return requests },
 		ConnState:      taken.changed,
-		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:       slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(taken.watch(writeDeadlines(ln, limit.write))) }()
-	logger.Info("listening", "addr", ln.Addr().String())
+	o.Logger.Info("listening", "addr", ln.Addr().String())
 
-	select {
-	case err := <-served:
+	lost := func(err error) error {
 		_ = srv.Close() // err is the one that counts
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	}
+	select {
+	case err := <-served:
+		return lost(err)
 	case <-ctx.Done():
 	}
-	logger.Info("draining", "addr", ln.Addr().String(), "cause", context.Cause(ctx).Error(), "limit", drain)
-	close(draining)
+	close(stage.leaving)
+	if o.Delay > 0 {
+		o.Logger.Info("leaving", "addr", ln.Addr().String(), "cause", context.Cause(ctx).Error(), "delay", o.Delay)
+		select {
+		case err := <-served:
+			return lost(err)
+		case <-time.After(o.Delay):
+		}
+	}
+	o.Logger.Info("draining", "addr", ln.Addr().String(), "cause", context.Cause(ctx).Error(), "limit", o.Drain)
+	close(stage.draining)
 	// Shutdown looks for finished requests every half second, which is what the second is for.
-	hurry := time.AfterFunc(drain-max(drain/5, min(drain/2, time.Second)), end)
+	hurry := time.AfterFunc(o.Drain-max(o.Drain/5, min(o.Drain/2, time.Second)), end)
 	defer hurry.Stop()
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Drain)
 	defer cancel()
 	err := srv.Shutdown(bounded)
 	if err == nil {
@@ -81,8 +116,21 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 	if errors.Is(err, context.DeadlineExceeded) {
 		_ = srv.Close() // what it reports is what it was called for
 		_ = taken.wait(bounded)
-		err = fmt.Errorf("drain %s: requests were cut off after %s", ln.Addr(), drain)
+		err = fmt.Errorf("drain %s: requests were cut off after %s", ln.Addr(), o.Drain)
 	}
 	<-served
 	return err
+}
+
+// lastAnswers makes each answer the last of its connection once the server is leaving. A client that is busy so moves
+// on by itself; were all connections closed at once instead, requests that are just being sent would be lost.
+func lastAnswers(leaving <-chan struct{}, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-leaving:
+			w.Header()["Connection"] = []string{"close"}
+		default:
+		}
+		h.ServeHTTP(w, r)
+	})
 }

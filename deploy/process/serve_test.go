@@ -35,7 +35,7 @@ func serving(t *testing.T, h http.Handler, drain time.Duration, limit limits) *s
 		client: &http.Client{Transport: transport, Timeout: 20 * time.Second},
 		log:    new(buffer), stop: stop, result: make(chan error, 1),
 	}
-	go func() { s.result <- serve(ctx, ln, h, textLogger(t, s.log), drain, limit) }()
+	go func() { s.result <- serve(ctx, ln, h, ServeOptions{Logger: textLogger(t, s.log), Drain: drain}, limit) }()
 	t.Cleanup(func() {
 		stop()
 		transport.CloseIdleConnections()
@@ -165,7 +165,7 @@ func TestServeHTTPReportsALostListener(t *testing.T) {
 	ln, err := Listen(t.Context(), "PAIDUI_HTTP_ADDR", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, ln.Close())
-	err = ServeHTTP(t.Context(), ln, http.NotFoundHandler(), textLogger(t, io.Discard), time.Second)
+	err = ServeHTTP(t.Context(), ln, http.NotFoundHandler(), ServeOptions{Logger: textLogger(t, io.Discard), Drain: time.Second})
 	require.ErrorIs(t, err, net.ErrClosed)
 }
 

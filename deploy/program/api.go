@@ -17,20 +17,20 @@ import (
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
-// API runs the HTTP API until ctx ends. It migrates the database first; meanwhile its address answers 503.
+// API runs the HTTP API until ctx ends. It migrates the database first; until then its address refuses connections.
 func API(ctx context.Context, cfg config.Config) error {
 	process.CollectLess()
-	ln, err := listen(ctx, cfg)
+	addr, err := reserve(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer ln.Close() // for the errors before anything serves it; closing it again does nothing
+	defer addr.Close() // for the errors before boot has it; closing it again does nothing
 	return boot{
 		program:  config.API,
 		config:   cfg,
 		database: true,
 		migrates: true,
-		http:     ln,
+		http:     addr,
 		assemble: func(ctx context.Context, e *Env) error {
 			if err := models.Migrate(ctx, e.Stores.DB); err != nil {
 				return err
@@ -48,7 +48,7 @@ func API(ctx context.Context, cfg config.Config) error {
 	}.run(ctx)
 }
 
-// addAPI puts the API in the place of the answers that it is starting.
+// addAPI opens the API's address, where connections wait for the moment that is left until the parts run.
 func (e *Env) addAPI() error {
 	cfg := e.Config
 	s, err := server.New(server.Options{
@@ -70,6 +70,7 @@ func (e *Env) addAPI() error {
 		JWTLifetime:    cfg.JWTLifetime,
 		OperatorKey:    cfg.OperatorKey.Reveal(),
 		Web:            web.Handler(),
+		Leaving:        process.Leaving,
 		Draining:       process.Draining,
 		OutboxEnabled:  cfg.SMSProvider == config.SMSOutbox,
 		CORSOrigins:    cfg.CORSOrigins,
@@ -80,8 +81,17 @@ func (e *Env) addAPI() error {
 	if err != nil {
 		return err
 	}
-	e.http.show(s.Handler())
-	e.group.Add("http", e.http.run)
+	ln, err := e.http.Listen()
+	if err != nil {
+		return err
+	}
+	e.group.Add("http", func(ctx context.Context) error {
+		return process.ServeHTTP(ctx, ln, s.Handler(), process.ServeOptions{
+			Logger: e.Logger.With("server", "http"),
+			Delay:  cfg.ShutdownDelay,
+			Drain:  cfg.DrainTimeout,
+		})
+	})
 	return nil
 }
 

@@ -3,11 +3,9 @@ package program
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/paidui/paidui/deploy/process"
 )
@@ -22,15 +20,16 @@ type front struct {
 }
 
 // openFront serves h on ln until the front is closed, whatever becomes of ctx. It closes ln.
-func openFront(ctx context.Context, name string, ln net.Listener, h http.Handler, logger *slog.Logger, drain time.Duration) *front {
+func openFront(ctx context.Context, name string, ln net.Listener, h http.Handler, o process.ServeOptions) *front {
 	f := &front{name: name, served: make(chan error, 1)}
 	f.show(h)
 	serving, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	f.end = end
 	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*f.handler.Load()).ServeHTTP(w, r) })
+	o.Logger = o.Logger.With("server", name)
 	go func() {
 		defer close(f.served)
-		if err := process.ServeHTTP(serving, ln, current, logger.With("server", name), drain); err != nil {
+		if err := process.ServeHTTP(serving, ln, current, o); err != nil {
 			f.served <- fmt.Errorf("%s server: %w", name, err)
 		}
 	}()

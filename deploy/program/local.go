@@ -24,18 +24,18 @@ import (
 // makes: an embedded Redis, the database's folder, secrets, a small set of data, and a free port when the usual one is
 // taken. Where to go is written to out.
 func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
-	ln, err := listen(ctx, cfg)
+	at, err := reserve(ctx, cfg)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		fmt.Fprintf(out, "%s is taken by another program; taking a free port instead.\n", cfg.HTTPAddr)
 		cfg = withPort(cfg, "0")
-		ln, err = listen(ctx, cfg)
+		at, err = reserve(ctx, cfg)
 	}
 	if err != nil {
 		return err
 	}
-	defer ln.Close() // for the errors before anything serves it; closing it again does nothing
+	defer at.Close() // for the errors before boot has it; closing it again does nothing
 	if cfg.BackendURL == defaultBackendURL {
-		cfg.BackendURL = "http://" + reachable(ln.Addr())
+		cfg.BackendURL = "http://" + reachable(at.Addr())
 	}
 	if cfg.AdminAddr, err = freeAdminAddr(cfg.AdminAddr); err != nil {
 		return err
@@ -71,7 +71,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 		config:   cfg,
 		database: true,
 		migrates: true,
-		http:     ln,
+		http:     at,
 		assemble: func(ctx context.Context, e *Env) error {
 			if err := models.Migrate(ctx, e.Stores.DB); err != nil {
 				return err
@@ -88,7 +88,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 			e.addCaches()
 			e.addOutbox()
 			return welcome.Execute(out, map[string]any{
-				"URL":      "http://" + reachable(ln.Addr()),
+				"URL":      "http://" + reachable(at.Addr()),
 				"Admin":    "http://" + cfg.AdminAddr,
 				"Key":      cfg.OperatorKey.Reveal(),
 				"Database": cfg.DatabaseURL.Redacted(),

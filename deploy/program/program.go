@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -25,9 +24,9 @@ import (
 type boot struct {
 	program  config.Program
 	config   config.Config
-	database bool         // whether it uses one
-	migrates bool         // makes the database where the server lacks it
-	http     net.Listener // of the API; nil in a program without one
+	database bool                 // whether it uses one
+	migrates bool                 // makes the database where the server lacks it
+	http     *process.Reservation // of the API's address; nil in a program without one
 	assemble func(context.Context, *Env) error
 }
 
@@ -41,10 +40,10 @@ type Env struct {
 	Client   *tasks.Client
 	Caches   *cache.Store // over Stores.Cache; nil in a program without one
 
-	http     *front           // nil in a program without an API
-	outbox   *outbox.Outbox   // nil in a program without a database
-	history  *history.Writer  // nil without a database, or with PAIDUI_HISTORY=false
-	features catalog.Features // zero in a program without a database
+	http     *process.Reservation // nil in a program without an API
+	outbox   *outbox.Outbox       // nil in a program without a database
+	history  *history.Writer      // nil without a database, or with PAIDUI_HISTORY=false
+	features catalog.Features     // zero in a program without a database
 	group    *process.Group
 	checks   map[string]func(context.Context) error
 }
@@ -54,9 +53,9 @@ const (
 	adminDrain = time.Second     // how long a scrape that has begun may take to finish
 )
 
-// run boots a program: it serves its addresses at once, opens the stores it needs, assembles its parts, and runs them
+// run boots a program: it serves its admin address at once, opens the stores it needs, assembles its parts, and runs them
 // until ctx ends or one fails. Parts stop in the order in which assemble adds them, the admin server last, and the
-// stores close after all. Nothing is left open on any error, the listener included.
+// stores close after all. Nothing is left open on any error, the reserved address included.
 func (b boot) run(ctx context.Context) (err error) {
 	cfg := b.config
 	logger, err := newLogger(b.program, cfg)
@@ -74,17 +73,17 @@ func (b boot) run(ctx context.Context) (err error) {
 			"start": func(context.Context) error { return errors.New("still starting") },
 		},
 	}
-	adminFront := openFront(ctx, "admin", ln, process.Admin(admin), logger, adminDrain)
+	adminFront := openFront(ctx, "admin", ln, process.Admin(admin), process.ServeOptions{Logger: logger, Drain: adminDrain})
 	defer func() { err = errors.Join(err, adminFront.close(context.Canceled)) }()
 	env := &Env{
 		Config:   cfg,
 		Logger:   logger,
 		Registry: admin.Registry,
-		group:    &process.Group{Logger: logger, Limit: cfg.DrainTimeout + stopMargin},
+		group:    process.NewGroup(logger, cfg.ShutdownDelay+cfg.DrainTimeout+stopMargin),
+		http:     b.http,
 	}
 	if b.http != nil {
-		env.http = openFront(ctx, "http", b.http, starting(), logger, cfg.DrainTimeout)
-		defer func() { err = errors.Join(err, env.http.close(context.Canceled)) }()
+		defer func() { err = errors.Join(err, b.http.Close()) }()
 		warnOfOutbox(ctx, logger, cfg, b.http.Addr())
 	}
 	warnOfSettings(ctx, logger, cfg)
@@ -110,7 +109,7 @@ func (b boot) run(ctx context.Context) (err error) {
 	if err := b.assemble(ctx, env); err != nil {
 		return err
 	}
-	admin.Checks, admin.Stopping = env.checks, ctx.Done()
+	admin.Checks, admin.Stopping = env.checks, env.group.Stopping()
 	adminFront.show(process.Admin(admin))
 	env.group.Add("admin", adminFront.run)
 	return env.group.Run(ctx)
@@ -142,7 +141,7 @@ func newLogger(p config.Program, cfg config.Config) (*slog.Logger, error) {
 	return logger.With("program", string(p)), nil
 }
 
-// listen opens the HTTP address of the API.
-func listen(ctx context.Context, cfg config.Config) (net.Listener, error) {
-	return process.Listen(ctx, "PAIDUI_HTTP_ADDR", cfg.HTTPAddr)
+// reserve takes the HTTP address of the API, on which nothing is served before the stores answer.
+func reserve(ctx context.Context, cfg config.Config) (*process.Reservation, error) {
+	return process.Reserve(ctx, "PAIDUI_HTTP_ADDR", cfg.HTTPAddr)
 }
