@@ -29,14 +29,30 @@ func AfterCommit(tx *gorm.DB, f func()) bool {
 	return ok
 }
 
-// connections is a pool whose transactions know what to do after they commit.
+// connections is a pool whose transactions know what to do after they commit. It and they mark the errors of a database
+// that does not answer: see AwayError.
 type connections struct{ *sql.DB }
+
+// ExecContext implements gorm.ConnPool.
+func (c connections) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	began := time.Now()
+	result, err := c.DB.ExecContext(ctx, query, args...)
+	return result, answer(err, began)
+}
+
+// QueryContext implements gorm.ConnPool.
+func (c connections) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	began := time.Now()
+	rows, err := c.DB.QueryContext(ctx, query, args...)
+	return rows, answer(err, began)
+}
 
 // BeginTx implements gorm.ConnPoolBeginner.
 func (c connections) BeginTx(ctx context.Context, opt *sql.TxOptions) (gorm.ConnPool, error) {
+	began := time.Now()
 	tx, err := c.DB.BeginTx(ctx, opt)
 	if err != nil {
-		return nil, err
+		return nil, answer(err, began)
 	}
 	return &transaction{Tx: tx, pool: c.DB, ctx: ctx}, nil
 }
@@ -89,7 +105,7 @@ func (t *transaction) within(what string, end func() error, done func()) error {
 		if err == nil {
 			done()
 		}
-		return err
+		return MarkAway(err)
 	}
 	if t.ctx.Done() == nil {
 		return then(end())
@@ -109,14 +125,15 @@ func (t *transaction) within(what string, end func() error, done func()) error {
 	case <-grace.C:
 	}
 	go func() { _ = then(<-ended) }() // the caller has its error
-	return fmt.Errorf("the database has not answered the %s: %w", what, context.Cause(t.ctx))
+	return &AwayError{fmt.Errorf("the database has not answered the %s: %w", what, context.Cause(t.ctx))}
 }
 
 // ExecContext watches for savepoints, which gorm sets and goes back to with these words.
 func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	began := time.Now()
 	result, err := t.Tx.ExecContext(ctx, query, args...)
 	if err != nil {
-		return result, err
+		return result, answer(err, began)
 	}
 	if name, ok := strings.CutPrefix(query, "SAVEPOINT "); ok {
 		t.setMark(name)
@@ -124,6 +141,13 @@ func (t *transaction) ExecContext(ctx context.Context, query string, args ...any
 		t.backTo(name)
 	}
 	return result, nil
+}
+
+// QueryContext implements gorm.ConnPool.
+func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	began := time.Now()
+	rows, err := t.Tx.QueryContext(ctx, query, args...)
+	return rows, answer(err, began)
 }
 
 func (t *transaction) add(f func()) {

@@ -44,8 +44,10 @@ func (a *attempt) appendRecord(b []byte, v verdict, now time.Time) []byte {
 // text is the attempt's error as it is stored: why it failed, was interrupted or revoked.
 func (v *verdict) text() string {
 	switch v.outcome {
-	case succeeded, snoozed:
+	case succeeded:
 		return ""
+	case snoozed:
+		return snoozeText(v.err)
 	case revoked:
 		return v.reason
 	}

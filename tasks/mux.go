@@ -11,8 +11,8 @@ import (
 )
 
 // Handler runs one task: arguments in, result out, both JSON. The error says what becomes of the task: Permanent fails
-// it at once, RetryIn and Snooze repeat it when they say, any other is retried while retries are left and the definition's
-// rules allow it.
+// it at once, RetryIn and Snooze repeat it when they say, SnoozeFor may repeat it at no cost, any other is retried while
+// retries are left and the definition's rules allow it.
 type Handler func(ctx context.Context, t *Task, args []byte) (result []byte, err error)
 
 // Middleware wraps every handler of a mux.
@@ -49,6 +49,7 @@ type binding struct {
 	run         Handler
 	failureHook func(ctx context.Context, args []byte, cause error) error // nil without one
 	retry       *retryRules                                               // of the definition; may be nil
+	outage      outage
 }
 
 // NewMux makes a mux without handlers.
@@ -77,7 +78,8 @@ type HandleOption[A any] func(*binding)
 
 // FailureHook has h called when the task has failed for good: retries exhausted, a permanent error, a hard time limit, a
 // worker that died too often, arguments that do not decode (args is then zero). It runs before the failure is stored, so
-// it runs again if the worker dies between the two, and must be idempotent. Its own error is logged.
+// it runs again if the worker dies between the two, and must be idempotent. With Snooze, or an error that the definition
+// snoozes for, it puts the failure off: the task comes again as if this attempt had not been. Other errors are logged.
 func FailureHook[A any](h func(ctx context.Context, args A, cause error) error) HandleOption[A] {
 	return func(b *binding) {
 		b.failureHook = func(ctx context.Context, raw []byte, cause error) error {

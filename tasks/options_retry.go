@@ -3,6 +3,8 @@ package tasks
 import (
 	"errors"
 	"time"
+
+	"github.com/paidui/paidui/models"
 )
 
 // ErrorMatcher tells errors apart, by ErrorIs or ErrorAs.
@@ -24,10 +26,15 @@ func ErrorAs[E error]() ErrorMatcher {
 	}}
 }
 
+// StoreAway matches what models.IsAway finds: that a store, the database or a Redis, does not answer, is no verdict on
+// what it was asked.
+func StoreAway() ErrorMatcher { return ErrorMatcher{models.IsAway} }
+
 // retryRules is what a definition says about retries that cannot travel with a task. They never change once made.
 type retryRules struct {
 	only    []ErrorMatcher // none: all errors
 	never   []ErrorMatcher
+	snooze  []ErrorMatcher
 	backoff func(retry int, err error) time.Duration // nil: the task's backoff
 	latest  string                                   // the option that was given last
 }
@@ -37,17 +44,19 @@ func (r *retryRules) retries(err error) bool {
 	if r == nil {
 		return true
 	}
-	for _, m := range r.never {
-		if m.Match(err) {
-			return false
-		}
-	}
-	for _, m := range r.only {
+	return !matches(r.never, err) && (len(r.only) == 0 || matches(r.only, err))
+}
+
+// snoozes reports whether an attempt that failed with err costs nothing. It may be asked of nil.
+func (r *retryRules) snoozes(err error) bool { return r != nil && matches(r.snooze, err) }
+
+func matches(matchers []ErrorMatcher, err error) bool {
+	for _, m := range matchers {
 		if m.Match(err) {
 			return true
 		}
 	}
-	return len(r.only) == 0
+	return false
 }
 
 // RetryOnlyFor fails the task at once after any error that no matcher matches. It belongs to a definition, and holds
@@ -60,6 +69,15 @@ func RetryOnlyFor(matchers ...ErrorMatcher) Option {
 // definition, and holds where the task runs.
 func NeverRetryFor(matchers ...ErrorMatcher) Option {
 	return retryRule("never_retry_for", func(r *retryRules) { r.never = matchers })
+}
+
+// SnoozeFor snoozes the task after an error that a matcher matches: the attempt costs no retry, and the next one follows
+// for as long as it takes, after half a second at first and 10 s at most, the longer no attempt of this definition has
+// gone better here. SnoozeFor(StoreAway()) is for a task that must not fail because its database is away. It wins over
+// the other rules and loses to Permanent, RetryIn and Snooze. Only the task's end by other means ends the waiting:
+// ExpiresIn, or a revocation. It belongs to a definition, and holds where the task runs.
+func SnoozeFor(matchers ...ErrorMatcher) Option {
+	return retryRule("snooze_for", func(r *retryRules) { r.snooze = matchers })
 }
 
 // BackoffFunc is asked how long to wait before retry number retry (from 0) after err, in place of Backoff and Jitter.

@@ -63,10 +63,11 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 	if err := a.owned(ctx); err != nil {
 		v = verdict{outcome: interrupted, err: err}
 	}
-	a.log(ctx, v)
 	if v.outcome == failed && a.binding != nil && a.binding.failureHook != nil {
-		a.callHook(ctx, v.err)
+		v = a.callHook(ctx, v)
 	}
+	a.log(ctx, v)
+	a.noteOutage(ctx, v)
 	if err := a.callBack(ctx, v); err != nil {
 		v = verdict{outcome: interrupted, err: err}
 		a.log(ctx, v)
@@ -98,14 +99,21 @@ func (a *attempt) owned(ctx context.Context) error {
 	return a.delivery.Owned(context.WithoutCancel(ctx)) // which may have ended with the lease
 }
 
-// callHook calls the failure hook, which may panic.
-func (a *attempt) callHook(ctx context.Context, cause error) {
+// callHook calls the failure hook, which may panic, or put the failure off.
+func (a *attempt) callHook(ctx context.Context, failure verdict) verdict {
 	hook := recovered(func(ctx context.Context, _ *Task, args []byte) ([]byte, error) {
-		return nil, a.binding.failureHook(ctx, args, cause)
+		return nil, a.binding.failureHook(ctx, args, failure.err)
 	})
-	if _, err := hook(context.WithValue(ctx, taskKey{}, &a.Task), &a.Task, a.args); err != nil {
-		a.Logger().ErrorContext(ctx, "failure hook failed", errorAttrs(err)...)
+	_, err := hook(context.WithValue(ctx, taskKey{}, &a.Task), &a.Task, a.args)
+	var asked *askedError
+	switch {
+	case err == nil:
+		return failure
+	case errors.As(err, &asked) && asked.free, a.snoozes(err):
+		return verdict{outcome: snoozed, err: err, delay: a.delay(err), refusal: failure.refusal}
 	}
+	a.Logger().ErrorContext(ctx, "failure hook failed", errorAttrs(err)...)
+	return failure
 }
 
 // keep gives the result to the acknowledgement.

@@ -51,6 +51,9 @@ func (a *attempt) delay(err error) time.Duration {
 	if errors.As(err, &asked) {
 		return asked.delay
 	}
+	if a.snoozes(err) {
+		return a.binding.outage.pause(time.Now())
+	}
 	retry := a.Attempt - 1
 	if a.binding != nil && a.binding.retry != nil && a.binding.retry.backoff != nil {
 		if d, ok := a.askBackoff(retry, err); ok {
@@ -77,10 +80,10 @@ type repetition struct {
 	counts bool // costs a retry
 }
 
-// Error is what asynq stores as the task's last error: nothing after a snooze.
+// Error is what asynq stores as the task's last error.
 func (e *repetition) Error() string {
 	if !e.counts {
-		return ""
+		return snoozeText(e.cause)
 	}
 	return storable(e.cause)
 }

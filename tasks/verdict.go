@@ -14,7 +14,7 @@ type outcome string
 const (
 	succeeded   outcome = "success"
 	retrying    outcome = "retry"       // failed, and will be tried again
-	snoozed     outcome = "snooze"      // asked to be run again, at no cost
+	snoozed     outcome = "snooze"      // is to be run again, at no cost: the handler asked for it, or its error does
 	failed      outcome = "failure"     // failed for good
 	revoked     outcome = "revoked"     // ended by a caller, or expired
 	interrupted outcome = "interrupted" // the worker ends or has lost the task; it will run again
@@ -73,7 +73,7 @@ func (t *Task) outcome(ctx context.Context, err error) outcome {
 	}
 	var asked *askedError
 	switch {
-	case errors.As(err, &asked) && asked.free:
+	case errors.As(err, &asked) && asked.free, asked == nil && t.run.snoozes(err):
 		return snoozed
 	case t.Attempt > t.MaxRetries:
 		return failed
@@ -114,7 +114,7 @@ func (a *attempt) log(ctx context.Context, v verdict) {
 	case retrying, snoozed:
 		attrs = append(attrs, slog.String("retry_in", v.delay.String()))
 	}
-	if v.err != nil && v.outcome != snoozed {
+	if v.err != nil && v.text() != "" {
 		attrs = append(attrs, errorAttrs(v.err)...)
 	}
 	a.Logger().Log(ctx, level, text, attrs...)

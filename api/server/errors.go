@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/history"
@@ -104,8 +105,7 @@ func explain(err error) *apiError {
 			status: http.StatusServiceUnavailable, retryAfter: retryWhenDown, cause: err,
 			msg: text{"处理超时，请稍后再试", "the request took too long, try again later"},
 		}
-	case unavailable(err), errors.Is(err, tasks.ErrBroker), errors.Is(err, cache.ErrAway), errors.Is(err, cache.ErrDatabaseAway),
-		errors.Is(err, cache.ErrClosed):
+	case models.IsAway(err), errors.Is(err, cache.ErrClosed):
 		return down(err)
 	case errors.As(err, &fromEcho):
 		return fromRouter(fromEcho)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models"
 )
 
 // accessTimeout is what one access to the primary may take, unless the store's options say otherwise; one to the replica
@@ -15,7 +17,7 @@ import (
 const accessTimeout = 500 * time.Millisecond
 
 // ErrAway says that the cache's Redis does not answer, or that it has not been asked because it did not answer just now.
-var ErrAway = errors.New("the cache's Redis does not answer")
+var ErrAway error = &models.AwayError{Err: errors.New("the cache's Redis does not answer")}
 
 // Read runs f, which only reads, on the primary, and where that does not answer on the replica; so f may run twice. f
 // returns what its commands returned: redis.Nil and other answers of a Redis that is well come back as they are. ErrAway
@@ -91,9 +93,8 @@ type awayError struct {
 	cause error
 }
 
-func (e *awayError) Error() string        { return fmt.Sprintf("%v: %s: %v", ErrAway, e.role, e.cause) }
-func (e *awayError) Unwrap() error        { return e.cause }
-func (e *awayError) Is(target error) bool { return target == ErrAway }
+func (e *awayError) Error() string   { return fmt.Sprintf("%v: %s: %v", ErrAway, e.role, e.cause) }
+func (e *awayError) Unwrap() []error { return []error{ErrAway, e.cause} }
 
 // away reports whether err says that the server, not the command, is the trouble. One that has no room for more can still
 // be read, and asked to forget.

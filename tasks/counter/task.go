@@ -21,6 +21,7 @@ var Reconcile = tasks.Define[Args, Result]("refresh.counters",
 	tasks.UniqueFor(6*time.Hour),
 	tasks.MaxRetries(5),
 	tasks.Backoff(10*time.Second, 5*time.Minute),
+	tasks.SnoozeFor(tasks.StoreAway()),
 	tasks.Timeout(2*time.Hour),
 )
 

@@ -15,6 +15,7 @@ var ReconcileTask = tasks.Define[ReconcileArgs, Reconciled]("refresh.followings"
 	tasks.Queue("low"),
 	tasks.MaxRetries(5),
 	tasks.Backoff(time.Minute, time.Hour),
+	tasks.SnoozeFor(tasks.StoreAway()),
 	tasks.Timeout(2*time.Hour),
 	tasks.UniqueFor(3*time.Hour),
 )

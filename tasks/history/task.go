@@ -41,6 +41,7 @@ var PruneTask = tasks.Define[PruneArgs, Pruned]("history.prune",
 	tasks.Queue("low"),
 	tasks.MaxRetries(5),
 	tasks.Backoff(time.Minute, time.Hour),
+	tasks.SnoozeFor(tasks.StoreAway()),
 	tasks.Timeout(2*time.Hour),
 	tasks.UniqueFor(3*time.Hour),
 )

@@ -49,15 +49,16 @@ func checkText(field, text string, most int) error {
 }
 
 // Changed makes the caches true to a committed write. Announcer makes it in the write's transaction, so it runs if, and
-// only if, the write has committed, and for as long as it takes: it is tried again, at most 30 s apart, for more than two
-// days, which is longer than any value is cached. A process without the named cache, as an older version is, leaves the
-// task to others by failing. A change that no cache can make sense of fails the task for good, once all others are
-// applied. Redis and the history keep none that has ended, there are as many as writes; those that fail for good are dead
-// letters.
+// only if, the write has committed, and for as long as it takes: it waits for stores that are away, and is tried again
+// after other errors, at most 30 s apart, for more than two days, which is longer than any value is cached. A process
+// without the named cache, as an older version is, leaves the task to others by failing. A change that no cache can make
+// sense of fails the task for good, once all others are applied. Redis and the history keep none that has ended, there
+// are as many as writes; those that fail for good are dead letters.
 var Changed = tasks.Define[ChangedArgs, struct{}]("refresh.changed",
 	tasks.Queue("cache"),
 	tasks.Priority(tasks.High),
 	tasks.MaxRetries(tasks.MaxMaxRetries),
+	tasks.SnoozeFor(tasks.StoreAway()),
 	tasks.BackoffFunc(changedBackoff),
 	tasks.Timeout(time.Minute),
 	tasks.MaxCrashes(100),

@@ -20,6 +20,7 @@ var Banners = tasks.Define[BannersArgs, int]("refresh.banners",
 	tasks.Queue("cache"),
 	tasks.MaxRetries(2),
 	tasks.Backoff(time.Second, 10*time.Second),
+	tasks.SnoozeFor(tasks.StoreAway()),
 	tasks.Timeout(30*time.Second),
 	tasks.ExpiresIn(time.Minute),
 )

@@ -15,8 +15,9 @@ const (
 	defaultBatch = 256
 	// flights is how many batches run at a time: one inserts while the other commits.
 	flights = 2
-	// batchLimit bounds one batch. It is less than Order's timeout, so that those who wait learn why it failed.
-	batchLimit = 8 * time.Second
+	// batchLimit bounds one batch. With the end of its transaction, which may take models two seconds more, it is less than
+	// Order's timeout, so that those who wait learn why it failed.
+	batchLimit = 6 * time.Second
 )
 
 // batcher runs work for callers who come at the same time together, as a database does with commits: whoever finds

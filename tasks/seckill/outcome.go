@@ -69,9 +69,13 @@ func (d *Desk) finished(ctx context.Context, info *tasks.Info) (Outcome, error) 
 	return Outcome{Code: CodeOrdered, Order: result.order()}, nil
 }
 
-// unlessOrdered is for a task that ended badly, which it may have done after its order was committed.
+// unlessOrdered is for a task that ended badly, which it may have done after its order was committed. That there is none is
+// for the database alone to say.
 func (d *Desk) unlessOrdered(ctx context.Context, taskID, reason string) (Outcome, error) {
 	order, err := d.store.orderBy(ctx, taskID)
+	if err == nil && order == nil {
+		order, err = d.store.orderByForSure(ctx, taskID)
+	}
 	if err != nil {
 		return Outcome{}, err
 	}

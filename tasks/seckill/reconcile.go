@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	recheckAfter = time.Minute
 	// recheckLimit bounds the reservations of one goods that one run looks at; the others' turn comes in the next.
 	recheckLimit = 5000
+	// lateBatch is how many users' orders are locked at a time.
+	lateBatch = 50
 	// lookups is how many tasks are looked up at a time.
 	lookups = 8
 	// forgetAfter is how long Redis remembers who bought, after the sale has ended.
@@ -103,6 +106,17 @@ func (r *reconciler) page(ctx context.Context, goodsID int64, due []reservation,
 	if err != nil {
 		return err
 	}
+	var without []reservation
+	for _, d := range rest {
+		if _, ok := bought[d.userID]; !ok && states[d.taskID].Final() {
+			without = append(without, d)
+		}
+	}
+	late, err := r.late(ctx, goodsID, without)
+	if err != nil {
+		return err
+	}
+	maps.Copy(bought, late)
 	for _, d := range rest {
 		orderTask, ok := bought[d.userID]
 		state := states[d.taskID]
@@ -127,6 +141,19 @@ func (r *reconciler) page(ctx context.Context, goodsID int64, due []reservation,
 		}
 	}
 	return r.ledger.postpone(ctx, goodsID, alive, now.Add(recheckAfter))
+}
+
+// late are the orders of those whose tasks have ended without one that can be seen, as buyersAmong gives them.
+func (r *reconciler) late(ctx context.Context, goodsID int64, rs []reservation) (map[int64]string, error) {
+	late := make(map[int64]string)
+	for some := range slices.Chunk(rs, lateBatch) {
+		found, err := r.store.boughtForSure(ctx, goodsID, some)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(late, found)
+	}
+	return late, nil
 }
 
 // states maps the task of each reservation to its state, "" when the broker does not know it.

@@ -8,6 +8,7 @@
 package seckill
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -17,12 +18,15 @@ import (
 
 const queueName = "seckill"
 
-// Order takes one piece of the goods for the user. It can be run any number of times: a user gets one order.
+// Order takes one piece of the goods for the user. It can be run any number of times: a user gets one order. Only the
+// database gives a final answer, so while that cannot be asked the task waits for it.
 var Order = tasks.Define[OrderArgs, OrderResult]("seckill.order",
 	tasks.Queue(queueName),
 	tasks.MaxRetries(5),
 	tasks.Backoff(200*time.Millisecond, 10*time.Second),
 	tasks.Timeout(10*time.Second),
+	tasks.SnoozeFor(tasks.StoreAway(), tasks.ErrorIs(context.DeadlineExceeded)),
+	tasks.MaxCrashes(100), // of workers, which are no verdict either
 	tasks.Retention(24*time.Hour),
 	tasks.History(tasks.HistoryOff), // the table of orders is its record
 )
@@ -75,6 +79,7 @@ func (r OrderResult) order() *models.Order {
 var Reconcile = tasks.Define[ReconcileArgs, ReconcileResult]("seckill.reconcile",
 	tasks.Queue("default"),
 	tasks.MaxRetries(0),
+	tasks.SnoozeFor(tasks.StoreAway()),
 	tasks.Timeout(time.Minute),
 	tasks.ExpiresIn(time.Minute),
 	tasks.Retention(time.Hour),

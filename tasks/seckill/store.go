@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/paidui/paidui/models"
 )
@@ -83,19 +84,57 @@ func (s store) buyersAmong(ctx context.Context, goodsID int64, rs []reservation)
 	return bought, nil
 }
 
-// orderOf is the user's order of the goods, nil without one.
-func (s store) orderOf(ctx context.Context, userID, goodsID int64) (*models.Order, error) {
-	return s.order(ctx, "user_id = ? AND goods_id = ?", userID, goodsID)
+// boughtForSure is buyersAmong that waits for transactions under way: whoever has no order then gets none by an attempt
+// that had begun. A commit whose answer was lost may be in the server's hands yet, as when it was frozen.
+func (s store) boughtForSure(ctx context.Context, goodsID int64, rs []reservation) (map[int64]string, error) {
+	bought := make(map[int64]string)
+	err := s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		for _, r := range rs {
+			var taskIDs []string
+			err := forUpdate(tx).Model(&models.Order{}).
+				Where("user_id = ? AND goods_id = ?", r.userID, goodsID).Pluck("task_id", &taskIDs).Error
+			if err != nil {
+				return err
+			}
+			if len(taskIDs) > 0 {
+				bought[r.userID] = taskIDs[0]
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for orders of goods %d and wait for those under way: %w", goodsID, err)
+	}
+	return bought, nil
+}
+
+// forUpdate has the next query wait for the transactions that have written what it looks for. On SQLite the transaction
+// has waited for them already.
+func forUpdate(tx *gorm.DB) *gorm.DB {
+	if tx.Name() == "sqlite" {
+		return tx
+	}
+	return tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate})
 }
 
 // orderBy is the order that the task made, nil without one.
 func (s store) orderBy(ctx context.Context, taskID string) (*models.Order, error) {
-	return s.order(ctx, "task_id = ?", taskID)
+	return orderBy(s.db.WithContext(ctx), taskID)
 }
 
-func (s store) order(ctx context.Context, query string, args ...any) (*models.Order, error) {
+// orderByForSure is orderBy that waits for a transaction under way: without an order, none comes of an attempt that had
+// begun.
+func (s store) orderByForSure(ctx context.Context, taskID string) (order *models.Order, err error) {
+	err = s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		order, err = orderBy(forUpdate(tx), taskID)
+		return err
+	})
+	return order, err
+}
+
+func orderBy(db *gorm.DB, taskID string) (*models.Order, error) {
 	var found []models.Order
-	if err := s.db.WithContext(ctx).Where(query, args...).Limit(1).Find(&found).Error; err != nil {
+	if err := db.Where("task_id = ?", taskID).Limit(1).Find(&found).Error; err != nil {
 		return nil, fmt.Errorf("look for the order: %w", err)
 	}
 	if len(found) == 0 {

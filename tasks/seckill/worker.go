@@ -115,19 +115,25 @@ func (w *worker) tell(ctx context.Context, batch []*placing) {
 	}
 }
 
-// abandon gives the reservation back, unless an attempt committed the order before it failed.
+// abandon gives the reservation back, unless an attempt committed the order before it failed. The failure does not stand
+// until the database has said which of the two is true. When Redis cannot be told, reconcile tells it later.
 func (w *worker) abandon(ctx context.Context, taskID string, args OrderArgs) error {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	order, err := w.store.orderOf(ctx, args.UserID, args.GoodsID)
+	r := reservation{userID: args.UserID, taskID: taskID}
+	bought, err := w.store.boughtForSure(ctx, args.GoodsID, []reservation{r})
 	if err != nil {
 		return err
 	}
-	if order != nil {
-		return w.ledger.settle(ctx, args.GoodsID, reservation{userID: args.UserID, taskID: order.TaskID})
+	if order, ok := bought[args.UserID]; ok {
+		err = w.ledger.settle(ctx, args.GoodsID, reservation{userID: args.UserID, taskID: order})
+	} else {
+		_, err = w.ledger.giveBack(ctx, args.GoodsID, false, r)
 	}
-	_, err = w.ledger.giveBack(ctx, args.GoodsID, false, reservation{userID: args.UserID, taskID: taskID})
-	return err
+	if err != nil {
+		logger(ctx).WarnContext(ctx, "Redis does not know of the order's outcome yet", "error", err)
+	}
+	return nil
 }
 
 func logger(ctx context.Context) *slog.Logger {

@@ -18,6 +18,9 @@ const (
 	maxSerial = 64
 )
 
+// beginTimeout is less than the attempt's own, so that one whose database is silent can still look for the code.
+const beginTimeout = 8 * time.Second
+
 // How long and how often finish tries to record the outcome of a send.
 const (
 	finishTimeout = 5 * time.Second
@@ -33,6 +36,8 @@ type journal struct {
 
 // begin makes the task's row unless it is there, and tells whether an earlier attempt has sent the message.
 func (j journal) begin(ctx context.Context, taskID, mobile string) (sent bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+	defer cancel()
 	db := j.db.WithContext(ctx)
 	var rows []models.SMSMessage
 	if err := db.Select("serial_no").Where("task_id = ?", taskID).Limit(1).Find(&rows).Error; err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -38,6 +39,9 @@ type worker struct {
 // when a worker dies, or is taken for dead, between handing the message over and recording the answer.
 func (w *worker) send(ctx context.Context, taskID, mobile string, logger *slog.Logger) (string, error) {
 	sent, err := w.journal.begin(ctx, taskID, mobile)
+	if models.IsAway(err) && w.gone(ctx, mobile) {
+		return "", tasks.Permanent(&SendError{Mobile: mobile, Err: errCodeGone})
+	}
 	if err != nil {
 		return "", &SendError{Mobile: mobile, Why: whyBusy, Err: err}
 	}
@@ -73,6 +77,12 @@ func (w *worker) deliver(ctx context.Context, taskID, mobile string) (Receipt, e
 	return receipt, nil
 }
 
+// gone reports whether there is no code that would be worth to wait for. When the cache does not answer, there may be one.
+func (w *worker) gone(ctx context.Context, mobile string) bool {
+	code, _, err := w.code(ctx, mobile)
+	return err == nil && code == ""
+}
+
 // told is what the person hears of a sender's error: the provider's reason if it gave one, and nothing of servers and
 // connections.
 func told(err error) string {
@@ -97,7 +107,7 @@ func (w *worker) code(ctx context.Context, mobile string) (string, time.Duration
 		return "", 0, nil
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("sms: reading the code: %w", err)
+		return "", 0, models.MarkAway(fmt.Errorf("sms: reading the code: %w", err))
 	}
 	if left.Val() < 0 { // whoever wrote the code set no end to it
 		return value.Val(), CodeTTL, nil
