@@ -153,6 +153,12 @@ func (s *MariaDB) StartAgain() error {
 	}
 }
 
+// Freeze stops the server as it is, with its connections open, until Thaw. Stop and Halt end a frozen one, too, by SIGKILL.
+func (s *MariaDB) Freeze() { s.process.Signal(syscall.SIGSTOP) }
+
+// Thaw has a frozen server go on.
+func (s *MariaDB) Thaw() { s.process.Signal(syscall.SIGCONT) }
+
 // answers checks that the server behind the port is this one, and not one that won the port.
 func (s *MariaDB) answers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

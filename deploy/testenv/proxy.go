@@ -1,9 +1,11 @@
 package testenv
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -23,6 +25,7 @@ type Proxy struct {
 	delay  time.Duration // of each piece that arrives, in each direction
 	away   bool          // connections end as soon as they are accepted
 	left   int           // bytes that may yet go downstream before the cut; below 0 there is none to come
+	lose   []byte        // in the request whose answer is to be lost; nil when none is
 }
 
 // link is one connection of a client with its counterpart at the server.
@@ -30,6 +33,7 @@ type link struct {
 	client, server net.Conn
 	once           sync.Once
 	cut            chan struct{} // closed when both are
+	lost           atomic.Bool   // the next answer is
 }
 
 func (l *link) close() {
@@ -101,6 +105,28 @@ func (p *Proxy) CutAfter(n int) {
 	p.mu.Lock()
 	p.left = max(n, 0)
 	p.mu.Unlock()
+}
+
+// LoseAnswer has the answer to the next request that contains word reach the proxy, which is Away from then on. So the
+// client does not learn that the server has done what it was asked.
+func (p *Proxy) LoseAnswer(word string) {
+	p.mu.Lock()
+	p.lose = []byte(word)
+	p.mu.Unlock()
+}
+
+// loses reports whether what has arrived is an answer to be lost.
+func (p *Proxy) loses(l *link, piece []byte, downstream bool) bool {
+	if downstream {
+		return l.lost.Load()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lose != nil && bytes.Contains(piece, p.lose) {
+		p.lose = nil
+		l.lost.Store(true)
+	}
+	return false
 }
 
 // Stall holds back all bytes in both directions, on connections old and new, until it is turned off; then they arrive.
@@ -200,6 +226,10 @@ func (p *Proxy) pump(l *link, to, from net.Conn, downstream bool) {
 		}
 		n, last, ok := p.pass(l, n, downstream)
 		if !ok {
+			return
+		}
+		if p.loses(l, buf[:n], downstream) {
+			p.Away(true)
 			return
 		}
 		if _, err := to.Write(buf[:n]); err != nil {

@@ -81,6 +81,29 @@ func TestProxyCutsAfterBytes(t *testing.T) {
 	dial(t, p) // the cut that was to come is off
 }
 
+func TestProxyLosesAnAnswer(t *testing.T) {
+	t.Parallel()
+	p := NewProxy(t, echo(t))
+	conn, r := dial(t, p)
+	p.LoseAnswer("second")
+	_, err := io.WriteString(conn, "first\n")
+	require.NoError(t, err)
+	line, err := r.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "first\n", line)
+	_, err = io.WriteString(conn, "second\n")
+	require.NoError(t, err)
+	_, err = r.ReadString('\n')
+	require.Error(t, err)
+	fresh, err := net.Dial("tcp", p.Addr)
+	require.NoError(t, err)
+	_, err = bufio.NewReader(fresh).ReadString('\n')
+	require.Error(t, err, "the server is away from then on")
+	require.NoError(t, fresh.Close())
+	p.Away(false)
+	dial(t, p)
+}
+
 func TestProxyStalls(t *testing.T) {
 	t.Parallel()
 	p := NewProxy(t, echo(t))

@@ -1,6 +1,7 @@
 package seckill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,9 @@ const (
 // nobody at work goes at once, and those who come meanwhile go together as soon as that is done. Nobody waits for
 // company. Its goroutines end when nobody waits.
 type batcher struct {
-	size int // of a batch at most; with 1, nobody waits for another's turn either
-	work func(ctx context.Context, batch []*placing)
+	size  int           // of a batch at most; with 1, nobody waits for another's turn either
+	limit time.Duration // of one batch; batchLimit when 0
+	work  func(ctx context.Context, batch []*placing)
 
 	mu      sync.Mutex
 	waiting []*seat
@@ -118,7 +120,7 @@ func (b *batcher) run(batch []*seat) {
 			close(s.done)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), batchLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), cmp.Or(b.limit, batchLimit))
 	defer cancel()
 	b.work(ctx, items)
 }
