@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,16 +19,18 @@ const checkLimit = 2 * time.Second
 
 // AdminOptions are what Admin serves.
 type AdminOptions struct {
-	Name     string                                     // of the program
-	Registry *prometheus.Registry                       // served as /metrics; must be set
-	Checks   map[string]func(ctx context.Context) error // of readiness; called concurrently, at most 2 s each
-	Stopping <-chan struct{}                            // closed when the program begins to stop; nil for never
+	Name     string                                        // of the program
+	Registry *prometheus.Registry                          // served as /metrics; must be set
+	Checks   map[string]func(ctx context.Context) error    // of readiness; called concurrently, at most 2 s each
+	Notes    map[string]func(ctx context.Context) []string // what makes it worse but not unready; called as the checks
+	Stopping <-chan struct{}                               // closed when the program begins to stop; nil for never
 }
 
 // Admin serves what operators and their tools ask a process:
 //
 //	/healthz      200 for as long as the process answers at all
-//	/readyz       200 when every check passes, else 503; JSON with each check's "ok" or error
+//	/readyz       200 when every check passes, else 503; JSON with each check's "ok" or error, and notes of what is
+//	              wrong but does not keep the process from its work
 //	/metrics      Prometheus metrics
 //	/debug/pprof  profiles
 //
@@ -52,6 +55,7 @@ func Admin(o AdminOptions) http.Handler {
 type readiness struct {
 	Status string            `json:"status"` // "ready", "not ready" or "stopping"
 	Checks map[string]string `json:"checks"` // "ok" or the error, by name
+	Notes  []string          `json:"notes,omitempty"`
 }
 
 func (o AdminOptions) ready(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +78,16 @@ func (o AdminOptions) ready(w http.ResponseWriter, r *http.Request) {
 			}
 		})
 	}
+	for _, notes := range o.Notes {
+		wait.Go(func() {
+			list := notes(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			ready.Notes = append(ready.Notes, list...)
+		})
+	}
 	wait.Wait()
+	slices.Sort(ready.Notes)
 	select {
 	case <-o.Stopping:
 		ready.Status = "stopping"

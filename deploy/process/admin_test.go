@@ -35,6 +35,21 @@ func TestHealthz(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, asked(t, h, http.MethodGet, "/nope").Code)
 }
 
+// TestReadyzNotes: what makes the process worse, but does not keep it from its work, is said beside the checks.
+func TestReadyzNotes(t *testing.T) {
+	t.Parallel()
+	h := Admin(AdminOptions{
+		Name: "api", Registry: NewRegistry("api"), Checks: map[string]func(context.Context) error{"redis": fine},
+		Notes: map[string]func(context.Context) []string{
+			"b": func(context.Context) []string { return []string{"waits are slower"} },
+			"a": func(context.Context) []string { return nil },
+		},
+	})
+	res := asked(t, h, http.MethodGet, "/readyz")
+	require.Equal(t, http.StatusOK, res.Code)
+	require.JSONEq(t, `{"status":"ready","checks":{"redis":"ok"},"notes":["waits are slower"]}`, res.Body.String())
+}
+
 func TestReadyz(t *testing.T) {
 	t.Parallel()
 	stopping := make(chan struct{})

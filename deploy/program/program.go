@@ -109,7 +109,7 @@ func (b boot) run(ctx context.Context) (err error) {
 	if err := b.assemble(ctx, env); err != nil {
 		return err
 	}
-	admin.Checks, admin.Stopping = env.checks, env.group.Stopping()
+	admin.Checks, admin.Notes, admin.Stopping = env.checks, env.Stores.notes(), env.group.Stopping()
 	adminFront.show(process.Admin(admin))
 	env.group.Add("admin", adminFront.run)
 	return env.group.Run(ctx)

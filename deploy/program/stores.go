@@ -15,7 +15,10 @@ import (
 
 	"github.com/paidui/paidui/deploy/process"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/catalog"
 )
 
 // storeOptions says where the stores are. A URL that is "" leaves its store nil.
@@ -34,6 +37,8 @@ type Stores struct {
 	Cache        redis.UniversalClient
 	CacheReplica redis.UniversalClient // nil where the cache has none; may be away
 	DB           *gorm.DB
+
+	rights map[string]*redisx.Rights // of the broker and the cache, by those names
 }
 
 // openStores connects to each store in turn. A store that does not answer is tried again until the wait has passed; a
@@ -74,7 +79,23 @@ func openStores(ctx context.Context, o storeOptions) (*Stores, error) {
 			return nil, errors.Join(err, s.close())
 		}
 	}
+	s.learnRights(ctx, o.logger)
 	return s, nil
+}
+
+// learnRights asks the Redis servers what they refuse, and has it logged.
+func (s *Stores) learnRights(ctx context.Context, logger *slog.Logger) {
+	s.rights = make(map[string]*redisx.Rights)
+	if s.Broker != nil {
+		s.rights["broker"] = s.Broker.Rights()
+	}
+	if s.Cache != nil {
+		needs := func() []redisx.Need { return cache.Needs(catalog.CacheKeys()...) }
+		s.rights["cache"] = redisx.NewRights(cacheSetting, s.Cache, needs, logger)
+	}
+	for _, r := range s.rights {
+		r.Lacks(ctx)
+	}
 }
 
 // replicaWait is how long the start waits for a replica.
@@ -148,5 +169,17 @@ func (s *Stores) checks() map[string]func(context.Context) error {
 	if s.Cache != nil {
 		checks["cache"] = func(ctx context.Context) error { return s.Cache.Ping(ctx).Err() }
 	}
+	for name, rights := range s.rights {
+		checks[name+" rights"] = rights.Check
+	}
 	return checks
+}
+
+// notes are what the stores do worse than they could.
+func (s *Stores) notes() map[string]func(context.Context) []string {
+	notes := make(map[string]func(context.Context) []string)
+	for name, rights := range s.rights {
+		notes[name] = rights.Notes
+	}
+	return notes
 }

@@ -1,6 +1,7 @@
 package redisx
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -12,4 +13,10 @@ func Refused(err error) bool {
 	return redis.IsPermissionError(err) || redis.HasErrorPrefix(err, "unknown command") ||
 		redis.HasErrorPrefix(err, "ACL failure") || // of a command in a script, since Redis 7
 		err != nil && strings.Contains(err.Error(), "can't run this command or subcommand") // before
+}
+
+// isReply tells an answer of the server from the lack of one.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
 }

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // Setting is the name under which the broker's URL is configured; its errors carry it.
@@ -38,6 +40,7 @@ type Broker struct {
 	gates     gates // with the enqueue
 	questions gates // without
 	fences    fences
+	rights    *redisx.Rights
 	events    *hub
 
 	background sync.WaitGroup  // what fetchers do beside fetching
@@ -60,6 +63,7 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 		rdb: rdb, connects: connects, cluster: cluster, opt: opt, logger: opt.Logger,
 		gates: gates{format: gatedScript}, questions: gates{format: askScript},
 	}
+	b.rights = redisx.NewRights(Setting, rdb, needs, b.logger)
 	b.events = newHub(b)
 	b.closing, b.end = context.WithCancel(context.WithoutCancel(ctx))
 	b.enqueues = batcher[*submission]{flush: b.flushEnqueues, size: enqueueBatch, lanes: enqueueLanes}

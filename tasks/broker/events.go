@@ -154,7 +154,7 @@ func (h *hub) checks(ctx context.Context, e *ear) {
 	for {
 		h.mu.Lock()
 		interval := h.check
-		if !e.heard && e.ready {
+		if !e.heard && e.ready || h.b.muted() {
 			interval = h.unheard
 		}
 		h.mu.Unlock()

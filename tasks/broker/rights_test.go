@@ -114,3 +114,24 @@ func TestRefusedSubscriptionsDoNotPileUp(t *testing.T) {
 	_, err := f.Subscribe(context.Background(), "asynq:cancel").Receive(context.Background())
 	require.NoError(t, err)
 }
+
+// TestWaitsGoOnWithoutLeaveToPublish: who may not publish does not rely on what others publish.
+func TestWaitsGoOnWithoutLeaveToPublish(t *testing.T) {
+	t.Parallel()
+	server := testenv.Redis(t)
+	b := open(t, limited(t, server, "~*", "+@all", "&*", "-publish"))
+	b.SetUnheard(10 * time.Millisecond)
+	require.NoError(t, b.Rights().Check(t.Context()), "nothing vital is missing")
+	require.Contains(t, strings.Join(b.Rights().Notes(t.Context()), ""), "PUBLISH paidui:events")
+	enqueue(t, b, message("q", "a"))
+	w, _ := watch(t, b, "q", "a")
+	require.Eventually(t, b.Listening, patience, time.Millisecond)
+	change(t, b, "q", "a", "", "state", "completed")
+	require.Equal(t, "completed", await(t, w).State)
+}
+
+func TestTheEmbeddedRedisLacksNoRights(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		require.Empty(t, open(t, url).Rights().Lacks(t.Context()))
+	})
+}

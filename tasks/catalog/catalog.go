@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/counter"
 	"github.com/paidui/paidui/tasks/demo"
@@ -54,4 +55,14 @@ func Bind(m *tasks.Mux, d Deps) {
 	counter.Bind(m, d.Counters)
 	following.Bind(m, d.Followings)
 	history.Bind(m, d.History)
+}
+
+// CacheKeys has a key of each form that the cache's Redis holds, to ask there whether it may be used. All but the banners'
+// are nobody's.
+func CacheKeys() []string {
+	keys := []string{refresh.BannersKey}
+	for _, prefix := range []string{"user:", "count:user:", "article:", "send_sms_code_", "paidui:"} {
+		keys = append(keys, redisx.ProbeKey(prefix))
+	}
+	return keys
 }
