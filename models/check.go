@@ -11,7 +11,7 @@ func CheckURL(databaseURL string) error {
 	scheme, rest, _ := strings.Cut(databaseURL, "://")
 	switch scheme {
 	case "mysql":
-		_, err := mysqlConfig(databaseURL)
+		_, _, err := mysqlConfig(databaseURL)
 		return err
 	case "sqlite":
 		if rest == "" || strings.ContainsAny(rest, "?#") {

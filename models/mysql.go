@@ -15,6 +15,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 	gormmysql "gorm.io/driver/mysql"
 	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models/tlsfile"
 )
 
 // Server error numbers, the same on MySQL and MariaDB.
@@ -34,7 +36,10 @@ const (
 )
 
 func openMySQL(ctx context.Context, databaseURL string, opt Options) (*gorm.DB, error) {
-	config, err := mysqlConfig(databaseURL)
+	config, files, err := mysqlConfig(databaseURL)
+	if err == nil && files.Given() {
+		config.TLS, err = files.Config()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", Setting, ErrConfig, err)
 	}
@@ -64,24 +69,40 @@ func openMySQL(ctx context.Context, databaseURL string, opt Options) (*gorm.DB, 
 	}), opt.Logger)
 }
 
-// mysqlConfig reads the URL. Its errors quote nothing of it: with an unescaped special character in the password,
+// mysqlConfig reads the URL, and not the files that it names for TLS. Its errors quote nothing of it: with an unescaped special character in the password,
 // any part, the port or the path even, may be a piece of the password.
-func mysqlConfig(databaseURL string) (*mysql.Config, error) {
+func mysqlConfig(databaseURL string) (config *mysql.Config, files tlsfile.Files, err error) {
+	config, files, err = readMySQLURL(databaseURL)
+	if err != nil {
+		return nil, tlsfile.Files{}, err
+	}
+	if files.Given() && (config.TLSConfig != "" && config.TLSConfig != "true" || config.Net == "unix") {
+		return nil, tlsfile.Files{}, errors.New("ca_file, cert_file and key_file are for a host with tls=true, which may be left out then")
+	}
+	return config, files, nil
+}
+
+func readMySQLURL(databaseURL string) (*mysql.Config, tlsfile.Files, error) {
+	fail := func(err error) (*mysql.Config, tlsfile.Files, error) { return nil, tlsfile.Files{}, err }
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		return nil, errURLForm
+		return fail(errURLForm)
 	}
 	name := strings.TrimPrefix(u.Path, "/")
 	if name == "" || strings.ContainsAny(name, "/@:`") || len(name) > 64 || u.Fragment != "" {
-		return nil, errURLForm
+		return fail(errURLForm)
 	}
 	options, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, errURLForm
+		return fail(errURLForm)
+	}
+	files, err := tlsfile.Take(options)
+	if err != nil {
+		return fail(err)
 	}
 	for key, values := range options {
 		if (key != "socket" && key != "tls") || len(values) != 1 || values[0] == "" {
-			return nil, errors.New("the only options of a mysql URL are socket=PATH and tls=true|skip-verify|preferred|false, each once")
+			return fail(errors.New("the only options of a mysql URL are socket=PATH, tls=true|skip-verify|preferred|false, ca_file=PATH, cert_file=PATH and key_file=PATH, each once"))
 		}
 	}
 
@@ -90,7 +111,7 @@ func mysqlConfig(databaseURL string) (*mysql.Config, error) {
 	config.Passwd, _ = u.User.Password()
 	config.DBName = name
 	if config.User == "" {
-		return nil, errors.New("the URL names no user: mysql://USER:PASSWORD@HOST:PORT/DATABASE")
+		return fail(errors.New("the URL names no user: mysql://USER:PASSWORD@HOST:PORT/DATABASE"))
 	}
 	if socket := options.Get("socket"); socket != "" {
 		config.Net, config.Addr = "unix", socket
@@ -100,7 +121,7 @@ func mysqlConfig(databaseURL string) (*mysql.Config, error) {
 			port = "3306"
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || u.Hostname() == "" {
-			return nil, errURLForm
+			return fail(errURLForm)
 		}
 		config.Net, config.Addr = "tcp", net.JoinHostPort(u.Hostname(), port)
 	}
@@ -108,7 +129,7 @@ func mysqlConfig(databaseURL string) (*mysql.Config, error) {
 	case "", "true", "skip-verify", "preferred", "false":
 		config.TLSConfig = mode
 	default:
-		return nil, errors.New("the option tls must be true, skip-verify, preferred or false")
+		return fail(errors.New("the option tls must be true, skip-verify, preferred or false"))
 	}
 
 	config.ParseTime = true
@@ -124,7 +145,7 @@ func mysqlConfig(databaseURL string) (*mysql.Config, error) {
 		// A value too long for its column is an error, whatever the server's own mode.
 		"sql_mode": "CONCAT_WS(',',@@sql_mode,'STRICT_TRANS_TABLES')",
 	}
-	return config, config.Apply(mysql.Charset("utf8mb4", ""), mysql.TimeTruncate(time.Microsecond))
+	return config, files, config.Apply(mysql.Charset("utf8mb4", ""), mysql.TimeTruncate(time.Microsecond))
 }
 
 var errURLForm = errors.New("the URL must have the form mysql://USER:PASSWORD@HOST:PORT/DATABASE," +
@@ -172,6 +193,9 @@ func explain(err error, config *mysql.Config) error {
 	case isMySQL(err, errDatabaseDenied):
 		return fmt.Errorf("%s: MySQL at %s has no database %q that user %q may use; run: %s: %w: %w",
 			Setting, config.Addr, config.DBName, config.User, createStatement(config), ErrConfig, err)
+	case tlsfile.Untrusted(err):
+		return fmt.Errorf("%s: MySQL at %s has a certificate that is not trusted: name its authority with ca_file in the URL: %w: %w",
+			Setting, config.Addr, ErrConfig, err)
 	case isMySQL(err, errAccessDenied):
 		return fmt.Errorf("%s: MySQL at %s refuses user %q: %w: %w", Setting, config.Addr, config.User, ErrConfig, err)
 	}

@@ -30,8 +30,8 @@ type Options struct {
 }
 
 // Open connects to mysql://USER:PASSWORD@HOST:PORT/DATABASE, with percent-encoding where the password needs it and
-// the options socket (the path of a Unix socket, instead of the host) and tls (true, skip-verify, preferred,
-// false), or to sqlite://FILE, where the file may be :memory:. It returns after the server has answered.
+// the options socket (the path of a Unix socket, instead of the host), tls (true, skip-verify, preferred, false),
+// ca_file, and cert_file with key_file (see tlsfile; they imply tls=true), or to sqlite://FILE, where the file may be :memory:. It returns after the server has answered.
 //
 // Times go in and come out as UTC, in microseconds. The result is for concurrent use; end it with Close.
 // An error names the setting and the server, and never the password.

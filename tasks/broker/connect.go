@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/tlsfile"
 )
 
 // Connect opens the Redis at raw, which came from the named setting, and asks it for a sign of life. A URL that makes
@@ -19,7 +21,7 @@ func Connect(ctx context.Context, setting, raw string) (redis.UniversalClient, e
 
 // connect is Connect that reports every connection it makes, now and later.
 func connect(ctx context.Context, setting, raw string, connected func()) (redis.UniversalClient, error) {
-	o, err := ParseURL(setting, raw)
+	o, err := readURL(setting, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +38,7 @@ func connect(ctx context.Context, setting, raw string, connected func()) (redis.
 // replicas, and the masters of those that have none. A server that does not answer is no error: the client comes with
 // the reason why it is away. A *URLError is one, as in Connect.
 func ConnectReplica(ctx context.Context, setting, raw string) (client redis.UniversalClient, away, err error) {
-	o, err := ParseURL(setting, raw)
+	o, err := readURL(setting, raw)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,6 +81,8 @@ func explain(setting string, o *redis.UniversalOptions, err error) error {
 		return fatal(fmt.Sprintf("has no database %d", o.DB))
 	case redis.IsPermissionError(err):
 		return fatal("does not let this user in: " + err.Error())
+	case tlsfile.Untrusted(err):
+		return fatal("has a certificate that is not trusted: name its authority with ca_file in the URL: " + err.Error())
 	}
 	return fmt.Errorf("%s: no answer from Redis at %s: %w", setting, where, err)
 }

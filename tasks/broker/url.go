@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/tlsfile"
 )
 
 // URLError says what is wrong with a Redis URL, naming the setting and never the password. It does not mend itself:
@@ -36,11 +38,29 @@ const (
 //	redis+cluster://[user:password@]host[:6379],…
 //
 // rediss+sentinel and rediss+cluster use TLS too. The query may hold db, pool_size, dial_timeout, read_timeout,
-// write_timeout (Go durations) and, for a sentinel, sentinel_username and sentinel_password. All errors are *URLError and
-// quote nothing behind the scheme: with an unescaped special character in the password, any part may be a piece of it.
+// write_timeout (Go durations); for a sentinel, sentinel_username and sentinel_password; and with TLS ca_file, and
+// cert_file with key_file (see tlsfile), which Connect reads and ParseURL does not. All errors are *URLError and quote
+// nothing behind the scheme: with an unescaped special character in the password, any part may be a piece of it.
 func ParseURL(setting, raw string) (*redis.UniversalOptions, error) {
-	fail := func(format string, args ...any) (*redis.UniversalOptions, error) {
-		return nil, &URLError{Setting: setting, Msg: fmt.Sprintf(format, args...)}
+	o, _, err := parseURL(setting, raw)
+	return o, err
+}
+
+// readURL is ParseURL that reads the files of TLS.
+func readURL(setting, raw string) (*redis.UniversalOptions, error) {
+	o, files, err := parseURL(setting, raw)
+	if err != nil || !files.Given() {
+		return o, err
+	}
+	if o.TLSConfig, err = files.Config(); err != nil {
+		return nil, &URLError{Setting: setting, Msg: err.Error()}
+	}
+	return o, nil
+}
+
+func parseURL(setting, raw string) (*redis.UniversalOptions, tlsfile.Files, error) {
+	fail := func(format string, args ...any) (*redis.UniversalOptions, tlsfile.Files, error) {
+		return nil, tlsfile.Files{}, &URLError{Setting: setting, Msg: fmt.Sprintf(format, args...)}
 	}
 	if strings.TrimSpace(raw) == "" {
 		return fail("is empty; want a URL such as redis://127.0.0.1:6379/1")
@@ -97,10 +117,18 @@ func ParseURL(setting, raw string) (*redis.UniversalOptions, error) {
 			return fail("the database is not a number from 0")
 		}
 	}
-	if err := applyQuery(o, u.Query()); err != nil {
+	query := u.Query()
+	files, err := tlsfile.Take(query)
+	if err != nil {
 		return fail("%v", err)
 	}
-	return o, nil
+	if files.Given() && o.TLSConfig == nil {
+		return fail("ca_file, cert_file and key_file are for TLS: begin the URL with rediss")
+	}
+	if err := applyQuery(o, query); err != nil {
+		return fail("%v", err)
+	}
+	return o, files, nil
 }
 
 // splitURL takes the host list out before parsing, since net/url knows of no lists. Its errors do not quote the URL,
@@ -184,7 +212,7 @@ func applyQuery(o *redis.UniversalOptions, query url.Values) error {
 		case texts[name] != nil:
 			*texts[name] = value
 		default:
-			return errors.New("a parameter is not one of db, pool_size, dial_timeout, read_timeout, write_timeout, sentinel_username, sentinel_password")
+			return errors.New("a parameter is not one of db, pool_size, dial_timeout, read_timeout, write_timeout, sentinel_username, sentinel_password, ca_file, cert_file, key_file")
 		}
 	}
 	if o.IsClusterMode && o.DB != 0 {
