@@ -103,10 +103,12 @@ func (a *attempt) remember(v verdict) {
 	if r.State.Final() {
 		r.EndedAt = time.Now()
 	}
+	r.Error = v.text()
 	if a.headers.history == HistoryFull {
 		r.Result = v.result
+	} else {
+		r.Error = Redact(r.Error, a.args)
 	}
-	r.Error = v.text()
 	a.mux.history.Record(r)
 }
 

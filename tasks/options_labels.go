@@ -41,7 +41,7 @@ type HistoryMode int8
 // The modes.
 const (
 	HistoryFull HistoryMode = iota // all
-	HistoryMeta                    // no arguments, no result
+	HistoryMeta                    // no arguments, no result, and the arguments hidden in the error: see Redact
 	HistoryOff                     // nothing
 )
 

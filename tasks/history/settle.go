@@ -133,6 +133,8 @@ func follow(r *models.TaskRecord, info *tasks.Info) {
 	r.Result = ""
 	if info.History == tasks.HistoryFull {
 		r.Args, r.Result = string(info.Args), string(info.Result)
+	} else {
+		r.Error = tasks.Redact(r.Error, info.Args)
 	}
 }
 

@@ -149,3 +149,18 @@ func TestWithoutRedisRecordsAreShownAsTheyAre(t *testing.T) {
 	_, err = s.Prune(t.Context(), defaultAge, nil)
 	require.ErrorIs(t, err, tasks.ErrBroker, "whether a task is lost can't be told")
 }
+
+// TestFollowKeepsPersonalThingsOut: the error of a private task that Redis tells has its arguments in it.
+func TestFollowKeepsPersonalThingsOut(t *testing.T) {
+	t.Parallel()
+	info := &tasks.Info{State: tasks.StateFailure, Args: []byte(`{"mobile":"13800138000"}`), Error: "13800138000: no answer"}
+	for mode, want := range map[tasks.HistoryMode][]string{
+		tasks.HistoryMeta: {"***: no answer", ""},
+		tasks.HistoryFull: {"13800138000: no answer", `{"mobile":"13800138000"}`},
+	} {
+		info.History = mode
+		var r models.TaskRecord
+		follow(&r, info)
+		require.Equal(t, want, []string{r.Error, string(r.Args)})
+	}
+}
