@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"hash/maphash"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -58,15 +59,49 @@ type reading struct {
 }
 
 // known is an item as it was read.
-type known[T any] struct {
-	*item[T]
+type known struct {
+	item any // *item[T]
 	reading
+}
+
+// nearKey is an id of any kind; the other field is zero.
+type nearKey struct {
+	number uint64
+	text   string
+}
+
+func nearKeyOf[K ID](id K) nearKey {
+	v := reflect.ValueOf(id)
+	switch {
+	case v.CanInt():
+		return nearKey{number: uint64(v.Int())}
+	case v.CanUint():
+		return nearKey{number: v.Uint()}
+	}
+	return nearKey{text: v.String()}
+}
+
+// nearStore is the part of otter's cache that near uses. One type of key and one of value for all caches, behind an
+// interface, keep the packages that use a Cache from compiling all of otter for each of their types.
+type nearStore interface {
+	GetIfPresent(nearKey) (known, bool)
+	Set(nearKey, known) (known, bool)
+	SetIfAbsent(nearKey, known) (known, bool)
+	CleanUp()
+	EstimatedSize() int
+}
+
+// newNearStore holds so many values, any number with 0. Inlined, it would be compiled with all of otter elsewhere, too.
+//
+//go:noinline
+func newNearStore(size int) nearStore {
+	return otter.Must(&otter.Options[nearKey, known]{MaximumSize: size})
 }
 
 // near keeps values in the process: fresh ones for a short time; the last known ones for the time in which nobody can be
 // asked; and those that Redis says are still the same, which need not be decoded again. It is safe for concurrent use.
 type near[K ID, T any] struct {
-	kept  *otter.Cache[K, known[T]]
+	kept  nearStore
 	fresh time.Duration // 0: a value is never fresh, but may be the last one known
 	stale time.Duration // beyond fresh
 	began time.Time
@@ -88,23 +123,23 @@ func newNear[K ID, T any](size int, fresh, stale time.Duration, began time.Time)
 		n.fresh, size = 0, fewKept
 	}
 	// Values expire by their own time: the cache's clock would take a goroutine, and drop what is yet to be the last known.
-	n.kept = otter.Must(&otter.Options[K, known[T]]{MaximumSize: size})
+	n.kept = newNearStore(size)
 	return n
 }
 
 // keepAll drops none. It is for few ids, and spares each read the notes on which to drop. It must come before any is kept.
-func (n *near[K, T]) keepAll() { n.kept = otter.Must(&otter.Options[K, known[T]]{}) }
+func (n *near[K, T]) keepAll() { n.kept = newNearStore(0) }
 
 // get returns the value of id if it is fresh.
 func (n *near[K, T]) get(id K) (*item[T], bool) {
 	if n.fresh <= 0 {
 		return nil, false
 	}
-	k, ok := n.kept.GetIfPresent(id)
+	k, ok := n.kept.GetIfPresent(nearKeyOf(id))
 	if !ok || !k.mark.current() || time.Since(n.began)-k.at >= n.fresh {
 		return nil, false
 	}
-	return k.item, true
+	return k.item.(*item[T]), true
 }
 
 // last returns the last known value of id, if it may yet be served in the absence of a better one.
@@ -112,34 +147,38 @@ func (n *near[K, T]) last(id K) (*item[T], bool) {
 	if n.stale <= 0 {
 		return nil, false
 	}
-	k, ok := n.kept.GetIfPresent(id)
+	k, ok := n.kept.GetIfPresent(nearKeyOf(id))
 	if !ok || time.Since(n.began)-k.at >= n.fresh+n.stale {
 		return nil, false
 	}
-	return k.item, true
+	return k.item.(*item[T]), true
 }
 
 // same returns the item that was made of v before, if it is at hand.
 func (n *near[K, T]) same(id K, v raw) (*item[T], bool) {
-	k, ok := n.kept.GetIfPresent(id)
-	if !ok || k.raw == nil || !bytes.Equal(k.raw, v) {
+	k, ok := n.kept.GetIfPresent(nearKeyOf(id))
+	if !ok {
 		return nil, false
 	}
-	return k.item, true
+	it := k.item.(*item[T])
+	if it.raw == nil || !bytes.Equal(it.raw, v) {
+		return nil, false
+	}
+	return it, true
 }
 
 // keep has an item be what is known of id. One that was overtaken by a message is no better than what is there.
 func (n *near[K, T]) keep(id K, it *item[T], r reading) {
 	if n.fresh <= 0 && n.stale <= 0 { // to be the same again
 		if _, kept := n.same(id, it.raw); !kept && len(it.raw) <= maxSame {
-			n.kept.Set(id, known[T]{it, r})
+			n.kept.Set(nearKeyOf(id), known{it, r})
 		}
 		return
 	}
 	switch {
 	case r.mark.current():
-		n.kept.Set(id, known[T]{it, r})
+		n.kept.Set(nearKeyOf(id), known{it, r})
 	case n.stale > 0:
-		n.kept.SetIfAbsent(id, known[T]{it, r})
+		n.kept.SetIfAbsent(nearKeyOf(id), known{it, r})
 	}
 }

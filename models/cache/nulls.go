@@ -15,10 +15,23 @@ const (
 	nearNullFor    = time.Second
 )
 
+// nullStore is the part of otter's cache that nulls uses; nearStore says why it is an interface.
+type nullStore interface {
+	GetIfPresent(string) (nullMark, bool)
+	Set(string, nullMark) (nullMark, bool)
+	CleanUp()
+	EstimatedSize() int
+}
+
+//go:noinline
+func newNullStore() nullStore {
+	return otter.Must(&otter.Options[string, nullMark]{MaximumSize: nearNulls})
+}
+
 // nulls decides where null values are kept. It is safe for concurrent use.
 type nulls struct {
 	fills bucket
-	kept  *otter.Cache[string, nullMark]
+	kept  nullStore
 	began time.Time
 }
 
@@ -30,7 +43,7 @@ type nullMark struct {
 func newNulls(began time.Time) *nulls {
 	return &nulls{
 		fills: bucket{interval: time.Second / nullsPerSecond, burst: nullBurst},
-		kept:  otter.Must(&otter.Options[string, nullMark]{MaximumSize: nearNulls}),
+		kept:  newNullStore(),
 		began: began,
 	}
 }
