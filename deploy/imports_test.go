@@ -24,6 +24,7 @@ const (
 // layers says which layers each layer may import; a package may import its own layer only where it is listed.
 // Main packages, and the composition root that they share, stand above all.
 var layers = map[string][]string{
+	"yaml":      {},
 	"models":    {"models"},
 	"broker":    {"models"},
 	"tasks":     {"models", "broker"},
@@ -33,8 +34,8 @@ var layers = map[string][]string{
 	"catalog":   {"models", "broker", "tasks", "outbox", "refresh", "job"},
 	"api":       {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "api"},
 	"worker":    {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "worker"},
-	"scheduler": {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "scheduler"},
-	"config":    {},
+	"scheduler": {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "scheduler", "yaml"},
+	"config":    {"yaml"},
 	"deploy":    {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "deploy"},
 	"testing":   {"models", "broker", "tasks", "testing"},
 }
@@ -57,6 +58,8 @@ func layerOf(dir string) string {
 		return "testing"
 	case dir == "deploy/config":
 		return "config"
+	case dir == "models/plainyaml":
+		return "yaml" // below all
 	case dir == "tasks/broker":
 		return "broker"
 	case dir == "tasks/outbox", dir == "tasks/refresh", dir == "tasks/catalog":
@@ -226,6 +229,9 @@ func TestImportRules(t *testing.T) {
 		{"api/server", library, false, "deploy/program", false},
 		{"deploy", test, false, "deploy/program", true},
 		{"deploy/config", library, false, "models", false},
+		{"deploy/config", library, false, "models/plainyaml", true},
+		{"scheduler/beat", library, false, "models/plainyaml", true},
+		{"models/plainyaml", library, false, "models", false},
 		{"deploy/config", test, false, "deploy/config", true},
 		{"deploy", test, false, "worker/pool", true},
 		{"deploy", test, false, "deploy/config", false},

@@ -14,16 +14,20 @@ import (
 const maxSecret = 64 << 10
 
 // name is what a source may set: a setting, or the file in which a secret one stands.
-type name struct{ Variable, Key string }
+type name struct {
+	Variable, Key string
+	Kind          kind
+	Secret        bool // its value is not to be quoted
+}
 
 // fileName names the file in which the setting stands.
-func (s setting) fileName() name { return name{s.Variable + "_FILE", s.Key + "_file"} }
+func (s setting) fileName() name { return name{s.Variable + "_FILE", s.Key + "_file", kindText, false} }
 
 // names are all that a source may set.
 func names(all []setting) []name {
 	var list []name
 	for _, s := range all {
-		list = append(list, name{s.Variable, s.Key})
+		list = append(list, name{s.Variable, s.Key, s.Kind, s.Secret})
 		if s.Secret {
 			list = append(list, s.fileName())
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"strconv"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/spf13/pflag"
+
+	"github.com/paidui/paidui/models/plainyaml"
 )
 
 // fileFlag names the YAML file.
@@ -42,11 +45,21 @@ func Load(p Program, flags *pflag.FlagSet, environ []string, checks URLChecks) (
 	var text []byte
 	if file != "" {
 		var err error
-		if text, err = os.ReadFile(file); err != nil {
+		if text, err = readFile(file); err != nil {
 			return Config{}, fmt.Errorf("--%s: %w", fileFlag, err)
 		}
 	}
 	return Parse(p, file, text, environ, flags, checks)
+}
+
+// readFile reads a file as far as its size, if it is too large, can be told from what is read.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, plainyaml.MaxSize+1))
 }
 
 // Parse is Load with the text of the file given; file is its name, for errors.
@@ -137,11 +150,7 @@ func parsers() map[reflect.Type]env.ParserFunc {
 			return on, nil
 		},
 		reflect.TypeFor[int](): func(text string) (any, error) {
-			n, err := strconv.Atoi(text)
-			if err != nil {
-				return nil, fmt.Errorf("%q is not a whole number", text)
-			}
-			return n, nil
+			return parseWhole(text)
 		},
 		reflect.TypeFor[time.Duration](): func(text string) (any, error) {
 			d, err := time.ParseDuration(text)
@@ -151,6 +160,18 @@ func parsers() map[reflect.Type]env.ParserFunc {
 			return d, nil
 		},
 	}
+}
+
+// parseWhole reads a whole number in its plain form, the one way in which all sources write it.
+func parseWhole(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a whole number", text)
+	}
+	if plain := strconv.Itoa(n); plain != text {
+		return 0, fmt.Errorf("%q is no plain number: write %s", text, plain)
+	}
+	return n, nil
 }
 
 // readFlags returns the flags that were given.

@@ -152,14 +152,16 @@ func TestSwitches(t *testing.T) {
 		require.NoError(t, err, text)
 		require.Equal(t, want, cfg.BrokerPipelining, text)
 		require.True(t, cfg.BrokerWakeUp, text)
+		if text == "0" || text == "1" {
+			continue // numbers in YAML
+		}
 		cfg, err = Parse(Worker, "f.yaml", []byte("broker_wake_up: "+text+"\n"), nil, nil, nil)
 		require.NoError(t, err, text)
 		require.Equal(t, want, cfg.BrokerWakeUp, text)
 		require.True(t, cfg.BrokerPipelining, text)
 	}
-	_, err := Parse(Worker, "f.yaml", []byte("broker_wake_up: yes\n"), []string{"PAIDUI_BROKER_PIPELINING=off"}, nil, nil)
+	_, err := Load(Worker, nil, []string{"PAIDUI_BROKER_PIPELINING=off"}, nil)
 	require.Equal(t, []string{
-		`PAIDUI_BROKER_WAKE_UP (broker_wake_up, f.yaml:1): "yes" is neither true nor false`,
 		`PAIDUI_BROKER_PIPELINING (broker_pipelining, environment): "off" is neither true nor false`,
 	}, reasons(t, err))
 }
@@ -178,7 +180,7 @@ func TestMistakesOfAllSourcesTogether(t *testing.T) {
 	_, err := Parse(API, "paidui.yaml", []byte(text), environ, parsedFlags(t, API, "-l", "loud"), nil)
 	require.ElementsMatch(t, []string{
 		`paidui.yaml:2: there is no setting "baner_count"; did you mean banner_count?`,
-		`PAIDUI_SMS_PER_DAY (sms_per_day, paidui.yaml:3): "ten" is not a whole number`,
+		`PAIDUI_SMS_PER_DAY (sms_per_day, paidui.yaml:3): wants a whole number, found text`,
 		`PAIDUI_JWT_SECRT (environment): there is no such setting; did you mean PAIDUI_JWT_SECRET?`,
 		`paidui_http_addr (environment): there is no such setting; did you mean PAIDUI_HTTP_ADDR?`,
 		`PAIDUI_DRAIN_TIMEOUT (drain_timeout, environment): "10" is not a duration such as 30s, 5m or 168h`,

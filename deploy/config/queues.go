@@ -7,7 +7,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -69,7 +68,7 @@ func parseQueue(word string) (name string, weight int, err error) {
 	if !weighted {
 		return name, 1, nil
 	}
-	weight, err = strconv.Atoi(number)
+	weight, err = parseWhole(number)
 	if err != nil || weight < 1 || weight > maxWeight {
 		return "", 0, fmt.Errorf("weight %q of queue %q is not a whole number from 1 to %d", number, name, maxWeight)
 	}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // setting is what the tags of one field of Config say.
@@ -22,6 +23,7 @@ type setting struct {
 	In       []string // the programs that use it; every one when empty
 	Help     string
 	Secret   bool // its value is not to be seen, and may stand in a file
+	Kind     kind
 	index    int
 }
 
@@ -48,6 +50,7 @@ func settings() []setting {
 			Range:    f.Tag.Get("range"),
 			In:       strings.Fields(f.Tag.Get("in")),
 			Help:     f.Tag.Get("help"),
+			Kind:     kindOf(f.Type),
 			index:    i,
 		}
 		_, s.Secret = f.Type.MethodByName("Reveal")
@@ -65,6 +68,21 @@ func settings() []setting {
 		all = append(all, s)
 	}
 	return all
+}
+
+// kindOf is how a field is written in YAML.
+func kindOf(field reflect.Type) kind {
+	switch {
+	case field == reflect.TypeFor[time.Duration]():
+		return kindDuration
+	case field.Kind() == reflect.Bool:
+		return kindSwitch
+	case field.Kind() == reflect.Int:
+		return kindNumber
+	case field.Kind() == reflect.Slice || field.Kind() == reflect.Map:
+		return kindList
+	}
+	return kindText
 }
 
 // defaultFor is the text of the default in program p; "" is none.

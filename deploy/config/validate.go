@@ -227,7 +227,7 @@ func checkAddr(addr string) error {
 	if err != nil {
 		return fmt.Errorf("%q is no address such as 127.0.0.1:8000", addr)
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+	if n, err := parseWhole(port); err != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("port %q of %q is not a number from 0 to 65535", port, addr)
 	}
 	if strings.ContainsAny(host, " /@?#,") {

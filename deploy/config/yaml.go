@@ -6,13 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-)
 
-// maxFile is the size of the largest configuration file, in bytes.
-const maxFile = 1 << 20
+	"github.com/paidui/paidui/models/plainyaml"
+)
 
 // yamlReader reads a configuration file.
 type yamlReader struct {
@@ -28,76 +25,33 @@ func readYAML(file string, text []byte, known []name) (src source, mistakes []Mi
 	r := &yamlReader{
 		file: file, known: known, src: source{map[string]string{}, map[string]string{}}, lines: map[string]int{},
 	}
-	readable = r.read(text)
-	return r.src, r.mistakes, readable
+	root, problems := plainyaml.Parse(text)
+	for _, problem := range problems {
+		r.add(problem.Line, "%s", problem.Msg)
+	}
+	if root != nil {
+		r.document(root)
+	}
+	return r.src, r.mistakes, len(problems) == 0
 }
 
-func (r *yamlReader) read(text []byte) (readable bool) {
-	if len(text) > maxFile {
-		r.add(1, "the file is larger than %d bytes", maxFile)
-		return false
-	}
-	text = []byte(strings.TrimPrefix(string(text), "\ufeff"))
-	for i, line := range strings.Split(string(text), "\n") {
-		content := strings.TrimLeft(line, " \t")
-		if strings.TrimSpace(content) != "" && strings.Contains(line[:len(line)-len(content)], "\t") {
-			r.add(i+1, "the line is indented with a tab; YAML wants spaces")
-		}
-	}
-	if len(r.mistakes) > 0 {
-		return false
-	}
-	parsed, err := parse(text)
-	if err != nil {
-		var syntax yaml.Error
-		if errors.As(err, &syntax) && syntax.GetToken() != nil {
-			r.add(syntax.GetToken().Position.Line, "%s", syntax.GetMessage())
-		} else {
-			r.add(1, "this is not YAML")
-		}
-		return false
-	}
-	documents := 0
-	for _, document := range parsed.Docs {
-		if document.Body == nil || document.Body.Type() == ast.CommentType {
-			continue
-		}
-		if documents++; documents > 1 {
-			r.add(line(document.Body), "the file has a second document")
-			return false
-		}
-		r.document(document.Body)
-	}
-	return true
-}
-
-// parse takes a panic of the parser for what it is to the operator: a malformed text.
-func parse(text []byte) (file *ast.File, err error) {
-	defer func() {
-		if recover() != nil {
-			file, err = nil, errors.New("malformed YAML")
-		}
-	}()
-	return parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
-}
-
-// document reads the settings of a document's mapping.
-func (r *yamlReader) document(body ast.Node) {
-	switch body := body.(type) {
+// document reads the settings of the file's mapping.
+func (r *yamlReader) document(root ast.Node) {
+	switch root := root.(type) {
 	case *ast.NullNode:
 	case *ast.MappingNode:
-		for _, entry := range body.Values {
+		for _, entry := range root.Values {
 			r.entry(entry)
 		}
 	case *ast.MappingValueNode:
-		r.entry(body)
+		r.entry(root)
 	default:
-		r.add(line(body), "the file is no list of settings, each written as key: value")
+		r.add(plainyaml.Line(root), "the file is no list of settings, each written as key: value")
 	}
 }
 
 func (r *yamlReader) entry(entry *ast.MappingValueNode) {
-	at := line(entry.Key)
+	at := plainyaml.Line(entry.Key)
 	text, ok := entry.Key.(*ast.StringNode)
 	if !ok {
 		r.add(at, "the key is no name of a setting")
@@ -119,56 +73,72 @@ func (r *yamlReader) entry(entry *ast.MappingValueNode) {
 		return
 	}
 	r.lines[variable] = at
-	place := fmt.Sprintf("%s:%d", r.file, at)
-	value, ok := scalar(entry.Value)
-	if list, isList := entry.Value.(*ast.SequenceNode); isList {
-		value, ok = sequence(list)
+	place := r.place(at)
+	value, err := r.known[i].Kind.value(entry.Value)
+	if err != nil && r.known[i].Secret {
+		err = errors.New("wants text: put it in quotes") // the error may quote it
 	}
-	if !ok {
-		r.mistakes = append(r.mistakes, Mistake{variable, key, place, "the value is neither a single one nor a list of such"})
+	if err != nil {
+		r.mistakes = append(r.mistakes, Mistake{variable, key, place, err.Error()})
 		return
 	}
 	r.src.values[variable], r.src.places[variable] = strings.TrimSpace(value), place
 }
 
+func (r *yamlReader) place(line int) string { return fmt.Sprintf("%s:%d", r.file, max(line, 1)) }
+
 func (r *yamlReader) add(line int, format string, args ...any) {
-	r.mistakes = append(r.mistakes, Mistake{
-		Source: fmt.Sprintf("%s:%d", r.file, line),
-		Reason: fmt.Sprintf(format, args...),
-	})
+	r.mistakes = append(r.mistakes, Mistake{Source: r.place(line), Reason: fmt.Sprintf(format, args...)})
 }
 
-// scalar is the text of a single value as it stands in the file: 010 stays 010.
-func scalar(node ast.Node) (text string, ok bool) {
-	switch node := node.(type) {
-	case nil, *ast.NullNode:
-		return "", true
-	case *ast.StringNode:
-		return node.Value, true
-	case *ast.LiteralNode:
-		return node.Value.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		return node.GetToken().Value, true
-	default:
-		return "", false
-	}
-}
+// kind is what a setting's value has to be in YAML. A variable is text in any case.
+type kind string
 
-// sequence is a list's texts, as a variable would give them.
-func sequence(list *ast.SequenceNode) (text string, ok bool) {
-	texts := make([]string, len(list.Values))
-	for i, value := range list.Values {
-		if texts[i], ok = scalar(value); !ok {
-			return "", false
+const (
+	kindText     kind = "text"
+	kindList     kind = "a list of texts, or one text with commas between them"
+	kindNumber   kind = "a whole number"
+	kindSwitch   kind = "true or false"
+	kindDuration kind = "a duration such as 30s, 5m or 168h"
+)
+
+// value is the text of a node, as a variable would give it. An empty text is nothing, of whatever kind.
+func (k kind) value(node ast.Node) (string, error) {
+	if list, ok := node.(*ast.SequenceNode); ok && k == kindList {
+		texts := make([]string, len(list.Values))
+		for i, item := range list.Values {
+			var err error
+			if texts[i], err = kindText.value(item); err != nil {
+				return "", err
+			}
 		}
+		return strings.Join(texts, ","), nil
 	}
-	return strings.Join(texts, ","), true
-}
-
-// line is the line that a node begins on.
-func line(node ast.Node) int {
-	if node == nil || node.GetToken() == nil {
-		return 1
+	text, ok := plainyaml.Text(node)
+	if !ok {
+		return "", fmt.Errorf("wants %s, found %s", k, plainyaml.Kind(node))
 	}
-	return node.GetToken().Position.Line
+	if text == "" {
+		return "", nil
+	}
+	if err := plainyaml.CheckNumber(node); err != nil {
+		return "", err
+	}
+	switch node.(type) {
+	case *ast.StringNode, *ast.LiteralNode:
+		ok = k != kindNumber && k != kindSwitch
+	case *ast.IntegerNode:
+		ok = k == kindNumber || k == kindDuration // whose parser says what a number lacks
+	case *ast.BoolNode:
+		ok = k == kindSwitch
+	default:
+		ok = false
+	}
+	switch {
+	case ok:
+		return text, nil
+	case k == kindText:
+		return "", errors.New("wants text, found " + plainyaml.Kind(node) + ": put it in quotes")
+	}
+	return "", fmt.Errorf("wants %s, found %s", k, plainyaml.Kind(node))
 }
