@@ -25,11 +25,12 @@ build: ## Build api, worker, scheduler and paidui into bin/
 	CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/ ./api ./worker ./scheduler
 	CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/paidui ./deploy/local
 
-lint: ## Check the format, go vet, staticcheck and the import rules
+lint: ## Check the format, go vet, staticcheck, the import rules and, online, known vulnerabilities
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted (run gofmt -w):"; echo "$$files"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	go test -count=1 -run '^TestImport' ./deploy
+	@deploy/vulncheck.sh
 
 bench: ## Measure against plain asynq on private servers, some minutes; BENCH="--quick" or "--only run" for less
 	@deploy/install-test-deps.sh bench
