@@ -79,7 +79,7 @@ type Config struct {
 	TencentRegion     string `env:"PAIDUI_TENCENT_REGION" yaml:"tencent_region" default:"ap-guangzhou" in:"worker" help:"region of the SMS service"`
 	TencentEndpoint   string `env:"PAIDUI_TENCENT_ENDPOINT" yaml:"tencent_endpoint" default:"sms.tencentcloudapi.com" in:"worker" help:"host of the SMS service, or an http:// or https:// URL"`
 
-	Schedules      string `env:"PAIDUI_SCHEDULES" yaml:"schedules" default:"deploy/schedules.yaml" in:"scheduler" help:"file of the periodic tasks"`
+	Schedules      string `env:"PAIDUI_SCHEDULES" yaml:"schedules" in:"scheduler" help:"file of the periodic tasks; when empty, deploy/schedules.yaml, or the shipped ones where that does not exist"`
 	Timezone       string `env:"PAIDUI_TIMEZONE" yaml:"timezone" default:"Asia/Shanghai" in:"api scheduler" help:"IANA time zone of schedules and of the daily SMS limit"`
 	BannerCount    int    `env:"PAIDUI_BANNER_COUNT" yaml:"banner_count" default:"3" range:"1..100" in:"api worker" help:"banners shown at most"`
 	BannerStrategy string `env:"PAIDUI_BANNER_STRATEGY" yaml:"banner_strategy" default:"delete" someof:"delete|update|periodic" in:"api worker" help:"what a write to the banners does to the cached list"`

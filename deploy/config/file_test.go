@@ -121,7 +121,7 @@ func TestASecretAndItsFile(t *testing.T) {
 	require.Equal(t, password, cfg.JWTSecret.Reveal())
 
 	// Of two sources the one of higher precedence counts, whichever of the two forms it uses.
-	cfg, err = Parse(API, "f.yaml", []byte("jwt_secret: "+strings.Repeat("x", 32)), []string{"PAIDUI_JWT_SECRET_FILE=" + file, required[1]}, nil, nil)
+	cfg, err = Parse(API, "f.yaml", []byte("jwt_secret: "+strings.Repeat("another", 5)), []string{"PAIDUI_JWT_SECRET_FILE=" + file, required[1]}, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, password, cfg.JWTSecret.Reveal())
 	cfg, err = Parse(API, "f.yaml", []byte("jwt_secret_file: /none"), required, nil, nil)

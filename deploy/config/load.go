@@ -39,7 +39,9 @@ func Load(p Program, flags *pflag.FlagSet, environ []string, checks URLChecks) (
 	var file string
 	if flags != nil {
 		if f := flags.Lookup(fileFlag); f != nil {
-			file = f.Value.String()
+			if file = f.Value.String(); file == "" && f.Changed {
+				return Config{}, fmt.Errorf("--%s: the flag names no file", fileFlag)
+			}
 		}
 	}
 	var text []byte
@@ -75,7 +77,9 @@ func Parse(p Program, file string, text []byte, environ []string, flags *pflag.F
 	l.mistakes = append(l.mistakes, mistakes...)
 	fromEnviron, mistakes := readEnviron(environ, names(l.settings))
 	l.mistakes = append(l.mistakes, mistakes...)
-	sources := []source{fromFile, fromEnviron, readFlags(p, flags, l.settings)}
+	fromFlags, mistakes := readFlags(p, flags, l.settings)
+	l.mistakes = append(l.mistakes, mistakes...)
+	sources := []source{fromFile, fromEnviron, fromFlags}
 	for i, src := range sources {
 		l.readFiles(p, src, sources[i+1:])
 		l.apply(src)
@@ -174,21 +178,27 @@ func parseWhole(text string) (int, error) {
 	return n, nil
 }
 
-// readFlags returns the flags that were given.
-func readFlags(p Program, flags *pflag.FlagSet, all []setting) source {
+// readFlags returns the flags that were given. One that is given says something: -Q "" is a mistake.
+func readFlags(p Program, flags *pflag.FlagSet, all []setting) (source, []Mistake) {
 	if flags == nil {
-		return source{}
+		return source{}, nil
 	}
 	src := source{map[string]string{}, map[string]string{}}
+	var mistakes []Mistake
 	for _, s := range all {
 		if !s.flagFor(p) {
 			continue
 		}
-		if f := flags.Lookup(s.Flag); f != nil && f.Changed {
-			src.values[s.Variable], src.places[s.Variable] = strings.TrimSpace(f.Value.String()), "--"+s.Flag
+		f := flags.Lookup(s.Flag)
+		if f == nil || !f.Changed {
+			continue
+		}
+		src.values[s.Variable], src.places[s.Variable] = strings.TrimSpace(f.Value.String()), "--"+s.Flag
+		if src.values[s.Variable] == "" {
+			mistakes = append(mistakes, Mistake{s.Variable, s.Key, "--" + s.Flag, "the flag has no value; leave it out for the default"})
 		}
 	}
-	return src
+	return src, mistakes
 }
 
 // split takes a joined error apart.

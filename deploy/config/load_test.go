@@ -60,7 +60,6 @@ func TestDefaults(t *testing.T) {
 		SMSPerAddress:    20,
 		TencentRegion:    "ap-guangzhou",
 		TencentEndpoint:  "sms.tencentcloudapi.com",
-		Schedules:        "deploy/schedules.yaml",
 		Timezone:         "Asia/Shanghai",
 		BannerCount:      3,
 		BannerStrategy:   BannerDelete,
@@ -143,6 +142,21 @@ func TestFlags(t *testing.T) {
 	cfg, err = Load(API, flags, append([]string{"PAIDUI_LOG_LEVEL=warn"}, required...), nil)
 	require.NoError(t, err)
 	require.Equal(t, "warn", cfg.LogLevel, "a flag's default overrides nothing")
+}
+
+func TestEmptyFlags(t *testing.T) {
+	t.Parallel()
+	for _, empty := range []string{"", " "} {
+		_, err := Load(Worker, parsedFlags(t, Worker, "-Q", empty, "--concurrency="+empty, "-n", empty, "-l", empty), []string{"PAIDUI_QUEUES=sms"}, nil)
+		require.Equal(t, []string{
+			"PAIDUI_QUEUES (queues, --queues): the flag has no value; leave it out for the default",
+			"PAIDUI_CONCURRENCY (concurrency, --concurrency): the flag has no value; leave it out for the default",
+			"PAIDUI_WORKER_NAME (worker_name, --name): the flag has no value; leave it out for the default",
+			"PAIDUI_LOG_LEVEL (log_level, --log-level): the flag has no value; leave it out for the default",
+		}, reasons(t, err))
+	}
+	_, err := Load(Worker, parsedFlags(t, Worker, "--config", ""), nil, nil)
+	require.ErrorContains(t, err, "--config: the flag names no file")
 }
 
 func TestSwitches(t *testing.T) {

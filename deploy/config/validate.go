@@ -15,6 +15,10 @@ import (
 const (
 	minJWTSecret   = 32 // bytes: as long as the SHA-256 it keys
 	minOperatorKey = 16 // bytes
+	minDistinct    = 5  // characters of a secret; 16 random hexadecimal digits have fewer once in two million times
+
+	minProxyBits4 = 8 // 10.0.0.0/8
+	minProxyBits6 = 7 // fc00::/7
 )
 
 var workerName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,64}$`)
@@ -33,6 +37,7 @@ func (c Config) mistakes(p Program, checks URLChecks) []Mistake {
 	v.addresses()
 	v.urls()
 	v.secrets()
+	v.proxies()
 	v.tencent()
 	v.rest()
 	order := map[string]int{}
@@ -145,7 +150,7 @@ func (v *validator) store(field string, u URL, form func(URL) error) {
 	}
 }
 
-// secrets are required only where they are used, and long enough wherever they are set.
+// secrets are required only where they are used, and hard to guess wherever they are set.
 func (v *validator) secrets() {
 	for _, secret := range []struct {
 		field string
@@ -155,11 +160,41 @@ func (v *validator) secrets() {
 		{"JWTSecret", v.config.JWTSecret, minJWTSecret},
 		{"OperatorKey", v.config.OperatorKey, minOperatorKey},
 	} {
-		switch {
+		switch distinct := distinctBytes(secret.value.Reveal()); {
 		case secret.value == "" && v.program == API:
 			v.add(secret.field, "is required, with at least %d bytes; `openssl rand -hex %d` makes one", secret.least, secret.least)
-		case secret.value != "" && len(secret.value) < secret.least:
+		case secret.value == "":
+		case len(secret.value) < secret.least:
 			v.add(secret.field, "has %d bytes; it needs at least %d", len(secret.value), secret.least)
+		case distinct < minDistinct:
+			v.add(secret.field, "has %d different characters only and is soon guessed; `openssl rand -hex %d` makes one", distinct, secret.least)
+		}
+	}
+	if c := v.config; c.OperatorKey != "" && c.OperatorKey == c.JWTSecret {
+		v.add("OperatorKey", "is the same as the JWT secret: an operator could log in as any user; `openssl rand -hex %d` makes one", minOperatorKey)
+	}
+}
+
+func distinctBytes(text string) int {
+	seen := map[byte]bool{}
+	for i := range len(text) {
+		seen[text[i]] = true
+	}
+	return len(seen)
+}
+
+// proxies refuses a network that no operator's proxies fill: the clients in it say themselves what address they have.
+func (v *validator) proxies() {
+	for _, network := range v.config.TrustedProxies {
+		bits, least := network.Bits(), minProxyBits6
+		switch addr := network.Addr(); {
+		case addr.Is4():
+			least = minProxyBits4
+		case addr.Is4In6():
+			bits, least = bits-96, minProxyBits4
+		}
+		if bits < least {
+			v.add("TrustedProxies", "%s is far more than your proxies: every client in it could say that it has another's address", network)
 		}
 	}
 }
@@ -195,9 +230,6 @@ func (v *validator) tencent() {
 
 func (v *validator) rest() {
 	c := v.config
-	if c.Schedules == "" {
-		v.add("Schedules", "is required")
-	}
 	if c.Timezone == "" || c.Timezone == "Local" {
 		v.add("Timezone", "%q would differ from machine to machine; name a zone such as Asia/Shanghai or UTC", c.Timezone)
 	} else if _, err := time.LoadLocation(c.Timezone); err != nil {

@@ -2,8 +2,12 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
+	"github.com/paidui/paidui/deploy"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/scheduler/beat"
 )
@@ -19,8 +23,16 @@ func Scheduler(ctx context.Context, cfg config.Config) error {
 }
 
 func (e *Env) addScheduler() error {
+	path, content, err := schedules(e.Config.Schedules)
+	if err != nil {
+		return fmt.Errorf("PAIDUI_SCHEDULES: %w", err)
+	}
+	if path == "" {
+		e.Logger.Info("the shipped schedules are in force: there is no " + defaultSchedules + " here, and PAIDUI_SCHEDULES names no file")
+	}
 	b, err := beat.New(beat.Options{
-		Path:       e.Config.Schedules,
+		Path:       path,
+		Content:    content,
 		Catalog:    e.Catalog,
 		Client:     e.Client,
 		Redis:      e.Stores.Broker.Redis(),
@@ -34,4 +46,19 @@ func (e *Env) addScheduler() error {
 	e.checks["scheduler"] = b.Ready
 	e.group.Add("scheduler", b.Run)
 	return nil
+}
+
+// defaultSchedules is where the file of schedules is sought when the configuration names none.
+const defaultSchedules = "deploy/schedules.yaml"
+
+// schedules is the file to read, or without one the content of the shipped file. A file that is named has to exist.
+func schedules(named string) (path string, content []byte, err error) {
+	if named != "" {
+		return named, nil, nil
+	}
+	_, err = os.Stat(defaultSchedules)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", deploy.Schedules(), nil
+	}
+	return defaultSchedules, nil, err
 }

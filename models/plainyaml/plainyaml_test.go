@@ -128,7 +128,7 @@ func TestParseRefuses(t *testing.T) {
 		"lists in one line": {strings.Repeat("- ", 40_000), []Problem{{1, "is nested deeper than 64"}}},
 		"explicit keys":     {strings.Repeat("? ", 40_000), []Problem{{1, "is nested deeper than 64"}}},
 		"tags":              {strings.Repeat("!a ", 40_000), []Problem{{1, "tags"}}},
-		"many lines":        {strings.Repeat("- a\n", 200_000), []Problem{{0, "has more than 50000"}}},
+		"many lines":        {strings.Repeat("- a\n", 30_000), []Problem{{0, "has more than 50000"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

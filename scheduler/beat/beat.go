@@ -16,9 +16,10 @@ import (
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
-// Options is what a scheduler needs. Path, Catalog, Client and Redis are required.
+// Options is what a scheduler needs. Path or Content, Catalog, Client and Redis are required.
 type Options struct {
 	Path       string         // of the YAML file, which is watched
+	Content    []byte         // without a path, what a file would hold
 	Catalog    *tasks.Catalog // the tasks that entries may name
 	Client     *tasks.Client
 	Redis      redis.UniversalClient // the broker's

@@ -75,9 +75,12 @@ func readFile(path string) ([]byte, error) {
 
 // loadFor is Load as a scheduler does it: an entry without a queue goes where the client sends its task.
 func loadFor(opt Options) (*Schedule, error) {
-	content, err := readFile(opt.Path)
-	if err != nil {
-		return nil, err
+	content := opt.Content
+	if opt.Path != "" {
+		var err error
+		if content, err = readFile(opt.Path); err != nil {
+			return nil, err
+		}
 	}
 	return parse(opt.Path, content, opt.Catalog, opt.Location, opt.Client.QueueOf)
 }

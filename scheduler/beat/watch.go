@@ -46,6 +46,9 @@ func (w *watcher) current() error {
 
 // run sends every schedule that differs from the one before, until ctx ends.
 func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
+	if w.opt.Path == "" {
+		return // nothing changes
+	}
 	events, stop := w.subscribe()
 	defer stop()
 	poll := time.NewTicker(w.poll)
