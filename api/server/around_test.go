@@ -260,6 +260,18 @@ func TestOutboxIsForDevelopment(t *testing.T) {
 	require.Equal(t, 404, s.get("/v1/outbox?mobile=13812345678").Code)
 }
 
+func TestOnlyOperatorsReadTheOutbox(t *testing.T) {
+	t.Parallel()
+	const path, mobile = "/v1/outbox?mobile=13812345678", `{"mobile":"13812345678"}`
+	s := assembleEmbedded(t, func(o *server.Options) { o.OutboxPublic = false })
+	s.work(t)
+	require.Equal(t, 100, s.post("/v1/sms", mobile).Code)
+	require.Equal(t, 401, s.get(path).Code)
+	require.Equal(t, 401, s.get(path, bearer("a-wrong-key-of-16-bytes")).Code)
+	require.Equal(t, 403, s.get(path, bearer(s.login(t, "13812345679").Token)).Code, "a user")
+	require.Equal(t, 100, s.get(path, asOperator).Code)
+}
+
 func TestOptionsThatAreMissingAreNamedTogether(t *testing.T) {
 	t.Parallel()
 	_, err := server.New(server.Options{})

@@ -120,6 +120,7 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 		JWTSecret:     jwtSecret,
 		OperatorKey:   operatorKey,
 		OutboxEnabled: true,
+		OutboxPublic:  true,
 		Logger:        logger,
 		Registry:      s.registry,
 	}

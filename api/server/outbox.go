@@ -18,7 +18,8 @@ type outboxRow struct {
 
 const maxOutbox = 20
 
-// listOutbox shows anyone the codes of a number: it is for development and exists only with the outbox provider.
+// listOutbox shows the codes of a number, with which one logs in as its owner: to operators, or with OutboxPublic to
+// anybody. It is for development and exists only with the outbox provider.
 func (s *Server) listOutbox(c echo.Context) error {
 	mobile := c.QueryParam("mobile")
 	if !sms.ValidMobile(mobile) {

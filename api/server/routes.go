@@ -75,7 +75,11 @@ func (s *Server) routes() []route {
 		{method: get, path: specPath, handler: s.contract, anyQuery: true},
 	}
 	if s.OutboxEnabled {
-		list = append(list, route{method: get, path: "/v1/outbox", handler: s.listOutbox, query: []string{"mobile"}})
+		readers := operators
+		if s.OutboxPublic {
+			readers = anyone
+		}
+		list = append(list, route{method: get, path: "/v1/outbox", handler: s.listOutbox, who: readers, query: []string{"mobile"}})
 	}
 	return list
 }

@@ -44,7 +44,8 @@ type Options struct {
 	OperatorKey string        // what an operator sends as bearer token
 
 	Web            http.Handler          // answers GET and HEAD of what is no route, such as "/" and "/media/…"; nil: nothing does
-	OutboxEnabled  bool                  // serve /v1/outbox
+	OutboxEnabled  bool                  // serve /v1/outbox, to operators
+	OutboxPublic   bool                  // ... and to anybody
 	CORSOrigins    []string              // origins whose pages may call the API, "*" for any; none when empty
 	TrustedProxies []netip.Prefix        // whose X-Forwarded-For is believed; none when empty
 	Logger         *slog.Logger          // slog.Default() when nil

@@ -66,7 +66,7 @@ func TestFromCodeToProfile(t *testing.T) {
 			require.NotContains(t, string(done.Data), "args")
 
 			var messages []struct{ Code, Content string }
-			s.get("/v1/outbox?mobile="+mobile).into(t, &messages)
+			s.get("/v1/outbox?mobile="+mobile, asOperator).into(t, &messages)
 			require.Len(t, messages, 1)
 			require.Contains(t, messages[0].Content, messages[0].Code)
 

@@ -97,6 +97,8 @@ type Config struct {
 
 	ShutdownDelay time.Duration `env:"PAIDUI_SHUTDOWN_DELAY" yaml:"shutdown_delay" default:"2s" range:"0s..5m" in:"api" help:"how long it serves on after SIGTERM, not ready any more, so that balancers turn away"`
 
+	OutboxPublic bool `env:"PAIDUI_OUTBOX_PUBLIC" yaml:"outbox_public" default:"false" defaults:"paidui=true" in:"api" help:"anybody may read at /v1/outbox the codes that the SMS provider outbox kept; false leaves that to operators"`
+
 	warnings []Mistake
 }
 

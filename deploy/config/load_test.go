@@ -68,6 +68,7 @@ func TestDefaults(t *testing.T) {
 		LogFormat:        "json",
 		LogLevel:         "info",
 		DrainTimeout:     25 * time.Second,
+		ShutdownDelay:    2 * time.Second,
 		StartupWait:      time.Minute,
 	}, cfg)
 	require.Equal(t, "Asia/Shanghai", cfg.Location().String())

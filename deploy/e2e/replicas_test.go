@@ -119,7 +119,7 @@ func (c *cluster) logIn(t *testing.T, n int) (tokens []string) {
 		require.Equal(t, "SUCCESS", task.State)
 		require.Equal(t, mobile+"的短信发送成功", task.Result)
 		var messages []struct{ Mobile, Code string }
-		must(t, http.MethodGet, api+"/v1/outbox?mobile="+mobile, "", nil).into(t, &messages)
+		must(t, http.MethodGet, api+"/v1/outbox?mobile="+mobile, operatorKey, nil).into(t, &messages)
 		require.Len(t, messages, 1)
 		var session struct{ Token string }
 		must(t, http.MethodPost, api+"/v1/login", "", map[string]any{"mobile": mobile, "code": messages[0].Code}).into(t, &session)

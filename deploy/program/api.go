@@ -73,6 +73,7 @@ func (e *Env) addAPI() error {
 		Leaving:        process.Leaving,
 		Draining:       process.Draining,
 		OutboxEnabled:  cfg.SMSProvider == config.SMSOutbox,
+		OutboxPublic:   cfg.OutboxPublic,
 		CORSOrigins:    cfg.CORSOrigins,
 		TrustedProxies: []netip.Prefix(cfg.TrustedProxies),
 		Logger:         e.Logger,
@@ -95,11 +96,17 @@ func (e *Env) addAPI() error {
 	return nil
 }
 
-// warnOfOutbox speaks up when anyone who reaches the API can read the codes that others log in with.
-func warnOfOutbox(ctx context.Context, logger *slog.Logger, cfg config.Config, addr net.Addr) {
+// tellOfOutbox says who can read the codes that others log in with. On this machine alone, all may in the local program.
+func tellOfOutbox(ctx context.Context, logger *slog.Logger, p config.Program, cfg config.Config, addr net.Addr) {
 	tcp, ok := addr.(*net.TCPAddr)
-	if cfg.SMSProvider == config.SMSOutbox && !(ok && tcp.IP.IsLoopback()) {
-		logger.WarnContext(ctx, "login codes are public: whoever reaches this address reads them at /v1/outbox;"+
-			" PAIDUI_SMS_PROVIDER=outbox is for development", "addr", addr.String())
+	here := ok && tcp.IP.IsLoopback()
+	switch {
+	case cfg.SMSProvider != config.SMSOutbox:
+	case !cfg.OutboxPublic:
+		logger.InfoContext(ctx, "login codes are not sent: operators read them at /v1/outbox; PAIDUI_OUTBOX_PUBLIC=true shows"+
+			" them to anybody")
+	case p != config.Local || !here:
+		logger.WarnContext(ctx, "login codes are public: whoever reaches this address reads them at /v1/outbox and logs in as"+
+			" anybody; PAIDUI_OUTBOX_PUBLIC=true is for development", "addr", addr.String())
 	}
 }

@@ -129,24 +129,33 @@ func answerOf(t *testing.T, req *http.Request) string {
 	return string(body)
 }
 
-func TestOutboxIsWarnedOf(t *testing.T) {
+func TestTheStartSaysWhoReadsCodes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
+		program        config.Program
 		provider, host string
-		warned         bool
+		public         bool
+		level          string
 	}{
-		{config.SMSOutbox, "127.0.0.1", false},
-		{config.SMSOutbox, "127.1.2.3", false},
-		{config.SMSOutbox, "::1", false},
-		{config.SMSOutbox, "0.0.0.0", true},
-		{config.SMSOutbox, "::", true},
-		{config.SMSOutbox, "192.168.1.7", true},
-		{config.SMSTencent, "0.0.0.0", false},
+		{config.Local, config.SMSOutbox, "127.0.0.1", true, ""},
+		{config.Local, config.SMSOutbox, "::1", true, ""},
+		{config.Local, config.SMSOutbox, "0.0.0.0", true, "WARN"},
+		{config.Local, config.SMSOutbox, "192.168.1.7", true, "WARN"},
+		{config.Local, config.SMSOutbox, "0.0.0.0", false, "INFO"},
+		{config.API, config.SMSOutbox, "127.0.0.1", true, "WARN"},
+		{config.API, config.SMSOutbox, "::", true, "WARN"},
+		{config.API, config.SMSOutbox, "::", false, "INFO"},
+		{config.API, config.SMSTencent, "0.0.0.0", true, ""},
 	} {
 		var log bytes.Buffer
-		warnOfOutbox(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), config.Config{SMSProvider: c.provider},
-			&net.TCPAddr{IP: net.ParseIP(c.host), Port: 8000})
-		require.Equal(t, c.warned, bytes.Contains(log.Bytes(), []byte("level=WARN")), "%+v: %s", c, log.String())
-		require.Equal(t, c.warned, bytes.Contains(log.Bytes(), []byte("/v1/outbox")))
+		tellOfOutbox(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), c.program,
+			config.Config{SMSProvider: c.provider, OutboxPublic: c.public}, &net.TCPAddr{IP: net.ParseIP(c.host), Port: 8000})
+		if c.level == "" {
+			require.Empty(t, log.String(), c)
+			continue
+		}
+		require.Contains(t, log.String(), "level="+c.level, c)
+		require.Contains(t, log.String(), "/v1/outbox")
+		require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("\n")), "one line")
 	}
 }

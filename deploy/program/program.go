@@ -84,7 +84,7 @@ func (b boot) run(ctx context.Context) (err error) {
 	}
 	if b.http != nil {
 		defer func() { err = errors.Join(err, b.http.Close()) }()
-		warnOfOutbox(ctx, logger, cfg, b.http.Addr())
+		tellOfOutbox(ctx, logger, b.program, cfg, b.http.Addr())
 	}
 	warnOfSettings(ctx, logger, cfg)
 	logger.InfoContext(ctx, "starting", "version", process.Version(), "config", cfg)

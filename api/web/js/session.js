@@ -76,7 +76,7 @@ export async function delivered(id) {
   return undefined
 }
 
-let outbox = true // until the server says that it has none
+let outbox = true // until the server says that it has none, or not for us
 
 // peekCode reads the code where a development server keeps it; '' when there is none to be seen.
 export async function peekCode(mobile) {
@@ -85,7 +85,7 @@ export async function peekCode(mobile) {
       const { data } = await call(`/v1/outbox?mobile=${encodeURIComponent(mobile)}`)
       if (data?.[0]?.code) return data[0].code
     } catch (error) {
-      if (error.status === 404) outbox = false
+      if ([401, 403, 404].includes(error.status)) outbox = false
       if (!error.temporary) return ''
     }
     await sleep(400)
