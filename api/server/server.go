@@ -40,6 +40,7 @@ type Options struct {
 	catalog.Features
 
 	JWTSecret   string        // signs users' tokens
+	JWTPrevious string        // what it was before; tokens that it signed are taken; none when ""
 	JWTLifetime time.Duration // of a token; 7 days when 0
 	OperatorKey string        // what an operator sends as bearer token
 
@@ -103,7 +104,7 @@ func New(opt Options) (*Server, error) {
 		echo:        echo.New(),
 		log:         opt.Logger,
 		operatorSum: sha256.Sum256([]byte(opt.OperatorKey)),
-		tokens:      newTokens(opt.JWTSecret, opt.JWTLifetime),
+		tokens:      newTokens(opt.JWTSecret, opt.JWTLifetime, opt.JWTPrevious),
 		check:       check,
 		metrics:     m,
 		docsPage:    newDocs(),

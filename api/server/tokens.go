@@ -19,15 +19,27 @@ const issuer = "paidui"
 
 // tokens makes and reads the JWTs that users are recognised by. It is safe for concurrent use.
 type tokens struct {
-	secret   []byte
+	secrets  []jwt.VerificationKey // []byte each; the first one signs
 	lifetime time.Duration
 	now      func() time.Time
 	scratch  sync.Pool // of *scratch
 }
 
-func newTokens(secret string, lifetime time.Duration) *tokens {
-	t := &tokens{secret: []byte(secret), lifetime: lifetime, now: time.Now}
-	t.scratch.New = func() any { return &scratch{mac: hmac.New(sha256.New, t.secret)} }
+// newTokens signs with secret. Tokens that one of the previous secrets signed are taken, too; those that are "" are none.
+func newTokens(secret string, lifetime time.Duration, previous ...string) *tokens {
+	t := &tokens{secrets: []jwt.VerificationKey{[]byte(secret)}, lifetime: lifetime, now: time.Now}
+	for _, p := range previous {
+		if p != "" {
+			t.secrets = append(t.secrets, []byte(p))
+		}
+	}
+	t.scratch.New = func() any {
+		s := new(scratch)
+		for _, key := range t.secrets {
+			s.macs = append(s.macs, hmac.New(sha256.New, key.([]byte)))
+		}
+		return s
+	}
 	return t
 }
 
@@ -39,7 +51,7 @@ func (t *tokens) make(userID int64) (string, error) {
 		Subject:   strconv.FormatInt(userID, 10),
 		IssuedAt:  jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(t.lifetime)),
-	}).SignedString(t.secret)
+	}).SignedString(t.secrets[0])
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
@@ -54,11 +66,11 @@ func (t *tokens) user(token string) (int64, error) {
 	return t.parse(token)
 }
 
-// parse reads any token that is signed with the secret, and says what is wrong with others.
+// parse reads any token that is signed with one of the secrets, and says what is wrong with others.
 func (t *tokens) parse(token string) (int64, error) {
 	var claims jwt.RegisteredClaims
 	_, err := jwt.ParseWithClaims(token, &claims,
-		func(*jwt.Token) (any, error) { return t.secret, nil },
+		func(*jwt.Token) (any, error) { return jwt.VerificationKeySet{Keys: t.secrets}, nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithIssuer(issuer),
 		jwt.WithExpirationRequired(),
@@ -88,7 +100,7 @@ var (
 
 // scratch is what one reading of a token writes to.
 type scratch struct {
-	mac     hash.Hash
+	macs    []hash.Hash // one for each secret
 	token   []byte
 	sum     []byte
 	decoded []byte
@@ -104,11 +116,7 @@ func (t *tokens) own(token string) (userID int64, ok bool) {
 	if dot < len(ownHeader) || !bytes.HasPrefix(s.token, ownHeader) {
 		return 0, false
 	}
-	s.mac.Reset()
-	s.mac.Write(s.token[:dot])
-	s.sum = s.mac.Sum(s.sum[:0])
-	s.decoded = base64.RawURLEncoding.AppendEncode(s.decoded[:0], s.sum)
-	if !hmac.Equal(s.decoded, s.token[dot+1:]) {
+	if !s.signed(s.token[:dot], s.token[dot+1:]) {
 		return 0, false
 	}
 	claims, err := base64.RawURLEncoding.AppendDecode(s.decoded[:0], s.token[len(ownHeader):dot])
@@ -123,6 +131,20 @@ func (t *tokens) own(token string) (userID int64, ok bool) {
 		return 0, false
 	}
 	return id, true
+}
+
+// signed reports whether one of the secrets makes that signature of the text.
+func (s *scratch) signed(text, signature []byte) bool {
+	for _, mac := range s.macs {
+		mac.Reset()
+		mac.Write(text)
+		s.sum = mac.Sum(s.sum[:0])
+		s.decoded = base64.RawURLEncoding.AppendEncode(s.decoded[:0], s.sum)
+		if hmac.Equal(s.decoded, signature) {
+			return true
+		}
+	}
+	return false
 }
 
 // cutNumber reads prefix and a number above 0 behind it. It refuses one too large for an int64, or that begins with 0.

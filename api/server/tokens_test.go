@@ -181,3 +181,36 @@ func BenchmarkToken(b *testing.B) {
 		})
 	}
 }
+
+// TestTokensOfThePreviousSecretAreTaken changes the secret twice.
+func TestTokensOfThePreviousSecretAreTaken(t *testing.T) {
+	t.Parallel()
+	first, second, third := strings.Repeat("a", 32), strings.Repeat("b", 32), strings.Repeat("c", 32)
+	before, during, after := newTokens(first, time.Hour, ""), newTokens(second, time.Hour, first), newTokens(third, time.Hour, second)
+	old, err := before.make(7)
+	require.NoError(t, err)
+	current, err := during.make(7)
+	require.NoError(t, err)
+	for name, read := range map[string]func(*tokens, string) (int64, bool){
+		"own":   (*tokens).own,
+		"parse": func(ts *tokens, token string) (int64, bool) { id, err := ts.parse(token); return id, err == nil },
+	} {
+		for _, c := range []struct {
+			tokens *tokens
+			token  string
+			taken  bool
+		}{
+			{before, old, true}, {before, current, false},
+			{during, old, true}, {during, current, true},
+			{after, old, false}, {after, current, true},
+		} {
+			id, taken := read(c.tokens, c.token)
+			require.Equal(t, c.taken, taken, name)
+			if taken {
+				require.EqualValues(t, 7, id)
+			}
+		}
+	}
+	_, err = during.user(old)
+	require.NoError(t, err)
+}

@@ -99,6 +99,10 @@ type Config struct {
 
 	OutboxPublic bool `env:"PAIDUI_OUTBOX_PUBLIC" yaml:"outbox_public" default:"false" defaults:"paidui=true" in:"api" help:"anybody may read at /v1/outbox the codes that the SMS provider outbox kept; false leaves that to operators"`
 
+	Pprof bool `env:"PAIDUI_PPROF" yaml:"pprof" default:"false" in:"api worker scheduler" help:"serve /debug/pprof on the admin address to anybody; false asks for the operator's key"`
+
+	JWTSecretPrevious Secret `env:"PAIDUI_JWT_SECRET_PREVIOUS" yaml:"jwt_secret_previous" in:"api" help:"the secret before the last change: tokens that it signed are still taken"`
+
 	warnings []Mistake
 }
 

@@ -153,15 +153,17 @@ func (v *validator) store(field string, u URL, form func(URL) error) {
 // secrets are required only where they are used, and hard to guess wherever they are set.
 func (v *validator) secrets() {
 	for _, secret := range []struct {
-		field string
-		value Secret
-		least int
+		field    string
+		value    Secret
+		least    int
+		required bool
 	}{
-		{"JWTSecret", v.config.JWTSecret, minJWTSecret},
-		{"OperatorKey", v.config.OperatorKey, minOperatorKey},
+		{"JWTSecret", v.config.JWTSecret, minJWTSecret, true},
+		{"JWTSecretPrevious", v.config.JWTSecretPrevious, minJWTSecret, false},
+		{"OperatorKey", v.config.OperatorKey, minOperatorKey, true},
 	} {
 		switch distinct := distinctBytes(secret.value.Reveal()); {
-		case secret.value == "" && v.program == API:
+		case secret.value == "" && secret.required && v.program == API:
 			v.add(secret.field, "is required, with at least %d bytes; `openssl rand -hex %d` makes one", secret.least, secret.least)
 		case secret.value == "":
 		case len(secret.value) < secret.least:

@@ -2,6 +2,8 @@ package process
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
@@ -24,6 +26,9 @@ type AdminOptions struct {
 	Checks   map[string]func(ctx context.Context) error    // of readiness; called concurrently, at most 2 s each
 	Notes    map[string]func(ctx context.Context) []string // what makes it worse but not unready; called as the checks
 	Stopping <-chan struct{}                               // closed when the program begins to stop; nil for never
+
+	Pprof       bool   // serve profiles to anybody
+	OperatorKey string // ... or to whoever sends it as bearer token; "" for nobody
 }
 
 // Admin serves what operators and their tools ask a process:
@@ -32,9 +37,9 @@ type AdminOptions struct {
 //	/readyz       200 when every check passes, else 503; JSON with each check's "ok" or error, and notes of what is
 //	              wrong but does not keep the process from its work
 //	/metrics      Prometheus metrics
-//	/debug/pprof  profiles
+//	/debug/pprof  profiles, which show command lines and can slow the process down: see Pprof
 //
-// It has no access control of its own: its address must not be public.
+// The others have no access control: the address must not be public.
 func Admin(o AdminOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -42,13 +47,34 @@ func Admin(o AdminOptions) http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { o.ready(w, r) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{Registry: o.Registry}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	for pattern, profile := range map[string]http.HandlerFunc{
+		"GET /debug/pprof/":        pprof.Index,
+		"GET /debug/pprof/cmdline": pprof.Cmdline,
+		"GET /debug/pprof/profile": pprof.Profile,
+		"GET /debug/pprof/symbol":  pprof.Symbol,
+		"POST /debug/pprof/symbol": pprof.Symbol,
+		"GET /debug/pprof/trace":   pprof.Trace,
+	} {
+		mux.HandleFunc(pattern, o.profiles(profile))
+	}
 	return mux
+}
+
+// profiles lets those pass who may see profiles.
+func (o AdminOptions) profiles(next http.HandlerFunc) http.HandlerFunc {
+	if o.Pprof {
+		return next
+	}
+	key := sha256.Sum256([]byte("Bearer " + o.OperatorKey))
+	return func(w http.ResponseWriter, r *http.Request) {
+		given := sha256.Sum256([]byte(r.Header.Get("Authorization"))) // so that the time tells nothing of the key
+		if o.OperatorKey != "" && subtle.ConstantTimeCompare(given[:], key[:]) == 1 {
+			next(w, r)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `Bearer realm="paidui"`)
+		http.Error(w, "profiles need the operator's key as bearer token, or PAIDUI_PPROF=true", http.StatusUnauthorized)
+	}
 }
 
 // readiness is the answer of /readyz.

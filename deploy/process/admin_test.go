@@ -118,3 +118,21 @@ func TestMetricsAndProfiles(t *testing.T) {
 		require.Contains(t, res.Body.String(), want, path)
 	}
 }
+
+func TestProfilesAreForOperators(t *testing.T) {
+	t.Parallel()
+	ask := func(o AdminOptions, authorization string) int {
+		o.Registry = NewRegistry("api")
+		req := httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil)
+		req.Header.Set("Authorization", authorization)
+		res := httptest.NewRecorder()
+		Admin(o).ServeHTTP(res, req)
+		return res.Code
+	}
+	const key = "a-key-of-operators"
+	require.Equal(t, http.StatusOK, ask(AdminOptions{Pprof: true}, ""))
+	require.Equal(t, http.StatusOK, ask(AdminOptions{OperatorKey: key}, "Bearer "+key))
+	require.Equal(t, http.StatusUnauthorized, ask(AdminOptions{OperatorKey: key}, "Bearer wrong"))
+	require.Equal(t, http.StatusUnauthorized, ask(AdminOptions{OperatorKey: key}, ""))
+	require.Equal(t, http.StatusUnauthorized, ask(AdminOptions{}, "Bearer "), "no key is nobody's")
+}

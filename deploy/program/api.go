@@ -67,6 +67,7 @@ func (e *Env) addAPI() error {
 		Ticks:          ticks.NewStore(e.Stores.Broker.Redis()),
 		Features:       e.features,
 		JWTSecret:      cfg.JWTSecret.Reveal(),
+		JWTPrevious:    cfg.JWTSecretPrevious.Reveal(),
 		JWTLifetime:    cfg.JWTLifetime,
 		OperatorKey:    cfg.OperatorKey.Reveal(),
 		Web:            web.Handler(),

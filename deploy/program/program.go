@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -72,6 +73,8 @@ func (b boot) run(ctx context.Context) (err error) {
 		Checks: map[string]func(context.Context) error{
 			"start": func(context.Context) error { return errors.New("still starting") },
 		},
+		Pprof:       cfg.Pprof,
+		OperatorKey: cfg.OperatorKey.Reveal(),
 	}
 	adminFront := openFront(ctx, "admin", ln, process.Admin(admin), process.ServeOptions{Logger: logger, Drain: adminDrain})
 	defer func() { err = errors.Join(err, adminFront.close(context.Canceled)) }()
@@ -87,6 +90,10 @@ func (b boot) run(ctx context.Context) (err error) {
 		tellOfOutbox(ctx, logger, b.program, cfg, b.http.Addr())
 	}
 	warnOfSettings(ctx, logger, cfg)
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		logger.WarnContext(ctx, "the admin address can be reached from other machines: whoever reaches it reads metrics and the"+
+			" errors of stores; see that only operators do", "addr", ln.Addr().String())
+	}
 	logger.InfoContext(ctx, "starting", "version", process.Version(), "config", cfg)
 
 	if env.Stores, err = openStores(ctx, b.stores(logger)); err != nil {
