@@ -42,7 +42,12 @@ func (s *Server) admit(who access, next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			return next(c)
 		}
-		r.operator = given && s.isOperatorKey(token)
+		if given {
+			var err error
+			if r.operator, err = s.checkOperatorKey(c, token); err != nil {
+				return err
+			}
+		}
 		if who == operators && !r.operator {
 			return s.refuseOperator(token, given)
 		}
@@ -72,6 +77,24 @@ func bearer(r *http.Request) (token string, given bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	return token, token != "" && strings.EqualFold(scheme, "Bearer")
+}
+
+// checkOperatorKey reports whether the token is an operator's. An address that tried too many wrong ones is refused whatever
+// it sends, or the answers would go on to tell it whether a guess is right.
+func (s *Server) checkOperatorKey(c echo.Context, token string) (bool, error) {
+	addr, now := addressOf(c), requestOf(c).begun
+	if addr.IsValid() {
+		if wait := s.rates.wrongKeys.full(addr, now); wait > 0 {
+			return false, tooFast(wait)
+		}
+	}
+	if s.isOperatorKey(token) {
+		return true, nil
+	}
+	if _, err := s.tokens.user(token); err != nil && addr.IsValid() { // a user's token is no guess
+		s.rates.wrongKeys.take(addr, now)
+	}
+	return false, nil
 }
 
 // isOperatorKey compares digests, so that its time tells neither the key's content nor its length.

@@ -39,6 +39,9 @@ func largeBody[T any](s *Server, c echo.Context, limit int64) (T, error) {
 	if cap(raw) <= maxBuffer {
 		*buf = raw
 	}
+	if err := requestOf(c).admission.enter(c.Request().Context()); err != nil {
+		return v, err
+	}
 	if p, ok := any(&v).(plainBody); ok && p.readPlain(raw) {
 		return v, nil
 	}

@@ -51,6 +51,7 @@ func (s *Server) taskEvents(c echo.Context) error {
 		w.Close()
 		return err
 	}
+	requestOf(c).admission.leave() // it waits, and works no more
 	return s.park(c, func(c echo.Context) error {
 		defer w.Close()
 		return s.stream(c, w, stream)

@@ -31,6 +31,8 @@ type request struct {
 	detached bool // that one: it never ends by itself
 	language language
 
+	admission admission // at its route's gate
+
 	mu       sync.Mutex
 	deadline time.Time // zero: none
 	ended    bool

@@ -18,9 +18,12 @@ type route struct {
 	aliases []string
 	timeout time.Duration // requestTimeout when 0
 
+	unlimited bool // answered from memory: however many there are
+
 	query    []string // the parameters it takes, beside pretty, which all do
 	anyQuery bool     // a page's address may have any
 	body     bool     // whether it takes one
+	rated    rated    // what it counts as
 }
 
 func (s *Server) routes() []route {
@@ -31,17 +34,17 @@ func (s *Server) routes() []route {
 		{method: put, path: "/v1/banners/:id", handler: s.updateBanner, who: operators, body: true},
 		{method: del, path: "/v1/banners/:id", handler: s.deleteBanner, who: operators},
 
-		{method: post, path: "/v1/sms", handler: s.sendCode, body: true},
-		{method: get, path: "/user/send_sms", handler: s.sendCodeByQuery, query: []string{"mobile"}},
-		{method: post, path: "/v1/login", handler: s.login, aliases: []string{"/user/mobile_login"}, body: true},
+		{method: post, path: "/v1/sms", handler: s.sendCode, body: true, rated: ratedPublic},
+		{method: get, path: "/user/send_sms", handler: s.sendCodeByQuery, query: []string{"mobile"}, rated: ratedPublic},
+		{method: post, path: "/v1/login", handler: s.login, aliases: []string{"/user/mobile_login"}, body: true, rated: ratedPublic},
 		{method: get, path: "/v1/user", handler: s.ownProfile, who: users, aliases: []string{"/v1_0/user"}},
-		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}, body: true},
+		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}, body: true, rated: ratedWrite},
 		{method: get, path: "/v1/users/:id", handler: s.userProfile},
-		{method: post, path: "/v1/articles", handler: s.createArticle, who: users, aliases: []string{"/articles"}, body: true},
+		{method: post, path: "/v1/articles", handler: s.createArticle, who: users, aliases: []string{"/articles"}, body: true, rated: ratedWrite},
 		{method: get, path: "/v1/articles/:id", handler: s.oneArticle},
 		{method: get, path: "/v1/followings", handler: s.listFollowings, who: users, query: []string{"page", "per_page"}},
-		{method: post, path: "/v1/followings/:user_id", handler: s.follow, who: users, aliases: []string{"/followings/:user_id"}},
-		{method: del, path: "/v1/followings/:user_id", handler: s.unfollow, who: users, aliases: []string{"/followings/:user_id"}},
+		{method: post, path: "/v1/followings/:user_id", handler: s.follow, who: users, aliases: []string{"/followings/:user_id"}, rated: ratedWrite},
+		{method: del, path: "/v1/followings/:user_id", handler: s.unfollow, who: users, aliases: []string{"/followings/:user_id"}, rated: ratedWrite},
 
 		{method: get, path: "/v1/users/:id/count", handler: s.userCounts},
 		{method: get, path: "/v1/rankings/articles", handler: s.ranking(counter.Articles, 10), query: []string{"top"}},
@@ -53,7 +56,7 @@ func (s *Server) routes() []route {
 		{method: post, path: "/v1/goods", handler: s.createGoods, who: operators, body: true},
 		{method: put, path: "/v1/goods/:id", handler: s.updateGoods, who: operators, body: true},
 		{method: get, path: "/v1/orders", handler: s.listOrders, who: users},
-		{method: post, path: "/v1/seckill", handler: s.enterSeckill, who: users, aliases: []string{"/user/skill"}, body: true},
+		{method: post, path: "/v1/seckill", handler: s.enterSeckill, who: users, aliases: []string{"/user/skill"}, body: true, rated: ratedSeckill},
 		{method: get, path: "/v1/seckill", handler: s.seckillOutcome, aliases: []string{"/user/skill"}, query: []string{"task_id"}},
 
 		{method: get, path: "/v1/task-types", handler: s.listTaskTypes, who: operators},
@@ -69,10 +72,10 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/tasks/:id/events", handler: s.taskEvents, who: anyoneOrOperator, timeout: maxStream},
 		{method: get, path: "/v1/schedules", handler: s.listSchedules, who: operators},
 
-		{method: get, path: healthPath, handler: s.healthz},
-		{method: get, path: docsPath, handler: s.docs, anyQuery: true},
-		{method: get, path: docsPath + "/*", handler: s.docs, anyQuery: true},
-		{method: get, path: specPath, handler: s.contract, anyQuery: true},
+		{method: get, path: healthPath, handler: s.healthz, unlimited: true},
+		{method: get, path: docsPath, handler: s.docs, unlimited: true, anyQuery: true},
+		{method: get, path: docsPath + "/*", handler: s.docs, unlimited: true, anyQuery: true},
+		{method: get, path: specPath, handler: s.contract, unlimited: true, anyQuery: true},
 	}
 	if s.OutboxEnabled {
 		readers := operators

@@ -49,6 +49,8 @@ type Options struct {
 	OutboxPublic   bool                  // ... and to anybody
 	CORSOrigins    []string              // origins whose pages may call the API, "*" for any; none when empty
 	TrustedProxies []netip.Prefix        // whose X-Forwarded-For is believed; none when empty
+	LongestWait    time.Duration         // of a request for its turn, in a burst of many to one route; unlimited when 0
+	Rates          Rates                 // of clients; unlimited when zero, but for wrong operator keys
 	Logger         *slog.Logger          // slog.Default() when nil
 	Registry       prometheus.Registerer // where the metrics go; nowhere when nil
 
@@ -70,6 +72,7 @@ type Server struct {
 	tokens      *tokens
 	check       *checker
 	metrics     *metrics
+	rates       *rates
 	docsPage    http.Handler
 	heartbeats  *pulses // of streams
 	looks       *pulses // whether clients are there
@@ -107,6 +110,7 @@ func New(opt Options) (*Server, error) {
 		tokens:      newTokens(opt.JWTSecret, opt.JWTLifetime, opt.JWTPrevious),
 		check:       check,
 		metrics:     m,
+		rates:       newRates(opt.Rates),
 		docsPage:    newDocs(),
 		heartbeats:  newPulses(heartbeatSpan),
 		looks:       newPulses(goneSpan),
@@ -119,7 +123,7 @@ func New(opt Options) (*Server, error) {
 		s.echo.Use(allowOrigins(opt.CORSOrigins))
 	}
 	for _, r := range s.routes() {
-		handler := limit(r.timeout, s.admit(r.who, r.accept(r.handler)))
+		handler := limit(r.timeout, s.admit(r.who, r.accept(s.inRate(r.rated, s.inTurn(r)))))
 		for _, path := range append([]string{r.path}, r.aliases...) {
 			s.echo.Add(r.method, path, handler)
 		}

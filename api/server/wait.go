@@ -20,6 +20,7 @@ func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) erro
 	if err != nil {
 		return s.answerTask(c, id, nil, err)
 	}
+	requestOf(c).admission.leave() // it waits, and works no more
 	info, waits, err := s.await(c, w, info, min(wait, parkAfter))
 	if err != nil || !waits || wait <= parkAfter {
 		w.Close()

@@ -45,14 +45,20 @@ const (
 // names the programs that use it, paidui aside, which uses every setting, and all do when the tag is left out; help
 // describes it. A field whose type has a method Reveal can also be read from a file: PAIDUI_JWT_SECRET_FILE names it.
 type Config struct {
-	HTTPAddr       string        `env:"PAIDUI_HTTP_ADDR" yaml:"http_addr" default:"127.0.0.1:8000" in:"api" help:"address of the HTTP API, host:port; an empty host means every interface"`
-	AdminAddr      string        `env:"PAIDUI_ADMIN_ADDR" yaml:"admin_addr" defaults:"api=127.0.0.1:9000 worker=127.0.0.1:9001 scheduler=127.0.0.1:9002 paidui=127.0.0.1:9000" in:"api worker scheduler" help:"address of /healthz, /readyz, /metrics and /debug/pprof; keep it private"`
-	BackendURL     string        `env:"PAIDUI_BACKEND_URL" yaml:"backend_url" default:"http://127.0.0.1:8000" in:"api worker" help:"what a browser reaches the API at; makes image addresses absolute"`
-	CORSOrigins    List          `env:"PAIDUI_CORS_ORIGINS" yaml:"cors_origins" in:"api" help:"origins whose pages may call the API, as https://shop.example.com,...; * for any"`
-	TrustedProxies Networks      `env:"PAIDUI_TRUSTED_PROXIES" yaml:"trusted_proxies" in:"api" help:"proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,192.168.1.7"`
-	JWTSecret      Secret        `env:"PAIDUI_JWT_SECRET" yaml:"jwt_secret" in:"api" help:"signs the users' tokens, at least 32 bytes; api needs it"`
-	OperatorKey    Secret        `env:"PAIDUI_OPERATOR_KEY" yaml:"operator_key" in:"api" help:"what an operator sends as bearer token, at least 16 bytes; api needs it"`
-	JWTLifetime    time.Duration `env:"PAIDUI_JWT_LIFETIME" yaml:"jwt_lifetime" default:"168h" range:"1m..8760h" in:"api" help:"how long a user stays logged in"`
+	HTTPAddr           string        `env:"PAIDUI_HTTP_ADDR" yaml:"http_addr" default:"127.0.0.1:8000" in:"api" help:"address of the HTTP API, host:port; an empty host means every interface"`
+	AdminAddr          string        `env:"PAIDUI_ADMIN_ADDR" yaml:"admin_addr" defaults:"api=127.0.0.1:9000 worker=127.0.0.1:9001 scheduler=127.0.0.1:9002 paidui=127.0.0.1:9000" in:"api worker scheduler" help:"address of /healthz, /readyz, /metrics and /debug/pprof; keep it private"`
+	Pprof              bool          `env:"PAIDUI_PPROF" yaml:"pprof" default:"false" in:"api worker scheduler" help:"serve /debug/pprof on the admin address to anybody; false asks for the operator's key"`
+	BackendURL         string        `env:"PAIDUI_BACKEND_URL" yaml:"backend_url" default:"http://127.0.0.1:8000" in:"api worker" help:"what a browser reaches the API at; makes image addresses absolute"`
+	CORSOrigins        List          `env:"PAIDUI_CORS_ORIGINS" yaml:"cors_origins" in:"api" help:"origins whose pages may call the API, as https://shop.example.com,...; * for any"`
+	TrustedProxies     Networks      `env:"PAIDUI_TRUSTED_PROXIES" yaml:"trusted_proxies" in:"api" help:"proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,192.168.1.7"`
+	HTTPQueueWait      time.Duration `env:"PAIDUI_HTTP_QUEUE_WAIT" yaml:"http_queue_wait" default:"500ms" range:"0s..1m" in:"api" help:"how long a request waits for its turn when too many come to its route at once, before it is refused; 0s for no limit"`
+	WritesPerUser      int           `env:"PAIDUI_WRITES_PER_USER" yaml:"writes_per_user" default:"5" range:"0..1000000" in:"api" help:"articles, followings and profile changes of one user, a second; ten times as many at once; 0 for no limit"`
+	SeckillPerUser     int           `env:"PAIDUI_SECKILL_PER_USER" yaml:"seckill_per_user" default:"10" range:"0..1000000" in:"api" help:"seckill requests of one user, a second; twice as many at once; 0 for no limit"`
+	RequestsPerAddress int           `env:"PAIDUI_REQUESTS_PER_ADDRESS" yaml:"requests_per_address" default:"200" range:"0..1000000" in:"api" help:"those, logins and codes asked for, of one client address, a second; ten times as many at once; 0 for no limit"`
+	JWTSecret          Secret        `env:"PAIDUI_JWT_SECRET" yaml:"jwt_secret" in:"api" help:"signs the users' tokens, at least 32 bytes; api needs it"`
+	OperatorKey        Secret        `env:"PAIDUI_OPERATOR_KEY" yaml:"operator_key" in:"api" help:"what an operator sends as bearer token, at least 16 bytes; api needs it"`
+	JWTSecretPrevious  Secret        `env:"PAIDUI_JWT_SECRET_PREVIOUS" yaml:"jwt_secret_previous" in:"api" help:"the secret before the last change: tokens that it signed are still taken"`
+	JWTLifetime        time.Duration `env:"PAIDUI_JWT_LIFETIME" yaml:"jwt_lifetime" default:"168h" range:"1m..8760h" in:"api" help:"how long a user stays logged in"`
 
 	BrokerURL       URL `env:"PAIDUI_BROKER_URL" yaml:"broker_url" default:"redis://127.0.0.1:6379/1" defaults:"paidui=" in:"api worker scheduler" help:"Redis of the tasks: redis:// rediss:// redis+sentinel:// redis+cluster://"`
 	CacheURL        URL `env:"PAIDUI_CACHE_URL" yaml:"cache_url" default:"redis://127.0.0.1:6379/2" defaults:"paidui=" in:"api worker" help:"Redis of the cache, same forms"`
@@ -68,6 +74,7 @@ type Config struct {
 	History bool `env:"PAIDUI_HISTORY" yaml:"history" default:"true" in:"api worker" help:"api and workers keep a record of every task in the database, for GET /v1/tasks; false writes none"`
 
 	SMSProvider       string `env:"PAIDUI_SMS_PROVIDER" yaml:"sms_provider" default:"outbox" oneof:"outbox|tencent" in:"api worker" help:"who sends SMS: outbox keeps them in a table, for development"`
+	OutboxPublic      bool   `env:"PAIDUI_OUTBOX_PUBLIC" yaml:"outbox_public" default:"false" defaults:"paidui=true" in:"api" help:"anybody may read at /v1/outbox the codes that the SMS provider outbox kept; false leaves that to operators"`
 	SMSPerMinute      int    `env:"PAIDUI_SMS_PER_MINUTE" yaml:"sms_per_minute" default:"1" range:"1..60" in:"api" help:"codes a number may ask for in a minute"`
 	SMSPerDay         int    `env:"PAIDUI_SMS_PER_DAY" yaml:"sms_per_day" default:"10" range:"1..1000" in:"api" help:"codes a number may ask for in a day"`
 	SMSPerAddress     int    `env:"PAIDUI_SMS_PER_ADDRESS" yaml:"sms_per_address" default:"20" range:"1..1000000" in:"api" help:"codes one client address may ask for in an hour"`
@@ -90,18 +97,11 @@ type Config struct {
 	Concurrency int    `env:"PAIDUI_CONCURRENCY" yaml:"concurrency" default:"64" range:"1..100000" flag:"concurrency,c" in:"worker" help:"tasks a worker runs at the same time"`
 	WorkerName  string `env:"PAIDUI_WORKER_NAME" yaml:"worker_name" flag:"name,n" in:"worker" help:"the worker's name in logs and lists; host name and process id when empty"`
 
-	LogFormat    string        `env:"PAIDUI_LOG_FORMAT" yaml:"log_format" default:"json" defaults:"paidui=text" oneof:"json|text" help:"form of the log"`
-	LogLevel     string        `env:"PAIDUI_LOG_LEVEL" yaml:"log_level" default:"info" oneof:"debug|info|warn|error" flag:"log-level,l" help:"least level that is logged"`
-	DrainTimeout time.Duration `env:"PAIDUI_DRAIN_TIMEOUT" yaml:"drain_timeout" default:"25s" range:"0s..1h" in:"api worker scheduler" help:"how long running work may finish after SIGTERM"`
-	StartupWait  time.Duration `env:"PAIDUI_STARTUP_WAIT" yaml:"startup_wait" default:"1m" range:"0s..1h" help:"how long to wait at start for Redis and the database"`
-
+	LogFormat     string        `env:"PAIDUI_LOG_FORMAT" yaml:"log_format" default:"json" defaults:"paidui=text" oneof:"json|text" help:"form of the log"`
+	LogLevel      string        `env:"PAIDUI_LOG_LEVEL" yaml:"log_level" default:"info" oneof:"debug|info|warn|error" flag:"log-level,l" help:"least level that is logged"`
 	ShutdownDelay time.Duration `env:"PAIDUI_SHUTDOWN_DELAY" yaml:"shutdown_delay" default:"2s" range:"0s..5m" in:"api" help:"how long it serves on after SIGTERM, not ready any more, so that balancers turn away"`
-
-	OutboxPublic bool `env:"PAIDUI_OUTBOX_PUBLIC" yaml:"outbox_public" default:"false" defaults:"paidui=true" in:"api" help:"anybody may read at /v1/outbox the codes that the SMS provider outbox kept; false leaves that to operators"`
-
-	Pprof bool `env:"PAIDUI_PPROF" yaml:"pprof" default:"false" in:"api worker scheduler" help:"serve /debug/pprof on the admin address to anybody; false asks for the operator's key"`
-
-	JWTSecretPrevious Secret `env:"PAIDUI_JWT_SECRET_PREVIOUS" yaml:"jwt_secret_previous" in:"api" help:"the secret before the last change: tokens that it signed are still taken"`
+	DrainTimeout  time.Duration `env:"PAIDUI_DRAIN_TIMEOUT" yaml:"drain_timeout" default:"25s" range:"0s..1h" in:"api worker scheduler" help:"how long running work may finish after SIGTERM"`
+	StartupWait   time.Duration `env:"PAIDUI_STARTUP_WAIT" yaml:"startup_wait" default:"1m" range:"0s..1h" help:"how long to wait at start for Redis and the database"`
 
 	warnings []Mistake
 }

@@ -69,7 +69,12 @@ func TestDefaults(t *testing.T) {
 		LogLevel:         "info",
 		DrainTimeout:     25 * time.Second,
 		ShutdownDelay:    2 * time.Second,
-		StartupWait:      time.Minute,
+		HTTPQueueWait:    500 * time.Millisecond,
+
+		WritesPerUser:      5,
+		SeckillPerUser:     10,
+		RequestsPerAddress: 200,
+		StartupWait:        time.Minute,
 	}, cfg)
 	require.Equal(t, "Asia/Shanghai", cfg.Location().String())
 }

@@ -64,6 +64,7 @@ func start(t *testing.T, path, name string, env []string, args ...string) *progr
 	p.admin = fmt.Sprintf("http://127.0.0.1:%d", adminPort)
 	env = append([]string{ // those of the test, which come later, win
 		"PAIDUI_SHUTDOWN_DELAY=0s",
+		"PAIDUI_HTTP_QUEUE_WAIT=1m", // the machine may stand still
 		fmt.Sprintf("PAIDUI_ADMIN_ADDR=127.0.0.1:%d", adminPort),
 	}, env...)
 	if strings.HasPrefix(name, "api") {

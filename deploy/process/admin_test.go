@@ -102,7 +102,7 @@ func TestReadyzIsBounded(t *testing.T) {
 
 func TestMetricsAndProfiles(t *testing.T) {
 	t.Parallel()
-	h := Admin(AdminOptions{Name: "scheduler", Registry: NewRegistry("scheduler")})
+	h := Admin(AdminOptions{Name: "scheduler", Registry: NewRegistry("scheduler"), Pprof: true})
 	res := asked(t, h, http.MethodGet, "/metrics")
 	require.Equal(t, http.StatusOK, res.Code)
 	for _, want := range []string{
