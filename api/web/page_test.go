@@ -183,10 +183,11 @@ func TestLooks(t *testing.T) {
 	}
 	browser := webtest.Browser(t)
 	for name, view := range map[string]webtest.View{
-		"desktop-light": {},
-		"desktop-dark":  {Dark: true, Language: "en-US"},
-		"mobile-light":  {Width: 390, Height: 844, Mobile: true},
-		"mobile-dark":   {Width: 390, Height: 844, Mobile: true, Dark: true},
+		"desktop-light":   {},
+		"desktop-dark":    {Dark: true, Language: "en-US"},
+		"mobile-light":    {Width: 360, Height: 800, Mobile: true},
+		"mobile-dark":     {Width: 390, Height: 844, Mobile: true, Dark: true},
+		"mobile-light-en": {Width: 360, Height: 800, Mobile: true, Language: "en-US"},
 	} {
 		s := newShop(t)
 		tab := open(t, browser, s, view)

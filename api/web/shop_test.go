@@ -45,7 +45,7 @@ type shop struct {
 
 func newShop(t testing.TB) *shop {
 	s := &shop{t: t, looks: map[string]int{}, posts: map[int64]int{}}
-	for i, title := range []string{"限时秒杀", "旗舰手机", "有序排队", "准点开抢"} {
+	for i, title := range []string{"限时秒杀 · 手慢无", "旗舰手机 · 新机首发", "有序排队 · 一单不丢", "准点开抢 · 每晚八点"} {
 		s.banners = append(s.banners, map[string]any{
 			"id": i + 1, "title": title, "link": "/#goods", "orders": i + 1,
 			// The server's own name for itself, which need not be the one that the browser used.

@@ -43,12 +43,16 @@ export async function call(path, { method = 'GET', body, token } = {}) {
   }
   heard(response.headers.get('Date'))
   const answer = parse(text)
+  if (answer) answer.msg = sentence(answer.msg)
   const wait = retryAfter(response.headers.get('Retry-After'))
   if (!answer) throw new ApiError(response.status, t('err.strange', { status: response.status }), '', wait)
   if (answer.code >= OK && answer.code <= QUEUED) return answer
   const msg = answer.msg || t('err.strange', { status: response.status })
   throw new ApiError(response.status, msg, answer.field, wait)
 }
+
+// sentence begins what the server says, half a sentence in lower case where it is English, as people read it.
+export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : '')
 
 function parse(text) {
   try {

@@ -22,7 +22,7 @@ const words = {
   'goods.heading': ['限时秒杀', 'Flash sale'],
   'goods.clock': ['服务器时间', 'Server time'],
   'goods.empty': ['现在没有秒杀，晚点再来看看', 'Nothing on sale right now. Come back soon.'],
-  'goods.soon': ['即将开始', 'Starting soon'],
+  'goods.soon': ['即将开始', 'Soon'],
   'goods.on': ['抢购中', 'On now'],
   'goods.out': ['已抢光', 'Sold out'],
   'goods.over': ['已结束', 'Over'],
@@ -60,7 +60,7 @@ const words = {
   'ticket.keep': ['继续查询', 'Keep asking'],
   'ticket.orders': ['查看订单', 'See my orders'],
   'ticket.fine': ['知道了', 'OK'],
-  'ticket.seal': ['抢到', 'SOLD'],
+  'ticket.seal': ['抢到', 'Yours'],
 
   'login': ['登录', 'Log in'],
   'login.heading': ['手机号登录', 'Log in with your phone'],
@@ -94,6 +94,19 @@ const words = {
   'err.busy': ['太忙了，请 {n} 秒后再试', 'Busy. Try again in {n} s.'],
 }
 
+// What the shop is filled with at first is Chinese. These are its titles and names in English; whatever operators write
+// stays as it is.
+const names = {
+  '限时秒杀 · 手慢无': 'Flash sale · Gone in a blink',
+  '旗舰手机 · 新机首发': 'Flagship phone · On sale first here',
+  '有序排队 · 一单不丢': 'One orderly line · No order lost',
+  '准点开抢 · 每晚八点': 'On the dot · Every night at eight',
+  '机械键盘 87 键 青轴': 'Mechanical keyboard, 87 keys, blue switches',
+  '降噪蓝牙耳机': 'Noise-cancelling Bluetooth headphones',
+  '明前龙井 250 克': 'Early spring Longjing tea, 250\u00a0g',
+  '保温杯 500 毫升': 'Insulated bottle, 500\u00a0ml',
+}
+
 const remembered = load('lang')
 export const lang = ref(remembered || (/^zh\b/i.test(navigator.language || 'zh') ? 'zh' : 'en'))
 
@@ -103,6 +116,9 @@ export function t(key, params) {
   const text = both[lang.value === 'en' ? 1 : 0]
   return params ? text.replace(/\{(\w+)\}/g, (whole, name) => params[name] ?? whole) : text
 }
+
+// named is a title or name of the shop's own, in the page's language where there is a word for it.
+export const named = (text) => (lang.value === 'en' ? names[text] ?? text : text)
 
 export function setLang(value) {
   lang.value = value

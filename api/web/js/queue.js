@@ -1,6 +1,6 @@
 // The line: pressing 秒杀 posts once and gets a ticket (a task id); the ticket is polled until it says won or lost.
 import { reactive } from '../vendor/vue.runtime.esm-browser.prod.js'
-import { call, OK, REFUSED, UNFINISHED } from './api.js'
+import { call, OK, REFUSED, sentence, UNFINISHED } from './api.js'
 import { sleep } from './clock.js'
 import { expired, askLogin, onLogout, session } from './session.js'
 import { refresh, shop } from './shop.js'
@@ -96,7 +96,7 @@ async function follow(ticket) {
 }
 
 // reason is why the shop said no, without repeating that it did.
-const reason = (answer) => answer.data?.reason || (answer.msg || '').replace(/^秒杀失败[\s:：，]*/, '')
+const reason = (answer) => sentence(answer.data?.reason) || answer.msg.replace(/^(秒杀失败|No order)[\s:：，]*/, '')
 
 function open(goodsId, fields) {
   queue.tickets[goodsId] = { goodsId, note: '', taskId: '', order: null, ...fields }

@@ -55,6 +55,9 @@ export async function login(mobile, code) {
 // plain takes out of a number what people and address books put into it: blanks, dashes, the country's code.
 export const plain = (mobile) => mobile.replace(/[\s-]/g, '').replace(/^(\+|00)?86(?=\d{11}$)/, '')
 
+// bare takes the country's code off what is being typed: the form has it before the field already.
+export const bare = (typed) => typed.replace(/^\s*(\+|00)\s*86[\s-]*/, '')
+
 // sendCode asks for an SMS and answers its task id.
 export async function sendCode(mobile) {
   const { task_id: id } = await call('/v1/sms', { method: 'POST', body: { mobile } })

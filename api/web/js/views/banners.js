@@ -1,6 +1,6 @@
 // The carousel. It moves by itself until somebody points at it, focuses it, pauses it or wants less motion.
 import { computed, h, onBeforeUnmount, onMounted, ref } from '../../vendor/vue.runtime.esm-browser.prod.js'
-import { t } from '../i18n.js'
+import { named, t } from '../i18n.js'
 import { refresh, shop } from '../shop.js'
 import { icon, trouble } from './parts.js'
 
@@ -57,17 +57,24 @@ export const Banners = {
     })
     onBeforeUnmount(() => clearInterval(timer))
 
+    // words are the title, which may have a second part behind a dot.
+    const words = (title) => {
+      const [head, ...rest] = named(title).split(' · ')
+      return h('span', { class: 'slide-words' }, [h('b', head), rest.length > 0 && h('span', rest.join(' · '))])
+    }
+
     const slide = (banner, i) => {
       const source = local(banner.image)
-      const picture = source && !broken.value[banner.id]
-        ? h('img', {
-            src: source,
-            alt: banner.title,
-            draggable: false,
-            decoding: 'async',
-            onError: () => { broken.value = { ...broken.value, [banner.id]: true } },
-          })
-        : h('span', { class: 'slide-words' }, banner.title)
+      const picture = [
+        source && !broken.value[banner.id] && h('img', {
+          src: source,
+          alt: '',
+          draggable: false,
+          decoding: 'async',
+          onError: () => { broken.value = { ...broken.value, [banner.id]: true } },
+        }),
+        words(banner.title),
+      ]
       const href = target(banner.link)
       const outside = href && new URL(href).origin !== location.origin
       return h('li', {

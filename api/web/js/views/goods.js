@@ -1,7 +1,7 @@
 // The goods on sale: a card each, with its clock and its button.
 import { h } from '../../vendor/vue.runtime.esm-browser.prod.js'
 import { now, span, timeOfDay } from '../clock.js'
-import { t } from '../i18n.js'
+import { named, t } from '../i18n.js'
 import { press, queue, resume, waiting } from '../queue.js'
 import { picture, price, refresh, shop, sorted } from '../shop.js'
 import { icon, trouble } from './parts.js'
@@ -25,7 +25,7 @@ function stock(goods) {
   const scarce = goods.stage === 'on' && goods.stock <= few
   return h('p', { class: ['stock', { scarce }] }, [
     h('span', t(scarce ? 'goods.few' : 'goods.left', { n: goods.stock })),
-    h('span', { class: 'dim' }, ` · ${t('goods.limit')}`),
+    h('span', { class: 'dim' }, t('goods.limit')),
   ])
 }
 
@@ -50,7 +50,7 @@ function buyButton(goods, bought) {
     type: 'button',
     class: ['btn', 'buy', `buy-${kind}`],
     disabled: !run,
-    'aria-label': t('buy.of', { what: t(words), name: goods.name }),
+    'aria-label': t('buy.of', { what: t(words), name: named(goods.name) }),
     onClick: run,
   }, [glyph && icon(glyph), h('span', t(words))])
 }
@@ -71,7 +71,7 @@ function card(goods) {
       h('span', { class: 'chip' }, t(`goods.${goods.stage}`)),
     ]),
     h('div', { class: 'card-body' }, [
-      h('h3', goods.name),
+      h('h3', named(goods.name)),
       stock(goods),
       goods.stage === 'soon' || goods.stage === 'on' ? countdown(goods) : h('p', { class: 'countdown' }),
       h('div', { class: 'card-foot' }, [

@@ -1,10 +1,11 @@
 // Login by phone: one form, a number and the code sent to it.
 import { h, nextTick, reactive, watch } from '../../vendor/vue.runtime.esm-browser.prod.js'
 import { t } from '../i18n.js'
-import { closeLogin, delivered, login, peekCode, plain, sendCode, session } from '../session.js'
+import { bare, closeLogin, delivered, login, peekCode, plain, sendCode, session } from '../session.js'
 import { Sheet } from './parts.js'
 
 const again = 60_000 // ms until another code may be asked for, when the server does not say
+const codeLives = 300_000 // ms
 const fields = ['mobile', 'code']
 
 const blank = () => ({ mobile: '', code: '', errors: {}, status: '', shown: '', sending: false, busy: false })
@@ -15,6 +16,14 @@ export const Login = {
     const left = () => Math.max(0, Math.ceil((form.sendAt - form.now) / 1000))
     const wait = () => (plain(form.mobile) === form.heldFor ? left() : 0) // the limit is the number's
     const focus = (id) => nextTick(() => document.getElementById(id)?.focus())
+
+    // offer shows a code for as long as it may be used: until it has lived, or a login with it has failed.
+    let offered
+    function offer(code) {
+      form.shown = code
+      clearTimeout(offered)
+      offered = setTimeout(() => { form.shown = '' }, codeLives)
+    }
 
     let timer
     function holdSend(mobile, ms) {
@@ -53,8 +62,9 @@ export const Login = {
           form.status = ''
           return fail({ field: 'mobile', message: t('login.failed') })
         }
-        form.shown = await peekCode(mobile)
-        form.status = form.shown ? '' : t('login.sent')
+        const code = arrived ? await peekCode(mobile) : '' // before it has arrived there may be an older one
+        if (code && mobile === plain(form.mobile)) offer(code)
+        form.status = code ? '' : t('login.sent')
       } catch (error) {
         form.status = ''
         if (error.status === 429) holdSend(mobile, (error.retryAfter || 60) * 1000)
@@ -75,6 +85,7 @@ export const Login = {
       try {
         await login(mobile, code)
       } catch (error) {
+        if (error.status === 429 || (error.status === 400 && code === form.shown)) form.shown = '' // it is void
         fail(error, 'code')
       } finally {
         form.busy = false
@@ -91,8 +102,16 @@ export const Login = {
         'aria-invalid': form.errors[name] ? 'true' : undefined,
         'aria-describedby': form.errors[name] ? `${name}-error` : undefined,
         onInput: (event) => {
+          if (name === 'mobile') {
+            const typed = bare(event.target.value)
+            if (typed !== event.target.value) event.target.value = typed
+            if (plain(typed) !== form.heldFor) form.shown = '' // it was another number's
+          }
           form[name] = event.target.value
           delete form.errors[name]
+        },
+        onChange: (event) => {
+          if (name === 'mobile') form.mobile = event.target.value = plain(event.target.value)
         },
         ...attributes,
       })

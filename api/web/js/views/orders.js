@@ -1,7 +1,7 @@
 // The user's own orders, newest first.
 import { h } from '../../vendor/vue.runtime.esm-browser.prod.js'
 import { stamp } from '../clock.js'
-import { t } from '../i18n.js'
+import { named, t } from '../i18n.js'
 import { session } from '../session.js'
 import { picture, price, refresh, shop } from '../shop.js'
 import { trouble } from './parts.js'
@@ -12,7 +12,7 @@ function row(order) {
   const cost = goods && price(goods.price)
   return h('li', { class: 'order', key: order.order_no }, [
     h('span', { class: ['stub-picture', `tint-${picture(name)}`] }, h('img', { src: `/media/goods/${picture(name)}.svg`, alt: '' })),
-    h('span', { class: 'order-name' }, [h('b', name), h('span', { class: 'order-no' }, `${t('ticket.order')} ${order.order_no}`)]),
+    h('span', { class: 'order-name' }, [h('b', named(name)), h('span', { class: 'order-no' }, `${t('ticket.order')} ${order.order_no}`)]),
     h('span', { class: 'order-side' }, [
       cost && h('span', { class: 'price' }, [h('small', '¥'), h('b', cost.yuan), cost.rest && h('small', cost.rest)]),
       h('time', { datetime: order.created_at }, stamp(order.created_at)),

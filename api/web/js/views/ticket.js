@@ -1,7 +1,7 @@
 // The numbered ticket of one 秒杀: in line, then won or lost.
 import { computed, h } from '../../vendor/vue.runtime.esm-browser.prod.js'
 import { stamp } from '../clock.js'
-import { t } from '../i18n.js'
+import { named, t } from '../i18n.js'
 import { press, queue, resume, waiting } from '../queue.js'
 import { picture, price, shop, stage } from '../shop.js'
 import { Sheet } from './parts.js'
@@ -65,7 +65,7 @@ function details(ticket, goods) {
     goods && h('div', { class: 'stub-goods' }, [
       h('span', { class: ['stub-picture', `tint-${picture(goods.name)}`] },
         h('img', { src: `/media/goods/${picture(goods.name)}.svg`, alt: '' })),
-      h('span', { class: 'stub-name' }, goods.name),
+      h('span', { class: 'stub-name' }, named(goods.name)),
       h('span', { class: 'price' }, [h('small', '¥'), h('b', yuan), rest && h('small', rest)]),
     ]),
     h('dl', [
