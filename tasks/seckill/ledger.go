@@ -19,8 +19,6 @@ const (
 	// saleKeep is how long a sale stays in Redis after its end, and saleLeast the least it stays.
 	saleKeep  = time.Hour
 	saleLeast = time.Minute
-	// unknownKeep is how long it is remembered that there are no such goods.
-	unknownKeep = 10 * time.Second
 )
 
 // keys of one goods, in the order in which every script takes them.
@@ -132,12 +130,8 @@ func (l ledger) release(ctx context.Context, goodsID int64, token string) error 
 // fill publishes the sale and ends the loading; false says that the loading has been voided or lost, and nothing was
 // published.
 func (l ledger) fill(ctx context.Context, goodsID int64, token string, s sale) (bool, error) {
-	total, least := s.total(), saleLeast
-	if !s.found {
-		total, least = -1, unknownKeep
-	}
-	ok, err := fillScript.Run(ctx, l.rdb, keys(goodsID), token, total, s.StartsAt.UnixMilli(), s.EndsAt.UnixMilli(),
-		saleKeep.Milliseconds(), least.Milliseconds()).Bool()
+	ok, err := fillScript.Run(ctx, l.rdb, keys(goodsID), token, s.total(), s.StartsAt.UnixMilli(), s.EndsAt.UnixMilli(),
+		saleKeep.Milliseconds(), saleLeast.Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("fill the sale of goods %d: %w", goodsID, err)
 	}

@@ -179,7 +179,6 @@ func TestKeysExpireWithTheSale(t *testing.T) {
 		goods := map[int64]time.Duration{
 			openGoods(t, s.db, 1): time.Hour + saleKeep,
 			addGoods(t, s.db, 1, now.Add(-72*time.Hour), now.Add(-70*time.Hour)): saleLeast,
-			31337: unknownKeep,
 		}
 		for id, want := range goods {
 			require.NoError(t, s.desk.loader.load(t.Context(), id))
@@ -189,7 +188,32 @@ func TestKeysExpireWithTheSale(t *testing.T) {
 		}
 		live, err := s.desk.ledger.live(t.Context())
 		require.NoError(t, err)
-		require.Len(t, live, 2, "unknown goods are nothing to reconcile")
+		require.Len(t, live, 2)
+	})
+}
+
+// TestUnknownGoodsLeaveNothingInRedis: their ids can be made up without end.
+func TestUnknownGoodsLeaveNothingInRedis(t *testing.T) {
+	eachStack(t, func(t *testing.T, s *stack) {
+		for id := int64(31337); id < 31347; id++ {
+			_, err := s.desk.Enter(t.Context(), 1, id)
+			require.ErrorIs(t, err, ErrUnknownGoods)
+		}
+		left, err := s.rdb.Keys(t.Context(), "*seckill*").Result()
+		require.NoError(t, err)
+		require.Empty(t, left)
+	})
+}
+
+// TestGoodsMadeWhileTheyAreLookedFor: whoever looked before they were there looks again.
+func TestGoodsMadeWhileTheyAreLookedFor(t *testing.T) {
+	eachStack(t, func(t *testing.T, s *stack) {
+		const token = "slow"
+		whose, err := s.desk.ledger.acquire(t.Context(), 31337, token, false)
+		require.NoError(t, err)
+		require.Equal(t, turnMine, whose)
+		require.NoError(t, s.desk.Invalidate(t.Context(), 31337))
+		require.NoError(t, s.desk.loader.unknown(t.Context(), 31337, token))
 	})
 }
 

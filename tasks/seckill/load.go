@@ -28,7 +28,7 @@ func newLoader(l ledger, s store) loader {
 	return loader{ledger: l, store: s, flights: &singleflight.Group{}, poll: loadPoll}
 }
 
-// load returns when the sale is in Redis. The loading goes on when ctx ends, for the others who wait for it.
+// load returns when the sale is in Redis, or ErrUnknownGoods. The loading goes on when ctx ends, for the others who wait for it.
 func (l loader) load(ctx context.Context, goodsID int64) error {
 	done := l.flights.DoChan(strconv.FormatInt(goodsID, 10), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadLimit)
@@ -64,7 +64,7 @@ func (l loader) untilLoaded(ctx context.Context, goodsID int64) error {
 	}
 }
 
-// fill merges the orders and publishes the sale, unless the token is voided meanwhile. The orders need not be of the
+// fill merges the orders and publishes the sale, or returns ErrUnknownGoods, unless the token is voided meanwhile. The orders need not be of the
 // moment at which the total was read: the total is the same after any of them, and whatever is committed too late to
 // be seen here is settled by its own worker.
 func (l loader) fill(ctx context.Context, goodsID int64, token string) (err error) {
@@ -79,16 +79,26 @@ func (l loader) fill(ctx context.Context, goodsID int64, token string) (err erro
 	if err != nil {
 		return err
 	}
-	if read.found {
-		if err := l.ledger.enliven(ctx, goodsID); err != nil {
-			return err
-		}
-		if mine, err := l.merge(ctx, goodsID, token); err != nil || !mine {
-			return err
-		}
+	if !read.found {
+		return l.unknown(ctx, goodsID, token)
+	}
+	if err := l.ledger.enliven(ctx, goodsID); err != nil {
+		return err
+	}
+	if mine, err := l.merge(ctx, goodsID, token); err != nil || !mine {
+		return err
 	}
 	_, err = l.ledger.fill(ctx, goodsID, token, read)
 	return err
+}
+
+// unknown is ErrUnknownGoods, or nil when the goods were changed, and so perhaps made, since the token was given. Redis is to
+// remember nothing: ids can be made up without end.
+func (l loader) unknown(ctx context.Context, goodsID int64, token string) error {
+	if mine, err := l.ledger.extend(ctx, goodsID, token); err != nil || !mine {
+		return err
+	}
+	return ErrUnknownGoods
 }
 
 // merge reports whether the token is still valid at its end.

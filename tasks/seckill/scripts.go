@@ -4,7 +4,7 @@ import "github.com/redis/go-redis/v9"
 
 // Every script works on the keys of one goods, which share a cluster slot, in this order (see keys):
 //
-//	KEYS[1] sale      hash total, starts_at, ends_at (ms since 1970), generation, left; a total of -1 marks unknown goods
+//	KEYS[1] sale      hash total, starts_at, ends_at (ms since 1970), generation, left; an older program may have written a total of -1 for unknown goods
 //	KEYS[2] admitted  hash user id -> task id: everyone who has an order or a reservation
 //	KEYS[3] pending   hash task id -> "user id:due": the reservations among them; due (ms) is when reconcile looks at it
 //	KEYS[4] load      string: the token of whoever is loading the sale
