@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,15 +79,54 @@ func TestTheLogHasWhatFailedOrWasSlow(t *testing.T) {
 	s := assembleEmbedded(t, func(o *server.Options) {
 		usual = &logBuffer{}
 		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
+		o.Web = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Second) })
 	})
 	require.Equal(t, 200, s.get("/v1/goods").status)
 	require.Empty(t, usual.String())
 	require.Equal(t, 404, s.get("/v1/goods/7").status)
 	require.True(t, contains(usual.String(), `"level":"INFO","msg":"request","method":"GET","route":"/v1/goods/:id","status":404`), usual)
 	task := s.post("/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2}}`, asOperator).TaskID
-	require.NotContains(t, usual.String(), "/v1/tasks")
 	require.Equal(t, 200, s.get("/v1/tasks/"+task+"?wait=1s").status)
-	require.True(t, contains(usual.String(), `"route":"/v1/tasks/:id","status":200`), usual)
+	require.NotContains(t, usual.String(), "/v1/tasks", "who wants to wait is not slow")
+	require.Equal(t, 200, s.get("/slow").status)
+	require.True(t, contains(usual.String(), `"route":"page","status":200`), usual)
+}
+
+func TestTheLogHasASampleOfStrangersFailures(t *testing.T) {
+	t.Parallel()
+	var usual *logBuffer
+	s := assembleEmbedded(t, func(o *server.Options) {
+		usual = &logBuffer{}
+		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
+	})
+	const asked = 200
+	for range asked {
+		require.Equal(t, 404, s.get("/v1/nothing").status)
+	}
+	logged, seconds, leftOut := 0, map[string]int{}, 0.0
+	for line := range strings.Lines(usual.String()) {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields))
+		logged++
+		seconds[fields["time"].(string)[:len("2026-01-02T15:04:05")]]++
+		if n, there := fields["left_out"].(float64); there {
+			leftOut += n
+		}
+	}
+	require.LessOrEqual(t, logged, 20*(len(seconds)+1))
+	require.LessOrEqual(t, float64(logged)+leftOut, float64(asked))
+	require.Positive(t, logged)
+
+	before := strings.Count(usual.String(), "\n")
+	const acts = 50
+	for range acts {
+		require.Equal(t, 404, s.get("/v1/nothing/"+"x", asOperator).status)
+	}
+	require.LessOrEqual(t, strings.Count(usual.String(), "\n")-before, acts)
+	for range acts {
+		require.Equal(t, 400, s.get("/v1/tasks?zz=1", asOperator).status)
+	}
+	require.GreaterOrEqual(t, strings.Count(usual.String(), `"route":"/v1/tasks"`), acts, "an operator's are all there")
 }
 
 func TestOverloadDoesNotFillTheLog(t *testing.T) {
@@ -157,6 +197,16 @@ func TestLanguages(t *testing.T) {
 	} {
 		require.Equal(t, want, s.get("/v1/nothing", header("Accept-Language", given)).header.Get("Content-Language"), "%.40s", given)
 	}
+}
+
+func TestTheStandardLanguageIsASetting(t *testing.T) {
+	t.Parallel()
+	s := assembleEmbedded(t, func(o *server.Options) { o.Language = "en" })
+	for given, want := range map[string]string{"": "en", "*": "en", "fr": "en", "zh-TW": "zh-CN", "en": "en", "fr,zh;q=0.1": "zh-CN"} {
+		require.Equal(t, want, s.get("/v1/nothing", header("Accept-Language", given)).header.Get("Content-Language"), given)
+	}
+	_, err := server.New(server.Options{Language: "fr"})
+	require.ErrorContains(t, err, `Language "fr" is neither zh nor en`)
 }
 
 func TestCORS(t *testing.T) {

@@ -111,7 +111,7 @@ func (c *client) do(method, path string, body any, more ...with) answer {
 	require.NoError(c.t, response.Body.Close())
 	a := answer{status: response.StatusCode, header: response.Header, raw: raw}
 	c.hold(r, sent, a)
-	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
+	if method != http.MethodHead && strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.DisallowUnknownFields()
 		require.NoError(c.t, dec.Decode(&a), "%s", raw)
@@ -140,6 +140,11 @@ func (c *client) hold(r *http.Request, sent []byte, a answer) {
 	documented := r.Clone(c.t.Context())
 	documented.URL = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	documented.Body = io.NopCloser(bytes.NewReader(sent))
+	head := r.Method == http.MethodHead
+	if head {
+		require.Empty(c.t, a.raw)
+		documented.Method = http.MethodGet // of which it gets the header
+	}
 	route, params, err := c.contract.FindRoute(documented)
 	for _, spelling := range []string{strings.TrimSuffix(r.URL.Path, "/"), r.URL.Path + "/"} {
 		if err != nil {
@@ -157,7 +162,7 @@ func (c *client) hold(r *http.Request, sent []byte, a answer) {
 	options := &openapi3filter.Options{
 		IncludeResponseStatus: true,
 		AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc,
-		ExcludeResponseBody:   !strings.HasPrefix(a.header.Get("Content-Type"), "application/json"),
+		ExcludeResponseBody:   head || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json"),
 	}
 	request := &openapi3filter.RequestValidationInput{Request: documented, PathParams: params, Route: route, Options: options}
 	if a.status < 300 {

@@ -86,6 +86,14 @@ func unreadable(cause error) error {
 }
 
 func checkContentType(r *http.Request) error {
+	for _, coding := range r.Header["Content-Encoding"] {
+		if !strings.EqualFold(coding, "identity") {
+			return &apiError{
+				status: http.StatusUnsupportedMediaType, field: "Content-Encoding",
+				msg: text{"不支持 Content-Encoding，请直接发送 JSON", "Content-Encoding is not supported: send the JSON as it is"},
+			}
+		}
+	}
 	given := r.Header.Get("Content-Type")
 	if given == echo.MIMEApplicationJSON {
 		return nil

@@ -8,31 +8,48 @@ import (
 	"github.com/swaggest/swgui/v5emb"
 )
 
-//go:embed openapi.yaml
-var openapi []byte
+var (
+	//go:embed openapi.yaml
+	openapi []byte
+
+	// Swagger UI's own page starts it from a script in the page, which no policy tells from one that was put there.
+	//go:embed docs.html
+	docsHTML []byte
+	//go:embed docs.js
+	docsJS []byte
+)
 
 const (
-	docsPath = "/docs"
-	specPath = "/docs/openapi.yaml"
+	docsPath  = "/docs"
+	specPath  = "/docs/openapi.yaml"
+	startPath = "/docs/start.js"
 
-	// Swagger UI starts from a script in its page and draws icons from data URLs.
-	docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
-		"img-src 'self' data:; frame-ancestors 'none'"
+	// Swagger UI draws icons from data URLs.
+	docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 // OpenAPI is the contract as YAML. The caller must not change it.
 func OpenAPI() []byte { return openapi }
 
+// docs is the page that shows the contract, and the files that it needs.
 func (s *Server) docs(c echo.Context) error {
-	c.Response().Header().Set("Content-Security-Policy", docsPolicy)
-	c.Response().Header().Set("Referrer-Policy", "same-origin")
-	if !served(c, s.docsPage) {
+	h := c.Response().Header()
+	h.Set("Content-Security-Policy", docsPolicy)
+	h.Set("Referrer-Policy", "same-origin")
+	switch c.Request().URL.Path {
+	case docsPath:
+		return c.HTMLBlob(http.StatusOK, docsHTML)
+	case startPath:
+		return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", docsJS)
+	}
+	if !served(c, s.docsFiles) {
 		return echo.ErrNotFound
 	}
 	return nil
 }
 
-func newDocs() http.Handler { return v5emb.New("Paidui", specPath, docsPath) }
+func newDocsFiles() http.Handler { return v5emb.New("Paidui", specPath, docsPath) }
 
 func (s *Server) contract(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-cache")

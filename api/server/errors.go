@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -160,7 +161,11 @@ func (s *Server) fail(c echo.Context, err error) {
 	var busy *cache.BusyError
 	requestOf(c).shed = e.expected || errors.As(err, &busy) || errors.Is(err, cache.ErrDatabaseAway) // of which there are many at once; metrics count them
 	if e.status >= http.StatusInternalServerError && !requestOf(c).shed {
-		s.log.ErrorContext(ctx, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)
+		level := slog.LevelDebug
+		if told, _ := s.tells(requestOf(c)); told {
+			level = slog.LevelError
+		}
+		s.log.Log(ctx, level, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)
 	}
 	if c.Response().Committed {
 		return

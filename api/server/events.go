@@ -34,6 +34,7 @@ func (s *Server) taskEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	requestOf(c).waits = true
 	ctx := c.Request().Context()
 	w, info, err := s.Tasks.Follow(ctx, id)
 	if errors.Is(err, tasks.ErrNotFound) {
@@ -47,6 +48,10 @@ func (s *Server) taskEvents(c echo.Context) error {
 		return endedEvents(c, info)
 	}
 	stream := openStream(c)
+	if c.Request().Method == http.MethodHead {
+		w.Close()
+		return c.NoContent(http.StatusOK)
+	}
 	if err := stream.state(public(c, info)); err != nil {
 		w.Close()
 		return err

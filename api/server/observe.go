@@ -14,12 +14,14 @@ import (
 // slowRequest is what makes a request worth a line in the log although nothing went wrong.
 const slowRequest = time.Second
 
-// around is what every request goes through. It measures all of them, and logs those that failed or were slow; the
-// others, and those that were refused because there are too many, only at level debug. The log has the route's pattern, and never the query, which may hold a mobile number.
+// around is what every request goes through. It measures all of them, and logs those that failed or were slow, though
+// they did not wait for a task; of the failed ones of others than operators it logs a sample. All others, and those that
+// were refused because there are too many, are logged only at level debug. The log has the route's pattern, and never the
+// query, which may hold a mobile number.
 func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s.metrics.inFlight.Inc()
-		state := begin(c)
+		state := begin(c, s.standard)
 		defer func() {
 			if !state.parked {
 				s.metrics.inFlight.Dec()
@@ -42,8 +44,15 @@ func (s *Server) observe(c echo.Context) {
 	took, method, route := time.Since(state.begun), methodOf(c.Request()), routeOf(c)
 	status := c.Response().Status
 	s.metrics.observe(route, method, status, took)
-	level := slog.LevelDebug
-	if !state.shed && (status >= http.StatusBadRequest || took >= slowRequest) {
+	level, leftOut := slog.LevelDebug, int64(0)
+	switch {
+	case state.shed:
+	case status >= http.StatusBadRequest:
+		var told bool
+		if told, leftOut = s.tells(state); told {
+			level = slog.LevelInfo
+		}
+	case took >= slowRequest && !state.waits:
 		level = slog.LevelInfo
 	}
 	if !s.log.Enabled(state, level) {
@@ -60,6 +69,9 @@ func (s *Server) observe(c echo.Context) {
 	}
 	if state.user > 0 {
 		attrs = append(attrs, slog.Int64("user_id", state.user))
+	}
+	if leftOut > 0 {
+		attrs = append(attrs, slog.Int64("left_out", leftOut))
 	}
 	s.log.LogAttrs(context.WithoutCancel(state), level, "request", attrs...)
 }

@@ -30,8 +30,9 @@ func (s *Server) park(c echo.Context, handler echo.HandlerFunc) error {
 	parked := &request{
 		Context: context.WithoutCancel(state.Context), detached: true,
 		begun: state.begun, id: state.id, user: state.user, operator: state.operator, language: state.language,
+		waits: state.waits,
 	}
-	w := &parkedWriter{conn: conn, header: c.Response().Header()}
+	w := &parkedWriter{conn: conn, header: c.Response().Header(), head: c.Request().Method == http.MethodHead}
 	own := s.echo.NewContext(c.Request().WithContext(parked), w)
 	own.SetPath(c.Path())
 	state.parked = true
@@ -67,7 +68,8 @@ func gone(c echo.Context) bool {
 type parkedWriter struct {
 	conn   net.Conn
 	header http.Header
-	status int // 0 before WriteHeader
+	head   bool // a HEAD: the body is only measured
+	status int  // 0 before WriteHeader
 	begun  bool
 	body   []byte
 }
@@ -92,9 +94,11 @@ func (w *parkedWriter) FlushError() error {
 	var out []byte
 	if !w.begun {
 		w.begun = true
-		out = w.head()
+		out = w.headers()
 	}
-	out = append(out, w.body...)
+	if !w.head {
+		out = append(out, w.body...)
+	}
 	w.body = nil
 	_, err := w.conn.Write(out)
 	return err
@@ -114,7 +118,7 @@ func (w *parkedWriter) end() error {
 	return w.FlushError()
 }
 
-func (w *parkedWriter) head() []byte {
+func (w *parkedWriter) headers() []byte {
 	w.header["Connection"] = []string{"close"}
 	w.header["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
 	var b bytes.Buffer

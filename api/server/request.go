@@ -27,11 +27,13 @@ type request struct {
 	operator bool
 	page     bool // answered by the page
 	shed     bool // refused, for there are too many
+	waits    bool // for a task, for as long as the client wants
 	parked   bool // goes on with a request of its own
 	detached bool // that one: it never ends by itself
 	language language
 
 	admission admission // at its route's gate
+	sampled   sample    // whether the log has a line of its failure
 
 	mu       sync.Mutex
 	deadline time.Time // zero: none
@@ -46,8 +48,8 @@ type request struct {
 type requestKey struct{}
 
 // begin gives the request an id: the client's X-Request-ID when it is harmless, else a new one. The answer, the log
-// and the tasks that the request enqueues carry it.
-func begin(c echo.Context) *request {
+// and the tasks that the request enqueues carry it. standard is the language unless it asks for another.
+func begin(c echo.Context, standard language) *request {
 	r := c.Request()
 	id := first(r.Header[canonicalRequestID])
 	if !safeRequestID(id) {
@@ -57,7 +59,7 @@ func begin(c echo.Context) *request {
 		Context:  r.Context(),
 		begun:    time.Now(),
 		id:       id,
-		language: acceptedLanguage(first(r.Header["Accept-Language"])),
+		language: acceptedLanguage(first(r.Header["Accept-Language"]), standard),
 	}
 	state.header[0] = id
 	c.Response().Header()[canonicalRequestID] = state.header[:]

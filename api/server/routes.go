@@ -24,6 +24,7 @@ type route struct {
 	anyQuery bool     // a page's address may have any
 	body     bool     // whether it takes one
 	rated    rated    // what it counts as
+	changes  bool     // a GET that does, and so takes no HEAD
 }
 
 func (s *Server) routes() []route {
@@ -35,7 +36,7 @@ func (s *Server) routes() []route {
 		{method: del, path: "/v1/banners/:id", handler: s.deleteBanner, who: operators},
 
 		{method: post, path: "/v1/sms", handler: s.sendCode, body: true, rated: ratedPublic},
-		{method: get, path: "/user/send_sms", handler: s.sendCodeByQuery, query: []string{"mobile"}, rated: ratedPublic},
+		{method: get, path: "/user/send_sms", handler: s.sendCodeByQuery, query: []string{"mobile"}, rated: ratedPublic, changes: true},
 		{method: post, path: "/v1/login", handler: s.login, aliases: []string{"/user/mobile_login"}, body: true, rated: ratedPublic},
 		{method: get, path: "/v1/user", handler: s.ownProfile, who: users, aliases: []string{"/v1_0/user"}},
 		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}, body: true, rated: ratedWrite},

@@ -45,6 +45,7 @@ type Options struct {
 	OperatorKey string        // what an operator sends as bearer token
 
 	Web            http.Handler          // answers GET and HEAD of what is no route, such as "/" and "/media/…"; nil: nothing does
+	Language       string                // of messages to who asks for none, or for none that there is: "zh", also when empty, or "en"
 	OutboxEnabled  bool                  // serve /v1/outbox, to operators
 	OutboxPublic   bool                  // ... and to anybody
 	CORSOrigins    []string              // origins whose pages may call the API, "*" for any; none when empty
@@ -73,10 +74,12 @@ type Server struct {
 	check       *checker
 	metrics     *metrics
 	rates       *rates
-	docsPage    http.Handler
+	docsFiles   http.Handler
 	heartbeats  *pulses // of streams
 	looks       *pulses // whether clients are there
 	history     *history.Store
+	standard    language // of Options.Language
+	failures    sampler  // of lines in the log
 }
 
 const defaultJWTLifetime = 7 * 24 * time.Hour
@@ -111,10 +114,12 @@ func New(opt Options) (*Server, error) {
 		check:       check,
 		metrics:     m,
 		rates:       newRates(opt.Rates),
-		docsPage:    newDocs(),
+		docsFiles:   newDocsFiles(),
 		heartbeats:  newPulses(heartbeatSpan),
 		looks:       newPulses(goneSpan),
 		history:     records,
+		standard:    languages[opt.Language],
+		failures:    sampler{most: loggedFailures},
 	}
 	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
@@ -126,6 +131,9 @@ func New(opt Options) (*Server, error) {
 		handler := limit(r.timeout, s.admit(r.who, r.accept(s.inRate(r.rated, s.inTurn(r)))))
 		for _, path := range append([]string{r.path}, r.aliases...) {
 			s.echo.Add(r.method, path, handler)
+			if r.method == http.MethodGet && !r.changes {
+				s.echo.Add(http.MethodHead, path, handler) // net/http leaves out the body
+			}
 		}
 	}
 	return s, nil
@@ -138,7 +146,12 @@ func (o Options) validate() error {
 		}
 		return nil
 	}
+	var unknown error
+	if _, known := languages[o.Language]; !known {
+		unknown = fmt.Errorf("Language %q is neither zh nor en", o.Language)
+	}
 	return errors.Join(
+		unknown,
 		missing("DB", o.DB == nil),
 		missing("Cache", o.Cache == nil),
 		missing("Broker", o.Broker == nil),

@@ -14,6 +14,9 @@ const (
 	english
 )
 
+// languages are those that Options.Language names.
+var languages = map[string]language{"": chinese, "zh": chinese, "en": english}
+
 // header is the language as Content-Language has it. All answers share it.
 func (l language) header() []string {
 	if l == english {
@@ -39,21 +42,22 @@ func textf(zh, en string, args ...any) text {
 	return text{fmt.Sprintf(zh, args...), fmt.Sprintf(en, args...)}
 }
 
-// languageOf is what the request asked for in Accept-Language: Chinese unless it prefers English.
+// languageOf is what the request asked for in Accept-Language, or the standard of the server.
 func languageOf(c echo.Context) language {
 	if r, ok := c.Request().Context().Value(requestKey{}).(*request); ok {
 		return r.language
 	}
-	return acceptedLanguage(c.Request().Header.Get("Accept-Language")) // a handler of another server
+	return acceptedLanguage(c.Request().Header.Get("Accept-Language"), chinese) // a handler of another server
 }
 
-func acceptedLanguage(header string) language {
+// acceptedLanguage is the language that the header prefers, standard when it has none of ours.
+func acceptedLanguage(header string, standard language) language {
 	if header == "" {
-		return chinese
+		return standard
 	}
 	tags, _, err := textlanguage.ParseAcceptLanguage(header)
 	if err != nil {
-		return chinese
+		return standard
 	}
 	for _, tag := range tags {
 		switch base, _ := tag.Base(); base.String() {
@@ -63,5 +67,5 @@ func acceptedLanguage(header string) language {
 			return english
 		}
 	}
-	return chinese
+	return standard
 }

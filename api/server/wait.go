@@ -15,6 +15,7 @@ const goneSpan = 3 * time.Second
 // waitForTask answers where a task stands once it has ended, but waits no longer than wait, than the request lives, or
 // than the server does. When the wait ends first, it answers the last state seen.
 func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) error {
+	requestOf(c).waits = true
 	end := time.Now().Add(wait)
 	w, info, err := s.Tasks.Follow(c.Request().Context(), id)
 	if err != nil {

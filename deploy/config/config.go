@@ -49,6 +49,7 @@ type Config struct {
 	AdminAddr          string        `env:"PAIDUI_ADMIN_ADDR" yaml:"admin_addr" defaults:"api=127.0.0.1:9000 worker=127.0.0.1:9001 scheduler=127.0.0.1:9002 paidui=127.0.0.1:9000" in:"api worker scheduler" help:"address of /healthz, /readyz, /metrics and /debug/pprof; keep it private"`
 	Pprof              bool          `env:"PAIDUI_PPROF" yaml:"pprof" default:"false" in:"api worker scheduler" help:"serve /debug/pprof on the admin address to anybody; false asks for the operator's key"`
 	BackendURL         string        `env:"PAIDUI_BACKEND_URL" yaml:"backend_url" default:"http://127.0.0.1:8000" in:"api worker" help:"what a browser reaches the API at; makes image addresses absolute"`
+	Language           string        `env:"PAIDUI_LANGUAGE" yaml:"language" default:"zh" oneof:"zh|en" in:"api" help:"language of messages to clients that ask for none, or for none that there is"`
 	CORSOrigins        List          `env:"PAIDUI_CORS_ORIGINS" yaml:"cors_origins" in:"api" help:"origins whose pages may call the API, as https://shop.example.com,...; * for any"`
 	TrustedProxies     Networks      `env:"PAIDUI_TRUSTED_PROXIES" yaml:"trusted_proxies" in:"api" help:"proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,192.168.1.7"`
 	HTTPQueueWait      time.Duration `env:"PAIDUI_HTTP_QUEUE_WAIT" yaml:"http_queue_wait" default:"500ms" range:"0s..1m" in:"api" help:"how long a request waits for its turn when too many come to its route at once, before it is refused; 0s for no limit"`

@@ -45,6 +45,7 @@ func TestDefaults(t *testing.T) {
 		HTTPAddr:         "127.0.0.1:8000",
 		AdminAddr:        "127.0.0.1:9001",
 		BackendURL:       "http://127.0.0.1:8000",
+		Language:         "zh",
 		JWTLifetime:      7 * 24 * time.Hour,
 		BrokerURL:        "redis://127.0.0.1:6379/1",
 		CacheURL:         "redis://127.0.0.1:6379/2",

@@ -73,6 +73,7 @@ func (e *Env) addAPI() error {
 		Web:           web.Handler(),
 		Leaving:       process.Leaving,
 		Draining:      process.Draining,
+		Language:      cfg.Language,
 		OutboxEnabled: cfg.SMSProvider == config.SMSOutbox,
 		OutboxPublic:  cfg.OutboxPublic,
 		Rates: server.Rates{
@@ -94,7 +95,7 @@ func (e *Env) addAPI() error {
 		return err
 	}
 	e.group.Add("http", func(ctx context.Context) error {
-		return process.ServeHTTP(ctx, ln, s.Handler(), process.ServeOptions{
+		return process.ServeHTTP(ctx, server.Envelopes(ln, cfg.Language), s.Handler(), process.ServeOptions{
 			Logger: e.Logger.With("server", "http"),
 			Delay:  cfg.ShutdownDelay,
 			Drain:  cfg.DrainTimeout,

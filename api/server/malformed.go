@@ -1,0 +1,101 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+)
+
+// Envelopes makes the answers of net/http itself on ln, to requests that never reach a handler since they cannot be read
+// or their header is too large, wear the envelope of the others, in the given language, as Options.Language.
+func Envelopes(ln net.Listener, language string) net.Listener {
+	return &envelopeListener{ln, languages[language]}
+}
+
+type envelopeListener struct {
+	net.Listener
+	language language
+}
+
+func (l *envelopeListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &envelopeConn{conn, l.language}, nil
+}
+
+type envelopeConn struct {
+	net.Conn
+	language language
+}
+
+// CloseWrite is for http.Server, which so lets a client read its answer before the connection is gone.
+func (c *envelopeConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Write writes p, unless that is a plain answer of net/http.
+func (c *envelopeConn) Write(p []byte) (int, error) {
+	status := plainAnswer(p)
+	if status == 0 {
+		return c.Conn.Write(p)
+	}
+	if _, err := c.Conn.Write(malformed(status, c.language)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+var (
+	plainBegin = []byte("HTTP/1.1 ")
+	// plainHeader follows the status line of what net/http writes to a connection itself, and of nothing else: an answer
+	// of a handler has a Date.
+	plainHeader = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
+)
+
+// plainAnswer is the status of an answer that net/http writes itself, 0 for anything else.
+func plainAnswer(p []byte) int {
+	const digits = 3
+	rest, ok := bytes.CutPrefix(p, plainBegin)
+	if !ok || len(rest) < digits || rest[0] != '4' && rest[0] != '5' {
+		return 0
+	}
+	if line := bytes.IndexByte(rest, '\r'); line < 0 || !bytes.HasPrefix(rest[line:], plainHeader) {
+		return 0
+	}
+	status, err := strconv.Atoi(string(rest[:digits]))
+	if err != nil {
+		return 0
+	}
+	return status
+}
+
+func malformed(status int, l language) []byte {
+	msg := text{"请求不是合法的 HTTP", "the request is not valid HTTP"}
+	switch status {
+	case http.StatusRequestHeaderFieldsTooLarge:
+		msg = text{"请求头太大", "the request's header is too large"}
+	case http.StatusNotImplemented:
+		msg = text{"不支持这种 Transfer-Encoding", "the Transfer-Encoding is not supported"}
+	case http.StatusHTTPVersionNotSupported:
+		msg = text{"不支持这个 HTTP 版本", "the version of HTTP is not supported"}
+	}
+	body, _ := envelope{Code: status, Msg: msg.in(l)}.appendTo(nil) // strings have a JSON form
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+	h := http.Header{
+		"Content-Type": contentJSON, "Content-Length": {strconv.Itoa(len(body))}, "Content-Language": l.header(),
+		"Cache-Control": noStore, "Connection": {"close"}, canonicalRequestID: {newRequestID()},
+	}
+	secure(h)
+	_ = h.Write(&b) // a buffer takes everything
+	b.WriteString("\r\n")
+	b.Write(body)
+	return b.Bytes()
+}
