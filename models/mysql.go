@@ -21,18 +21,21 @@ import (
 
 // Server error numbers, the same on MySQL and MariaDB.
 const (
-	errDuplicateEntry  = 1062
-	errAccessDenied    = 1045
-	errDatabaseDenied  = 1044
-	errUnknownDatabase = 1049
-	errNoSuchTable     = 1146
-	errDeadlock        = 1213
-	errRecordChanged   = 1020 // MariaDB since 11.6, when a row is younger than the transaction's snapshot
-	errUnknown         = 1105
-	errRowTooLarge     = 1118
-	errPacketTooLarge  = 1153
-	errWrongValue      = 1366 // with the SQLSTATE "general error" on MySQL
-	errCheckViolated   = 3819 // on MySQL, with the same
+	errDuplicateEntry      = 1062
+	errAccessDenied        = 1045
+	errDatabaseDenied      = 1044
+	errUnknownDatabase     = 1049
+	errNoSuchTable         = 1146
+	errDeadlock            = 1213
+	errRecordChanged       = 1020 // MariaDB since 11.6, when a row is younger than the transaction's snapshot
+	errUnknown             = 1105
+	errRowTooLarge         = 1118
+	errPacketTooLarge      = 1153
+	errReadOnly            = 1290
+	errReadOnlyMode        = 1836
+	errReadOnlyTransaction = 1792
+	errWrongValue          = 1366 // with the SQLSTATE "general error" on MySQL
+	errCheckViolated       = 3819 // on MySQL, with the same
 )
 
 func openMySQL(ctx context.Context, databaseURL string, opt Options) (*gorm.DB, error) {
@@ -55,12 +58,16 @@ func openMySQL(ctx context.Context, databaseURL string, opt Options) (*gorm.DB, 
 	if err != nil {
 		return nil, explain(err, config)
 	}
+	if err := checkSession(ctx, pool, config.Addr, opt.Logger); err != nil {
+		hangUp(pool)
+		return nil, err
+	}
 	// Six processes of this size stay within MySQL's default of 151 connections. A connection is given up after
-	// some minutes so that replicas behind a proxy get their share again after a failover.
+	// a minute: reads do not notice that the old primary which they are answered by is one no more.
 	pool.SetMaxOpenConns(25)
 	pool.SetMaxIdleConns(25)
 	pool.SetConnMaxIdleTime(time.Minute)
-	pool.SetConnMaxLifetime(5 * time.Minute)
+	pool.SetConnMaxLifetime(time.Minute)
 	return wrap(pool, gormmysql.New(gormmysql.Config{
 		Conn:      connections{pool},
 		DSNConfig: config,
@@ -140,11 +147,7 @@ func readMySQLURL(databaseURL string) (*mysql.Config, tlsfile.Files, error) {
 	// As the server has it: a larger statement is then an error by itself, and not a connection that breaks.
 	config.MaxAllowedPacket = 0
 	// No ReadTimeout: a migration may take its time. Contexts bound every other query.
-	config.Params = map[string]string{
-		"time_zone": "'+00:00'",
-		// A value too long for its column is an error, whatever the server's own mode.
-		"sql_mode": "CONCAT_WS(',',@@sql_mode,'STRICT_TRANS_TABLES')",
-	}
+	config.Params = sessionParams()
 	return config, files, config.Apply(mysql.Charset("utf8mb4", ""), mysql.TimeTruncate(time.Microsecond))
 }
 
@@ -152,7 +155,7 @@ var errURLForm = errors.New("the URL must have the form mysql://USER:PASSWORD@HO
 	" with special characters in the password percent-encoded (@ is %40, / is %2F, # is %23, ? is %3F, % is %25)")
 
 func connect(ctx context.Context, config *mysql.Config) (*sql.DB, error) {
-	connector, err := mysql.NewConnector(config)
+	connector, err := newSessions(config)
 	if err != nil {
 		return nil, err
 	}

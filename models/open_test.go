@@ -122,17 +122,6 @@ func TestOpenMakesTheDatabaseOnRequest(t *testing.T) {
 	require.Equal(t, 1, strings.Count(logged(), "database created"))
 }
 
-func TestMySQLSessionIsStrictUTCAndUnicode(t *testing.T) {
-	t.Parallel()
-	db := open(t, testenv.MySQL(t), models.Options{})
-	var zone, mode, charset string
-	require.NoError(t, db.Raw("SELECT @@time_zone, @@sql_mode, @@character_set_connection").Row().Scan(&zone, &mode, &charset))
-	require.Equal(t, "+00:00", zone)
-	require.Contains(t, mode, "STRICT_TRANS_TABLES")
-	require.Contains(t, mode, "NO_ENGINE_SUBSTITUTION", "the server's own modes stay")
-	require.Equal(t, "utf8mb4", charset)
-}
-
 func TestSQLiteMakesTheFolderOfItsFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "new", "the data.db")

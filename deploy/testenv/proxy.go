@@ -14,11 +14,11 @@ import (
 type Proxy struct {
 	Addr string // host:port that clients connect to
 
-	target string
-	ln     net.Listener
-	done   sync.WaitGroup
+	ln   net.Listener
+	done sync.WaitGroup
 
 	mu     sync.Mutex
+	target string
 	closed bool
 	links  map[*link]struct{}
 	flow   chan struct{} // closed while bytes flow
@@ -76,6 +76,13 @@ func StartProxy(target string) (*Proxy, error) {
 
 // URL is the address of a database of the Redis behind the proxy, which has no password.
 func (p *Proxy) URL(db int) string { return fmt.Sprintf("redis://%s/%d", p.Addr, db) }
+
+// Turn has new connections go to another target, as those to a name do that has changed. Old ones stay.
+func (p *Proxy) Turn(target string) {
+	p.mu.Lock()
+	p.target = target
+	p.mu.Unlock()
+}
 
 // Cut closes all connections. New ones are accepted at once.
 func (p *Proxy) Cut() {
@@ -187,7 +194,10 @@ func (p *Proxy) accept() {
 // join connects a client to the server. A server that is away looks like a connection that ends at once.
 func (p *Proxy) join(client net.Conn) {
 	const dialLimit = 5 * time.Second
-	server, err := net.DialTimeout("tcp", p.target, dialLimit)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	server, err := net.DialTimeout("tcp", target, dialLimit)
 	if err != nil {
 		_ = client.Close()
 		return
