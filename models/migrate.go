@@ -19,7 +19,8 @@ var migrationFiles embed.FS
 var ErrNotMigrated = errors.New("the database is not migrated: start an api, or run api migrate")
 
 // Migrate brings the tables up to date; with nothing to do it changes nothing. Any number of programs may call it
-// at once: one works while the others wait, as long as ctx lasts.
+// at once: one works while the others wait, as long as ctx lasts. With ErrForeign, which says the table's name, another
+// program has made a table that Migrate would make: then nothing was changed.
 func Migrate(ctx context.Context, db *gorm.DB) error {
 	if db.Name() == "sqlite" {
 		return migrateSQLite(ctx, db)
@@ -39,6 +40,9 @@ func Migrate(ctx context.Context, db *gorm.DB) error {
 	}
 	defer conn.Close()
 	return lock.hold(ctx, conn, func() error {
+		if err := refuseForeign(ctx, db); err != nil {
+			return err
+		}
 		done, err := migrations.Up(ctx)
 		for _, one := range done {
 			db.Logger.Info(ctx, "migrated to version %d in %s", one.Source.Version, one.Duration)
@@ -46,7 +50,7 @@ func Migrate(ctx context.Context, db *gorm.DB) error {
 		if err != nil {
 			return fmt.Errorf("migrating the database: %w", err)
 		}
-		return nil
+		return checkTables(ctx, db)
 	})
 }
 
@@ -60,7 +64,7 @@ func Migrated(ctx context.Context, db *gorm.DB) error {
 				return errors.Join(ErrNotMigrated, ctx.Err())
 			}
 		}
-		return nil
+		return checkTables(ctx, db)
 	}
 	migrations, pool, err := mysqlMigrations(db)
 	if err != nil {
@@ -77,7 +81,7 @@ func Migrated(ctx context.Context, db *gorm.DB) error {
 	if have < want {
 		return fmt.Errorf("%w: it has version %d, this program needs %d", ErrNotMigrated, have, want)
 	}
-	return nil
+	return checkTables(ctx, db)
 }
 
 func mysqlMigrations(db *gorm.DB) (*goose.Provider, *sql.DB, error) {
@@ -99,6 +103,9 @@ func mysqlMigrations(db *gorm.DB) (*goose.Provider, *sql.DB, error) {
 // migrateSQLite does all in one transaction, whose lock makes others wait.
 func migrateSQLite(ctx context.Context, db *gorm.DB) error {
 	err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := refuseForeign(ctx, tx); err != nil {
+			return err
+		}
 		// As migration 2 does: the first form of these tables was never written to, and AutoMigrate drops no column.
 		for _, old := range []struct{ table, lacks string }{{"outbox", "body"}, {"task_records", "version"}} {
 			m := tx.Migrator()
@@ -109,7 +116,10 @@ func migrateSQLite(ctx context.Context, db *gorm.DB) error {
 				return err
 			}
 		}
-		return tx.AutoMigrate(All()...)
+		if err := tx.AutoMigrate(All()...); err != nil {
+			return err
+		}
+		return checkTables(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("migrating the database: %w", err)

@@ -82,8 +82,9 @@ func TestMigrateFromTheFirstVersion(t *testing.T) {
 		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3, StartsAt: opening, EndsAt: opening}).Error)
 		for _, statement := range []string{
 			"DROP TABLE outbox", "DROP TABLE task_records", "DROP TABLE task_tags", "DROP TABLE task_effects",
-			"CREATE TABLE task_records (id integer PRIMARY KEY, task_id varchar(128) NOT NULL)",
-			"CREATE TABLE outbox (id integer PRIMARY KEY, args text NOT NULL, options text NOT NULL)",
+			"CREATE TABLE task_records (id integer PRIMARY KEY, task_id varchar(128) NOT NULL, task text, queue text, state text, args text," +
+				" result text, error text, worker text, retries integer, created_at datetime, started_at datetime, finished_at datetime)",
+			"CREATE TABLE outbox (id integer PRIMARY KEY, task_id text, task text, args text NOT NULL, options text NOT NULL, created_at datetime)",
 		} {
 			require.NoError(t, db.Exec(statement).Error)
 		}
