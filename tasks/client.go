@@ -115,6 +115,7 @@ func (c *Client) message(ctx context.Context, name string, payload []byte, o *op
 	m := &broker.Message{
 		Queue:     queue,
 		ID:        id,
+		Chosen:    o.id != "" && !o.idMade && !madeFor(queue, o.id),
 		Task:      name,
 		Payload:   payload,
 		MaxRetry:  o.maxRetries + crashAllowance,
@@ -181,7 +182,7 @@ func (c *Client) accept(ctx context.Context, m *broker.Message, o *options, r br
 }
 
 // accept reads a receipt. With ErrDuplicate it returns the id of the task that is there already. An id that was made
-// here is nobody else's: if it is taken, an earlier try arrived whose answer was lost.
+// here is nobody else's: if its queue has it, an earlier try arrived whose answer was lost.
 func accept(m *broker.Message, chosen bool, r broker.Receipt) (id string, err error) {
 	owner := m.ID
 	switch r.Outcome {
@@ -192,6 +193,7 @@ func accept(m *broker.Message, chosen bool, r broker.Receipt) (id string, err er
 	case broker.Held:
 		owner = r.Owner
 	case broker.Taken:
+		chosen = chosen || r.Other
 	default:
 		return "", fmt.Errorf("enqueue %s: %w: %w", m.Task, ErrBroker, r.Err)
 	}

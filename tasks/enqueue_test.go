@@ -37,6 +37,31 @@ func TestChosenIDIsTakenOnce(t *testing.T) {
 	})
 }
 
+// TestIDsAreOneSpace: a chosen id is a task's, whatever queue the second call names.
+func TestIDsAreOneSpace(t *testing.T) {
+	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
+		client := tasks.NewClient(b)
+		first, err := sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.ID("order-1"))
+		require.NoError(t, err)
+		again, err := sum.Enqueue(t.Context(), client, pair{N: 2}, tasks.ID("order-1"), tasks.Queue("other"))
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
+		require.Equal(t, first.ID(), again.ID())
+		info, err := client.Info(t.Context(), "order-1")
+		require.NoError(t, err)
+		require.Equal(t, "default", info.Queue)
+		_, err = client.Revoke(t.Context(), "order-1")
+		require.NoError(t, err)
+		require.NoError(t, client.Forget(t.Context(), "order-1"))
+		_, err = sum.Enqueue(t.Context(), client, pair{N: 3}, tasks.ID("order-1"), tasks.Queue("other"))
+		require.NoError(t, err, "it is free when nothing is known of the task any more")
+
+		// An outbox sends what it holds, and nothing that another queue has.
+		p := new(tasks.Parcel)
+		require.NoError(t, p.UnmarshalJSON([]byte(`{"id":"order-1","chosen":true,"task":"test.sum","queue":"default","args":{},"timeout":1}`)))
+		require.ErrorIs(t, client.Send(t.Context(), []*tasks.Parcel{p})[0], tasks.ErrDuplicate)
+	})
+}
+
 func TestUniqueFor(t *testing.T) {
 	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
 		client, m := tasks.NewClient(b), mux()

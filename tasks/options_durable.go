@@ -58,6 +58,9 @@ func (c *Client) putDurable(ctx context.Context, messages ...*broker.Message) []
 	for i, m := range messages {
 		parcels[i] = newParcel(m)
 	}
+	if len(messages) == 1 && c.isElsewhere(ctx, messages[0]) {
+		return fail(fmt.Errorf("task %s: %w", messages[0].ID, ErrDuplicate))
+	}
 	err := ob.Put(ctx, nil, parcels...)
 	if !errors.Is(err, ErrDuplicate) {
 		if err != nil {
@@ -72,6 +75,16 @@ func (c *Client) putDurable(ctx context.Context, messages ...*broker.Message) []
 		errs[i] = c.putDurable(ctx, messages[i])[0]
 	}
 	return errs
+}
+
+// isElsewhere tells whether another queue has the chosen id of a message. While Redis does not answer it tells nothing: then
+// the relay drops the task if it finds the id taken.
+func (c *Client) isElsewhere(ctx context.Context, m *broker.Message) bool {
+	if !m.Chosen || c.broker == nil {
+		return false
+	}
+	found, err := c.broker.Find(ctx, "", m.ID)
+	return err == nil && found != nil && found.Queue != m.Queue
 }
 
 // acceptDurable is what became of one of putDurable's messages, and with ErrDuplicate the id that was taken.

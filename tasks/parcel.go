@@ -52,6 +52,7 @@ func newParcel(m *broker.Message) *Parcel {
 // parcelJSON is the stored form. Durations are in seconds, the time in Unix seconds; what is absent is zero.
 type parcelJSON struct {
 	ID        string          `json:"id"`
+	Chosen    bool            `json:"chosen,omitempty"`
 	Task      string          `json:"task"`
 	Queue     string          `json:"queue"`
 	Args      json.RawMessage `json:"args"`
@@ -72,6 +73,7 @@ func (p *Parcel) MarshalJSON() ([]byte, error) {
 	m := p.message
 	stored := parcelJSON{
 		ID:        m.ID,
+		Chosen:    m.Chosen,
 		Task:      m.Task,
 		Queue:     m.Queue,
 		Args:      m.Payload,
@@ -116,6 +118,7 @@ func (p *Parcel) UnmarshalJSON(raw []byte) error {
 	}
 	m := &broker.Message{
 		ID:        stored.ID,
+		Chosen:    stored.Chosen,
 		Task:      stored.Task,
 		Queue:     stored.Queue,
 		Payload:   stored.Args,

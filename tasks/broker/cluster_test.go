@@ -27,6 +27,8 @@ func TestOnACluster(t *testing.T) {
 		"rerun dead letters":    rerunDead,
 		"pages of dead letters": deadPages,
 		"forget":                forget,
+		"chosen ids":            chosenIDs,
+		"claim left behind":     claimLeftBehind,
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, open(t, url).Redis().FlushAll(t.Context()).Err())

@@ -29,7 +29,7 @@ type Outcome int
 const (
 	Unknown  Outcome = iota // see Receipt.Err
 	Made                    // the task is in its queue
-	Taken                   // a task with the id is there already
+	Taken                   // a task with the id is there already, in this queue or, if the id was chosen, in any
 	Held                    // another task holds the uniqueness or the throttle: Receipt.Owner
 	Refused                 // the gate said no: Receipt.Reply
 	Replaced                // the task that waits for the end of the window, Receipt.Owner, has this payload and headers now
@@ -39,6 +39,7 @@ const (
 type Receipt struct {
 	Outcome Outcome
 	Owner   string // the id of the task that was there before
+	Other   bool   // another queue has the id that is Taken
 	Reply   any    // what the gate replied
 	Err     error  // why it is not known whether the message is stored
 }
@@ -84,7 +85,15 @@ func refusedUnless(err error) Outcome {
 	return Refused
 }
 
+// submit looks for chosen ids in all queues: a script does it, but on a Redis Cluster, where queues have slots of their own.
 func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) []Receipt {
+	if b.cluster && slices.ContainsFunc(messages, func(m *Message) bool { return m.Chosen }) {
+		return b.submitClaimed(ctx, messages)
+	}
+	return b.store(ctx, gate, messages...)
+}
+
+func (b *Broker) store(ctx context.Context, gate *Gate, messages ...*Message) []Receipt {
 	receipts := make([]Receipt, len(messages))
 	if len(messages) == 0 {
 		return receipts
@@ -94,7 +103,7 @@ func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) [
 	batch := make([]*submission, len(messages))
 	for i, m := range messages {
 		s := &list[i]
-		*s = submission{msg: m, at: m.due(), extra: m.extra(), gate: gate, receipt: &receipts[i], ticket: ticket}
+		*s = submission{msg: m, at: m.due(), extra: m.extra(!b.cluster), gate: gate, receipt: &receipts[i], ticket: ticket}
 		if m.UniqueFor > 0 {
 			s.unique = uniqueKey(m.Queue, m.Task, m.key())
 		}
@@ -251,12 +260,12 @@ func receive(cmd *redis.Cmd, group []*submission) {
 	}
 }
 
-// receive reads 1 (made), 0 (the id is taken), the id that holds the uniqueness, or '=' and the id that has the message
+// receive reads 1 (made), 0 (the id is taken), -1 (another queue has it), the id that holds the uniqueness, or '=' and the id that has the message
 // now.
 func (s *submission) receive(word any) {
 	switch word := word.(type) {
 	case int64:
-		s.receipt.Outcome = Taken
+		s.receipt.Outcome, s.receipt.Other = Taken, word < 0
 		if word == 1 {
 			s.receipt.Outcome = Made
 		}

@@ -10,6 +10,7 @@ import (
 // read the task.
 type Message struct {
 	Queue, ID, Task string
+	Chosen          bool // whether the ID was not made for this task: then no queue may have it already
 	Payload         []byte
 	Headers         []Header
 	MaxRetry        int           // asynq's limit

@@ -18,14 +18,16 @@ type extra struct {
 	Window   bool     `json:"window,omitempty"` // debounce
 	Tasks    string   `json:"tasks,omitempty"`  // prefix of the tasks' keys
 	Prefix   string   `json:"prefix,omitempty"` // of our keys
+	Alone    bool     `json:"alone,omitempty"`  // no queue may have the id
 }
 
-// extra is nil for a plain message.
-func (m *Message) extra() []byte {
-	if m.Priority == Normal && len(m.Tags) == 0 && m.Throttle <= 0 && m.Debounce <= 0 {
+// extra is nil for a plain message. everywhere tells whether the script can look into all queues.
+func (m *Message) extra(everywhere bool) []byte {
+	alone := m.Chosen && everywhere
+	if m.Priority == Normal && len(m.Tags) == 0 && m.Throttle <= 0 && m.Debounce <= 0 && !alone {
 		return nil
 	}
-	x := extra{Prefix: ownPrefix(m.Queue)}
+	x := extra{Prefix: ownPrefix(m.Queue), Alone: alone}
 	switch m.Priority {
 	case High:
 		x.Priority, x.List = highName, highKey(m.Queue)
@@ -71,8 +73,15 @@ func (m *Message) due() time.Time {
 
 // luaPut defines put, which stores the task with the key if neither its id nor its uniqueness nor its throttle is taken,
 // and mark, which does the unusual. Field 3 of a message is its id, of at most 128
-// bytes; of two the last counts.
+// bytes; of two the last counts. A chosen id must be free in all queues, of which KEYS[4] is the list.
 const luaPut = `
+local function taken(id)
+	for _, queue in ipairs(redis.call('SMEMBERS', KEYS[4])) do
+		if redis.call('EXISTS', '` + keyPrefix + `' .. queue .. '` + taskInfix + `' .. id) == 1 then return true end
+	end
+	return false
+end
+
 local function mark(key, id, x)
 	if x.prio then redis.call('HSET', key, 'prio', x.prio) else redis.call('HDEL', key, 'prio') end
 	local before = redis.call('HGET', key, 'tags')
@@ -108,6 +117,7 @@ local function put(key, unique, scheduled, id, msg, at, ttl, extra, now)
 		if owner then return owner end
 	end
 	if redis.call('EXISTS', key) == 1 then return 0 end
+	if x and x.alone and taken(id) then return -1 end
 	if at == '0' then
 		redis.call('HSET', key, 'msg', msg, 'state', 'pending', 'pending_since', now)
 	else
