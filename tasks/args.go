@@ -39,7 +39,14 @@ func readArgs[A any](raw []byte) (A, error) {
 	case string(raw) == "null":
 		return args, &ArgsError{Msg: "null is not an argument value"}
 	}
-	if err := json.Unmarshal(raw, &args, strict); err != nil {
+	err := json.Unmarshal(raw, &args, strict)
+	if meaning := (*json.SemanticError)(nil); errors.As(err, &meaning) && meaning.JSONKind == '0' {
+		if plain := plainIntegers(raw); plain != nil {
+			args = *new(A)
+			err = json.Unmarshal(plain, &args, strict)
+		}
+	}
+	if err != nil {
 		return args, explainDecode(err)
 	}
 	return args, nil
