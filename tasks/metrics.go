@@ -48,7 +48,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "paidui_task_duration_seconds",
 			Help:    "Time that one attempt of a task took.",
-			Buckets: prometheus.ExponentialBucketsRange(0.001, 600, 14),
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 10, 60, 300, 600},
 		}, []string{"task", "queue", "outcome"}),
 		running:  gauge("paidui_tasks_running", "Attempts running in this worker."),
 		stuck:    gauge("paidui_task_handlers_stuck", "Handlers that ignored the end of their context, lost their slot and have not returned."),
@@ -101,7 +101,7 @@ type taskSeries struct {
 	running  prometheus.Gauge
 	stuck    prometheus.Gauge
 	timeouts prometheus.Counter
-	duration map[outcome]prometheus.Observer
+	duration map[outcome]func() prometheus.Observer // makes the series when there is something to observe
 	ended    map[outcome]prometheus.Counter
 }
 
@@ -110,18 +110,32 @@ func (m *Metrics) of(t *Task) *taskSeries {
 	if s, ok := m.series.Load(key); ok {
 		return s.(*taskSeries)
 	}
+	return m.newSeries(key)
+}
+
+// expect makes the counters of a task that may come, so that their first increase is seen.
+func (m *Metrics) expect(task, queue string) {
+	m.newSeries(taskQueue{task, queue})
+	for _, reason := range refusals() {
+		m.refused.WithLabelValues(task, queue, string(reason))
+	}
+}
+
+func (m *Metrics) newSeries(key taskQueue) *taskSeries {
 	s := &taskSeries{
-		running:  m.running.WithLabelValues(t.Name, t.Queue),
-		stuck:    m.stuck.WithLabelValues(t.Name, t.Queue),
-		timeouts: m.timeouts.WithLabelValues(t.Name, t.Queue),
-		duration: make(map[outcome]prometheus.Observer),
+		running:  m.running.WithLabelValues(key.task, key.queue),
+		stuck:    m.stuck.WithLabelValues(key.task, key.queue),
+		timeouts: m.timeouts.WithLabelValues(key.task, key.queue),
+		duration: make(map[outcome]func() prometheus.Observer),
 		ended:    make(map[outcome]prometheus.Counter),
 	}
 	for _, o := range []outcome{succeeded, retrying, snoozed, failed, revoked, interrupted} {
-		s.duration[o] = m.duration.WithLabelValues(t.Name, t.Queue, string(o))
+		s.duration[o] = sync.OnceValue(func() prometheus.Observer {
+			return m.duration.WithLabelValues(key.task, key.queue, string(o))
+		})
 	}
 	for o, state := range map[outcome]State{succeeded: StateSuccess, failed: StateFailure, revoked: StateRevoked} {
-		s.ended[o] = m.ended.WithLabelValues(t.Name, t.Queue, string(state))
+		s.ended[o] = m.ended.WithLabelValues(key.task, key.queue, string(state))
 	}
 	known, _ := m.series.LoadOrStore(key, s)
 	return known.(*taskSeries)
@@ -139,7 +153,7 @@ func (m *measurement) end(o outcome, took time.Duration) {
 		return
 	}
 	m.series.running.Dec()
-	m.series.duration[o].Observe(took.Seconds())
+	m.series.duration[o]().Observe(took.Seconds())
 }
 
 // abandon counts a handler that has lost its slot.

@@ -76,7 +76,7 @@ func TestMetricsCountWhatTheHistoryTells(t *testing.T) {
 				}
 				require.Equal(t, want, testutil.ToFloat64(metrics.ended.WithLabelValues("test.job", "", string(state))), state)
 			}
-			for _, reason := range []refusal{refusedRevoked, refusedExpired, refusedPoison, refusedExhausted, refusedUnknown, refusedCallbacks} {
+			for _, reason := range refusals() {
 				want := 0.0
 				if reason == c.refusal {
 					want = 1
@@ -87,4 +87,34 @@ func TestMetricsCountWhatTheHistoryTells(t *testing.T) {
 			require.Zero(t, testutil.ToFloat64(metrics.running.WithLabelValues("test.job", "")))
 		})
 	}
+}
+
+// TestSeriesOfWhatHappened: a counter is there from the start, so that its first increase is seen; a histogram, which has
+// many series, when there is something in it.
+func TestSeriesOfWhatHappened(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	metrics, err := NewMetrics(registry)
+	require.NoError(t, err)
+	d := newFake()
+	m := fakeMux(d, MuxOptions{Metrics: metrics})
+	job(t, m, func(context.Context) (string, error) { return "", nil })
+	series := func(name string) (n int) {
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		for _, f := range families {
+			if f.GetName() == name {
+				n = len(f.GetMetric())
+			}
+		}
+		return n
+	}
+	require.Equal(t, len(refusals()), series("paidui_task_attempts_refused_total"))
+	require.Equal(t, 3, series("paidui_tasks_ended_total"))
+	require.Zero(t, series("paidui_task_duration_seconds"))
+
+	task := asynq.NewTask("test.job", []byte(`{}`))
+	a := m.newAttempt(t.Context(), task)
+	_ = a.end(t.Context(), task, a.run(t.Context()))
+	require.Equal(t, 1, series("paidui_task_duration_seconds"), "one outcome")
 }

@@ -124,6 +124,7 @@ func Handle[A, R any](m *Mux, d *Definition[A, R], h func(context.Context, A) (R
 	b.run = recovered(b.run)
 	if m.metrics != nil {
 		b.run = m.metrics.measure(b.run)
+		m.metrics.expect(d.name, d.Queue())
 	}
 	m.bindings[d.name] = b
 }

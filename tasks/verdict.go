@@ -42,6 +42,10 @@ const (
 	refusedCallbacks refusal = "no_client"
 )
 
+func refusals() []refusal {
+	return []refusal{refusedRevoked, refusedExpired, refusedPoison, refusedExhausted, refusedUnknown, refusedCallbacks}
+}
+
 // judge turns what a handler returned into the verdict. The context is the delivery's.
 func (a *attempt) judge(ctx context.Context, result []byte, err error) verdict {
 	v := verdict{outcome: a.Task.outcome(ctx, err), err: err}

@@ -39,7 +39,7 @@ func newMetrics(reg prometheus.Registerer, buffered func() float64) (*metrics, e
 		flush: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "paidui_history_flush_seconds",
 			Help:    "Time that writing a batch took, failed or not.",
-			Buckets: prometheus.ExponentialBucketsRange(0.001, 10, 13),
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 	}
 	for _, reason := range []string{dropFull, dropRefused, dropInvalid, dropClosed} {
