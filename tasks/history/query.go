@@ -38,6 +38,9 @@ func queryErrorf(field, format string, args ...any) *QueryError {
 	return &QueryError{Field: field, Msg: fmt.Sprintf(format, args...)}
 }
 
+// StateRunning as Query.State finds tasks that run: they are STARTED or, when they have reported progress, PROGRESS.
+const StateRunning tasks.State = "running"
+
 // States are those that a record can be in.
 func States() []tasks.State {
 	return []tasks.State{
@@ -48,8 +51,8 @@ func States() []tasks.State {
 
 func (q *Query) validate() error {
 	switch {
-	case q.State != "" && !slices.Contains(States(), q.State):
-		return queryErrorf("state", "want one of %v", States())
+	case q.State != "" && q.State != StateRunning && !slices.Contains(States(), q.State):
+		return queryErrorf("state", "want one of %v, or %s", States(), StateRunning)
 	case q.Task != "" && cut(q.Task, maxName) != q.Task:
 		return queryErrorf("task", "want at most %d characters", maxName)
 	case q.Queue != "" && !tasks.ValidQueue(q.Queue):
@@ -71,9 +74,21 @@ func (q *Query) validate() error {
 	return nil
 }
 
-// allows tells whether the query wants tasks of the kind.
+// allows tells whether the query may want tasks whose records are of the kind. A record need not know yet that its task has
+// reported progress.
 func (q *Query) allows(k kind) bool {
-	return (q.Task == "" || q.Task == k.task) && (q.Queue == "" || q.Queue == k.queue) && (q.State == "" || string(q.State) == k.state)
+	return (q.Task == "" || q.Task == k.task) && (q.Queue == "" || q.Queue == k.queue) &&
+		(q.State == "" || string(q.State) == k.state || runs(q.State) && runs(tasks.State(k.state)))
+}
+
+// wants is allows of a record that is up to date.
+func (q *Query) wants(k kind) bool {
+	return q.allows(k) && (q.State == "" || q.State == StateRunning || string(q.State) == k.state)
+}
+
+// runs tells whether a task in the state runs.
+func runs(s tasks.State) bool {
+	return s == tasks.StateStarted || s == tasks.StateProgress || s == StateRunning
 }
 
 // narrow tells whether it restricts the kind at all.

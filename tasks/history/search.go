@@ -20,6 +20,7 @@ type Store struct {
 	table *table
 	infos func(context.Context, []broker.Ref) ([]*tasks.Info, error) // where tasks stand; nil for those that Redis does not know
 	now   func() time.Time
+	looks chan struct{} // holds one element for each look into bundles for an id
 
 	logger *slog.Logger
 }
@@ -30,7 +31,8 @@ func NewStore(db *gorm.DB, client *tasks.Client) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, table: t, infos: client.Infos, now: time.Now, logger: slog.Default()}, nil
+	return &Store{db: db, table: t, infos: client.Infos, now: time.Now, logger: slog.Default(),
+		looks: make(chan struct{}, bundleLooks)}, nil
 }
 
 // Page is a part of a search's answer, newest first.
@@ -46,8 +48,8 @@ const inPage = 4 << 10
 
 // Search answers one page. It returns a *QueryError for a query that makes no sense.
 //
-// A record that has not ended and is older than a minute is shown as Redis has the task; if Redis has forgotten it, as
-// LOST. What was learned so is written back, if the database takes it now, and a record that no longer matches is left out.
+// A record that says that its task runs, or that has not ended and is older than a minute, is shown as Redis has the task; if
+// Redis has forgotten an older one, as LOST. What was learned so is written back, if the database takes it now, and a record that no longer matches is left out.
 // With Redis away, records are shown as they are.
 func (s *Store) Search(ctx context.Context, q Query) (*Page, error) {
 	if err := q.validate(); err != nil {
@@ -92,7 +94,7 @@ func shorten(text *string) {
 }
 
 func (q *Query) matches(r *models.TaskRecord) bool {
-	return q.allows(kind{r.Task, r.Queue, r.State}) && (q.Tag == "" || slices.Contains(tagsOf(r), q.Tag))
+	return q.wants(kind{r.Task, r.Queue, r.State}) && (q.Tag == "" || slices.Contains(tagsOf(r), q.Tag))
 }
 
 // byKind finds the places of a page, and the last of them if there are more.

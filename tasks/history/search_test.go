@@ -247,3 +247,37 @@ func TestATagOfManyIsSearchedInParts(t *testing.T) {
 	require.Len(t, pages(t, s, Query{Tag: "import", Limit: 100}), 2*tagWork)
 	require.EqualValues(t, 2*tagWork, count(t, s.db, &models.TaskTag{}))
 }
+
+// TestWhatRunsIsFound: the record says STARTED for as long as nobody asks, while Redis knows of progress, or of the end.
+func TestWhatRunsIsFound(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
+		w := newWorld(t, db)
+		w.clock = epoch.Add(10 * time.Second)
+		for i, state := range []tasks.State{tasks.StateStarted, tasks.StateProgress, tasks.StateSuccess, tasks.StateStarted} {
+			r := enqueued(idOf(i), i)
+			r.State, r.Worker, r.StartedAt = tasks.StateStarted, "worker-1", epoch.Add(time.Second)
+			insert(t, w.Store, r)
+			at := r.EnqueuedAt
+			w.redis[idOf(i)] = &tasks.Info{ID: idOf(i), State: state, EnqueuedAt: &at}
+		}
+		delete(w.redis, idOf(3)) // it has ended without a trace, or will be told of
+		insert(t, w.Store, enqueued("waits", 9), succeeded("done", 10))
+		find := func(state tasks.State) (ids []string) {
+			page, err := w.Search(t.Context(), Query{State: state})
+			require.NoError(t, err)
+			for _, info := range page.Tasks {
+				ids = append(ids, info.ID+" "+string(info.State))
+			}
+			return ids
+		}
+		for range 2 { // before and after what was learned is written back
+			require.Equal(t, []string{idOf(3) + " STARTED", idOf(1) + " PROGRESS", idOf(0) + " STARTED"}, find(StateRunning))
+			require.Equal(t, []string{idOf(1) + " PROGRESS"}, find(tasks.StateProgress))
+			require.Equal(t, []string{idOf(3) + " STARTED", idOf(0) + " STARTED"}, find(tasks.StateStarted))
+		}
+		require.Equal(t, []string{"done SUCCESS", idOf(2) + " SUCCESS"}, find(tasks.StateSuccess))
+		w.redis[idOf(1)].State = tasks.StateStarted // it runs again, and has reported nothing yet
+		require.Equal(t, []string{idOf(3) + " STARTED", idOf(1) + " STARTED", idOf(0) + " STARTED"}, find(tasks.StateStarted))
+	})
+}

@@ -12,7 +12,7 @@ import (
 )
 
 // settledAfter is how old a record is that is believed only if Redis says the same. What a worker has to tell arrives
-// long before.
+// long before, but for the progress of a task that runs.
 const settledAfter = time.Minute
 
 // writeBackLimit is how long an answer waits for what was learned to be written back.
@@ -58,7 +58,7 @@ func (s *Store) judge(ctx context.Context, records []*models.TaskRecord) (change
 	var open []*models.TaskRecord
 	var refs []broker.Ref
 	for _, r := range records {
-		if !tasks.State(r.State).Final() && s.now().Sub(r.CreatedAt) > settledAfter {
+		if !tasks.State(r.State).Final() && (s.isOld(r) || runs(tasks.State(r.State))) {
 			open = append(open, r)
 			refs = append(refs, broker.Ref{Queue: r.Queue, ID: r.TaskID})
 		}
@@ -80,7 +80,7 @@ func (s *Store) judge(ctx context.Context, records []*models.TaskRecord) (change
 			infos[i] = nil // the id is another task's by now
 			fallthrough
 		case info == nil:
-			if waiting[r.TaskID] {
+			if waiting[r.TaskID] || !s.isOld(r) {
 				continue
 			}
 			r.State = string(tasks.StateLost)
@@ -94,6 +94,8 @@ func (s *Store) judge(ctx context.Context, records []*models.TaskRecord) (change
 	}
 	return changed, lost, nil
 }
+
+func (s *Store) isOld(r *models.TaskRecord) bool { return s.now().Sub(r.CreatedAt) > settledAfter }
 
 // inOutbox are those of the tasks which Redis does not know that wait in the outbox: they will come, or come again.
 func (s *Store) inOutbox(ctx context.Context, open []*models.TaskRecord, infos []*tasks.Info) (map[string]bool, error) {

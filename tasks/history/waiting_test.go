@@ -1,6 +1,7 @@
 package history
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -153,7 +154,7 @@ func TestBundlesAreFoundByTheirIndexes(t *testing.T) {
 	}{
 		{dueStatement, "task_bundles", "idx_task_bundles_look", []any{false, epoch.Add(10 * time.Second), skimmed}},
 		{headsStatement + headsOrder, "task_bundles", "idx_task_bundles_last_at", []any{at, at, 7, waitingHeads}},
-		{bundlesAtStatement, "task_bundles", "idx_task_bundles_last_at", []any{at, at.Add(bundleSpan), at}},
+		{bundlesAtStatement, "task_bundles", "idx_task_bundles_last_at", []any{at, at.Add(bundleSpan), at, []byte("0123456789abcdef")}},
 		{partsStatement + partsRange, "task_records", "PRIMARY", []any{"default_1000", "default_1100", 201}},
 	} {
 		for _, step := range requirePlan(t, db, c.statement, c.params, c.table, c.key) {
@@ -161,4 +162,25 @@ func TestBundlesAreFoundByTheirIndexes(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, 3000, count(t, db, &models.TaskBundle{}))
+}
+
+// BenchmarkUnknownID asks for ids that nobody made, of a time at which 20 bundles of 1,000 tasks each were made.
+func BenchmarkUnknownID(b *testing.B) {
+	for name, databaseURL := range map[string]func() string{
+		"mysql":  func() string { return testenv.MySQL(b) },
+		"sqlite": func() string { return "sqlite://:memory:" },
+	} {
+		b.Run(name, func(b *testing.B) {
+			w := newWorld(b, migrated(b, databaseURL()))
+			at := time.Now().Add(-time.Minute)
+			for range 20 {
+				bundled(b, w.Store, at, waitingTasks(1000, at)...)
+			}
+			for b.Loop() {
+				if _, err := w.Find(b.Context(), newID("default", at.Add(500*time.Millisecond))); !errors.Is(err, tasks.ErrNotFound) {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
