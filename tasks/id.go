@@ -58,6 +58,16 @@ func queueOf(id string) (queue string, ok bool) {
 	return id[:cut], true
 }
 
+// IsMadeID reports whether id has the form of NewID's, which nobody guesses.
+func IsMadeID(id string) bool {
+	queue, ok := queueOf(id)
+	if !ok || !ValidQueue(queue) {
+		return false
+	}
+	u, err := uuid.Parse(id[len(id)-uuidLength:])
+	return err == nil && u.Version() == 7
+}
+
 // madeFor tells whether the id looks like NewID's for the queue: no other queue has it by chance.
 func madeFor(queue, id string) bool {
 	of, made := queueOf(id)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/paidui/paidui/tasks"
@@ -46,4 +47,17 @@ func TestValidNames(t *testing.T) {
 		check(t, rapid.StringMatching(`[A-Za-z0-9_-]{0,66}`).Draw(t, "queue"))
 		check(t, rapid.StringMatching(`[A-Za-z0-9._:@-]{0,10}.[A-Za-z0-9._:@-]{0,10}`).Draw(t, "nearly"))
 	})
+}
+
+func TestIsMadeID(t *testing.T) {
+	t.Parallel()
+	require.True(t, tasks.IsMadeID(tasks.NewID("default")))
+	require.True(t, tasks.IsMadeID(tasks.NewID("a_b-c")))
+	for _, id := range []string{
+		"", "order-17", "default_", "_01a22bf6-7b33-7c20-a533-a7d0f4521c95",
+		"default_01a22bf6-7b33-4c20-a533-a7d0f4521c95", // not of version 7
+		"01a22bf6-7b33-7c20-a533-a7d0f4521c95", "default-01a22bf6-7b33-7c20-a533-a7d0f4521c95",
+	} {
+		require.False(t, tasks.IsMadeID(id), id)
+	}
 }

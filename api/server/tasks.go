@@ -69,10 +69,14 @@ func (s *Server) oneTask(c echo.Context) error {
 	return s.waitForTask(c, id, wait)
 }
 
-// public is what whoever asks may see of a task. It changes info.
+// public is what whoever asks may see of a task. It changes info. To know an id that was made is to have been told it; one
+// that a caller chose may be guessed, and tells the state alone.
 func public(c echo.Context, info *tasks.Info) *tasks.Info {
 	if isOperator(c) {
 		return info
+	}
+	if !tasks.IsMadeID(info.ID) {
+		return &tasks.Info{ID: info.ID, State: info.State, Attempts: []tasks.Attempt{}, Tags: []string{}}
 	}
 	info.Args, info.Headers, info.RequestID, info.Worker = nil, nil, "", ""
 	info.Error = publicError(info).in(languageOf(c))

@@ -64,6 +64,29 @@ func TestATaskFromHTTPToItsResult(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond)
 }
 
+// TestAGuessableIDTellsTheStateAlone: an id that its caller chose may be tried by anybody.
+func TestAGuessableIDTellsTheStateAlone(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.work(t)
+	made := s.post("/v1/tasks", map[string]any{"task": "demo.add", "args": map[string]int{"n": 1, "m": 2},
+		"id": "order-17", "tags": []string{"customer-4711"}}, asOperator)
+	require.Equal(t, "order-17", made.TaskID, "%s", made.raw)
+	seen := s.task(t, "/v1/tasks/order-17?wait=20", asOperator)
+	require.Equal(t, []any{"SUCCESS", 3.0, "demo.add"}, []any{seen.State, seen.Result, seen.Task})
+
+	for _, who := range [][]with{nil, {bearer("someone")}} {
+		guessed := s.get("/v1/tasks/order-17?wait=1", who...)
+		require.JSONEq(t, `{"id":"order-17","task":"","queue":"","state":"SUCCESS","result":null,"error":"","progress":null,"retries":0,
+			"max_retries":0,"crashes":0,"attempts":[],"tags":[],"enqueued_at":null,"eta":null,"expires":null,"started_at":null,
+			"next_run_at":null,"last_failed_at":null,"completed_at":null}`, string(guessed.Data))
+		e, ok := s.follow(t, http.StatusOK, "order-17", who...).next()
+		require.True(t, ok)
+		require.Contains(t, e.data, `"state":"SUCCESS","result":null`)
+		require.NotContains(t, e.data, "customer-4711")
+	}
+}
+
 // fail runs a worker in which every task of the definitions that bind names fails.
 func (s *system) fail(t *testing.T, bind func(*tasks.Mux)) {
 	t.Helper()

@@ -49,7 +49,7 @@ func TestLocalWelcome(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "bash", "-c", script.String()).CombinedOutput()
 	require.NoError(t, err, string(out))
 	for _, want := range []string{
-		`"task_id":"my-first"`, `"state":"SUCCESS","result":30`, // a task
+		`"task_id":"my-first"`, `"state":"SUCCESS","args":{"n":10,"m":20},"result":30`, // a task
 		"event: end\n", `"data":{"tasks":[{"id":"my-`, // a task followed, the history
 		`"task_id":"sms_`, "eyJ", // a code, a token
 		`"task_id":"seckill_`, `"code":100,"msg":"秒杀成功"`, // an order

@@ -152,11 +152,11 @@ var welcome = template.Must(template.New("welcome").Parse(`
 
   A task, and its result:
     curl -s -X POST {{.URL}}/v1/tasks -H 'Authorization: Bearer {{.Key}}' -H 'Content-Type: application/json' -d '{"task":"demo.add","args":{"n":10,"m":20},"id":"my-first"}'
-    curl -s '{{.URL}}/v1/tasks/my-first?wait=5s'
+    curl -s '{{.URL}}/v1/tasks/my-first?wait=5s' -H 'Authorization: Bearer {{.Key}}'
 
   One that starts in three seconds, followed until its end; and the history, a second or two late:
     curl -s -X POST {{.URL}}/v1/tasks -H 'Authorization: Bearer {{.Key}}' -H 'Content-Type: application/json' -d '{"task":"demo.add","args":{"n":1,"m":2},"id":"my-second","countdown":"3s"}'
-    curl -sN {{.URL}}/v1/tasks/my-second/events
+    curl -sN {{.URL}}/v1/tasks/my-second/events -H 'Authorization: Bearer {{.Key}}'
     curl -s '{{.URL}}/v1/tasks?task=demo.add' -H 'Authorization: Bearer {{.Key}}'
 
   1. An SMS code:
