@@ -190,7 +190,7 @@ func runTask(t *testing.T, api *program, id string) {
 		State  string
 		Result int
 	}
-	must(t, http.MethodGet, api.url+"/v1/tasks/"+id+"?wait=30s", "", nil).into(t, &task)
+	must(t, http.MethodGet, api.url+"/v1/tasks/"+id+"?wait=30s", operatorKey, nil).into(t, &task)
 	require.Equal(t, "SUCCESS", task.State)
 	require.Equal(t, 30, task.Result)
 }

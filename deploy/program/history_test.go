@@ -50,6 +50,7 @@ func TestTheHistoryIsWrittenBeforeTheEnd(t *testing.T) {
 			require.Contains(t, answerOf(t, req), `"task_id":"once"`)
 			req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, api+"/v1/tasks/once?wait=20s", nil)
 			require.NoError(t, err)
+			req.Header.Set("Authorization", "Bearer "+operatorKey)
 			require.Contains(t, answerOf(t, req), `"result":3`)
 			req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+cfg.AdminAddr+"/metrics", nil)
 			require.NoError(t, err)

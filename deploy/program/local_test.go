@@ -108,6 +108,7 @@ func runDurably(t *testing.T, api, admin string) {
 	get := func(url string) string {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+operatorKey)
 		return answerOf(t, req)
 	}
 	require.Contains(t, get(api+"/v1/tasks/kept?wait=20s"), `"result":3`)
