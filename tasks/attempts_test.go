@@ -151,6 +151,7 @@ func serveOne(t *testing.T, b *broker.Broker, m *tasks.Mux) {
 	t.Cleanup(func() {
 		fetcher.Stop()
 		server.Shutdown()
+		fetcher.Leave()
 	})
 }
 

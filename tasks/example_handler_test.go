@@ -42,6 +42,7 @@ func exampleWorker(ctx context.Context, bind func(m *tasks.Mux)) (client *tasks.
 	return client, func() {
 		fetcher.Stop()
 		server.Shutdown()
+		fetcher.Leave()
 		if err := b.Close(); err != nil {
 			log.Print(err)
 		}

@@ -113,8 +113,15 @@ func (a *attempt) watch(ctx context.Context, w *waiter) error {
 			return nil
 		case <-terminated:
 			terminated = nil
-			a.ctx.cancel(ErrRevoked)
-			giveUp(ErrRevoked)
+			cause := ErrRevoked
+			if _, ok := a.delivery.Revoked(); !ok { // another worker has the task
+				cause = ErrFenced
+				if a.state.CompareAndSwap(running, cut) {
+					a.fence()
+				}
+			}
+			a.ctx.cancel(cause)
+			giveUp(cause)
 		case <-over:
 			over = nil
 			if a.state.CompareAndSwap(running, cut) {

@@ -229,6 +229,38 @@ func TestEndOfTheDelivery(t *testing.T) {
 	}
 }
 
+// A worker finds that another has taken over what it runs.
+func TestTaskThatIsTakenOverEndsHere(t *testing.T) {
+	t.Parallel()
+	for name, stubborn := range map[string]bool{"handler returns": false, "handler goes on": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, history := newFake(), &fakeHistory{}
+			m := fakeMux(d, MuxOptions{History: history})
+			finish, cause, refused := make(chan struct{}), make(chan error, 1), make(chan error, 1)
+			job(t, m, func(ctx context.Context) (string, error) {
+				d.lost = ErrFenced
+				close(d.terminated)
+				<-ctx.Done()
+				cause <- context.Cause(ctx)
+				refused <- Progress(ctx, 1, 2, "")
+				if stubborn {
+					<-finish
+				}
+				return "a result", nil
+			})
+			require.ErrorIs(t, process(t.Context(), m, nil), ErrFenced)
+			require.ErrorIs(t, <-cause, ErrFenced)
+			require.ErrorIs(t, <-refused, ErrFenced)
+			result, _ := d.kept()
+			require.Empty(t, result)
+			require.Empty(t, history.states(), "the other worker says what becomes of it")
+			require.Equal(t, "interrupted", d.lastAttempt(t)["outcome"])
+			close(finish)
+		})
+	}
+}
+
 // A worker that stood still finds that another has the task: what its attempt came to is nobody's business any more.
 func TestAttemptThatLostItsTaskTellsNobody(t *testing.T) {
 	t.Parallel()

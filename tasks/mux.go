@@ -96,7 +96,7 @@ func FailureHook[A any](h func(ctx context.Context, args A, cause error) error) 
 // Handle binds a handler to a definition. Binding a definition twice is found by Verify.
 //
 // The handler has a goroutine of its own. Its context ends with context.DeadlineExceeded at the task's Timeout, and with
-// the cause ErrRevoked when the task is revoked and terminated. A handler that goes on regardless loses its slot, at the
+// the cause ErrRevoked when the task is revoked and terminated, or ErrFenced when another worker has taken it over. A handler that goes on regardless loses its slot, at the
 // HardTimeout or some seconds after the termination, and whatever it writes from then on is refused.
 func Handle[A, R any](m *Mux, d *Definition[A, R], h func(context.Context, A) (R, error), opts ...HandleOption[A]) {
 	if _, taken := m.bindings[d.name]; taken {

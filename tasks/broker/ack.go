@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,11 +14,11 @@ import (
 const (
 	ackBatch = 128
 	ackLanes = 1
-	// The pauses between tries to acknowledge while Redis does not answer. They end with the lease; once the fetcher has
-	// stopped, after lastAckTries.
-	firstAckPause = 50 * time.Millisecond
-	maxAckPause   = time.Second
-	lastAckTries  = 5 * time.Second
+	// The pauses between tries while Redis does not answer. They go on until it does; once the fetcher has stopped, for
+	// lastTries.
+	firstPause = 50 * time.Millisecond
+	maxPause   = time.Second
+	lastTries  = 5 * time.Second
 )
 
 // acknowledgement is the end of a delivery on its way.
@@ -33,40 +35,77 @@ type acknowledgement struct {
 var acknowledgements = sync.Pool{New: func() any { return &acknowledgement{done: make(chan struct{}, 1)} }}
 
 // acknowledge ends a delivery, together with others. Its caller runs a task, so nothing waits for it but a slot; while
-// Redis does not answer it tries again, as the task would otherwise run a second time. script is nil for done and
-// complete.
+// Redis does not answer it tries again, as the task would otherwise run a second time: the life of this worker may outlast
+// a Redis that is away. script is nil for done and complete.
 func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	if err := ctx.Err(); err != nil { // the lease has ended: the delivery may be a later one, with its own token
 		return failed(ctx, err)
 	}
-	var end time.Time
-	for pause := firstAckPause; ; pause = min(2*pause, maxAckPause) {
+	d.ending.Store(true)
+	var t tries
+	for {
 		cmd, fenced := f.acknowledgeOnce(call{script: script, keys: keys, args: args}, d)
 		err := cmd.Err()
 		if err == nil || redis.HasErrorPrefix(err, "NOT FOUND") || redis.HasErrorPrefix(err, "INTERNAL") {
 			f.deliveries.drop(keys[task], d)
-			if fenced && end.IsZero() { // a repetition is fenced by its first try
+			if fenced && t.n == 0 { // a repetition is fenced by its first try
 				f.warnOfLate(ctx, keys[task])
 			}
 			return cmd
 		}
-		if end.IsZero() {
-			end = time.Now().Add(leaseTime)
+		if refuses(err) && t.end.IsZero() {
+			t.end = time.Now().Add(leaseTime)
 		}
-		if f.stopped() && time.Until(end) > lastAckTries {
-			end = time.Now().Add(lastAckTries)
-		}
-		timer := time.NewTimer(min(pause, time.Until(end)))
-		select {
-		case <-ctx.Done(): // the lease has ended
-			timer.Stop()
-		case <-timer.C:
-		}
-		if ctx.Err() != nil || !time.Now().Before(end) {
+		if !f.again(&t) {
 			f.deliveries.drop(keys[task], d)
 			return cmd
 		}
 	}
+}
+
+// refuses tells whether Redis understood and said no, for a reason that does not pass by itself.
+func refuses(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && !slices.ContainsFunc(passing, func(prefix string) bool { return redis.HasErrorPrefix(err, prefix) })
+}
+
+// passing begin the errors of a Redis that starts, fails over, is full or busy.
+var passing = []string{
+	"LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "MOVED", "ASK", "OOM", "BUSY", "MISCONF", "NOREPLICAS",
+	"UNBLOCKED", "NOAUTH", "WRONGPASS", "NOPERM", "ERR max number of clients",
+}
+
+// tries are those of one call that is repeated while Redis does not answer. The zero tries are none.
+type tries struct {
+	n        int
+	pause    time.Duration
+	end      time.Time // zero while there is none
+	stopping bool      // the fetcher has stopped, and end goes by that
+}
+
+// again waits before the next try. It is false when there is to be none.
+func (f *Fetcher) again(t *tries) bool {
+	stop := f.closed
+	if f.stopped() {
+		stop = nil
+		if last := time.Now().Add(lastTries); !t.stopping && (t.end.IsZero() || last.Before(t.end)) {
+			t.end = last
+		}
+		t.stopping = true
+	}
+	if f.b.closing.Err() != nil || !t.end.IsZero() && !time.Now().Before(t.end) {
+		return false
+	}
+	t.n++
+	t.pause = min(max(2*t.pause, firstPause), maxPause)
+	timer := time.NewTimer(t.pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stop:
+	case <-f.b.closing.Done():
+	}
+	return true
 }
 
 // acknowledgeOnce waits for the next batch, as long as the client's own time limits let it take.

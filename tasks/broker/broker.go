@@ -43,6 +43,8 @@ type Broker struct {
 	rights    *redisx.Rights
 	events    *hub
 
+	died, lapsed atomic.Uint64 // tasks taken over: see TakenOver
+
 	background sync.WaitGroup  // what fetchers do beside fetching
 	closing    context.Context // ends with Close
 	end        context.CancelFunc
@@ -84,6 +86,10 @@ func (b *Broker) Ping(ctx context.Context) error {
 	}
 	return nil
 }
+
+// TakenOver counts the tasks that fetchers of this broker have taken over: from workers that died, and because their leases
+// had ended without a worker that was known to have them.
+func (b *Broker) TakenOver() (died, lapsed uint64) { return b.died.Load(), b.lapsed.Load() }
 
 // Close ends the connection. Close clients' and servers' work first.
 func (b *Broker) Close() error {

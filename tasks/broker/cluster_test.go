@@ -29,6 +29,7 @@ func TestOnACluster(t *testing.T) {
 		"forget":                forget,
 		"chosen ids":            chosenIDs,
 		"claim left behind":     claimLeftBehind,
+		"takeover":              takeover,
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, open(t, url).Redis().FlushAll(t.Context()).Err())

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLostLeasesAreForgotten: asynq says nothing about a task whose lease has ended.
-func TestLostLeasesAreForgotten(t *testing.T) {
+// TestForsakenDeliveriesAreFound: asynq says nothing about a task whose lease has ended.
+func TestForsakenDeliveriesAreFound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := newDeliveries("w")
@@ -23,14 +23,22 @@ func TestLostLeasesAreForgotten(t *testing.T) {
 		}
 		require.Equal(t, 251, d.len())
 		lost := d.get(prefix + "lost1")
-		for range 12 {
-			time.Sleep(10 * time.Second)
+		d.get(prefix + "lost2").ending.Store(true)
+		for range 3 {
+			require.Empty(t, d.forsaken())
+			time.Sleep(leaseTime / 3)
 			d.extend(prefix, []redis.Z{{Member: "alive"}, {Member: "of another worker"}})
 		}
-		require.Equal(t, 1, d.len())
+		time.Sleep(2 * time.Second)
+		gone := d.forsaken()
+		require.Len(t, gone, 249, "all but the one that goes on and the one that is being acknowledged")
+		for _, one := range gone {
+			d.drop(one.fetched.key, one)
+		}
 		require.NotNil(t, d.get(prefix+"alive"))
 		require.False(t, d.keep(prefix+"lost1", []byte("late")))
 
+		d.drop(prefix+"lost2", d.get(prefix+"lost2"))
 		add("lost1")
 		d.drop(prefix+"lost1", lost)
 		require.Equal(t, 2, d.len(), "the end of an earlier delivery")

@@ -20,6 +20,8 @@ var ErrFenced = errors.New("the attempt does not own the task any more")
 const (
 	quickTurnaround  = 5 * time.Millisecond
 	turnaroundWeight = 16 // tasks that the moving average remembers, about
+	// forsakenMargin is for asynq to find that a lease has ended.
+	forsakenMargin = time.Second
 )
 
 // Delivery is one run of a task in this worker's hands. It is safe for concurrent use.
@@ -28,6 +30,8 @@ type Delivery struct {
 	fetched fetched
 	begun   time.Time
 	fenced  atomic.Bool
+	lost    atomic.Bool // another has the task, or is to get it
+	ending  atomic.Bool // it is being acknowledged
 
 	mu         sync.Mutex
 	result     []byte
@@ -74,7 +78,8 @@ func (d *Delivery) Revoked() (reason string, ok bool) {
 	return d.revoked, d.isRevoked
 }
 
-// Terminated is closed when the running task is revoked with terminate.
+// Terminated is closed when the running task is revoked with terminate, or when the worker finds that the task was taken
+// over by another: then Owned gives ErrFenced.
 func (d *Delivery) Terminated() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -96,6 +101,20 @@ func (d *Delivery) terminate(reason string) {
 	d.ended, d.revoked, d.isRevoked = true, reason, true
 	if d.terminated != nil {
 		close(d.terminated)
+	}
+}
+
+// lose makes it known that the task is no longer this delivery's.
+func (d *Delivery) lose() {
+	d.fenced.Store(true)
+	d.lost.Store(true)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.ended {
+		d.ended = true
+		if d.terminated != nil {
+			close(d.terminated)
+		}
 	}
 }
 
@@ -158,17 +177,24 @@ func (d *Delivery) Check(ctx context.Context) error {
 	return d.ask(ctx)
 }
 
-// Owned tells whether the task is still this delivery's to end: nil, ErrFenced, or the error of a Redis that does not
-// say. It asks only when the worker stood still, or was cut off, for so long that another may have the task by now.
-// Unlike Check it does not mind Fence.
+// Owned tells whether the task is still this delivery's to end: nil or ErrFenced. It asks only when the worker stood still,
+// or was cut off, for longer than its life lasts, so that another may have the task by now; and then it waits until Redis
+// answers, which while the worker runs is no matter of time. The error of Redis it gives only once the worker is to stop,
+// or when ctx ends. Unlike Check it does not mind Fence.
 func (d *Delivery) Owned(ctx context.Context) error {
-	d.mu.Lock()
-	silent := time.Now().Round(0).Sub(d.alive) // of the wall clock: the other one stands while the machine sleeps
-	d.mu.Unlock()
-	if silent < leaseTime {
-		return nil
+	var t tries
+	for {
+		switch {
+		case d.lost.Load():
+			return ErrFenced
+		case d.f.life.alive():
+			return nil
+		}
+		err := d.ask(ctx)
+		if err == nil || errors.Is(err, ErrFenced) || ctx.Err() != nil || !d.f.again(&t) {
+			return err
+		}
 	}
-	return d.ask(ctx)
 }
 
 func (d *Delivery) ask(ctx context.Context) error {
@@ -231,6 +257,12 @@ func (d *deliveries) has(t fetched) bool {
 	return found != nil && found.fetched.token == t.token
 }
 
+// runs tells whether a delivery of the task has not come to its end here.
+func (d *deliveries) runs(key string) bool {
+	found := d.get(key)
+	return found != nil && !found.ending.Load()
+}
+
 func (d *deliveries) keep(key string, result []byte) bool {
 	found := d.get(key)
 	if found == nil {
@@ -256,8 +288,7 @@ func (d *deliveries) slow() bool {
 	return d.turnaround == 0 || d.turnaround > quickTurnaround
 }
 
-// extend notes that asynq extends the leases of these tasks, and forgets those that it has given up: their leases ended
-// without an acknowledgement.
+// extend notes that asynq extends the leases of these tasks.
 func (d *deliveries) extend(prefix string, members []redis.Z) {
 	now := time.Now()
 	for _, z := range members {
@@ -268,13 +299,21 @@ func (d *deliveries) extend(prefix string, members []redis.Z) {
 			found.mu.Unlock()
 		}
 	}
+}
+
+// forsaken lists the deliveries that asynq has given up: it did not extend their leases in time, and acknowledges nothing
+// after that.
+func (d *deliveries) forsaken() []*Delivery {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for key, one := range d.byKey {
+	var list []*Delivery
+	now := time.Now()
+	for _, one := range d.byKey {
 		one.mu.Lock()
-		if now.Sub(one.alive) > 2*leaseTime {
-			delete(d.byKey, key)
+		if now.Sub(one.alive) > leaseTime+forsakenMargin && !one.ending.Load() {
+			list = append(list, one)
 		}
 		one.mu.Unlock()
 	}
+	return list
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
@@ -86,17 +86,18 @@ func TestProgressIsFenced(t *testing.T) {
 		enqueue(t, b, m)
 		stuck, second := make(chan *broker.Delivery, 1), make(chan *broker.Delivery, 1)
 		over := make(chan struct{})
-		first := true
-		run(t, b, "q", func(_ context.Context, d *broker.Delivery) error {
-			if first {
-				first = false
+		var began atomic.Bool
+		handler := func(_ context.Context, d *broker.Delivery) error {
+			if !began.Swap(true) {
 				stuck <- d
 			} else {
 				second <- d
 			}
 			<-over
 			return nil
-		})
+		}
+		run(t, b, "q", handler)
+		run(t, b, "q", handler)
 		defer close(over)
 		old := <-stuck
 		require.NoError(t, old.Check(t.Context()))
@@ -183,29 +184,6 @@ func TestRevokedWhileRunning(t *testing.T) {
 			return errors.Join(b.Redis().HSet(ctx, key("q", "t:x"), "revoked", "by hand").Err(), errors.New("failed"))
 		})
 		require.Equal(t, "by hand", <-reasons, "not after an hour")
-	})
-}
-
-// TestCrashesAreCounted when the leases of dead workers have ended.
-func TestCrashesAreCounted(t *testing.T) {
-	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url)
-		m := message("q", "x")
-		enqueue(t, b, m)
-		dead := b.NewFetcher(broker.FetcherConfig{Name: "dead", Queues: map[string]int{"q": 1}, Slots: 1})
-		t.Cleanup(dead.Stop)
-		w := &worker{Fetcher: dead, t: t, queues: []string{"q"}}
-		w.mustNext()
-		require.NoError(t, b.Redis().HSet(t.Context(), key("q", "t:x"), "watch", "1").Err())
-		past := time.Now().Add(-2 * time.Minute).Unix()
-		require.NoError(t, b.Redis().ZAdd(t.Context(), key("q", "lease"), redis.Z{Score: float64(past), Member: "x"}).Err())
-
-		crashes := make(chan int, 1)
-		run(t, b, "q", func(_ context.Context, d *broker.Delivery) error { // its recoverer looks as it starts
-			crashes <- d.Crashes()
-			return nil
-		})
-		require.Equal(t, 1, <-crashes)
 	})
 }
 

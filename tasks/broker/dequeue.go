@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,9 +24,16 @@ const (
 func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 	f.start()
 	begun := time.Now()
-	for f.prefetched.len() == 0 {
+	for f.prefetched.len() == 0 || !f.life.alive() {
 		if f.stopped() || time.Since(begun) > callLimit {
 			return nothing(ctx)
+		}
+		if !f.life.alive() {
+			if err := f.beat(ctx); err != nil {
+				f.rest()
+				return failed(ctx, err)
+			}
+			continue
 		}
 		if f.prefetched.ahead != nil {
 			<-f.prefetched.ahead
@@ -35,6 +43,9 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 		got, err := f.fetchNow(ctx)
 		if err == nil {
 			err = f.reclaim(ctx)
+		}
+		if errors.Is(err, errNoLife) {
+			continue
 		}
 		if err != nil {
 			f.rest()
@@ -50,6 +61,10 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 	}
 	t, ok := f.prefetched.take(queue)
 	if !ok {
+		return nothing(ctx)
+	}
+	if f.deliveries.runs(t.key) {
+		f.postpone(t)
 		return nothing(ctx)
 	}
 	f.deliveries.add(f, t)
@@ -102,6 +117,19 @@ func (f *Fetcher) fetchAhead(ctx context.Context) {
 	})
 	if begun {
 		p.ahead = arrived
+	}
+}
+
+// busyDelay is how long a task waits that this worker may not begin again yet.
+const busyDelay = time.Second
+
+// postpone puts a task back for a moment whose earlier run has not ended here, though its task was lost: asynq tells runs
+// of one task in one server apart badly.
+func (f *Fetcher) postpone(t fetched) {
+	r := returns{queue: t.queue, tasks: []returned{{id: t.id, token: t.token, delay: busyDelay}}}
+	if _, err := f.b.giveBack(context.Background(), r); err != nil {
+		f.prefetched.unreturned.Store(true)
+		f.b.logger.Warn("a task whose earlier run has not ended here is not put back", "queue", t.queue, "task", t.id, "error", err)
 	}
 }
 

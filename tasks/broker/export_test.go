@@ -1,11 +1,37 @@
 package broker
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Deliveries is how many tasks the fetcher believes to be in the hands of its worker.
 func (f *Fetcher) Deliveries() int { return f.deliveries.len() }
 
-// Forget makes the fetcher forget all its deliveries, as it does long after their leases have ended.
+// Die ends the fetcher's heartbeat without a word, as the death of its process does.
+func (f *Fetcher) Die() {
+	f.life.end()
+	<-f.life.over
+}
+
+// Begin is what the first dequeue begins with.
+func (f *Fetcher) Begin() { f.start() }
+
+// Beat is one heartbeat, with all that comes of it.
+func (f *Fetcher) Beat(ctx context.Context) error {
+	err := f.beat(ctx)
+	f.life.taking.Lock() // what it found to do is done
+	defer f.life.taking.Unlock()
+	return err
+}
+
+// LifeName is the fetcher's life in Redis.
+func (f *Fetcher) LifeName() string { return f.life.name }
+
+// SetTime makes the server's clock stand still at now.
+func (e *Embedded) SetTime(now time.Time) { e.server.SetTime(now) }
+
+// Forget makes the fetcher forget all its deliveries, as it does with those that asynq has given up.
 func (f *Fetcher) Forget() {
 	f.deliveries.mu.Lock()
 	defer f.deliveries.mu.Unlock()
@@ -18,12 +44,8 @@ func (f *Fetcher) Ahead() int { return f.prefetched.len() }
 // Stopped tells whether the fetcher finds nothing any more.
 func (f *Fetcher) Stopped() bool { return f.stopped() }
 
-// StandStill makes it so long ago that the delivery's lease was extended that another worker may have its task.
-func (d *Delivery) StandStill() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.alive = d.alive.Add(-leaseTime)
-}
+// StandStill makes the last beat of the delivery's worker so long ago that another may have its task.
+func (d *Delivery) StandStill() { d.f.life.doubt() }
 
 // SetTurnaround is the time from delivery to acknowledgement that the fetcher goes by.
 func (f *Fetcher) SetTurnaround(d time.Duration) {
@@ -69,3 +91,6 @@ func (f *Fetcher) SetCancelPause(d time.Duration) { f.cancels.first = d }
 
 // SetUnheard changes how often watched tasks are checked while there is no subscription. Call it before the first Watch.
 func (b *Broker) SetUnheard(d time.Duration) { b.events.unheard = d }
+
+// BeatEvery is how often a worker beats.
+const BeatEvery = standardLife / beatsPerLife

@@ -17,6 +17,7 @@ const luaFence = luaEvents + luaAttempt + `
 local task, n, id = KEYS[%[1]d], #ARGV, ARGV[1]
 local held = redis.call('HMGET', task, 'owner', 'state', 'watch', 'revoked', 'prio')
 if held[1] ~= ARGV[n - 3] or held[2] ~= 'active' then return redis.status_reply('%[2]s') end
+redis.call('HDEL', task, '') -- see luaDespiteFull
 if ARGV[n - 2] ~= '' then redis.call('HSET', task, 'result', ARGV[n - 2]) end
 attempt(task, ARGV[n - 1])
 `

@@ -154,6 +154,7 @@ func TestEarlierDeliveryToTheSameWorker(t *testing.T) {
 		lease, end := context.WithCancel(t.Context())
 		abandon(t, b.Redis(), "q", "x")
 		end()
+		w.Forget()
 		w.mustNext()
 		before := lists(t, b.Redis(), "q")
 		for range 20 {

@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,11 +15,14 @@ import (
 )
 
 const (
-	// leaseTime is asynq's: how long a task is this worker's without a sign of life.
+	// leaseTime is asynq's: how long a task is its worker's without a sign of life, for those that know no lives.
 	leaseTime = 30 * time.Second
 	// prefetchLimit bounds the tasks of one fetch, so that one worker does not take a burst from many idle ones.
 	prefetchLimit = 64
 )
+
+// errNoLife says that Redis gives no tasks to the worker until its next beat.
+var errNoLife = errors.New("the worker is to beat before it gets tasks")
 
 // fetch gets tasks from the first queue, in a random order by weight, that has any. Within one server that is a single
 // call; on a Redis Cluster it is one a queue. It returns nil if there are none.
@@ -39,21 +43,26 @@ func (f *Fetcher) fetch(ctx context.Context, limit int) (*batch, error) {
 }
 
 func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*batch, error) {
-	token, now := f.deliveries.token(), time.Now()
+	token, began := f.deliveries.token(), time.Now().UnixMilli()
 	normal, low := f.turns.next(limit)
-	keys := make([]string, 0, 7*len(queues))
-	args := make([]any, 0, 7+len(queues))
-	args = append(args, now.Add(leaseTime).Unix(), limit, token, f.b.wakeUps(), now.UnixMilli(), normal, low)
+	keys := make([]string, 0, 8*len(queues))
+	args := make([]any, 0, 8+len(queues))
+	args = append(args, f.life.name, limit, token, f.b.wakeUps(), began, normal, low, int(leaseTime.Seconds()))
 	for _, q := range queues {
-		keys = append(keys, pendingKey(q), pausedKey(q), activeKey(q), leaseKey(q), wakeKey(q), highKey(q), lowKey(q))
+		keys = append(keys, pendingKey(q), pausedKey(q), activeKey(q), leaseKey(q), wakeKey(q), highKey(q), lowKey(q), livesKey(q))
 		args = append(args, taskKeyPrefix(q))
 	}
-	reply, err := fetchScript.Run(ctx, f.b.rdb, keys, args...).Slice()
+	answer, err := fetchScript.Run(ctx, f.b.rdb, keys, args...).Result()
 	if err == redis.Nil {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	reply, ok := answer.([]any)
+	if !ok || len(reply) == 0 {
+		f.life.doubt()
+		return nil, errNoLife
 	}
 	at, ok := reply[0].(int64)
 	if !ok || at < 1 || int(at) > len(queues) || len(reply)%3 != 1 {
@@ -66,13 +75,13 @@ func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*b
 		id, _ := reply[i].(string)
 		message, _ := reply[i+1].(string)
 		note, _ := reply[i+2].(string)
-		t := fetched{queue: queue, key: prefix + id, id: id, message: message, token: token, began: now.UnixMilli()}
+		t := fetched{queue: queue, key: prefix + id, id: id, message: message, token: token, began: began}
 		t.read(note)
 		tasks = append(tasks, t)
 	}
 	f.turns.count(len(tasks))
 	f.lastFetch.Store(time.Now().UnixNano())
-	b := &batch{queue: queue, tasks: tasks, at: time.Now(), full: len(tasks) == limit}
+	b := &batch{queue: queue, tasks: tasks, full: len(tasks) == limit}
 	if f.prefetched.put(b) {
 		f.putBack(tasks)
 	}

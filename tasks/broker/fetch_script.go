@@ -2,14 +2,14 @@ package broker
 
 import "github.com/redis/go-redis/v9"
 
-// fetchScript KEYS, for each queue: pending, paused, active, lease, wake, high, low. ARGV: end of the lease (s), limit,
-// token, 1 to ring, now (ms), how many normal and low tasks have their turn before higher ones; then for each queue the
-// prefix of its tasks' keys. It does what asynq's dequeue does, for many, but leaves pending_since, and marks who has the
-// tasks. An id whose task is gone or not pending any more is dropped. It returns nil, or the number of the queue and each
-// task's id, message and note (see read); if more wait, it wakes a worker.
+// fetchScript KEYS, for each queue: pending, paused, active, lease, wake, high, low, lives. ARGV: life, limit, token, 1 to
+// ring, now (ms), how many normal and low tasks have their turn before higher ones, time of a lease (s); then for each queue
+// the prefix of its tasks' keys. It does what asynq's dequeue does, for many, but leaves pending_since, and marks who has the
+// tasks. An id whose task is gone or not pending any more is dropped. It returns nil, 0 when the life is unknown or ended, or
+// the number of the queue and each task's id, message and note (see read); if more wait, it wakes a worker.
 var fetchScript = redis.NewScript(luaRing + luaEvents + `
 local lists, limit = {}, tonumber(ARGV[2])
-for k = 1, #KEYS, 7 do
+for k = 1, #KEYS, 8 do
 	lists[#lists + 1] = KEYS[k]
 	lists[#lists + 1] = KEYS[k + 5]
 	lists[#lists + 1] = KEYS[k + 6]
@@ -32,23 +32,25 @@ local function pop(pending, high, low)
 	return ids
 end
 
-for q = 1, #KEYS / 7 do
-	local k = 7 * (q - 1)
+local ends = tonumber(redis.call('TIME')[1]) + tonumber(ARGV[8])
+for q = 1, #KEYS / 8 do
+	local k = 8 * (q - 1)
 	local pending, high, low = KEYS[k + 1], KEYS[k + 6], KEYS[k + 7]
+	if not redis.call('ZSCORE', KEYS[k + 8], ARGV[1]) then return 0 end
 	local ids = redis.call('EXISTS', KEYS[k + 2]) == 0 and pop(pending, high, low) or {}
 	for _ = 1, 16 do
 		if #ids == 0 then break end
 		local out, active, leases, events = {q}, {}, {}, {}
 		for i = 1, #ids do
 			local id = ids[i]
-			local key = ARGV[7 + q] .. id
+			local key = ARGV[8 + q] .. id
 			local has = redis.call('HMGET', key, 'msg', 'state', 'watch', 'progress', 'crashes', 'revoked')
 			if has[1] and has[2] == 'pending' then
 				redis.call('HSET', key, 'state', 'active', 'owner', ARGV[3], 'began', ARGV[5])
 				if has[3] then events[#events + 1] = '+' .. id end
 				if has[4] then redis.call('HDEL', key, 'progress') end
 				active[#active + 1] = id
-				leases[#leases + 1] = ARGV[1]
+				leases[#leases + 1] = ends
 				leases[#leases + 1] = id
 				local note = ''
 				if has[5] or has[6] then note = (has[5] or '0') .. (has[6] and ' ' .. has[6] or '') end

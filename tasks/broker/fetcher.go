@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +16,9 @@ type FetcherConfig struct {
 	Name   string         // the worker's, which its deliveries carry
 	Queues map[string]int // weight by queue, at least 1: how often it is asked first
 	Slots  int            // the server's concurrency; how many tasks the fetcher takes at once. 0 is one
+	// Life is how long a worker may be silent before others take over what it holds. It beats four times within it. All
+	// workers of a Redis should have the same. 0 is 5 s.
+	Life time.Duration
 }
 
 // Fetcher is the Redis client of one asynq server. It sees asynq's calls pass by and makes them good:
@@ -24,10 +29,10 @@ type FetcherConfig struct {
 //   - the acknowledgements (done, complete, retry, archive, requeue): concurrent ones share a round trip. Each is fenced:
 //     it has no effect once another worker has got the task, or this one got it anew. It carries the task's result,
 //     which has no round trip of its own and can't be written late. When Redis does not answer it is repeated.
-//   - the recovery (retry, archive) of tasks whose lease has ended: it counts that their worker died, and has no effect
-//     once another worker has got the task.
 //   - the subscription to cancellations: while Redis refuses it, one connection is open at a time, and the tries become
 //     fewer.
+//   - the leases, and the recovery of tasks whose leases have ended: asynq learns that all is well. The fetcher has a life in
+//     Redis instead, which it prolongs by a heartbeat, and takes over the tasks of lives that have ended.
 //   - forward (tasks that become due): asynq keeps whole seconds, so one call a second is enough, if it comes right
 //     after the second begins. The server asks often; only the first time in each second reaches Redis.
 //
@@ -40,7 +45,9 @@ type Fetcher struct {
 	closed  chan struct{}
 	once    sync.Once
 	started sync.Once
+	left    sync.Once
 	unheard context.CancelFunc // ends listen and watchOver
+	life    life
 	sleeper *sleeper
 
 	lastFetch atomic.Int64 // Unix nanoseconds of the last dequeue that Redis answered
@@ -69,6 +76,7 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 	for q := range cfg.Queues {
 		f.queues = append(f.queues, q)
 	}
+	f.life.name, f.life.limit = strings.TrimSuffix(f.deliveries.prefix, "."), cmp.Or(cfg.Life, standardLife)
 	f.reclaimed = b.connects.Load()
 	f.sleeper = newSleeper(b, f.queues, f.closed)
 	f.acks = batcher[*acknowledgement]{flush: f.flushAcks, size: ackBatch, lanes: ackLanes}
@@ -79,7 +87,7 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 }
 
 // Stop makes every dequeue find nothing from now on, releases one that waits, and puts back what was fetched ahead.
-// Call it before stopping the server, which otherwise waits for its fetch to return. Twice is safe.
+// Call it before stopping the server, which otherwise waits for its fetch to return, and Leave after that. Twice is safe.
 func (f *Fetcher) Stop() {
 	f.once.Do(func() {
 		close(f.closed)
@@ -90,6 +98,28 @@ func (f *Fetcher) Stop() {
 		rest := f.prefetched.close()
 		f.prefetched.fetches.Wait() // what they bring is put back, too
 		f.putBatchesBack(rest)
+	})
+}
+
+// leaveLimit bounds how long Leave may take.
+const leaveLimit = 2 * time.Second
+
+// Leave ends the worker's life. Others take over at once what it still holds, which after a server's shutdown is nothing
+// unless Redis did not answer. Without Leave the life goes on until the broker is closed. Twice is safe.
+func (f *Fetcher) Leave() {
+	f.Stop()
+	f.left.Do(func() {
+		if f.life.end == nil { // it has not begun
+			return
+		}
+		f.life.end()
+		<-f.life.over
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(f.b.closing), leaveLimit)
+		defer cancel()
+		if err := f.sendLeave(ctx); err != nil {
+			f.b.logger.Warn("the worker ends without a word to the broker: others take over what it holds a little later",
+				"worker", f.cfg.Name, "error", err)
+		}
 	})
 }
 
@@ -109,6 +139,9 @@ func (f *Fetcher) start() {
 		f.unheard = cancel
 		f.b.background.Go(func() { f.listen(ctx) })
 		f.b.background.Go(func() { f.watchOver(ctx) })
+		beating, end := context.WithCancel(f.b.closing)
+		f.life.end, f.life.over = end, make(chan struct{})
+		f.b.background.Go(func() { f.beats(beating) })
 	})
 }
 
@@ -127,11 +160,11 @@ func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args .
 		if d != nil && finishes(keys) {
 			return f.acknowledge(ctx, task, d, nil, keys, args)
 		}
-		if d == nil && !recovers(keys) {
+		if d == nil {
 			return f.refuse(ctx, keys[task])
 		}
 		fenced, known := f.b.fences.of(sha)
-		if d == nil || !known {
+		if !known {
 			return failed(ctx, noScript{}) // go-redis comes again through Eval, with the text
 		}
 		return f.acknowledge(ctx, task, d, fenced, keys, args)
@@ -142,20 +175,16 @@ func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args .
 // Eval is how go-redis runs a script that the server does not know yet.
 func (f *Fetcher) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	if task, ok := acknowledges(keys); ok {
-		switch d := f.deliveries.get(keys[task]); {
-		case d != nil:
-			return f.acknowledge(ctx, task, d, f.b.fences.make(script, task, keys), keys, args)
-		case recovers(keys):
-			return f.recover(ctx, script, keys, args)
-		default:
+		d := f.deliveries.get(keys[task])
+		if d == nil {
 			return f.refuse(ctx, keys[task])
 		}
+		return f.acknowledge(ctx, task, d, f.b.fences.make(script, task, keys), keys, args)
 	}
 	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.Eval(ctx, script, keys, args...) })
 }
 
-// refuse answers the acknowledgement of a delivery that this worker has forgotten: its lease has ended, and whoever has
-// the task now is to end it.
+// refuse answers the acknowledgement of a delivery that this worker has forgotten: whoever has the task now is to end it.
 func (f *Fetcher) refuse(ctx context.Context, task string) *redis.Cmd {
 	f.warnOfLate(ctx, task)
 	cmd := redis.NewCmd(ctx)
@@ -176,6 +205,11 @@ func (f *Fetcher) poll(ctx context.Context, keys []string, args []any, through f
 			return f.forward(ctx, queue, keys[0], second, args)
 		}
 	}
+	if recovers(keys) { // beats find them
+		cmd := redis.NewCmd(ctx)
+		cmd.SetVal([]any{})
+		return cmd
+	}
 	return through()
 }
 
@@ -187,14 +221,6 @@ func (f *Fetcher) HSet(ctx context.Context, key string, values ...any) *redis.In
 		}
 	}
 	return f.UniversalClient.HSet(ctx, key, values...)
-}
-
-// ZAddXX is how asynq extends leases.
-func (f *Fetcher) ZAddXX(ctx context.Context, key string, members ...redis.Z) *redis.IntCmd {
-	if queue, ok := leaseQueue(key); ok {
-		f.deliveries.extend(taskKeyPrefix(queue), members)
-	}
-	return f.UniversalClient.ZAddXX(ctx, key, members...)
 }
 
 func nothing(ctx context.Context) *redis.Cmd { return failed(ctx, redis.Nil) }

@@ -132,6 +132,7 @@ func serveWith(t testing.TB, f *broker.Fetcher, cfg asynq.Config, h asynq.Handle
 		if !stopped {
 			stopped = true
 			server.Shutdown()
+			f.Leave()
 		}
 	}
 	t.Cleanup(stop)

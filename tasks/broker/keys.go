@@ -63,6 +63,12 @@ const (
 // tagKey is the set of the ids of a queue's tasks that have the tag and have not ended.
 func tagKey(queue, tag string) string { return ownPrefix(queue) + "tag:" + tag }
 
+// livesKey is the sorted set of the lives that serve the queue, by the time of their last beat (ms).
+func livesKey(queue string) string { return ownPrefix(queue) + "lives" }
+
+// endedKey is the sorted set of ended lives whose tasks are not all taken over yet, by when the next worker may do it (ms).
+func endedKey(queue string) string { return ownPrefix(queue) + "ended" }
+
 // throttleKey and debounceKey hold the id of the task that was made for the key.
 func throttleKey(queue, task, sum string) string {
 	return ownPrefix(queue) + "throttle:" + task + ":" + sum
@@ -107,12 +113,8 @@ func acknowledges(keys []string) (task int, ok bool) {
 	return task, strings.Contains(keys[task], taskInfix)
 }
 
-// recovers tells, of the scripts that end a delivery, those which asynq's recoverer calls as well, by their keys: task,
-// active, lease, retry or archived.
-func recovers(keys []string) bool {
-	return strings.Contains(keys[0], taskInfix) &&
-		(strings.HasSuffix(keys[3], retrySuffix) || strings.HasSuffix(keys[3], archivedSuffix))
-}
+// recovers tells a call of the script by which asynq's recoverer lists tasks whose leases have ended, by its keys: lease.
+func recovers(keys []string) bool { return len(keys) == 1 && strings.HasSuffix(keys[0], leaseSuffix) }
 
 func pendingQueue(key string) (string, bool) { return between(key, pendingSuffix) }
 func leaseQueue(key string) (string, bool)   { return between(key, leaseSuffix) }

@@ -3,12 +3,9 @@ package broker
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
-
-// staleAfter is when a task that was fetched ahead is no longer begun: only a process that stood still gets there,
-// and by then another may have the task.
-const staleAfter = 10 * time.Second
 
 // prefetched are tasks that are active in Redis and wait here for asynq to ask for them.
 type prefetched struct {
@@ -18,6 +15,8 @@ type prefetched struct {
 	batches []*batch // the first is next
 	closed  bool
 	fetches sync.WaitGroup // ahead; begins under mu before closed
+
+	unreturned atomic.Bool // some were not put back, as Redis did not answer
 
 	// Of the goroutine that dequeues:
 	pause time.Duration
@@ -29,7 +28,6 @@ type prefetched struct {
 type batch struct {
 	queue string
 	tasks []fetched
-	at    time.Time
 	full  bool // as large as it could be: there may be more
 }
 
@@ -77,10 +75,6 @@ func (p *prefetched) take(queue string) (t fetched, ok bool) {
 		return fetched{}, false
 	}
 	b := p.batches[0]
-	if time.Since(b.at) > staleAfter {
-		p.batches = p.batches[1:] // their leases run out, and they are run again
-		return fetched{}, false
-	}
 	t, b.tasks = b.tasks[0], b.tasks[1:]
 	if len(b.tasks) == 0 {
 		p.batches = p.batches[1:]
@@ -98,6 +92,15 @@ func (p *prefetched) removeFrom(b *batch) []*batch {
 	}
 	rest := p.batches[at:]
 	p.batches = slices.Clone(p.batches[:at])
+	return rest
+}
+
+// clear gives all that waits here.
+func (p *prefetched) clear() []*batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := p.batches
+	p.batches = nil
 	return rest
 }
 

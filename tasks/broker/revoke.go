@@ -189,6 +189,7 @@ for k = 7, #KEYS do
 	local state = ARGV[a + 1] ~= '0' and held[1]
 	if state == 'active' then
 		word = state
+		redis.call('HDEL', task, '') -- see luaDespiteFull
 		redis.call('HSET', task, 'revoked', ARGV[2])
 		if ARGV[5] == '1' then redis.call('HSET', task, 'terminate', 1) end
 		stops[#stops + 1] = ARGV[6] .. ' ' .. id
@@ -204,8 +205,8 @@ for k = 7, #KEYS do
 		else
 			redis.call('ZREM', state == 'retry' and KEYS[5] or KEYS[4], id)
 		end
-		redis.call('HSET', task, 'state', 'completed', 'result', ARGV[3], 'msg', held[4] .. ARGV[4], 'command', ARGV[8])
 		redis.call('HDEL', task, 'revoked', 'terminate')
+		redis.call('HSET', task, 'state', 'completed', 'result', ARGV[3], 'msg', held[4] .. ARGV[4], 'command', ARGV[8])
 		redis.call('ZADD', KEYS[6], ARGV[a + 1], id)
 		forget(task, id, ARGV[1])
 		if held[3] then events[#events + 1] = '.' .. id end

@@ -79,7 +79,7 @@ func (d *deliveries) olderThan(age time.Duration) []*Delivery {
 	var list []*Delivery
 	now := time.Now()
 	for _, one := range d.byKey {
-		if now.Sub(one.begun) > age {
+		if now.Sub(one.begun) >= age {
 			list = append(list, one)
 		}
 	}

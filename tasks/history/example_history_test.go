@@ -78,6 +78,7 @@ func exampleWorker(b *broker.Broker, mux *tasks.Mux) (stop func()) {
 	return func() {
 		fetcher.Stop()
 		server.Shutdown()
+		fetcher.Leave()
 	}
 }
 

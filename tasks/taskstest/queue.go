@@ -96,6 +96,7 @@ func (q *Queue) serve(queue string) {
 	q.t.Cleanup(func() {
 		fetcher.Stop()
 		server.Shutdown()
+		fetcher.Leave()
 	})
 }
 

@@ -79,6 +79,7 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 	t.Cleanup(func() {
 		fetcher.Stop()
 		server.Shutdown()
+		fetcher.Leave()
 	})
 }
 

@@ -90,20 +90,25 @@ func heldMux(s stage, worker string) *tasks.Mux {
 	return m
 }
 
-func heldConfig(name string, drain time.Duration) pool.Config {
+func heldConfig(name string, drain, life time.Duration) pool.Config {
 	return pool.Config{
 		Name:        name,
 		Queues:      map[string]int{"default": 1},
 		Concurrency: 2 * len(heldEnds),
 		Drain:       drain,
+		Life:        life,
 		Logger:      taskstest.Quiet(),
 	}
 }
 
-// What makes this test binary a worker: the address of its Redis, and its drain.
+// shortLife is how long workers live without a beat where that is not what a test is about.
+const shortLife = 2 * time.Second
+
+// What makes this test binary a worker: the address of its Redis, its drain and its life.
 const (
 	frozenAddr  = "POOL_TEST_REDIS"
 	frozenDrain = "POOL_TEST_DRAIN"
+	frozenLife  = "POOL_TEST_LIFE"
 )
 
 // TestFrozenWorkerProcess is the worker that startFrozen starts.
@@ -114,10 +119,12 @@ func TestFrozenWorkerProcess(t *testing.T) {
 	}
 	drain, err := time.ParseDuration(os.Getenv(frozenDrain))
 	require.NoError(t, err)
+	life, err := time.ParseDuration(os.Getenv(frozenLife))
+	require.NoError(t, err)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	b := taskstest.Broker(t, "redis://"+addr+"/0")
-	p, err := pool.New(b, heldMux(openStage(t, addr), "first"), heldConfig("first", drain))
+	p, err := pool.New(b, heldMux(openStage(t, addr), "first"), heldConfig("first", drain, life))
 	require.NoError(t, err)
 	require.NoError(t, p.Run(ctx))
 }
@@ -125,12 +132,12 @@ func TestFrozenWorkerProcess(t *testing.T) {
 // frozen is a worker process that can be stopped in its tracks.
 type frozen struct{ cmd *exec.Cmd }
 
-func startFrozen(t *testing.T, addr string, drain time.Duration) *frozen {
+func startFrozen(t *testing.T, addr string, drain, life time.Duration) *frozen {
 	t.Helper()
 	path, err := os.Executable()
 	require.NoError(t, err)
 	f := &frozen{cmd: exec.Command(path, "-test.run=^TestFrozenWorkerProcess$", "-test.timeout=5m")}
-	f.cmd.Env = append(os.Environ(), frozenAddr+"="+addr, frozenDrain+"="+drain.String())
+	f.cmd.Env = append(os.Environ(), frozenAddr+"="+addr, frozenDrain+"="+drain.String(), frozenLife+"="+life.String())
 	require.NoError(t, f.cmd.Start())
 	t.Cleanup(func() {
 		_ = f.cmd.Process.Kill() // it has ended already if all went well
@@ -161,11 +168,20 @@ type thaw struct {
 	shelf  shelf
 	direct *tasks.Client
 	first  *frozen
+	life   time.Duration
 	ids    map[string]string // by end
 }
 
 // freeze has a first worker run a task of each end, and stops it. The tasks are not lost yet: see takeOver.
 func freeze(t *testing.T, args heldArgs, drain time.Duration) *thaw {
+	t.Helper()
+	th := hold(t, args, drain, shortLife)
+	th.first.signal(t, syscall.SIGSTOP)
+	return th
+}
+
+// hold has a first worker run a task of each end.
+func hold(t *testing.T, args heldArgs, drain, life time.Duration) *thaw {
 	t.Helper()
 	server := testenv.Redis(t)
 	b := taskstest.Broker(t, server.URL(0))
@@ -174,9 +190,10 @@ func freeze(t *testing.T, args heldArgs, drain time.Duration) *thaw {
 		stage:  openStage(t, server.Addr),
 		shelf:  newShelf(b, "default"),
 		direct: tasks.NewClient(b),
+		life:   life,
 		ids:    map[string]string{},
 	}
-	th.first = startFrozen(t, server.Addr, drain)
+	th.first = startFrozen(t, server.Addr, drain, life)
 	for _, end := range heldEnds {
 		retention := time.Hour
 		if end == endDropped {
@@ -190,16 +207,27 @@ func freeze(t *testing.T, args heldArgs, drain time.Duration) *thaw {
 	for _, id := range th.ids {
 		th.stage.await(t, "begun", "first", id)
 	}
-	th.first.signal(t, syscall.SIGSTOP)
 	return th
 }
 
 // takeOver has the worker "second", in this process, find that the tasks are lost, and begin them.
 func (th *thaw) takeOver(t *testing.T) {
 	t.Helper()
-	second, err := pool.New(taskstest.Broker(t, th.url), heldMux(th.stage, "second"), heldConfig("second", time.Minute))
+	th.second(t)
+	th.awaitSecond(t)
+}
+
+// second starts the worker.
+func (th *thaw) second(t *testing.T) {
+	t.Helper()
+	second, err := pool.New(taskstest.Broker(t, th.url), heldMux(th.stage, "second"), heldConfig("second", time.Minute, th.life))
 	require.NoError(t, err)
 	run(t, second)
+	require.Eventually(t, func() bool { return second.Ready(t.Context()) == nil }, time.Minute, time.Millisecond)
+}
+
+func (th *thaw) awaitSecond(t *testing.T) {
+	t.Helper()
 	for _, id := range th.ids {
 		th.stage.await(t, "begun", "second", id)
 	}
@@ -303,39 +331,62 @@ func lateCases() map[string]func(*testing.T) (th *thaw, goOn func(*testing.T)) {
 	}
 }
 
-// A worker goes on before it can know that it has lost its tasks, as when it stood still between its last look at the
-// lease and its word to Redis.
-func TestFrozenWorkerThatBelievesInItsLease(t *testing.T) {
+// A worker goes on before it can know that it has lost its tasks.
+func TestFrozenWorkerThatBelievesInItsLife(t *testing.T) {
 	t.Parallel()
 	for name, begin := range lateCases() {
 		t.Run(name, func(t *testing.T) {
 			th, goOn := begin(t)
-			require.Equal(t, len(heldEnds), th.shelf.abandon(t))
 			th.takeOver(t)
 			goOn(t)
 		})
 	}
 }
 
-// A worker goes on after its leases have ended and the half minute that asynq grants beyond.
+// A worker stands still for longer than the lease for which asynq goes on with a task, and nobody is there to take over: it
+// runs its tasks again itself.
 func TestFrozenWorkerPastItsLease(t *testing.T) {
 	t.Parallel()
-	cases := lateCases()
-	frozen, after := map[string]*thaw{}, map[string]func(*testing.T){}
-	for name, begin := range cases {
-		frozen[name], after[name] = begin(t)
+	th := freeze(t, heldArgs{Yields: true}, time.Minute)
+	ends, err := th.shelf.b.Redis().ZRangeWithScores(t.Context(), th.shelf.leaseKey(), 0, -1).Result()
+	require.NoError(t, err)
+	require.Len(t, ends, len(heldEnds))
+	last := time.Unix(int64(ends[len(ends)-1].Score), 0)
+	time.Sleep(time.Until(last.Add(3 * time.Second)))
+	th.first.signal(t, syscall.SIGCONT)
+	for _, id := range th.ids {
+		th.stage.await(t, "begun", "first", id)
 	}
-	for _, th := range frozen {
-		ends, err := th.shelf.b.Redis().ZRangeWithScores(t.Context(), th.shelf.leaseKey(), 0, -1).Result()
-		require.NoError(t, err)
-		require.Len(t, ends, len(heldEnds))
-		last := time.Unix(int64(ends[len(ends)-1].Score), 0)
-		time.Sleep(time.Until(last.Add(32 * time.Second)))
+	th.release(t, "first")
+	require.Eventually(t, func() bool { return th.shelf.leases(t) == 0 }, time.Minute, 5*time.Millisecond)
+	infos := th.infos(t)
+	require.Nil(t, infos[endDropped])
+	require.Equal(t, tasks.StateSuccess, infos[endResult].State)
+	require.Equal(t, 1, infos[endResult].Crashes)
+	require.Zero(t, infos[endResult].Retries)
+	require.Equal(t, 1, infos[endRetry].Retries)
+}
+
+// redelivery is the promise, with room for a busy machine.
+const redelivery = 20 * time.Second
+
+// A worker is killed, and its tasks begin in another one that was there before.
+func TestKilledWorkersTasksBeginElsewhere(t *testing.T) {
+	t.Parallel()
+	th := hold(t, heldArgs{}, time.Minute, 0)
+	th.second(t)
+	th.first.signal(t, syscall.SIGKILL)
+	killed := time.Now()
+	th.awaitSecond(t)
+	took := time.Since(killed)
+	t.Logf("begun elsewhere %v after the kill", took.Round(time.Millisecond))
+	require.Less(t, took, redelivery)
+	th.requireRunning(t)
+	for end, info := range th.infos(t) {
+		require.Equal(t, 1, info.Crashes, end)
+		require.Len(t, info.Attempts, 1, end)
+		require.Equal(t, "first", info.Attempts[0].Worker, end)
 	}
-	for name, th := range frozen {
-		t.Run(name, func(t *testing.T) {
-			th.takeOver(t)
-			after[name](t)
-		})
-	}
+	th.release(t, "second")
+	th.requireSecond(t)
 }

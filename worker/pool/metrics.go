@@ -12,13 +12,16 @@ import (
 )
 
 // QueueMetrics reports the size of every queue, by state, each time metrics are read: paidui_queue_tasks{queue,state}
-// and paidui_queue_latency_seconds{queue}, the age of the oldest task that waits.
+// paidui_queue_latency_seconds{queue}, the age of the oldest task that waits, and paidui_queue_workers{queue}, the workers
+// that live. paidui_tasks_taken_over_total{reason} is this process's.
 type QueueMetrics struct {
 	broker    *broker.Broker
 	inspector *asynq.Inspector
 	logger    *slog.Logger
 	size      *prometheus.Desc
 	latency   *prometheus.Desc
+	workers   *prometheus.Desc
+	taken     *prometheus.Desc
 }
 
 // NewQueueMetrics makes a collector, to be registered by the caller.
@@ -31,6 +34,10 @@ func NewQueueMetrics(b *broker.Broker, logger *slog.Logger) *QueueMetrics {
 			"Tasks in a queue, by asynq's state.", []string{"queue", "state"}, nil),
 		latency: prometheus.NewDesc("paidui_queue_latency_seconds",
 			"Age of the oldest pending task of a queue.", []string{"queue"}, nil),
+		workers: prometheus.NewDesc("paidui_queue_workers",
+			"Workers that live and serve a queue.", []string{"queue"}, nil),
+		taken: prometheus.NewDesc("paidui_tasks_taken_over_total",
+			"Tasks that this process took over: from workers that died, or as their leases had ended and no life had them.", []string{"reason"}, nil),
 	}
 }
 
@@ -38,19 +45,31 @@ func NewQueueMetrics(b *broker.Broker, logger *slog.Logger) *QueueMetrics {
 func (q *QueueMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- q.size
 	ch <- q.latency
+	ch <- q.workers
+	ch <- q.taken
 }
 
 // scrapeLimit bounds how long our own questions may take.
 const scrapeLimit = 5 * time.Second
 
-// Collect implements prometheus.Collector. Without Redis it reports nothing.
+// Collect implements prometheus.Collector. Without Redis it reports only what was taken over.
 func (q *QueueMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
 	defer cancel()
+	died, lapsed := q.broker.TakenOver()
+	ch <- prometheus.MustNewConstMetric(q.taken, prometheus.CounterValue, float64(died), "died")
+	ch <- prometheus.MustNewConstMetric(q.taken, prometheus.CounterValue, float64(lapsed), "lease")
 	queues, err := q.inspector.Queues()
 	if err != nil {
 		q.logger.Warn("queue metrics are missing", "error", err)
 		return
+	}
+	workers, err := q.broker.Workers(ctx, queues)
+	if err != nil {
+		q.logger.Warn("queue metrics are missing", "error", err)
+	}
+	for name, n := range workers {
+		ch <- prometheus.MustNewConstMetric(q.workers, prometheus.GaugeValue, float64(n), name)
 	}
 	for _, name := range queues {
 		info, err := q.inspector.GetQueueInfo(name)

@@ -43,7 +43,7 @@ func poisonPool(t *testing.T, b *broker.Broker, name string, p func() (string, e
 		return "well", nil
 	})
 	cfg := config()
-	cfg.Name, cfg.Concurrency = name, poisonSlots
+	cfg.Name, cfg.Concurrency, cfg.Life = name, poisonSlots, shortLife/2
 	made, err := pool.New(b, m, cfg)
 	require.NoError(t, err)
 	return made
@@ -134,7 +134,6 @@ func TestPoisonEndsAsFailure(t *testing.T) {
 	for range deaths {
 		victim(t, server.Addr, shelf)
 		require.Contains(t, shelf.active(t), poison.ID(), "nobody has acknowledged it")
-		shelf.abandon(t)
 	}
 
 	run(t, poisonPool(t, b, "last", func() (string, error) {

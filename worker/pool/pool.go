@@ -22,6 +22,7 @@ type Config struct {
 	Queues      map[string]int // weight by queue, at least 1: how often it is asked first
 	Concurrency int            // tasks at a time, at least 1
 	Drain       time.Duration  // how long running tasks may go on after the end; then they are put back
+	Life        time.Duration  // how long a worker may be silent before others take over its tasks; the same in all. 0 is 5 s
 	Logger      *slog.Logger   // nil is slog.Default
 }
 
@@ -68,6 +69,7 @@ func New(b *broker.Broker, m *tasks.Mux, cfg Config) (*Pool, error) {
 		Name:   cfg.Name,
 		Queues: cfg.Queues,
 		Slots:  cfg.Concurrency,
+		Life:   cfg.Life,
 	})
 	base, cancel := context.WithCancel(p.fetcher.Context(context.Background()))
 	p.cancel = cancel
@@ -100,6 +102,9 @@ func (c Config) validate() error {
 	if c.Drain < 0 {
 		errs = append(errs, fmt.Errorf("drain: %v, want 0 or more", c.Drain))
 	}
+	if c.Life < 0 {
+		errs = append(errs, fmt.Errorf("life: %v, want 0 or more", c.Life))
+	}
 	return errors.Join(errs...)
 }
 
@@ -117,6 +122,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	p.fetcher.Stop()
 	p.phase.Store(draining)
 	p.server.Shutdown()
+	p.fetcher.Leave()
 	p.logger.Info("worker stopped", "abandoned", p.running.Load()) // handlers that ignore their context
 	return nil
 }

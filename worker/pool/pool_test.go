@@ -163,10 +163,16 @@ func TestQueueMetrics(t *testing.T) {
 	reg.MustRegister(pool.NewQueueMetrics(b, taskstest.Quiet()))
 	families, err := reg.Gather()
 	require.NoError(t, err)
-	require.Len(t, families, 2)
+	require.Len(t, families, 4)
 	n, err := testutil.GatherAndCount(reg, "paidui_queue_tasks")
 	require.NoError(t, err)
 	require.Equal(t, 6, n)
+	n, err = testutil.GatherAndCount(reg, "paidui_queue_workers")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	n, err = testutil.GatherAndCount(reg, "paidui_tasks_taken_over_total")
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
 	for _, metric := range families[1].GetMetric() {
 		if metric.GetLabel()[1].GetValue() == "pending" {
 			require.InDelta(t, 3, metric.GetGauge().GetValue(), 0)

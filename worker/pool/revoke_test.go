@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
@@ -31,7 +30,7 @@ func work(t *testing.T, b *broker.Broker, h func(context.Context) (string, error
 	m := mux()
 	tasks.Handle(m, job, func(ctx context.Context, _ none) (string, error) { return h(ctx) })
 	cfg := config()
-	cfg.Concurrency, cfg.Drain = 1, 50*time.Millisecond
+	cfg.Concurrency, cfg.Drain, cfg.Life = 1, 50*time.Millisecond, shortLife
 	p, err := pool.New(b, m, cfg)
 	require.NoError(t, err)
 	return run(t, p)
@@ -213,9 +212,7 @@ func TestRevokedWhileItRuns(t *testing.T) {
 		proxy.Stall(true) // as good as dead
 		t.Cleanup(func() { proxy.Stall(false) })
 		revoke(t, res, tasks.Reason("a mistake"))
-		lease := redis.Z{Score: float64(time.Now().Add(-2 * time.Minute).Unix()), Member: res.ID()}
-		require.NoError(t, b.Redis().ZAdd(t.Context(), "asynq:{default}:lease", lease).Err())
-		_, others, _ := start(t, b, func(context.Context) (string, error) { return "again", nil }) // it looks for leases as it starts
+		_, others, _ := start(t, b, func(context.Context) (string, error) { return "again", nil })
 		requireEnded(t, b, res)
 		requireRevoked(t, client, res, "a mistake")
 		require.EqualValues(t, 1, runs.Load()+others.Load())

@@ -3,10 +3,8 @@ package pool_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/tasks/broker"
@@ -61,17 +59,4 @@ func (s shelf) active(t *testing.T) []string {
 	ids, err := s.b.Redis().LRange(t.Context(), s.activeKey(), 0, -1).Result()
 	require.NoError(t, err)
 	return ids
-}
-
-// abandon makes tasks that a worker has, or had when it died, seem to have been without a sign of life for long: the
-// next worker finds them at its start instead of a minute or two later. It returns how many there are.
-func (s shelf) abandon(t *testing.T) (n int) {
-	t.Helper()
-	long := float64(time.Now().Add(-time.Hour).Unix())
-	for _, id := range s.active(t) {
-		n++
-		err := s.b.Redis().ZAddXX(t.Context(), s.leaseKey(), redis.Z{Score: long, Member: id}).Err()
-		require.NoError(t, err)
-	}
-	return n
 }
