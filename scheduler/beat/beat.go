@@ -40,6 +40,8 @@ type Beat struct {
 	first   *Schedule
 	interject
 
+	known *known
+
 	mu        sync.Mutex
 	announced bool
 }
@@ -65,6 +67,7 @@ func New(opt Options) (*Beat, error) {
 		opt: opt, store: store, metrics: m, first: first,
 		clock:   newHeldClock(opt.Clock, store, opt.Logger),
 		outage:  &outage{logger: opt.Logger},
+		known:   newKnown(),
 		watcher: newWatcher(opt, m, first),
 	}
 	return b, nil
@@ -148,7 +151,7 @@ func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) 
 				return err
 			}
 			asked, now := wallClock(), b.clock.Now()
-			a, err = b.store.Announce(ctx, schedule.plan(now), now, takeover)
+			a, err = b.store.Announce(ctx, b.known.of(schedule, now), now, takeover)
 			if err != nil || len(a.Open) == 0 {
 				return err
 			}
@@ -240,7 +243,7 @@ func (b *Beat) insist(ctx context.Context, ask func(context.Context) error) erro
 func (b *Beat) runner(e entry, schedule *Schedule, secret []byte) *runner {
 	return &runner{
 		entry: e, schedule: schedule.hash, secret: secret,
-		store: b.store, client: b.opt.Client, clock: b.clock,
+		store: b.store, client: b.opt.Client, clock: b.clock, known: b.known,
 		metrics: b.metrics, outage: b.outage, logger: b.opt.Logger, interject: b.interject,
 	}
 }

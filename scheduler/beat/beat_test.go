@@ -151,6 +151,46 @@ func TestRedisEmptied(t *testing.T) {
 	eventually(t, func() bool { return len(runs.ticks(t, "a")) >= before+3 })
 }
 
+// TestRedisEmptiedLosesNoTick empties Redis again and again: whatever ticks fall into the time until the schedulers
+// notice, each is there once.
+func TestRedisEmptiedLosesNoTick(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	clock := newStepClock(noon)
+	file := scheduleFile(t, "schedules:\n  - {name: a, task: test.noop, every: 1s, misfire: all}\n")
+	beat, other := newBeat(t, b, file, clock), newBeat(t, b, file, clock)
+	startReady(t, beat)
+	startReady(t, other)
+	now := noon
+	settled := func(upTo time.Time) {
+		t.Helper()
+		for _, one := range []*Beat{beat, other} {
+			key := knownRule{"a", beat.first.entries[0].ruleID()}
+			eventually(t, func() bool {
+				one.known.mu.Lock()
+				defer one.known.mu.Unlock()
+				return one.known.settled[key].Equal(upTo)
+			})
+		}
+	}
+	for range 5 {
+		now = now.Add(time.Second)
+		clock.Set(now)
+		settled(now)
+		require.NoError(t, b.Redis().FlushDB(t.Context()).Err())
+		lost := now
+		for range 3 { // one goes unnoticed until it is due
+			now = now.Add(time.Second)
+			clock.Set(now)
+		}
+		settled(now)
+		list := queued(t, b.Redis(), "default", "a")
+		require.Len(t, list, 3)
+		require.Equal(t, lost.Add(time.Second), list[0])
+		requireContiguous(t, list)
+	}
+}
+
 func TestTheScheduleAnnouncedLastIsInForce(t *testing.T) {
 	t.Parallel()
 	b := taskstest.Broker(t, testenv.RedisURL(t))

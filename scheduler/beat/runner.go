@@ -20,6 +20,7 @@ type runner struct {
 	clock    *heldClock
 	metrics  *metrics
 	outage   *outage
+	known    *known
 	logger   *slog.Logger
 	interject
 }
@@ -50,6 +51,7 @@ const (
 // errSuperseded. A tick that has begun when ctx ends is seen through, within tickTimeout.
 func (r *runner) run(ctx context.Context, settled time.Time) error {
 	backoff := minBackoff
+	r.known.learn(r.entry, settled)
 	for {
 		next := r.entry.rule.next(settled)
 		if next.IsZero() {
@@ -61,6 +63,7 @@ func (r *runner) run(ctx context.Context, settled time.Time) error {
 		}
 		reached, err := r.catchUp(ctx, settled)
 		settled = reached
+		r.known.learn(r.entry, settled)
 		switch {
 		case err == nil, errors.Is(err, errEarly):
 			r.outage.answered()

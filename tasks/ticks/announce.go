@@ -27,6 +27,9 @@ type Entry struct {
 	Rule string `json:"-"`
 	// Next is the entry's next tick, for List; zero when there is none.
 	Next time.Time `json:"-"`
+	// Known is up to when the scheduler knows the ticks of this rule to be settled; zero when it knows nothing. It counts
+	// when Redis has lost what was settled, so that the ticks since then are not lost with it.
+	Known time.Time `json:"-"`
 }
 
 // Plan is a whole schedule. Two plans with the same Hash are the same schedule.
@@ -45,7 +48,7 @@ type Announcement struct {
 	Secret  []byte               // the same for all schedulers of this Redis, when InForce
 }
 
-// Each entry passes its name, rule, JSON and next tick. Entries that the plan does not have are forgotten, with what
+// Each entry passes its name, rule, JSON, next tick, and up to when it is known to be settled. Entries that the plan does not have are forgotten, with what
 // was claimed of them.
 var announceScript = redis.NewScript(scriptHead + `
 local hash, takeover, now, silence, secret = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
@@ -55,7 +58,7 @@ if takeover == '1' and current[1] and current[1] ~= hash and clock - tonumber(cu
   return {'standby'}
 end
 local open = {}
-for i = 6, #ARGV, 4 do
+for i = 6, #ARGV, 5 do
   heal(KEYS[3] .. ARGV[i])
   local state = redis.call('HMGET', KEYS[3] .. ARGV[i], 'rule', 'claim', 'claim_id', 'claim_queue', 'claim_at')
   if state[1] and state[2] and state[1] ~= ARGV[i+1] then
@@ -64,13 +67,14 @@ for i = 6, #ARGV, 4 do
 end
 if #open > 0 then return {'open', open} end
 local planned, settled = {}, {}
-for i = 6, #ARGV, 4 do
+for i = 6, #ARGV, 5 do
   local name, key = ARGV[i], KEYS[3] .. ARGV[i]
   planned[name] = true
   local state = redis.call('HMGET', key, 'rule', 'settled')
   if state[1] ~= ARGV[i+1] then
     local from = now
     if state[2] and tonumber(state[2]) > tonumber(now) then from = state[2] end
+    if not current[1] and ARGV[i+4] ~= '' and tonumber(ARGV[i+4]) < tonumber(now) then from = ARGV[i+4] end
     redis.call('HSET', key, 'rule', ARGV[i+1], 'settled', from)
     state[2] = tostring(from)
   end
@@ -91,7 +95,8 @@ return {'in_force', settled, redis.call('HGET', KEYS[1], 'secret')}
 
 // Announce puts the plan in force. A new entry, or one whose rule changed, is settled up to now, so that it starts with
 // the next tick; a now that is more than Tolerance after Redis's clock is brought back to that, and so is what a wrong
-// clock has settled in the future. With takeover, the plan yields to another schedule that was heard within Silence.
+// clock has settled in the future. When Redis has lost which schedule was in force, and all that was settled, entries are
+// settled up to what the plan knows instead. With takeover, the plan yields to another schedule that was heard within Silence.
 func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover bool) (Announcement, error) {
 	args := []any{plan.Hash, takeover, unix(now), int(Silence / time.Second), rand.Text()}
 	for _, e := range plan.Entries {
@@ -99,7 +104,7 @@ func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover
 		if err != nil {
 			return Announcement{}, fmt.Errorf("announce schedule: entry %s: %w", e.Name, err)
 		}
-		args = append(args, e.Name, e.Rule, encoded, unix(e.Next))
+		args = append(args, e.Name, e.Rule, encoded, unix(e.Next), unix(e.Known))
 	}
 	reply, err := announceScript.Run(ctx, s.rdb, []string{keyCurrent, keyEntries, keyState}, args...).Slice()
 	if err != nil {

@@ -182,6 +182,26 @@ func TestAnnounceKeepsStartsAndForgets(t *testing.T) {
 	require.Equal(t, start, a.Settled["same"], "what is settled stays so, also for a clock that is behind")
 }
 
+func TestAnnounceMakesGoodWhatRedisLost(t *testing.T) {
+	t.Parallel()
+	s, rdb := open(t)
+	known := entry("a", "r")
+	known.Known = start.Add(-time.Minute)
+	announce(t, s, plan("1", entry("a", "r")), start)
+	later := start.Add(time.Hour)
+	require.Equal(t, start, announce(t, s, plan("1", known), later).Settled["a"], "Redis knows better")
+	require.NoError(t, rdb.FlushDB(t.Context()).Err())
+	require.Equal(t, known.Known, announce(t, s, plan("1", known), later).Settled["a"])
+	require.Equal(t, known.Known, announce(t, s, plan("1", entry("a", "r")), later).Settled["a"], "for all schedulers")
+
+	require.NoError(t, rdb.FlushDB(t.Context()).Err())
+	announce(t, s, plan("1"), start)
+	require.Equal(t, later, announce(t, s, plan("2", known), later).Settled["a"], "an entry that was taken out starts anew")
+	require.NoError(t, rdb.FlushDB(t.Context()).Err())
+	known.Known = later.Add(time.Minute)
+	require.Equal(t, later, announce(t, s, plan("1", known), later).Settled["a"], "nothing is settled in the future")
+}
+
 func TestWhichScheduleIsInForce(t *testing.T) {
 	t.Parallel()
 	s, rdb := open(t)

@@ -1,0 +1,48 @@
+package beat
+
+import (
+	"sync"
+	"time"
+
+	"github.com/paidui/paidui/tasks/ticks"
+)
+
+// known is up to when this scheduler knows the ticks of each entry to be settled, by itself or by others. Redis knows it
+// better, until it loses its data: then the ticks since are made up for as their misfire rule says. A scheduler that was
+// cut off for longer than its fellows, and is the first to come back to a Redis that has lost its data, makes ticks again
+// that they had made. It is safe for concurrent use.
+type known struct {
+	mu      sync.Mutex
+	settled map[knownRule]time.Time
+}
+
+type knownRule struct{ entry, rule string }
+
+func newKnown() *known { return &known{settled: make(map[knownRule]time.Time)} }
+
+// learn keeps the latest time of an entry.
+func (k *known) learn(e entry, settled time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	key := knownRule{e.name, e.ruleID()}
+	if settled.After(k.settled[key]) {
+		k.settled[key] = settled
+	}
+}
+
+// of is the schedule's plan with what is known of it. The rest is forgotten: an entry that comes back starts anew.
+func (k *known) of(schedule *Schedule, now time.Time) ticks.Plan {
+	plan := schedule.plan(now)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	kept := make(map[knownRule]time.Time, len(plan.Entries))
+	for i := range plan.Entries {
+		e := &plan.Entries[i]
+		key := knownRule{e.Name, e.Rule}
+		if settled, ok := k.settled[key]; ok {
+			kept[key], e.Known = settled, settled
+		}
+	}
+	k.settled = kept
+	return plan
+}
