@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: run test build lint bench bench-peers help
+.PHONY: run test build lint bench bench-peers chaos help
 
 # Debian keeps servers in sbin, which is not in every user's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin
@@ -39,6 +39,10 @@ bench: ## Measure against plain asynq on private servers, some minutes; BENCH="-
 bench-peers: ## The same with Celery and BullMQ beside, where they are installed
 	@deploy/install-test-deps.sh bench
 	go run ./deploy/bench --peers deploy/bench/peers $(BENCH)
+
+chaos: build ## Break it by a plan and judge it: make chaos SEED=7 MINUTES=10
+	@deploy/install-test-deps.sh chaos
+	go run ./deploy/chaos --bin bin --seed $(or $(SEED),7) --minutes $(or $(MINUTES),10)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -89,8 +89,8 @@ func refuse(s source, target string) string {
 	switch {
 	case target == s.dir: // an external test package
 		return ""
-	case to == "testing" && !s.isTest() && from != "testing" && s.dir != "deploy/bench":
-		return "only tests and the benchmark may"
+	case to == "testing" && !s.isTest() && from != "testing" && !slices.Contains([]string{"deploy/bench", "deploy/chaos"}, s.dir):
+		return "only tests, the benchmark and the chaos may"
 	case s.dir == "deploy/testenv":
 		return "it serves the tests of every package and knows none"
 	case to == "testing":
@@ -237,6 +237,7 @@ func TestImportRules(t *testing.T) {
 		{"deploy", test, false, "deploy/config", false},
 		{"deploy/bench", library, true, "worker/pool", true},
 		{"deploy/bench", library, true, "deploy/testenv", true},
+		{"deploy/chaos", library, true, "deploy/testenv", true},
 		{"deploy/process", test, false, "worker/pool", false},
 		{"tasks/sms", test, false, "deploy/testenv", true},
 		{"tasks/sms", library, false, "deploy/testenv", false},

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Sees to the programs that `make test` starts: redis-server, mariadbd, chromium and curl, and a C compiler for the race
-# detector; or, called as `install-test-deps.sh bench`, to those of `make bench`: redis-server, mariadbd and wrk. With all
-# there it says nothing. What is missing it installs with apt-get when it may, and names otherwise, with exit status 1;
-# only the compiler can be done without.
+# detector; or, called as `install-test-deps.sh bench`, to those of `make bench`: redis-server, mariadbd and wrk; or, called
+# as `install-test-deps.sh chaos`, to those of `make chaos`: redis-server and mariadbd. With all there it says nothing.
+# What is missing it installs with apt-get when it may, and names otherwise, with exit status 1; only the compiler can be
+# done without.
 set -euo pipefail
 
 purpose=${1:-tests}
 case $purpose in
 tests) user="the tests need" ;;
 bench) user="the benchmark needs" ;;
+chaos) user="the chaos needs" ;;
 *)
-  echo "usage: $0 [tests|bench]" >&2
+  echo "usage: $0 [tests|bench|chaos]" >&2
   exit 2
   ;;
 esac
@@ -25,6 +27,8 @@ missing() {
   [ -n "${TEST_MYSQLD:-}" ] || { have mariadbd && have mariadb-install-db; } || echo mariadb-server
   if [ "$purpose" = bench ]; then
     have wrk || echo wrk
+  fi
+  if [ "$purpose" != tests ]; then
     return
   fi
   have_chromium || echo chromium
