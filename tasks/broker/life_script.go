@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// claimTime is how long a worker that takes over tasks may be silent before another does it.
-	claimTime = 5 * time.Second
+	// takeoverTime is how long a worker that takes over tasks may be silent before another does it.
+	takeoverTime = 5 * time.Second
 	// walkPause is how often, at most, the list of active tasks is searched for those without a lease.
 	walkPause = 30 * time.Second
 	// leaseMargin is how long a lease must have ended before it means that the worker is dead: so much may clocks differ.
@@ -47,7 +47,7 @@ func (f *Fetcher) sendBeat(ctx context.Context) ([]beatAnswer, error) {
 	limit := f.life.limit.Milliseconds()
 	for i, queues := range groups {
 		c := &call{script: beatScript, args: []any{
-			f.life.name, limit, limit / 2, claimTime.Milliseconds(), walkPause.Milliseconds(), int(leaseMargin.Seconds()), lapsedLimit,
+			f.life.name, limit, limit / 2, takeoverTime.Milliseconds(), walkPause.Milliseconds(), int(leaseMargin.Seconds()), lapsedLimit,
 		}}
 		for _, q := range queues {
 			c.keys = append(c.keys, livesKey(q), endedKey(q), activeKey(q), leaseKey(q))

@@ -99,7 +99,7 @@ func (f *Fetcher) takeLife(ctx context.Context, queue, life string) error {
 	total := 0
 	keys := []string{activeKey(queue), endedKey(queue)}
 	for skip := 0; ; {
-		reply, err := heldScript.Run(ctx, f.b.rdb, keys, life, skip, walkStep, taskKeyPrefix(queue), claimTime.Milliseconds()).Slice()
+		reply, err := heldScript.Run(ctx, f.b.rdb, keys, life, skip, walkStep, taskKeyPrefix(queue), takeoverTime.Milliseconds()).Slice()
 		if err != nil {
 			return fmt.Errorf("look for the tasks of %s: %w", life, err)
 		}
