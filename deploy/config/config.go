@@ -57,7 +57,7 @@ type Config struct {
 	SeckillPerUser     int           `env:"PAIDUI_SECKILL_PER_USER" yaml:"seckill_per_user" default:"10" range:"0..1000000" in:"api" help:"seckill requests of one user, a second; twice as many at once; 0 for no limit"`
 	RequestsPerAddress int           `env:"PAIDUI_REQUESTS_PER_ADDRESS" yaml:"requests_per_address" default:"200" range:"0..1000000" in:"api" help:"those, logins and codes asked for, of one client address, a second; ten times as many at once; 0 for no limit"`
 	JWTSecret          Secret        `env:"PAIDUI_JWT_SECRET" yaml:"jwt_secret" in:"api" help:"signs the users' tokens, at least 32 bytes; api needs it"`
-	OperatorKey        Secret        `env:"PAIDUI_OPERATOR_KEY" yaml:"operator_key" in:"api" help:"what an operator sends as bearer token, at least 16 bytes; api needs it"`
+	OperatorKey        Secret        `env:"PAIDUI_OPERATOR_KEY" yaml:"operator_key" in:"api worker scheduler" help:"what an operator sends as bearer token, at least 16 bytes; api needs it, others for /debug/pprof alone"`
 	JWTSecretPrevious  Secret        `env:"PAIDUI_JWT_SECRET_PREVIOUS" yaml:"jwt_secret_previous" in:"api" help:"the secret before the last change: tokens that it signed are still taken"`
 	JWTLifetime        time.Duration `env:"PAIDUI_JWT_LIFETIME" yaml:"jwt_lifetime" default:"168h" range:"1m..8760h" in:"api" help:"how long a user stays logged in"`
 

@@ -172,8 +172,8 @@ func (v *validator) secrets() {
 			v.add(secret.field, "has %d different characters only and is soon guessed; `openssl rand -hex %d` makes one", distinct, secret.least)
 		}
 	}
-	if c := v.config; c.OperatorKey != "" && c.OperatorKey == c.JWTSecret {
-		v.add("OperatorKey", "is the same as the JWT secret: an operator could log in as any user; `openssl rand -hex %d` makes one", minOperatorKey)
+	if c := v.config; c.OperatorKey != "" && (c.OperatorKey == c.JWTSecret || c.OperatorKey == c.JWTSecretPrevious) {
+		v.add("OperatorKey", "is the same as a JWT secret: an operator could log in as any user; `openssl rand -hex %d` makes one", minOperatorKey)
 	}
 }
 

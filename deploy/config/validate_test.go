@@ -84,7 +84,7 @@ func TestValues(t *testing.T) {
 		{"JWT_SECRET", strings.Repeat("x", 32), "has 1 different characters only"},
 		{"OPERATOR_KEY", strings.Repeat("a", 16), "has 1 different characters only"},
 		{"OPERATOR_KEY", "1212343412123434", "has 4 different characters only"},
-		{"OPERATOR_KEY", "0123456789abcdef0123456789abcdef", "is the same as the JWT secret"},
+		{"OPERATOR_KEY", "0123456789abcdef0123456789abcdef", "is the same as a JWT secret"},
 		{"OPERATOR_KEY", "1212343412123435", ok},
 		{"OPERATOR_KEY", strings.Repeat("x", 15), "has 15 bytes"},
 		{"JWT_LIFETIME", "59s", "between 1m and 8760h"},
@@ -154,6 +154,28 @@ func TestValues(t *testing.T) {
 				prefix+c.variable+" ("+strings.ToLower(c.variable)+", environment): "), lines[0])
 			require.NotContains(t, lines[0], "hunter2")
 		})
+	}
+}
+
+func TestThePreviousSecretIsHeldToTheSame(t *testing.T) {
+	t.Parallel()
+	for secret, want := range map[string]string{
+		strings.Repeat("hunter2", 5): "",
+		"short":                      "PAIDUI_JWT_SECRET_PREVIOUS (jwt_secret_previous, environment): has 5 bytes",
+		strings.Repeat("x", 32):      "PAIDUI_JWT_SECRET_PREVIOUS (jwt_secret_previous, environment): has 1 different characters",
+		"an-operator-key-that-is-a-secret-of-tokens-": "PAIDUI_OPERATOR_KEY (operator_key, environment): is the same as a JWT secret",
+	} {
+		key := required[1]
+		if strings.HasPrefix(secret, "an-operator") {
+			key = "PAIDUI_OPERATOR_KEY=" + secret
+		}
+		_, err := Load(API, nil, []string{required[0], key, "PAIDUI_JWT_SECRET_PREVIOUS=" + secret}, nil)
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "an-operator")
 	}
 }
 
