@@ -1,12 +1,10 @@
 package beat
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Misfire says what becomes of ticks that were missed: those that are older than lateness by the time a scheduler comes
-// to them, because none ran or Redis was away. A tick that is younger is merely late, and is enqueued under each rule.
+// to them, because none ran or Redis was away, and those after which another is due already. The last one that is due is
+// merely late while it is younger, and is enqueued under each rule.
 type Misfire string
 
 const (
@@ -27,7 +25,7 @@ const (
 type due struct {
 	run    []time.Time // to enqueue, ascending
 	count  int         // of ticks that are due
-	missed int         // those older than lateness, whether or not they are in run
+	missed int         // of them, whether or not they are in run
 	more   bool        // count and missed are lower bounds
 	newest time.Time   // the last tick that is due; zero when none is
 }
@@ -38,13 +36,16 @@ func dueBetween(r rule, misfire Misfire, settled, now time.Time) due {
 	if len(ticks) == 0 {
 		return due{}
 	}
-	onTime, _ := slices.BinarySearchFunc(ticks, now.Add(-lateness), time.Time.Compare)
-	d := due{run: ticks, count: len(ticks), missed: onTime, more: more, newest: ticks[len(ticks)-1]}
+	last := len(ticks) - 1
+	d := due{run: ticks, count: len(ticks), missed: len(ticks), more: more, newest: ticks[last]}
+	if now.Sub(d.newest) <= lateness {
+		d.missed = last
+	}
 	switch misfire {
 	case MisfireSkip:
-		d.run = ticks[onTime:]
+		d.run = ticks[d.missed:]
 	case MisfireOnce:
-		d.run = ticks[min(onTime, len(ticks)-1):]
+		d.run = ticks[last:]
 	case MisfireAll:
 	}
 	return d

@@ -18,7 +18,7 @@ const (
 
 type metrics struct {
 	ticks    *prometheus.CounterVec
-	lateness prometheus.Histogram
+	lateness *prometheus.HistogramVec
 	reload   prometheus.Gauge
 	inForce  prometheus.Gauge
 }
@@ -30,11 +30,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "paidui_schedule_ticks_total",
 			Help: "Ticks by schedule and by what became of them at this scheduler.",
 		}, []string{"schedule", "outcome"}),
-		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
+		lateness: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "paidui_schedule_lateness_seconds",
-			Help:    "Time from a tick to its task being in the queue, for ticks that this scheduler enqueued.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30, 300, 3600},
-		}),
+			Help:    "Time from a tick to its task being in the queue, by schedule, for ticks that this scheduler enqueued.",
+			Buckets: []float64{.01, .05, .1, .5, 1, 5, 30, 300, 3600}, // few: each schedule has its own
+		}, []string{"schedule"}),
 		reload: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "paidui_schedule_reload_success",
 			Help: "1 when the file of schedules was right the last time it was read, 0 when it was not.",
@@ -61,13 +61,16 @@ func (m *metrics) count(schedule, outcome string, n int) {
 	}
 }
 
-func (m *metrics) late(d time.Duration) { m.lateness.Observe(d.Seconds()) }
+func (m *metrics) late(schedule string, d time.Duration) {
+	m.lateness.WithLabelValues(schedule).Observe(d.Seconds())
+}
 
-// forget drops the counters of schedules that are gone.
+// forget drops the series of schedules that are gone.
 func (m *metrics) forget(old, kept *Schedule) {
 	for _, e := range old.entries {
 		if _, ok := kept.find(e.name); !ok {
 			m.ticks.DeletePartialMatch(prometheus.Labels{"schedule": e.name})
+			m.lateness.DeleteLabelValues(e.name)
 		}
 	}
 }

@@ -53,7 +53,11 @@ func TestDue(t *testing.T) {
 	}{
 		{"nothing is due", 10 * time.Second, MisfireAll, at(0), at(9.9), nil, 0},
 		{"on time", 10 * time.Second, MisfireSkip, at(0), at(10), []time.Time{at(10)}, 0},
-		{"late is not missed", time.Second, MisfireSkip, at(0), at(3.5), []time.Time{at(1), at(2), at(3)}, 0},
+		{"late is not missed", 10 * time.Second, MisfireSkip, at(0), at(14.9), []time.Time{at(10)}, 0},
+		{"missed when the next is due", time.Second, MisfireSkip, at(0), at(3.5), []time.Time{at(3)}, 2},
+		{"every second, skip after 20 s", time.Second, MisfireSkip, at(0), at(20.3), []time.Time{at(20)}, 19},
+		{"every second, once after 20 s", time.Second, MisfireOnce, at(0), at(20.3), []time.Time{at(20)}, 19},
+		{"every second, all after 4 s", time.Second, MisfireAll, at(0), at(4), []time.Time{at(1), at(2), at(3), at(4)}, 3},
 		{"skip drops what is older", 10 * time.Second, MisfireSkip, at(0), at(31), []time.Time{at(30)}, 2},
 		{"skip drops all of it", 10 * time.Second, MisfireSkip, at(0), at(39), nil, 3},
 		{"once runs the newest", 10 * time.Second, MisfireOnce, at(0), at(39), []time.Time{at(30)}, 3},

@@ -131,7 +131,7 @@ func (r *runner) enqueue(ctx context.Context, claim ticks.Claim, kept time.Durat
 	switch {
 	case err == nil:
 		r.metrics.count(r.entry.name, outcomeEnqueued, 1)
-		r.metrics.late(r.clock.Now().Sub(claim.Tick))
+		r.metrics.late(r.entry.name, r.clock.Now().Sub(claim.Tick))
 		log.Debug("enqueued a tick")
 		return id, nil
 	case errors.Is(err, tasks.ErrDuplicate) && id == claim.TaskID:

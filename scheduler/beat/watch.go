@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -14,16 +15,19 @@ import (
 )
 
 // watcher reads the file of schedules again when it has changed. It is told by the operating system of changes in the
-// file's folder (editors replace the file, and a Kubernetes ConfigMap swaps a link beside it), and also looks now and
-// then by itself, for file systems that tell nothing. What counts as a change is the file's content.
+// file's folder (editors replace the file, and a Kubernetes ConfigMap swaps a link beside it). By itself it looks twice a
+// second whether the file, behind all links, has another size, time or place, and reads it now and then, for file systems
+// that tell nothing at all. What counts as a change is the file's content.
 type watcher struct {
 	opt     Options
 	metrics *metrics
 	logger  *slog.Logger
 	settle  time.Duration // a change is read when the folder has been quiet for so long
-	poll    time.Duration
-	good    *Schedule // the last
-	seen    string    // the last content, or what was wrong with reading it
+	peek    time.Duration // between looks at the file's size and time
+	poll    time.Duration // between readings
+	file    os.FileInfo   // at the last peek; nil when there was none
+	good    *Schedule     // the last
+	seen    string        // the last content, or what was wrong with reading it
 
 	mu  sync.Mutex
 	err error // of the last reading
@@ -33,7 +37,7 @@ func newWatcher(opt Options, m *metrics, first *Schedule) *watcher {
 	m.reload.Set(1)
 	return &watcher{
 		opt: opt, metrics: m, logger: opt.Logger, good: first,
-		settle: 100 * time.Millisecond, poll: 30 * time.Second,
+		settle: 100 * time.Millisecond, peek: 500 * time.Millisecond, poll: 30 * time.Second,
 	}
 }
 
@@ -53,6 +57,9 @@ func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
 	defer stop()
 	poll := time.NewTicker(w.poll)
 	defer poll.Stop()
+	peek := time.NewTicker(w.peek)
+	defer peek.Stop()
+	w.moved()
 	quiet := time.NewTimer(0) // the first look is for a change between Load and now
 	defer quiet.Stop()
 	for {
@@ -65,6 +72,11 @@ func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
 				continue
 			}
 			quiet.Reset(w.settle)
+			continue
+		case <-peek.C:
+			if w.moved() {
+				quiet.Reset(w.settle)
+			}
 			continue
 		case <-quiet.C:
 		case <-poll.C:
@@ -79,6 +91,18 @@ func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
 			return
 		}
 	}
+}
+
+// moved reports whether the file is not the one of the call before.
+func (w *watcher) moved() bool {
+	before := w.file
+	now, err := os.Stat(w.opt.Path)
+	if err != nil {
+		w.file = nil
+		return before != nil
+	}
+	w.file = now
+	return before == nil || !os.SameFile(before, now) || before.Size() != now.Size() || !before.ModTime().Equal(now.ModTime())
 }
 
 // subscribe asks for the folder's events. Without them polling remains.

@@ -120,6 +120,33 @@ func TestReloadOfAConfigMap(t *testing.T) {
 	})
 }
 
+// A file behind links that is rewritten in place, of which its folder tells nothing: it is seen long before it is read by
+// itself.
+func TestReloadBehindALinkWithoutPolling(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "..1"), 0o700))
+	target := filepath.Join(dir, "..1", "schedules.yaml")
+	require.NoError(t, os.WriteFile(target, []byte(scheduleA), 0o600))
+	require.NoError(t, os.Symlink("..1", filepath.Join(dir, "..data")))
+	path := filepath.Join(dir, "schedules.yaml")
+	require.NoError(t, os.Symlink(filepath.Join("..data", "schedules.yaml"), path))
+	beat := newBeat(t, b, path, newStepClock(noon))
+	require.LessOrEqual(t, beat.watcher.peek+beat.watcher.settle, time.Second)
+	beat.watcher.poll = 24 * time.Hour
+	startReady(t, beat)
+	for _, text := range []string{scheduleB + "# longer\n", scheduleA} {
+		require.NoError(t, os.WriteFile(target, []byte(text), 0o600))
+		want := text[len("schedules:\n  - {name: "):][:1]
+		eventually(t, func() bool {
+			list, err := beat.store.List(t.Context())
+			require.NoError(t, err)
+			return len(list) == 1 && list[0].Name == want
+		})
+	}
+}
+
 // A file on a file system that tells nothing of changes: here, behind a link into another folder.
 func TestReloadByPolling(t *testing.T) {
 	t.Parallel()
@@ -128,7 +155,7 @@ func TestReloadByPolling(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "schedules.yaml")
 	require.NoError(t, os.Symlink(target, link))
 	beat := newBeat(t, b, link, newStepClock(noon))
-	beat.watcher.poll = 20 * time.Millisecond
+	beat.watcher.poll, beat.watcher.peek = 20*time.Millisecond, 24*time.Hour
 	startReady(t, beat)
 	require.NoError(t, os.WriteFile(target, []byte(scheduleB), 0o600))
 	eventually(t, func() bool {
