@@ -24,6 +24,7 @@ var msgReasons = map[string]text{
 	seckill.ReasonUnknownGoods: {"商品已下架", "the goods are gone"},
 	seckill.ReasonFailed:       {"订单没有写入成功", "the order could not be written"},
 	seckill.ReasonRevoked:      {"订单已撤销", "the order was revoked"},
+	seckill.ReasonBought:       {"您已经买过了", "you have bought it already"},
 }
 
 func reasonOf(code string) text {
@@ -56,6 +57,12 @@ func refuseSoldOut(c echo.Context) error {
 func refuse(c echo.Context, code string) error {
 	why := reasonOf(code)
 	return say(c, codeNo, refusalText(why), refusal{Reason: why.in(languageOf(c)), Code: code}, "")
+}
+
+// refuseBought names the task of the order that there is.
+func refuseBought(c echo.Context, taskID string) error {
+	why := reasonOf(seckill.ReasonBought)
+	return say(c, codeNo, why, refusal{Reason: why.in(languageOf(c)), Code: seckill.ReasonBought}, taskID)
 }
 
 func refuseNotOpen(c echo.Context, e *seckill.NotOpenError) error {

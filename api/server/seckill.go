@@ -55,6 +55,9 @@ func (s *Server) enterSeckill(c echo.Context) error {
 		return err
 	}
 	ticket, err := s.Desk.Enter(c.Request().Context(), userOf(c), goodsID)
+	if err == nil && ticket.Bought {
+		return refuseBought(c, ticket.TaskID)
+	}
 	if err == nil {
 		return say(c, codeOK, msgQueued, nil, ticket.TaskID)
 	}

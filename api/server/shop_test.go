@@ -64,6 +64,15 @@ func TestSeckill(t *testing.T) {
 			require.Equal(t, []any{100, "秒杀成功"}, []any{out.Code, out.Msg}, "%s", out.raw)
 			require.Contains(t, string(out.Data), fmt.Sprintf(`"goods_id":%d`, goods))
 
+			var bought answer
+			require.Eventually(t, func() bool { // Redis is told right after the commit
+				bought = s.post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(ann))
+				return bought.Code != 100
+			}, 20*time.Second, 20*time.Millisecond)
+			require.Equal(t, []any{200, 101, "您已经买过了", in.TaskID}, []any{bought.status, bought.Code, bought.Msg, bought.TaskID})
+			require.Contains(t, string(bought.Data), `"reason_code":"bought"`)
+			require.Equal(t, out.raw, s.get("/v1/seckill?task_id="+bought.TaskID).raw, "its order is found as before")
+
 			orders := s.get("/v1/orders", bearer(ann))
 			require.JSONEq(t, "["+string(out.Data)+"]", string(orders.Data))
 			require.Equal(t, "[]", string(s.get("/v1/orders", bearer(bob)).Data))

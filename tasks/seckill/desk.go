@@ -44,6 +44,7 @@ func newDesk(db *gorm.DB, l ledger, q queue) *Desk {
 // Ticket is a user's place in the queue.
 type Ticket struct {
 	TaskID string // for Outcome
+	Bought bool   // the user has an order already, made by this task
 }
 
 // Enter reserves a piece of the goods for the user and enqueues the order. A user who is in already gets the ticket
@@ -73,7 +74,7 @@ func (d *Desk) Enter(ctx context.Context, userID, goodsID int64) (Ticket, error)
 			return Ticket{}, err
 		}
 	}
-	return Ticket{TaskID: a.taskID}, nil
+	return Ticket{TaskID: a.taskID, Bought: a.verdict == admitAgain && !a.pending}, nil
 }
 
 func (d *Desk) admit(ctx context.Context, userID, goodsID int64) (admission, error) {

@@ -14,6 +14,7 @@ const (
 	ReasonUnknownGoods = "unknown_goods"
 	ReasonFailed       = "failed"  // the task failed for good
 	ReasonRevoked      = "revoked" // the task was revoked
+	ReasonBought       = "bought"  // the user has an order of the goods already
 )
 
 var (

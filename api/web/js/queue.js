@@ -34,7 +34,7 @@ export async function press(goods) {
   try {
     const answer = await call('/v1/seckill', { method: 'POST', body: { goods_id: goods.id }, token: session.token })
     if (!current(ticket)) return
-    if (answer.code === REFUSED || !answer.task_id) {
+    if (!answer.task_id) {
       settle(ticket, 'lost', reason(answer))
       return
     }
