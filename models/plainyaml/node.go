@@ -35,10 +35,8 @@ func Kind(node ast.Node) string {
 		return "a list"
 	case *ast.StringNode, *ast.LiteralNode:
 		return "text"
-	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode:
+	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
 		return node.GetToken().Value
-	case *ast.InfinityNode, *ast.NanNode:
-		return "no number"
 	}
 	return "something else"
 }

@@ -166,6 +166,9 @@ func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) 
 			}
 		}
 	})
+	if a.InForce {
+		b.known.agree(a.Secret)
+	}
 	return a, err
 }
 

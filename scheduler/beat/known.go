@@ -10,10 +10,12 @@ import (
 // known is up to when this scheduler knows the ticks of each entry to be settled, by itself or by others. Redis knows it
 // better, until it loses its data: then the ticks since are made up for as their misfire rule says. A scheduler that was
 // cut off for longer than its fellows, and is the first to come back to a Redis that has lost its data, makes ticks again
-// that they had made. It is safe for concurrent use.
+// that they had made. The secret that the ids of ticks are made with is kept, too: with another one, a tick that a fellow is
+// about to enqueue would be enqueued under two ids. It is safe for concurrent use.
 type known struct {
 	mu      sync.Mutex
 	settled map[knownRule]time.Time
+	secret  []byte // of the ids of ticks, nil before the first announcement
 }
 
 type knownRule struct{ entry, rule string }
@@ -30,6 +32,13 @@ func (k *known) learn(e entry, settled time.Time) {
 	}
 }
 
+// agree keeps the secret that is in force.
+func (k *known) agree(secret []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.secret = secret
+}
+
 // of is the schedule's plan with what is known of it. The rest is forgotten: an entry that comes back starts anew.
 func (k *known) of(schedule *Schedule, now time.Time) ticks.Plan {
 	plan := schedule.plan(now)
@@ -44,5 +53,6 @@ func (k *known) of(schedule *Schedule, now time.Time) ticks.Plan {
 		}
 	}
 	k.settled = kept
+	plan.Secret = k.secret
 	return plan
 }

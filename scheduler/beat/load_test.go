@@ -159,7 +159,7 @@ schedules:
 		`line 22: schedule "both": queue: "no spaces" is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit`,
 		`line 23: name: "bad name" is not 1 to 64 letters, digits, '.', '_' or '-'`,
 		`line 23: args of test.sum: n: is required`,
-		`line 25: every: want a duration such as 10s, or a whole number of seconds, found float 1.5`,
+		`line 25: every: want a duration such as 10s, or a whole number of seconds, found 1.5`,
 		`line 26: unknown key "evry": known are name, task, args, every, cron, timezone, queue, misfire, paused, priority, expires, max_retries, ` +
 			`backoff, timeout, hard_timeout, max_crashes, result_limit, retention, unique_for, unique_until_done, unique_key, throttle, ` +
 			`history, tags, headers, on_success, on_failure`,
@@ -191,12 +191,12 @@ func TestLoadRefuses(t *testing.T) {
 		"broken YAML":         {"schedules: [1, 2\n", "line 1: is not YAML"},
 		"two documents":       {"schedules: []\n---\nschedules: []\n", "line 3: a second document"},
 		"not UTF-8":           {"schedules: []\n# \xff\n", "line 2: is not UTF-8"},
-		"a number for a name": {"schedules:\n  - name: 5\n    task: test.noop\n    every: 5s\n", "line 2: name: want text, found int 5: put it in quotes"},
+		"a number for a name": {"schedules:\n  - name: 5\n    task: test.noop\n    every: 5s\n", "line 2: name: want text, found 5: put it in quotes"},
 		"a name of dots":      {"schedules:\n  - {name: .., task: test.noop, every: 5s}\n", `line 2: name: ".." can be no part of a URL's path`},
-		"an alias":            {"schedules:\n  - &a {name: a, task: test.noop, every: 5s}\n", "line 2: a schedule: want keys with values, found an anchor"},
+		"an alias":            {"schedules:\n  - &a {name: a, task: test.noop, every: 5s}\n", "line 2: anchors and aliases (& and *) are not supported"},
 		"a merge key":         {"schedules:\n  - name: a\n    task: test.noop\n    every: 5s\n    <<: {queue: low}\n", "line 5: merge keys"},
-		"a tag":               {"schedules:\n  - name: a\n    task: !x test.noop\n    every: 5s\n", "line 3: task: want text, found a tag"},
-		"infinite args":       {entry + "    args: {n: .inf, m: 1}\n", "line 5: args: inf .inf cannot be a value"},
+		"a tag":               {"schedules:\n  - name: a\n    task: !x test.noop\n    every: 5s\n", "line 3: tags (!x) are not supported"},
+		"infinite args":       {entry + "    args: {n: .inf, m: 1}\n", "line 5: args: .inf cannot be a value"},
 		"the same arg twice":  {entry + "    args:\n      n: 1\n      m: 1\n      n: 2\n", `line 8: key "n" is there twice, first in line 6`},
 		"args of a list":      {entry + "    args: [1, 2]\n", "line 5: args of test.sum"},
 		"missing args":        {entry, "line 2: args of test.sum: n: is required"},
@@ -207,6 +207,12 @@ func TestLoadRefuses(t *testing.T) {
 		"@every":              {"schedules:\n  - {name: a, task: test.noop, cron: '@every 5s'}\n", `use "every" instead`},
 		"the zone Local":      {"timezone: Local\nschedules: []\n", "line 1: timezone"},
 		"a zone outside":      {"timezone: ../../etc/passwd\nschedules: []\n", "line 1: timezone"},
+		"many brackets":       {"schedules: " + strings.Repeat("[", 200_000) + "\n", "has more than 50000 words"},
+		"deep brackets":       {"schedules: " + strings.Repeat("[", 1000) + "\n", "is nested deeper than"},
+		"an octal arg":        {entry + "    args: {n: 010, m: 1}\n", "line 5: args: 010 is no plain number: write 10, or 8, or \"010\" if it is text"},
+		"an octal every":      {"schedules:\n  - {name: a, task: test.noop, every: 010}\n", "line 2: every: 010 is no plain number"},
+		"every in a list":     {"schedules:\n  - {name: a, task: test.noop, every: [5]}\n", "line 2: every: want a duration such as 10s, or a whole number of seconds, found a list"},
+		"a number with _":     {"schedules:\n  - {name: a, task: test.noop, every: 5s, max_retries: 1_0}\n", "max_retries: 1_0 is no plain number"},
 		"too large a file":    {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

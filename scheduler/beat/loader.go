@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/paidui/paidui/models/plainyaml"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -48,7 +49,7 @@ func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
 	}
 	items, ok := list.value.(*ast.SequenceNode)
 	if !ok {
-		l.problem(list.line, "schedules: want a list, found %s", kindOf(list.value))
+		l.problem(list.line, "schedules: want a list, found %s", plainyaml.Kind(list.value))
 		return nil
 	}
 	var entries []entry
@@ -63,7 +64,7 @@ func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
 // item reads one entry; ok is false when anything about it is wrong.
 func (l *loader) item(node ast.Node, fileTZ *time.Location) (e entry, ok bool) {
 	before := len(l.problems)
-	line := lineOf(node)
+	line := plainyaml.Line(node)
 	f := l.fields(node, "a schedule", entryKeys...)
 	if f == nil {
 		return entry{}, false
@@ -171,7 +172,7 @@ func (l *loader) every(f field) rule {
 		}
 		period = d
 	default:
-		l.problem(f.line, "every: want a duration such as 10s, or a whole number of seconds, found %s", kindOf(f.value))
+		l.problem(f.line, "every: want a duration such as 10s, or a whole number of seconds, found %s", plainyaml.Kind(f.value))
 		return nil
 	}
 	r, err := parseEvery(period)
@@ -245,7 +246,7 @@ func (l *loader) paused(f fields) bool {
 	}
 	node, ok := given.value.(*ast.BoolNode)
 	if !ok {
-		l.problem(given.line, "paused: want true or false, found %s", kindOf(given.value))
+		l.problem(given.line, "paused: want true or false, found %s", plainyaml.Kind(given.value))
 		return false
 	}
 	return node.Value

@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/paidui/paidui/models/plainyaml"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -140,12 +141,12 @@ func lineOfOption(node ast.Node, path string, otherwise int) int {
 	switch node := node.(type) {
 	case *ast.SequenceNode:
 		if i, err := strconv.Atoi(key); err == nil && i < len(node.Values) {
-			return lineOfOption(node.Values[i], rest, lineOf(node.Values[i]))
+			return lineOfOption(node.Values[i], rest, plainyaml.Line(node.Values[i]))
 		}
 	case ast.MapNode:
 		for pairs := node.MapRange(); pairs.Next(); {
 			if keyText(pairs.Key()) == key {
-				return lineOfOption(pairs.Value(), rest, lineOf(pairs.Key()))
+				return lineOfOption(pairs.Value(), rest, plainyaml.Line(pairs.Key()))
 			}
 		}
 	}

@@ -88,7 +88,7 @@ func TestOptionsOfEntriesAreHeldToTheirRules(t *testing.T) {
 		"a range":          {entry + "    timeout: -5\n", "line 6: timeout: -5s is not between"},
 		"a century":        {entry + "    retention: 876000h\n", "line 6: retention: "},
 		"no value":         {entry + "    tags:\n", "line 6: tags: has no value"},
-		"an infinite":      {entry + "    timeout: .inf\n", "line 6: timeout: inf .inf cannot be a value"},
+		"an infinite":      {entry + "    timeout: .inf\n", "line 6: timeout: .inf cannot be a value"},
 		"an id":            {entry + "    id: x\n", `line 6: unknown key "id"`},
 		"a debounce":       {entry + "    debounce: 5s\n", `line 6: unknown key "debounce"`},
 		"a tag":            {entry + "    tags:\n      - a\n      - 1\n", "line 8: tags[1]: wants a string"},

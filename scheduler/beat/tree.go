@@ -1,20 +1,13 @@
 package beat
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-)
 
-// The YAML of schedules is plain: one document of mappings, lists and scalars. Anchors, aliases, merge keys and tags
-// are refused, by name.
+	"github.com/paidui/paidui/models/plainyaml"
+)
 
 type field struct {
 	line  int // of the key
@@ -23,43 +16,13 @@ type field struct {
 
 type fields map[string]field
 
-// root parses the file and returns its one document; nil when there is a problem.
-func (l *loader) root(content []byte) (root ast.Node) {
-	if !utf8.Valid(content) {
-		valid := bytes.ToValidUTF8(content, []byte("\x00"))
-		l.problem(1+bytes.Count(valid[:bytes.IndexByte(valid, 0)], []byte("\n")), "is not UTF-8")
-		return nil
+// root parses the file and returns its top node; nil when there is a problem.
+func (l *loader) root(content []byte) ast.Node {
+	root, problems := plainyaml.Parse(content)
+	for _, p := range problems {
+		l.problem(p.Line, "%s", p.Msg)
 	}
-	defer func() {
-		if cause := recover(); cause != nil {
-			l.problem(0, "is not YAML: %v", cause)
-			root = nil
-		}
-	}()
-	file, err := parser.ParseBytes(content, 0, parser.AllowDuplicateMapKey())
-	var syntax *yaml.SyntaxError
-	switch {
-	case errors.As(err, &syntax) && strings.Contains(syntax.Message, "\t"):
-		l.problem(syntax.Token.Position.Line, "a tab cannot indent: use spaces")
-		return nil
-	case errors.As(err, &syntax):
-		l.problem(syntax.Token.Position.Line, "is not YAML: %s", syntax.Message)
-		return nil
-	case err != nil:
-		l.problem(0, "is not YAML: %v", err)
-		return nil
-	}
-	for _, doc := range file.Docs {
-		switch {
-		case doc.Body == nil || doc.Body.Type() == ast.DirectiveType:
-		case root != nil:
-			l.problem(lineOf(doc.Body), "a second document begins: want one")
-			return nil
-		default:
-			root = doc.Body
-		}
-	}
-	if root == nil {
+	if root == nil && len(problems) == 0 {
 		l.problem(0, `is empty: want "schedules"`)
 	}
 	return root
@@ -76,6 +39,10 @@ func (l *loader) fields(node ast.Node, what string, known ...string) fields {
 			l.problem(line, "%s: has no value", key)
 			fallthrough
 		default:
+			if err := plainyaml.CheckNumber(value); err != nil {
+				l.problem(line, "%s: %v", key, err)
+				return
+			}
 			found[key] = field{line: line, value: value}
 		}
 	})
@@ -89,16 +56,12 @@ func (l *loader) fields(node ast.Node, what string, known ...string) fields {
 func (l *loader) each(node ast.Node, what string, visit func(key string, line int, value ast.Node)) bool {
 	mapping, ok := node.(ast.MapNode)
 	if !ok {
-		l.problem(lineOf(node), "%s: want keys with values, found %s", what, kindOf(node))
+		l.problem(plainyaml.Line(node), "%s: want keys with values, found %s", what, plainyaml.Kind(node))
 		return false
 	}
 	seen := map[string]int{}
 	for pairs := mapping.MapRange(); pairs.Next(); {
-		line := lineOf(pairs.Key())
-		if pairs.Key().Type() == ast.MergeKeyType {
-			l.problem(line, "merge keys (<<) are not supported")
-			continue
-		}
+		line := plainyaml.Line(pairs.Key())
 		key := keyText(pairs.Key())
 		if first, twice := seen[key]; twice {
 			l.problem(line, "key %q is there twice, first in line %d", key, first)
@@ -124,12 +87,16 @@ func (l *loader) text(f fields, key string) (value string, ok bool) {
 	case *ast.NullNode: // reported by fields
 		return "", false
 	}
-	l.problem(given.line, "%s: want text, found %s: put it in quotes", key, kindOf(given.value))
+	l.problem(given.line, "%s: want text, found %s: put it in quotes", key, plainyaml.Kind(given.value))
 	return "", false
 }
 
 // value turns a node into what encoding/json can write. What it is a value of is said in problems.
 func (l *loader) value(node ast.Node, what string) (value any, ok bool) {
+	if err := plainyaml.CheckNumber(node); err != nil {
+		l.problem(plainyaml.Line(node), "%s: %v", what, err)
+		return nil, false
+	}
 	switch node := node.(type) {
 	case *ast.NullNode:
 		return nil, true
@@ -156,7 +123,7 @@ func (l *loader) value(node ast.Node, what string) (value any, ok bool) {
 		l.each(node, what, func(key string, _ int, value ast.Node) { pairs[key], _ = l.value(value, what) })
 		return pairs, len(l.problems) == before
 	}
-	l.problem(lineOf(node), "%s: %s cannot be a value", what, kindOf(node))
+	l.problem(plainyaml.Line(node), "%s: %s cannot be a value", what, plainyaml.Kind(node))
 	return nil, false
 }
 
@@ -169,7 +136,7 @@ func lineOfArg(args ast.Node, path string, otherwise int) int {
 	key, rest, _ := strings.Cut(path, ".")
 	for pairs := mapping.MapRange(); pairs.Next(); {
 		if keyText(pairs.Key()) == key {
-			return lineOfArg(pairs.Value(), rest, lineOf(pairs.Key()))
+			return lineOfArg(pairs.Value(), rest, plainyaml.Line(pairs.Key()))
 		}
 	}
 	return otherwise
@@ -180,33 +147,4 @@ func keyText(key ast.MapKeyNode) string {
 		return s.Value
 	}
 	return key.String()
-}
-
-func lineOf(node ast.Node) int {
-	if mapping, ok := node.(*ast.MappingNode); ok && !mapping.IsFlowStyle && len(mapping.Values) > 0 {
-		return lineOf(mapping.Values[0].Key)
-	}
-	if token := node.GetToken(); token != nil && token.Position != nil {
-		return token.Position.Line
-	}
-	return 0
-}
-
-func kindOf(node ast.Node) string {
-	switch node.Type() {
-	case ast.MappingType, ast.MappingValueType:
-		return "a mapping"
-	case ast.SequenceType:
-		return "a list"
-	case ast.NullType:
-		return "nothing"
-	case ast.AnchorType, ast.AliasType:
-		return "an anchor or alias"
-	case ast.TagType:
-		return "a tag"
-	case ast.StringType, ast.LiteralType:
-		return "text"
-	default:
-		return fmt.Sprintf("%s %s", strings.ToLower(node.Type().YAMLName()), node.String())
-	}
 }

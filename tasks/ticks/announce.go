@@ -36,6 +36,7 @@ type Entry struct {
 type Plan struct {
 	Hash    string
 	Entries []Entry
+	Secret  []byte // in force where Redis has none; nil draws one
 }
 
 // Announcement is the answer to Announce. Exactly one of its cases holds: InForce; or Open is not empty: nothing was
@@ -48,8 +49,8 @@ type Announcement struct {
 	Secret  []byte               // the same for all schedulers of this Redis, when InForce
 }
 
-// Each entry passes its name, rule, JSON, next tick, and up to when it is known to be settled. Entries that the plan does not have are forgotten, with what
-// was claimed of them.
+// Each entry passes its name, rule, JSON, next tick, and up to when it is known to be settled. Entries that the plan does
+// not have are forgotten, with what was claimed of them.
 var announceScript = redis.NewScript(scriptHead + `
 local hash, takeover, now, silence, secret = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 if tonumber(now) > horizon then now = clock end
@@ -98,7 +99,11 @@ return {'in_force', settled, redis.call('HGET', KEYS[1], 'secret')}
 // clock has settled in the future. When Redis has lost which schedule was in force, and all that was settled, entries are
 // settled up to what the plan knows instead. With takeover, the plan yields to another schedule that was heard within Silence.
 func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover bool) (Announcement, error) {
-	args := []any{plan.Hash, takeover, unix(now), int(Silence / time.Second), rand.Text()}
+	secret := plan.Secret
+	if len(secret) == 0 {
+		secret = []byte(rand.Text())
+	}
+	args := []any{plan.Hash, takeover, unix(now), int(Silence / time.Second), secret}
 	for _, e := range plan.Entries {
 		encoded, err := json.Marshal(e)
 		if err != nil {
