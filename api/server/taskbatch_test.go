@@ -115,7 +115,7 @@ func TestAllOptionsOverHTTP(t *testing.T) {
 		"on_failure": []any{map[string]any{"task": "demo.add", "args": map[string]int{"n": 3, "m": 4}, "id": "after"}},
 	}, asOperator)
 	require.Equal(t, []any{100, "mine"}, []any{made.Code, made.TaskID}, "%s", made.raw)
-	got := s.task(t, "/v1/tasks/mine")
+	got := s.task(t, "/v1/tasks/mine", asOperator)
 	require.Equal(t, "PENDING", got.State)
 	require.WithinDuration(t, got.EnqueuedAt.Add(time.Hour), *got.ETA, time.Second)
 	same := s.post("/v1/tasks", map[string]any{

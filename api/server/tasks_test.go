@@ -175,7 +175,7 @@ func TestTaskOptions(t *testing.T) {
 		"backoff": map[string]any{"base": 1, "cap": "1m", "jitter": false}, "timeout": "5s", "retention": 60,
 	}, asOperator)
 	require.Equal(t, []any{100, "my-own:id@1"}, []any{made.Code, made.TaskID}, "%s", made.raw)
-	got := s.task(t, "/v1/tasks/my-own:id@1")
+	got := s.task(t, "/v1/tasks/my-own:id@1", asOperator)
 	require.Equal(t, []any{"default", "PENDING", 7}, []any{got.Queue, got.State, got.MaxRetries})
 	require.Equal(t, eta, *got.ETA)
 	require.Equal(t, eta, *got.NextRunAt)
