@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"io/fs"
 	"slices"
@@ -24,6 +25,23 @@ var celeryRetries = map[string]func(*testing.T){
 		runs = attempts(t, tasks.Define[struct{}, int]("celery.autoretry", tasks.MaxRetries(2),
 			tasks.RetryOnlyFor(tasks.ErrorIs(errBroken))), errors.New("another"))
 		require.Equal(t, 1, runs)
+	},
+	"autoretry_for=(OperationalError,), max_retries=None": func(t *testing.T) {
+		runs := 0
+		d := tasks.Define[struct{}, int]("celery.away", tasks.MaxRetries(0), tasks.SnoozeFor(tasks.StoreAway()))
+		q := taskstest.New(t, taskstest.Config{Bind: func(m *tasks.Mux, _ *tasks.Client) {
+			tasks.Handle(m, d, func(context.Context, struct{}) (int, error) {
+				if runs++; runs < 4 {
+					return 0, driver.ErrBadConn
+				}
+				return runs, nil
+			})
+		}})
+		res, err := d.Enqueue(t.Context(), q.Client, struct{}{})
+		require.NoError(t, err)
+		q.Advance(time.Hour)
+		require.Equal(t, tasks.StateSuccess, state(t, res))
+		require.Equal(t, 4, runs)
 	},
 	"dont_autoretry_for": func(t *testing.T) {
 		runs := attempts(t, tasks.Define[struct{}, int]("celery.dont", tasks.NeverRetryFor(tasks.ErrorIs(sql.ErrNoRows))), sql.ErrNoRows)

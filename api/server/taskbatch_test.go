@@ -71,7 +71,7 @@ func TestABatchTellsTheTruthOfEachTask(t *testing.T) {
 		require.Equal(t, want, got)
 		require.NotEmpty(t, got.Msg)
 		if got.Code == 100 && i%100 == 0 {
-			require.EqualValues(t, i+1, s.task(t, "/v1/tasks/"+got.TaskID+"?wait=20s").Result)
+			require.EqualValues(t, i+1, s.task(t, "/v1/tasks/"+got.TaskID+"?wait=20s", asOperator).Result)
 		}
 	}
 	english := s.batch(t, []any{add(1), add(1, "timeout", 0)}, inEnglish)
