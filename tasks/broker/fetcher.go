@@ -16,7 +16,7 @@ type FetcherConfig struct {
 	Name   string         // the worker's, which its deliveries carry
 	Queues map[string]int // weight by queue, at least 1: how often it is asked first
 	Slots  int            // the server's concurrency; how many tasks the fetcher takes at once. 0 is one
-	// Life is how long a worker may be silent before others take over what it holds. It beats four times within it. All
+	// Life is how long a worker may be silent before others take over what it holds. It beats three times within it. All
 	// workers of a Redis should have the same. 0 is 5 s.
 	Life time.Duration
 }

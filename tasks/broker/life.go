@@ -16,7 +16,7 @@ const (
 	// standardLife is how long a worker may be silent before others take over the tasks that it holds.
 	standardLife = 5 * time.Second
 	// beatsPerLife is how often a worker beats within that time.
-	beatsPerLife = 4
+	beatsPerLife = 3
 	// recheckBatch bounds the tasks of one round trip.
 	recheckBatch = 500
 )
@@ -31,7 +31,7 @@ const (
 // the second set it can't come back, and a worker whose life is not in the first set gets no tasks.
 //
 // When nobody has beaten for half the limit it was Redis that was away, or the network to it: every life then has its full
-// time again. As workers beat four times within the limit, no outage makes a living worker seem dead.
+// time again. As workers beat three times within the limit, no outage makes a living worker seem dead.
 type life struct {
 	name  string
 	limit time.Duration

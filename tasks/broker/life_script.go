@@ -132,12 +132,14 @@ local sets, out = {}, {}
 for k = 1, #KEYS do
 	if k % 4 ~= 1 then sets[#sets + 1] = KEYS[k] end
 end
+local last = redis.call('ZSCORE', KEYS[1], life)
+local away = not last or math.abs(now - tonumber(last)) > outage -- otherwise there was no outage: this life has beaten
 local any = redis.call('EXISTS', unpack(sets)) > 0 -- ended lives, active tasks or leases: an idle worker's queues have none
 
 for q = 1, #KEYS / 4 do
 	local lives, ended, active, leases = KEYS[4 * q - 3], KEYS[4 * q - 2], KEYS[4 * q - 1], KEYS[4 * q]
 	local tasks = ARGV[7 + q]
-	local newest = redis.call('ZREVRANGE', lives, 0, 0, 'WITHSCORES')[2]
+	local newest = away and redis.call('ZREVRANGE', lives, 0, 0, 'WITHSCORES')[2]
 	if newest and math.abs(now - tonumber(newest)) > outage then
 		for _, one in ipairs(redis.call('ZRANGE', lives, 0, -1)) do redis.call('ZADD', lives, now, one) end
 	end

@@ -22,7 +22,7 @@ func TestIdleWorkerHardlyAsks(t *testing.T) {
 		opt   broker.Options
 		limit float64
 	}{
-		"standard":   {broker.Options{}, 35}, // those within scripts included, of which one beat for five queues has 18
+		"standard":   {broker.Options{}, 30}, // those within scripts included, of which one beat for five queues has 14
 		"no wake-up": {broker.Options{NoWakeUp: true}, 110},
 	} {
 		t.Run(name, func(t *testing.T) {
