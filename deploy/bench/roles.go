@@ -20,6 +20,7 @@ const (
 	roleEcho   = "echo"
 	roleNoop   = "noop"
 	roleSingle = "single"
+	roleCrash  = "crash"
 )
 
 // roles are the commands of the roles. The API and the worker are the real ones, as their own programs compose them.
@@ -30,6 +31,7 @@ func roles() []*cobra.Command {
 		echoCommand(),
 		noopCommand(),
 		singleCommand(),
+		crashCommand(),
 	}
 }
 

@@ -44,6 +44,11 @@ func rows() []row {
 			metrics: []metric{{"pickup-p50", "ms", atMost(1)}, {"pickup-p99", "ms", atMost(5)}},
 			measure: measurePickup,
 		},
+		{
+			name: "crash", about: "kill -9 of a worker process to the handler's start in another one; against asynq, of which few samples are taken",
+			metrics: []metric{{"crash-p50", "s", atMost(6)}, {"crash-max", "s", atMost(10)}},
+			measure: measureCrash,
+		},
 		one("idle", "commands/s", atMost(25), "Redis commands of an idle worker with five queues; against asynq", measureIdle),
 		{
 			name: "eta", about: "lateness of tasks that are due at random times; against asynq",
