@@ -206,7 +206,7 @@ func TestTheStandardLanguageIsASetting(t *testing.T) {
 		require.Equal(t, want, s.get("/v1/nothing", header("Accept-Language", given)).header.Get("Content-Language"), given)
 	}
 	_, err := server.New(server.Options{Language: "fr"})
-	require.ErrorContains(t, err, `Language "fr" is neither zh nor en`)
+	require.ErrorContains(t, err, `"fr" as Language is neither zh nor en`)
 }
 
 func TestCORS(t *testing.T) {

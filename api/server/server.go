@@ -148,7 +148,7 @@ func (o Options) validate() error {
 	}
 	var unknown error
 	if _, known := languages[o.Language]; !known {
-		unknown = fmt.Errorf("Language %q is neither zh nor en", o.Language)
+		unknown = fmt.Errorf("%q as Language is neither zh nor en", o.Language)
 	}
 	return errors.Join(
 		unknown,
