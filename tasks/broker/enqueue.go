@@ -87,7 +87,7 @@ func refusedUnless(err error) Outcome {
 
 // submit looks for chosen ids in all queues: a script does it, but on a Redis Cluster, where queues have slots of their own.
 func (b *Broker) submit(ctx context.Context, gate *Gate, messages ...*Message) []Receipt {
-	if b.cluster && slices.ContainsFunc(messages, func(m *Message) bool { return m.Chosen }) {
+	if len(messages) > 0 && b.cluster && slices.ContainsFunc(messages, func(m *Message) bool { return m.Chosen }) {
 		return b.submitClaimed(ctx, messages)
 	}
 	return b.store(ctx, gate, messages...)
