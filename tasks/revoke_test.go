@@ -2,6 +2,7 @@ package tasks_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -128,14 +129,18 @@ func TestRevokeInSeveralQueues(t *testing.T) {
 			return a.N, nil
 		})
 		taskstest.Serve(t, b, m, "served")
-		enqueue := func(n int, queue string) *tasks.Result[int] {
-			res, err := sum.Enqueue(t.Context(), client, pair{N: n}, tasks.ID("order-17"), tasks.Queue(queue))
+		res, err := sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.ID("order-17"), tasks.Queue("served"))
+		require.NoError(t, err)
+		another := func(n int, queue string) { // as earlier builds took one id in several queues
+			payload, err := json.Marshal(pair{N: n})
 			require.NoError(t, err)
-			return res
+			receipt := b.Enqueue(t.Context(), &broker.Message{
+				Queue: queue, ID: "order-17", Task: sum.Name(), Payload: payload, Timeout: time.Minute, Retention: time.Minute,
+			})[0]
+			require.NoError(t, receipt.Err)
 		}
-		res := enqueue(1, "served")
 		<-begun
-		enqueue(2, "idle")
+		another(2, "idle")
 		state, err := res.Revoke(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, tasks.StateStarted, state, "the one that runs tells")
@@ -148,7 +153,7 @@ func TestRevokeInSeveralQueues(t *testing.T) {
 			task, err := b.Find(t.Context(), "served", "order-17")
 			return err == nil && task.State == "completed"
 		}, 20*time.Second, 10*time.Millisecond)
-		enqueue(3, "idle-too")
+		another(3, "idle-too")
 		state, err = res.Revoke(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, tasks.StateRevoked, state)

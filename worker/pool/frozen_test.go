@@ -72,6 +72,9 @@ func heldMux(s stage, worker string) *tasks.Mux {
 				return "", ctx.Err()
 			}
 			err := s.rdb.BLPop(always, time.Second, "go:"+worker+":"+id).Err()
+			if err == nil && a.Yields && ctx.Err() != nil { // it was meant for the run that has taken this one's place
+				return "", errors.Join(ctx.Err(), s.rdb.RPush(always, "go:"+worker+":"+id, 1).Err())
+			}
 			if err == nil {
 				break
 			}
