@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,7 +37,7 @@ The exit status is 1 when something does not fit. The logs of all programs are t
 	flags.StringVar(&opt.bin, "bin", "", "the `folder` that has api, worker and scheduler; empty: they are built")
 	flags.BoolVar(&opt.keep, "keep", false, "keep the logs without a finding, too")
 	flags.BoolVar(&opt.plan, "plan", false, "show the plan's faults and do nothing")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if opt.minutes < 0.5 || opt.minutes > 24*60 {
 			return fmt.Errorf("--minutes: %g is not 0.5 to 1440", opt.minutes)
 		}
@@ -50,6 +51,7 @@ The exit status is 1 when something does not fit. The logs of all programs are t
 			if err != nil {
 				return err
 			}
+			defer func() { err = errors.Join(err, built.Close()) }()
 			opt.bin = built.Dir
 		}
 		return run(cmd.Context(), p, opt, cmd.OutOrStdout())

@@ -49,7 +49,12 @@ type lab struct {
 	db            *gorm.DB
 }
 
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
 func newLab(ctx context.Context, bin, dir string) (l *lab, err error) {
+	redis.SetLogger(silence{}) // it speaks of every dial that fails
 	l = &lab{dir: dir}
 	defer func() {
 		if err != nil {

@@ -11,10 +11,13 @@ type fault struct {
 	at     time.Duration // since the act began
 	kind   string
 	target string        // a program, "redis", "mysql", or a program's way to one of them, as worker1-mysql
-	length time.Duration // how long it lasts, or how long what was stopped stays away
+	length time.Duration // how long it lasts, or how long what was stopped stays away; 0 of what is done at once
 }
 
 func (f fault) String() string {
+	if f.length == 0 {
+		return f.kind + " " + f.target
+	}
 	return fmt.Sprintf("%s %s for %s", f.kind, f.target, f.length.Round(time.Millisecond))
 }
 
@@ -70,6 +73,10 @@ func planFaults(r *rand.Rand, a act) (all []fault) {
 		f := fault{at: at, kind: deck[0], length: time.Second + time.Duration(r.Int64N(int64(longest)))}
 		deck = deck[1:]
 		f.target = targetOf(r, f.kind)
+		switch f.kind {
+		case faultCut, faultClients, faultFlush:
+			f.length = 0
+		}
 		if f.at+f.length > a.length-last {
 			return all
 		}

@@ -23,6 +23,9 @@ func report(w io.Writer, o outcomes) {
 		reportRequests(w, r.book)
 		fmt.Fprintf(w, "  accepted: %d codes, %d tickets, %d tasks; %d orders of %d pieces; %d ticks\n", len(r.book.texts),
 			len(r.book.tickets), len(r.book.calls), ordered(r), offered(r.book), len(r.evidence.Ticks))
+		if n := failedTickets(r); n > 0 {
+			fmt.Fprintf(w, "  of the tickets %d failed, and have no order\n", n)
+		}
 		for _, line := range r.repaired {
 			fmt.Fprintf(w, "  %s\n", line)
 		}
@@ -90,6 +93,16 @@ func reportFaults(w io.Writer, o outcomes) {
 func ordered(r result) (n int) {
 	for _, orders := range ordersOf(r.book, r.evidence) {
 		n += len(orders)
+	}
+	return n
+}
+
+// failedTickets are those whose end is a failure of ours, and not that all is sold.
+func failedTickets(r result) (n int) {
+	for _, o := range r.evidence.Tickets {
+		if o.Code == 101 && o.Reason == "failed" {
+			n++
+		}
 	}
 	return n
 }

@@ -17,8 +17,11 @@ type Binaries struct {
 	open io.Closer // for as long as this process lives; its end removes Dir
 }
 
-// Build compiles the programs of the module, whose folder is given, into a folder that goes with this process, however
-// that ends.
+// Close removes the programs. Who keeps no Binaries until then may lose them earlier.
+func (b Binaries) Close() error { return b.open.Close() }
+
+// Build compiles the programs of the module, whose folder is given, into a folder that goes with Close, or with this
+// process, however that ends.
 func Build(module string, race bool) (b Binaries, err error) {
 	if b.Dir, err = os.MkdirTemp("", "paidui-bin-"); err != nil {
 		return b, err
