@@ -57,7 +57,7 @@ func TestSaleSurvivesCrashes(t *testing.T) {
 		}
 	}
 	require.Len(t, tickets, pieces)
-	// The dead worker's tasks come back when their leases have run out and asynq has noticed.
+	// The dead worker's tasks come back when a living one has taken them over.
 	for id := range tickets {
 		require.Eventually(t, func() bool {
 			a, err := call(t.Context(), http.MethodGet, survivor+"/v1/seckill?task_id="+id, "", nil)
