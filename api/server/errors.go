@@ -136,6 +136,13 @@ func tooOften(e *sms.LimitError) *apiError {
 		msg = text{"今天的短信次数已用完", "this number has had all its codes for today"}
 	case sms.ScopeTries:
 		field, msg = "code", text{"验证码错误次数太多，请稍后再试", "too many wrong codes were tried, try again later"}
+	case sms.ScopeShare:
+		msg = text{"今天从此网络发往该号码的短信次数已用完", "this network has had its codes to this number for today"}
+	case sms.ScopeAll: // nobody's doing in particular, and counted
+		return &apiError{
+			status: http.StatusServiceUnavailable, retryAfter: e.RetryAfter, cause: e, expected: true,
+			msg: text{"短信发送繁忙，请稍后再试", "too many codes are being sent, try again later"},
+		}
 	}
 	return &apiError{status: http.StatusTooManyRequests, field: field, msg: msg, retryAfter: e.RetryAfter, cause: e}
 }

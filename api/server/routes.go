@@ -36,7 +36,7 @@ func (s *Server) routes() []route {
 		{method: del, path: "/v1/banners/:id", handler: s.deleteBanner, who: operators},
 
 		{method: post, path: "/v1/sms", handler: s.sendCode, body: true, rated: ratedPublic},
-		{method: get, path: "/user/send_sms", handler: s.sendCodeByQuery, query: []string{"mobile"}, rated: ratedPublic, changes: true},
+		{method: get, path: "/user/send_sms", handler: s.ownPages(s.sendCodeByQuery), query: []string{"mobile"}, rated: ratedPublic, changes: true},
 		{method: post, path: "/v1/login", handler: s.login, aliases: []string{"/user/mobile_login"}, body: true, rated: ratedPublic},
 		{method: get, path: "/v1/user", handler: s.ownProfile, who: users, aliases: []string{"/v1_0/user"}},
 		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}, body: true, rated: ratedWrite},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/sms"
 )
 
 type session struct {
@@ -176,6 +177,60 @@ func TestAnAddressTriesOnlySoManyCodes(t *testing.T) {
 	}
 	requireTooMany(t, try(mobile, "123456", "203.0.113.9"), "code")
 	require.Equal(t, 100, try(mobile, "123456", "203.0.113.10").Code, "the code is not void")
+}
+
+// A stranger asks for codes to a number and tries them, from one address as often as it can.
+func TestAStrangerDoesNotLockAnOwnerOut(t *testing.T) {
+	t.Parallel()
+	s := start(t, behindAProxy)
+	send := func(addr string) answer {
+		require.NoError(t, s.cache.Del(t.Context(), "paidui:sms:{"+mobile+"}:minute").Err()) // a minute passes
+		return s.post("/v1/sms", map[string]string{"mobile": mobile}, from(addr), inEnglish)
+	}
+	try := func(code, addr string) answer {
+		return s.post("/v1/login", map[string]string{"mobile": mobile, "code": code}, from(addr))
+	}
+	for range 5 {
+		require.Equal(t, 100, send("203.0.113.9").Code)
+	}
+	refused := send("203.0.113.9")
+	require.Equal(t, []any{http.StatusTooManyRequests, "mobile"}, []any{refused.status, refused.Field})
+	require.Equal(t, "this network has had its codes to this number for today", refused.Msg)
+
+	require.Equal(t, 100, send("198.51.100.1").Code, "the owner")
+	code := s.cache.Get(t.Context(), "send_sms_code_"+mobile).Val()
+	wrong := "000000"
+	if code == wrong {
+		wrong = "000001"
+	}
+	for range 4 {
+		require.Equal(t, 400, try(wrong, "203.0.113.9").Code)
+	}
+	requireTooMany(t, try(wrong, "203.0.113.9"), "code")
+	requireTooMany(t, try(code, "203.0.113.9"), "code")
+	require.Equal(t, 100, try(code, "198.51.100.1").Code)
+}
+
+func TestOnlySoManyCodesAreSentInAll(t *testing.T) {
+	t.Parallel()
+	s := start(t, behindAProxy, func(o *server.Options) {
+		o.Codes = sms.NewCodes(o.Cache, o.Tasks, sms.Limits{PerMinuteAll: 3})
+	})
+	send := func(i int) answer {
+		return s.post("/v1/sms", map[string]string{"mobile": fmt.Sprint(13800000000 + i)}, from(fmt.Sprint("203.0.113.", i)), inEnglish)
+	}
+	for i := range 3 {
+		require.Equal(t, 100, send(i).Code)
+	}
+	for i := range 3 {
+		a := send(10 + i)
+		require.Equal(t, http.StatusServiceUnavailable, a.status)
+		require.Equal(t, "too many codes are being sent, try again later", a.Msg)
+		wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+		require.NoError(t, err)
+		require.True(t, wait >= 1 && wait <= 60, wait)
+	}
+	require.NotContains(t, s.log.String(), "request failed", "what happens to many at once is counted, not told")
 }
 
 func TestConcurrentFirstLogins(t *testing.T) {

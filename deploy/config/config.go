@@ -76,9 +76,10 @@ type Config struct {
 
 	SMSProvider       string `env:"PAIDUI_SMS_PROVIDER" yaml:"sms_provider" default:"outbox" oneof:"outbox|tencent" in:"api worker" help:"who sends SMS: outbox keeps them in a table, for development"`
 	OutboxPublic      bool   `env:"PAIDUI_OUTBOX_PUBLIC" yaml:"outbox_public" default:"false" defaults:"paidui=true" in:"api" help:"anybody may read at /v1/outbox the codes that the SMS provider outbox kept; false leaves that to operators"`
-	SMSPerMinute      int    `env:"PAIDUI_SMS_PER_MINUTE" yaml:"sms_per_minute" default:"1" range:"1..60" in:"api" help:"codes a number may ask for in a minute"`
-	SMSPerDay         int    `env:"PAIDUI_SMS_PER_DAY" yaml:"sms_per_day" default:"10" range:"1..1000" in:"api" help:"codes a number may ask for in a day"`
-	SMSPerAddress     int    `env:"PAIDUI_SMS_PER_ADDRESS" yaml:"sms_per_address" default:"20" range:"1..1000000" in:"api" help:"codes one client address may ask for in an hour"`
+	SMSPerMinute      int    `env:"PAIDUI_SMS_PER_MINUTE" yaml:"sms_per_minute" default:"1" range:"1..60" in:"api" help:"codes that may be asked for in a minute for one number"`
+	SMSPerDay         int    `env:"PAIDUI_SMS_PER_DAY" yaml:"sms_per_day" default:"10" range:"1..1000" in:"api" help:"codes that may be asked for in a day for one number; half of them from one address. Addresses it logged in from have as many of their own"`
+	SMSPerAddress     int    `env:"PAIDUI_SMS_PER_ADDRESS" yaml:"sms_per_address" default:"20" range:"1..1000000" in:"api" help:"codes one client address may ask for in an hour; the /48 of an IPv6 address four times as many"`
+	SMSPerMinuteAll   int    `env:"PAIDUI_SMS_PER_MINUTE_ALL" yaml:"sms_per_minute_all" default:"600" range:"0..1000000" in:"api" help:"codes that may be asked for in a minute in all; 0 for no limit"`
 	TencentSecretID   Secret `env:"PAIDUI_TENCENT_SECRET_ID" yaml:"tencent_secret_id" in:"worker" help:"Tencent Cloud API key id"`
 	TencentSecretKey  Secret `env:"PAIDUI_TENCENT_SECRET_KEY" yaml:"tencent_secret_key" in:"worker" help:"Tencent Cloud API key"`
 	TencentAppID      string `env:"PAIDUI_TENCENT_APP_ID" yaml:"tencent_app_id" in:"worker" help:"SdkAppId of the SMS application"`

@@ -59,6 +59,7 @@ func TestDefaults(t *testing.T) {
 		SMSPerMinute:     1,
 		SMSPerDay:        10,
 		SMSPerAddress:    20,
+		SMSPerMinuteAll:  600,
 		TencentRegion:    "ap-guangzhou",
 		TencentEndpoint:  "sms.tencentcloudapi.com",
 		Timezone:         "Asia/Shanghai",

@@ -25,6 +25,7 @@ func TestCachesOnARedisCluster(t *testing.T) {
 		"PAIDUI_JWT_SECRET=" + jwtSecret,
 		"PAIDUI_OPERATOR_KEY=" + operatorKey,
 		"PAIDUI_SMS_PER_ADDRESS=10000",
+		"PAIDUI_SMS_PER_MINUTE_ALL=0",
 	}
 	c := &cluster{}
 	for i := range 2 {

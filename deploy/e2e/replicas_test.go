@@ -49,6 +49,7 @@ func startCluster(t *testing.T, opts ...testenv.RedisOption) *cluster {
 		"PAIDUI_JWT_SECRET=" + jwtSecret,
 		"PAIDUI_OPERATOR_KEY=" + operatorKey,
 		"PAIDUI_SMS_PER_ADDRESS=10000",
+		"PAIDUI_SMS_PER_MINUTE_ALL=0",
 		"PAIDUI_SCHEDULES=" + file,
 	}
 	c := &cluster{redis: redis}

@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -51,18 +52,23 @@ func API(ctx context.Context, cfg config.Config) error {
 // addAPI opens the API's address, where connections wait for the moment that is left until the parts run.
 func (e *Env) addAPI() error {
 	cfg := e.Config
+	codes := sms.NewCodes(e.Stores.Cache, e.Client, sms.Limits{
+		PerMinute:    cfg.SMSPerMinute,
+		PerDay:       cfg.SMSPerDay,
+		PerAddress:   cfg.SMSPerAddress,
+		PerMinuteAll: cfg.SMSPerMinuteAll,
+		Location:     cfg.Location(),
+	})
+	if err := e.Registry.Register(codes); err != nil {
+		return fmt.Errorf("register the metrics of codes: %w", err)
+	}
 	s, err := server.New(server.Options{
-		DB:      e.Stores.DB,
-		Cache:   e.Stores.Cache,
-		Broker:  e.Stores.Broker,
-		Tasks:   e.Client,
-		Catalog: e.Catalog,
-		Codes: sms.NewCodes(e.Stores.Cache, e.Client, sms.Limits{
-			PerMinute:  cfg.SMSPerMinute,
-			PerDay:     cfg.SMSPerDay,
-			PerAddress: cfg.SMSPerAddress,
-			Location:   cfg.Location(),
-		}),
+		DB:            e.Stores.DB,
+		Cache:         e.Stores.Cache,
+		Broker:        e.Stores.Broker,
+		Tasks:         e.Client,
+		Catalog:       e.Catalog,
+		Codes:         codes,
 		Desk:          seckill.NewDesk(e.Stores.DB, e.Stores.Broker.Redis(), e.Client),
 		Ticks:         ticks.NewStore(e.Stores.Broker.Redis()),
 		Features:      e.features,

@@ -15,7 +15,7 @@ import (
 func TestEverythingWorksInACluster(t *testing.T) {
 	t.Parallel()
 	cache := taskstest.Broker(t, testenv.RedisCluster(t)).Redis()
-	codes := NewCodes(cache, tasks.NewClient(taskstest.Broker(t, testenv.RedisURL(t))), Limits{})
+	codes := NewCodes(cache, tasks.NewClient(taskstest.Broker(t, testenv.RedisURL(t))), Limits{PerMinuteAll: 10})
 
 	_, err := codes.Request(t.Context(), testMobile, "2001:db8::1")
 	require.NoError(t, err)
@@ -32,6 +32,9 @@ func TestEverythingWorksInACluster(t *testing.T) {
 	}
 	require.ErrorIs(t, codes.Consume(t.Context(), testMobile, wrong, "192.0.2.1"), ErrWrongCode)
 	require.NoError(t, codes.Consume(t.Context(), testMobile, code, "192.0.2.1"))
-	g := newGrant(cache, codes.limits, testMobile, "192.0.2.1", time.Now())
+	known, err := codes.knows(t.Context(), testMobile, clientOf("192.0.2.1"))
+	require.NoError(t, err)
+	require.True(t, known)
+	g := newGrant(cache, codes.limits, testMobile, clientOf("2001:db8::1"), false, time.Now())
 	require.NoError(t, codes.undo(t.Context(), g, testMobile, code))
 }

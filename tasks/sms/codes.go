@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/paidui/paidui/tasks"
@@ -26,29 +27,24 @@ type Codes struct {
 	client *tasks.Client
 	limits Limits
 	now    func() time.Time
+
+	refused *prometheus.CounterVec
 }
 
 // NewCodes keeps codes and limits in cache and enqueues with client.
 func NewCodes(cache redis.UniversalClient, client *tasks.Client, limits Limits) *Codes {
-	return &Codes{cache: cache, client: client, limits: limits.withDefaults(), now: time.Now}
+	return &Codes{cache: cache, client: client, limits: limits.withDefaults(), now: time.Now, refused: newRefused()}
 }
 
 func codeKey(mobile string) string { return "send_sms_code_" + mobile }
 
-// triesKey has the code's key as its hash tag, so that both are in one slot of a cluster.
-func triesKey(mobile string) string { return "paidui:sms:tries:{" + codeKey(mobile) + "}" }
+// triesKey has the code's key as its hash tag, so that both are in one slot of a cluster. "paidui:sms:tries:…" was a count.
+func triesKey(mobile string) string { return "paidui:sms:guesses:{" + codeKey(mobile) + "}" }
 
-// saveScript replaces the code of KEYS[1] by ARGV[1] for ARGV[2] milliseconds and restarts its count of wrong tries.
-var saveScript = redis.NewScript(`
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('DEL', KEYS[2])
-return 1
-`)
-
-// forgetScript deletes the code of KEYS[1] if it is still ARGV[1].
+// forgetScript deletes the code of KEYS[1], with its tries in KEYS[2], if it is still ARGV[1].
 var forgetScript = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('DEL', KEYS[1])
+  return redis.call('DEL', KEYS[1], KEYS[2])
 end
 return 0
 `)
@@ -71,24 +67,38 @@ func (c *Codes) Request(ctx context.Context, mobile, addr string) (taskID string
 		return "", err
 	}
 	ctx = context.WithoutCancel(ctx)
-	g := newGrant(c.cache, c.limits, mobile, addr, c.now())
-	taskID, err = c.issue(ctx, g, mobile, code)
+	from := clientOf(addr)
+	g, err := c.grant(ctx, mobile, from)
+	if err != nil {
+		return "", err
+	}
+	taskID, err = c.issue(ctx, g, mobile, code, from)
 	if refused := (*LimitError)(nil); err == nil || errors.As(err, &refused) {
-		return taskID, err
+		return taskID, c.refuse(err)
 	}
 	return "", errors.Join(err, c.undo(ctx, g, mobile, code))
 }
 
+func (c *Codes) grant(ctx context.Context, mobile string, from client) (*grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	known, err := c.knows(ctx, mobile, from)
+	if err != nil {
+		return nil, err
+	}
+	return newGrant(c.cache, c.limits, mobile, from, known, c.now()), nil
+}
+
 // issue does the steps in the order in which a process may die between any two of them: what is left behind then is
 // an allowance without a code, or a code that nobody was told. Either costs the person one minute.
-func (c *Codes) issue(ctx context.Context, g *grant, mobile, code string) (taskID string, err error) {
+func (c *Codes) issue(ctx context.Context, g *grant, mobile, code string, from client) (taskID string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if err := g.take(ctx); err != nil {
 		return "", err
 	}
 	keys := []string{codeKey(mobile), triesKey(mobile)}
-	if err := saveScript.Run(ctx, c.cache, keys, code, CodeTTL.Milliseconds()).Err(); err != nil {
+	if err := saveScript.Run(ctx, c.cache, keys, code, CodeTTL.Milliseconds(), from.own).Err(); err != nil {
 		return "", fmt.Errorf("sms: keeping the code: %w", err)
 	}
 	result, err := Send.Enqueue(ctx, c.client, SendArgs{Mobile: mobile})
@@ -104,7 +114,7 @@ func (c *Codes) undo(ctx context.Context, g *grant, mobile, code string) error {
 	ctx, cancel := context.WithTimeout(ctx, undoTimeout)
 	defer cancel()
 	var errs []error
-	if err := forgetScript.Run(ctx, c.cache, []string{codeKey(mobile)}, code).Err(); err != nil {
+	if err := forgetScript.Run(ctx, c.cache, []string{codeKey(mobile), triesKey(mobile)}, code).Err(); err != nil {
 		errs = append(errs, fmt.Errorf("sms: deleting the code that is not sent: %w", err))
 	}
 	if err := g.giveBack(ctx); err != nil {

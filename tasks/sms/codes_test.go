@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
@@ -146,8 +147,8 @@ func TestTenCodesACalendarDay(t *testing.T) {
 		codes, cache := testCodes(t, url, Limits{Location: shanghai})
 		now := time.Date(2026, 1, 2, 15, 59, 29, 500_000_000, time.UTC) // 30.5 s before midnight in Shanghai
 		codes.now = func() time.Time { return now }
-		for range 10 {
-			_, err := codes.Request(t.Context(), testMobile, "192.0.2.1")
+		for i := range 10 {
+			_, err := codes.Request(t.Context(), testMobile, fmt.Sprint("192.0.2.", 1+i%2))
 			require.NoError(t, err)
 			nextMinute(t, cache, testMobile)
 		}
@@ -155,7 +156,7 @@ func TestTenCodesACalendarDay(t *testing.T) {
 		requireLimit(t, err, ScopeDay, 31*time.Second)
 		used, err := cache.SCard(t.Context(), "paidui:sms:{addr:192.0.2.1}:hour").Result()
 		require.NoError(t, err)
-		require.EqualValues(t, 10, used, "a refused request took from the address")
+		require.EqualValues(t, 5, used, "a refused request took from the address")
 		exists, err := cache.Exists(t.Context(), "paidui:sms:{"+testMobile+"}:minute").Result()
 		require.NoError(t, err)
 		require.Zero(t, exists, "a refused request took the minute")
@@ -175,8 +176,8 @@ func TestDayOfADaylightSavingChange(t *testing.T) {
 		time.Date(2026, 3, 9, 0, 0, 0, 0, newYork):  24,
 		time.Date(2026, 11, 1, 0, 0, 0, 0, newYork): 25,
 	} {
-		g := newGrant(nil, Limits{Location: newYork}, testMobile, "", day)
-		require.InDelta(t, hours, g.number[1].length.Hours(), 0)
+		g := newGrant(nil, Limits{Location: newYork}, testMobile, clientOf(""), false, day)
+		require.InDelta(t, hours, g.groups[1][1].length.Hours(), 0)
 	}
 }
 
@@ -202,13 +203,151 @@ func TestLimitOfAnAddress(t *testing.T) {
 	})
 }
 
-func TestAddressGroup(t *testing.T) {
-	for addr, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
-		"fe80::1%eth0": "fe80::/64", "": "unknown", "@": "unknown", "192.0.2.1:80": "unknown", "}:evil": "unknown",
+func TestClientOf(t *testing.T) {
+	for addr, want := range map[string]client{
+		"192.0.2.1":            {"192.0.2.1", "192.0.2.1"},
+		"::ffff:192.0.2.1":     {"192.0.2.1", "192.0.2.1"},
+		"2001:db8:1:2:3:4:5:6": {"2001:db8:1:2::/64", "2001:db8:1::/48"},
+		"2001:db8:1:ffff::":    {"2001:db8:1:ffff::/64", "2001:db8:1::/48"},
+		"fe80::1%eth0":         {"fe80::/64", "fe80::/48"},
+		"":                     {"unknown", "unknown"},
+		"@":                    {"unknown", "unknown"},
+		"192.0.2.1:80":         {"unknown", "unknown"},
+		"}:evil":               {"unknown", "unknown"},
 	} {
-		require.Equal(t, want, addressGroup(addr), addr)
+		require.Equal(t, want, clientOf(addr), addr)
 	}
+}
+
+func TestLimitOfANetwork(t *testing.T) {
+	t.Parallel()
+	onEachRedis(t, func(t *testing.T, url string) {
+		codes, cache := testCodes(t, url, Limits{PerAddress: 2})
+		for i := range 8 {
+			_, err := codes.Request(t.Context(), fmt.Sprintf("139%08d", i), fmt.Sprintf("2001:db8:0:%x::1", i))
+			require.NoError(t, err)
+		}
+		_, err := codes.Request(t.Context(), testMobile, "2001:db8:0:ff::1")
+		requireLimit(t, err, ScopeAddress, time.Hour)
+		require.Zero(t, cache.SCard(t.Context(), "paidui:sms:{addr:2001:db8:0:ff::/64}:hour").Val(), "a refused request took from the /64")
+		_, err = codes.Request(t.Context(), testMobile, "2001:db8:1::1")
+		require.NoError(t, err, "another /48")
+
+		for i := range 24 {
+			require.ErrorIs(t, codes.Consume(t.Context(), fmt.Sprintf("138%08d", i), "999999", fmt.Sprintf("2001:db8:2:%x::1", i)), ErrNoCode)
+		}
+		requireLimit(t, codes.Consume(t.Context(), testMobile, "999999", "2001:db8:2:ff::1"), ScopeTries, time.Hour)
+	})
+}
+
+// A stranger asks for ten codes to a number, and then strangers from many places do.
+func TestStrangersLeaveANumberItsCodes(t *testing.T) {
+	t.Parallel()
+	onEachRedis(t, func(t *testing.T, url string) {
+		codes, cache := testCodes(t, url, Limits{})
+		day := "paidui:sms:{" + testMobile + "}:day:" + time.Now().UTC().Format("20060102")
+		ask := func(addr string) error {
+			nextMinute(t, cache, testMobile)
+			require.NoError(t, cache.Del(t.Context(), "paidui:sms:{"+testMobile+"}:minute:known").Err())
+			_, err := codes.Request(t.Context(), testMobile, addr)
+			return err
+		}
+		for range 5 {
+			require.NoError(t, ask("198.51.100.1"))
+		}
+		for range 5 {
+			requireLimit(t, ask("198.51.100.1"), ScopeShare, 24*time.Hour)
+		}
+		require.EqualValues(t, 5, cache.SCard(t.Context(), day).Val())
+		require.NoError(t, ask("192.0.2.1"), "the owner, for the first time here")
+		code := cache.Get(t.Context(), codeKey(testMobile)).Val()
+		require.NoError(t, codes.Consume(t.Context(), testMobile, code, "192.0.2.1"))
+
+		for i := range 4 {
+			require.NoError(t, ask(fmt.Sprint("198.51.100.", 10+i)))
+		}
+		requireLimit(t, ask("198.51.100.99"), ScopeDay, 24*time.Hour)
+		for range 10 {
+			require.NoError(t, ask("192.0.2.1"), "the owner, from where he logged in")
+		}
+		requireLimit(t, ask("192.0.2.1"), ScopeDay, 24*time.Hour)
+
+		_, err := codes.Request(t.Context(), "13900000000", "198.51.100.9")
+		require.NoError(t, err)
+		_, err = codes.Request(t.Context(), "13900000000", "192.0.2.1")
+		requireLimit(t, err, ScopeMinute, time.Minute) // known to another number only
+	})
+}
+
+func TestAStrangerDoesNotTakeAKnownAddressesMinute(t *testing.T) {
+	t.Parallel()
+	onEachRedis(t, func(t *testing.T, url string) {
+		codes, cache := testCodes(t, url, Limits{})
+		setCode(t, cache, "012345")
+		require.NoError(t, codes.Consume(t.Context(), testMobile, "012345", "2001:db8::1"))
+		_, err := codes.Request(t.Context(), testMobile, "198.51.100.1")
+		require.NoError(t, err)
+		_, err = codes.Request(t.Context(), testMobile, "2001:db8::2")
+		require.NoError(t, err)
+		_, err = codes.Request(t.Context(), testMobile, "2001:db8::3")
+		requireLimit(t, err, ScopeMinute, time.Minute)
+	})
+}
+
+func TestKnownAddressesAreFewAndForgotten(t *testing.T) {
+	t.Parallel()
+	onEachRedis(t, func(t *testing.T, url string) {
+		codes, cache := testCodes(t, url, Limits{})
+		begun := time.Now()
+		knows := func(addr string) bool {
+			known, err := codes.knows(t.Context(), testMobile, clientOf(addr))
+			require.NoError(t, err)
+			return known
+		}
+		for i := range 6 {
+			codes.now = func() time.Time { return begun.Add(time.Duration(i) * time.Second) }
+			require.NoError(t, codes.know(t.Context(), testMobile, clientOf(fmt.Sprint("192.0.2.", i))))
+		}
+		for i := range 6 {
+			require.Equal(t, i >= 2, knows(fmt.Sprint("192.0.2.", i)), i)
+		}
+		require.Positive(t, cache.TTL(t.Context(), knownKey(testMobile)).Val())
+		codes.now = func() time.Time { return begun.Add(knownFor + 4*time.Second) }
+		require.False(t, knows("192.0.2.2"))
+		require.True(t, knows("192.0.2.5"))
+	})
+}
+
+func TestLimitOfAllTogether(t *testing.T) {
+	t.Parallel()
+	onEachRedis(t, func(t *testing.T, url string) {
+		codes, cache := testCodes(t, url, Limits{PerMinuteAll: 5})
+		other, _ := testCodes(t, url, Limits{PerMinuteAll: 5})
+		ask := func(i int) error {
+			c := []*Codes{codes, other}[i%2]
+			_, err := c.Request(t.Context(), fmt.Sprintf("139%08d", i), fmt.Sprint("192.0.2.", i))
+			return err
+		}
+		for i := range 5 {
+			require.NoError(t, ask(i), "each of the two processes sends a part")
+		}
+		for i := range 4 {
+			requireLimit(t, ask(5+i), ScopeAll, time.Minute)
+		}
+		for _, pattern := range []string{"*13900000005*", "*192.0.2.5*"} {
+			require.Empty(t, cache.Keys(t.Context(), pattern).Val(), "a refused request used up an allowance")
+		}
+		require.Equal(t, 2., testutil.ToFloat64(codes.refused.WithLabelValues(ScopeAll)))
+
+		require.NoError(t, cache.Del(t.Context(), "paidui:sms:{all}:minute").Err())
+		require.NoError(t, ask(5), "a minute later")
+
+		free, _ := testCodes(t, url, Limits{})
+		for i := range 20 {
+			_, err := free.Request(t.Context(), fmt.Sprintf("137%08d", i), "203.0.113.1")
+			require.NoError(t, err)
+		}
+	})
 }
 
 func TestConcurrentRequestsForOneNumber(t *testing.T) {
@@ -296,16 +435,16 @@ func TestUndoLeavesANewerCodeAlone(t *testing.T) {
 	t.Parallel()
 	onEachRedis(t, func(t *testing.T, url string) {
 		codes, cache := testCodes(t, url, Limits{})
-		g := newGrant(cache, codes.limits, testMobile, "192.0.2.1", time.Now())
+		g := newGrant(cache, codes.limits, testMobile, clientOf("192.0.2.1"), false, time.Now())
 		require.NoError(t, g.take(t.Context()))
-		other := newGrant(cache, codes.limits, "13900000000", "192.0.2.1", time.Now())
+		other := newGrant(cache, codes.limits, "13900000000", clientOf("192.0.2.1"), false, time.Now())
 		require.NoError(t, other.take(t.Context()))
 		require.NoError(t, cache.Set(t.Context(), codeKey(testMobile), "222222", CodeTTL).Err())
 
 		for range 2 {
 			require.NoError(t, codes.undo(t.Context(), g, testMobile, "111111"))
 			require.Equal(t, "222222", cache.Get(t.Context(), codeKey(testMobile)).Val())
-			require.EqualValues(t, 1, cache.SCard(t.Context(), other.address.key).Val(), "the other grant is gone")
+			require.EqualValues(t, 1, cache.SCard(t.Context(), other.groups[0][0].key).Val(), "the other grant is gone")
 		}
 		require.NoError(t, codes.undo(t.Context(), g, testMobile, "222222"))
 		require.Zero(t, cache.Exists(t.Context(), codeKey(testMobile)).Val())
@@ -316,11 +455,11 @@ func TestTakingAGrantAgainCountsOnce(t *testing.T) {
 	t.Parallel()
 	onEachRedis(t, func(t *testing.T, url string) {
 		cache := testCache(t, url)
-		g := newGrant(cache, Limits{}.withDefaults(), testMobile, "192.0.2.1", time.Now())
+		g := newGrant(cache, Limits{}.withDefaults(), testMobile, clientOf("192.0.2.1"), false, time.Now())
 		for range 3 {
 			require.NoError(t, g.take(t.Context()))
 		}
-		require.EqualValues(t, 1, cache.SCard(t.Context(), g.address.key).Val())
+		require.EqualValues(t, 1, cache.SCard(t.Context(), g.groups[0][0].key).Val())
 	})
 }
 

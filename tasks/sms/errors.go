@@ -20,8 +20,10 @@ var (
 const (
 	ScopeMinute  = "minute"  // the number's, a minute
 	ScopeDay     = "day"     // the number's, a calendar day
-	ScopeAddress = "address" // the client address's, an hour
-	ScopeTries   = "tries"   // the client address's codes tried in vain, an hour
+	ScopeShare   = "share"   // the client address's part of the number's day
+	ScopeAddress = "address" // the client address's or its network's, an hour
+	ScopeTries   = "tries"   // the client address's or its network's codes tried in vain, an hour
+	ScopeAll     = "all"     // that of all numbers and addresses together, a minute
 )
 
 // LimitError says that codes were asked for, or tried in vain, too often. RetryAfter is positive and in whole seconds.

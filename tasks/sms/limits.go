@@ -5,18 +5,21 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Limits is how often codes are sent and tried. A zero or negative number takes its default.
+// Limits is how often codes are sent and tried. Of the first three, a zero or negative number takes its default.
+//
+// Who asks for codes to a number of others uses up only a part of what the number has: one address half of its day, and
+// addresses from which the number logged in of late have a minute and a day of their own.
 type Limits struct {
-	PerMinute  int            // codes a number and minute, counted from the first; 1
-	PerDay     int            // codes a number and calendar day; 10
-	PerAddress int            // codes a client address and hour, counted from the first; 20. Three times as many may be tried in vain
-	Location   *time.Location // where the calendar day begins; UTC when nil
+	PerMinute    int            // codes a number and minute, counted from the first; 1
+	PerDay       int            // codes a number and calendar day; 10
+	PerAddress   int            // codes a client address and hour, counted from the first; 20. Three times as many may be tried in vain
+	PerMinuteAll int            // codes a minute in all, counted from the first; no limit when 0 or negative
+	Location     *time.Location // where the calendar day begins; UTC when nil
 }
 
 func (l Limits) withDefaults() Limits {
@@ -74,60 +77,62 @@ end
 return {0, 0}
 `)
 
-// grant is the right to send one code, taken from the windows of a number and of an address, or the right to try one,
-// taken from a window of the address alone.
+// grant is the right to send one code, or to try one. It is taken from groups of windows; those of a group share a slot of a
+// cluster.
 type grant struct {
-	id      string
-	cache   redis.UniversalClient
-	address window
-	number  []window
+	id     string
+	cache  redis.UniversalClient
+	groups [][]window
 }
 
-func newGrant(cache redis.UniversalClient, l Limits, mobile, addr string, now time.Time) *grant {
-	number := "paidui:sms:{" + mobile + "}:"
+// newGrant is for sending a code to the number. known: the number logged in from there of late.
+func newGrant(cache redis.UniversalClient, l Limits, mobile string, from client, known bool, now time.Time) *grant {
 	now = now.In(l.Location)
 	midnight := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, l.Location)
-	return &grant{
-		id:      rand.Text(),
-		cache:   cache,
-		address: window{ScopeAddress, "paidui:sms:{addr:" + addressGroup(addr) + "}:hour", l.PerAddress, time.Hour},
-		number: []window{
-			{ScopeMinute, number + "minute", l.PerMinute, time.Minute},
-			{ScopeDay, number + "day:" + now.Format("20060102"), l.PerDay, midnight.Sub(now)},
-		},
+	number := "paidui:sms:{" + mobile + "}:"
+	minute := window{ScopeMinute, number + "minute", l.PerMinute, time.Minute}
+	day := window{ScopeDay, number + "day:" + now.Format("20060102"), l.PerDay, midnight.Sub(now)}
+	ofNumber := []window{minute, day, {ScopeShare, day.key + ":" + from.network, max(l.PerDay/2, 1), day.length}}
+	if known {
+		minute.key += ":known"
+		day.key += ":known"
+		ofNumber = []window{minute, day}
 	}
+	groups := append(from.windows(ScopeAddress, "hour", window{limit: l.PerAddress, length: time.Hour}), ofNumber)
+	if l.PerMinuteAll > 0 {
+		groups = append(groups, []window{{ScopeAll, "paidui:sms:{all}:minute", l.PerMinuteAll, time.Minute}})
+	}
+	return &grant{id: rand.Text(), cache: cache, groups: groups}
 }
 
 // triesPerCode is how many codes an address may try in vain for each one that it may ask for.
 const triesPerCode = 3
 
-func newTry(cache redis.UniversalClient, l Limits, addr string) *grant {
+func newTry(cache redis.UniversalClient, l Limits, from client) *grant {
 	return &grant{
-		id:    rand.Text(),
-		cache: cache,
-		address: window{
-			ScopeTries, "paidui:sms:{addr:" + addressGroup(addr) + "}:tries", triesPerCode * l.PerAddress, time.Hour,
-		},
+		id: rand.Text(), cache: cache,
+		groups: from.windows(ScopeTries, "tries", window{limit: triesPerCode * l.PerAddress, length: time.Hour}),
 	}
 }
 
-// take claims the grant in all windows, or in none and returns a *LimitError. The windows of a number and of an
-// address can be on different nodes of a cluster, so they are claimed one after the other: the address first, so
-// that an address beyond its limit cannot, not even for a moment, use up a number's minute.
+// take claims the grant in all windows, or in none and returns a *LimitError. Groups are claimed one after the other:
+// the address first, so that an address beyond its limit cannot, not even for a moment, use up a number's minute.
 func (g *grant) take(ctx context.Context) error {
-	if err := g.claim(ctx, g.address); err != nil || len(g.number) == 0 {
-		return err
-	}
-	err := g.claim(ctx, g.number...)
-	if refused := (*LimitError)(nil); errors.As(err, &refused) {
-		if err := g.giveBack(ctx); err != nil {
-			return fmt.Errorf("sms: giving the address's allowance back: %w", err)
+	for i, group := range g.groups {
+		err := g.claim(ctx, group)
+		if refused := (*LimitError)(nil); errors.As(err, &refused) && i > 0 {
+			if err := g.giveBack(ctx); err != nil {
+				return fmt.Errorf("sms: giving the allowance back: %w", err)
+			}
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
-func (g *grant) claim(ctx context.Context, windows ...window) error {
+func (g *grant) claim(ctx context.Context, windows []window) error {
 	keys := make([]string, 0, len(windows))
 	args := []any{g.id}
 	for _, w := range windows {
@@ -153,8 +158,10 @@ func (g *grant) claim(ctx context.Context, windows ...window) error {
 // giveBack undoes take; doing it twice, or for a grant that was refused, changes nothing.
 func (g *grant) giveBack(ctx context.Context) error {
 	_, err := g.cache.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, w := range append([]window{g.address}, g.number...) {
-			p.SRem(ctx, w.key, g.id)
+		for _, group := range g.groups {
+			for _, w := range group {
+				p.SRem(ctx, w.key, g.id)
+			}
 		}
 		return nil
 	})
@@ -164,18 +171,4 @@ func (g *grant) giveBack(ctx context.Context) error {
 // wholeSeconds rounds up, and to at least one.
 func wholeSeconds(d time.Duration) time.Duration {
 	return max((d+time.Second-1)/time.Second, 1) * time.Second
-}
-
-// addressGroup is what shares one address's limit: an IPv4 address, the /64 that a single IPv6 customer has, or all
-// clients together whose address is unknown.
-func addressGroup(addr string) string {
-	ip, err := netip.ParseAddr(addr)
-	if err != nil {
-		return "unknown"
-	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
-	}
-	return netip.PrefixFrom(ip, 64).Masked().String()
 }
