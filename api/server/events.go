@@ -47,18 +47,26 @@ func (s *Server) taskEvents(c echo.Context) error {
 		w.Close()
 		return endedEvents(c, info)
 	}
-	stream := openStream(c)
 	if c.Request().Method == http.MethodHead {
 		w.Close()
+		openStream(c)
 		return c.NoContent(http.StatusOK)
 	}
+	leave, err := s.waits.begin(c)
+	if err != nil {
+		w.Close()
+		return err
+	}
+	stream := openStream(c)
 	if err := stream.state(public(c, info)); err != nil {
+		leave()
 		w.Close()
 		return err
 	}
 	requestOf(c).admission.leave() // it waits, and works no more
 	return s.park(c, func(c echo.Context) error {
 		defer w.Close()
+		defer leave()
 		return s.stream(c, w, stream)
 	})
 }

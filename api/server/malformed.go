@@ -32,6 +32,9 @@ type envelopeConn struct {
 	language language
 }
 
+// NetConn is the layer below.
+func (c *envelopeConn) NetConn() net.Conn { return c.Conn }
+
 // CloseWrite is for http.Server, which so lets a client read its answer before the connection is gone.
 func (c *envelopeConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {

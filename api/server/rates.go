@@ -126,21 +126,26 @@ func newRates(r Rates) *rates {
 	}
 }
 
-// addressOf is what stands for a client's address: an IPv4 address, or the /64 that a single IPv6 customer has. It is not
-// valid for loopback, where whoever asks is this machine's operator or a proxy that was not made known.
-func addressOf(c echo.Context) netip.Addr {
+// clientOf is what stands for a client's address: an IPv4 address, or the /64 that a single IPv6 customer has.
+func clientOf(c echo.Context) netip.Addr {
 	ip, err := netip.ParseAddr(c.RealIP())
 	if err != nil {
 		return netip.IPv6Unspecified() // all of whom nothing is known
 	}
 	ip = ip.Unmap().WithZone("")
-	switch {
-	case ip.IsLoopback():
-		return netip.Addr{}
-	case ip.Is6():
+	if ip.Is6() && !ip.IsLoopback() {
 		return netip.PrefixFrom(ip, 64).Masked().Addr()
 	}
 	return ip
+}
+
+// addressOf is clientOf for rates. It is not valid for loopback, where whoever asks is this machine's operator or a proxy
+// that was not made known.
+func addressOf(c echo.Context) netip.Addr {
+	if addr := clientOf(c); !addr.IsLoopback() {
+		return addr
+	}
+	return netip.Addr{}
 }
 
 // inRate lets a request of a kind pass on to next if its user and its address do that not too often.

@@ -52,6 +52,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix        // whose X-Forwarded-For is believed; none when empty
 	LongestWait    time.Duration         // of a request for its turn, in a burst of many to one route; unlimited when 0
 	Rates          Rates                 // of clients; unlimited when zero, but for wrong operator keys
+	Waits          Waits                 // of clients for tasks; unlimited when zero
 	Logger         *slog.Logger          // slog.Default() when nil
 	Registry       prometheus.Registerer // where the metrics go; nowhere when nil
 
@@ -74,6 +75,7 @@ type Server struct {
 	check       *checker
 	metrics     *metrics
 	rates       *rates
+	waits       *waits
 	docsFiles   http.Handler
 	heartbeats  *pulses // of streams
 	looks       *pulses // whether clients are there
@@ -114,6 +116,7 @@ func New(opt Options) (*Server, error) {
 		check:       check,
 		metrics:     m,
 		rates:       newRates(opt.Rates),
+		waits:       newWaits(opt.Waits),
 		docsFiles:   newDocsFiles(),
 		heartbeats:  newPulses(heartbeatSpan),
 		looks:       newPulses(goneSpan),

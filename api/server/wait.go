@@ -22,13 +22,22 @@ func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) erro
 		return s.answerTask(c, id, nil, err)
 	}
 	requestOf(c).admission.leave() // it waits, and works no more
+	leave := func() {}
+	if !info.State.Final() {
+		if leave, err = s.waits.begin(c); err != nil {
+			w.Close()
+			return err
+		}
+	}
 	info, waits, err := s.await(c, w, info, min(wait, parkAfter))
 	if err != nil || !waits || wait <= parkAfter {
+		leave()
 		w.Close()
 		return s.answerTask(c, id, info, err)
 	}
 	return s.park(c, func(c echo.Context) error {
 		defer w.Close()
+		defer leave()
 		info, _, err := s.await(c, w, info, time.Until(end))
 		return s.answerTask(c, id, info, err)
 	})

@@ -56,6 +56,8 @@ type Config struct {
 	WritesPerUser      int           `env:"PAIDUI_WRITES_PER_USER" yaml:"writes_per_user" default:"5" range:"0..1000000" in:"api" help:"articles, followings and profile changes of one user, a second; ten times as many at once; 0 for no limit"`
 	SeckillPerUser     int           `env:"PAIDUI_SECKILL_PER_USER" yaml:"seckill_per_user" default:"10" range:"0..1000000" in:"api" help:"seckill requests of one user, a second; twice as many at once; 0 for no limit"`
 	RequestsPerAddress int           `env:"PAIDUI_REQUESTS_PER_ADDRESS" yaml:"requests_per_address" default:"200" range:"0..1000000" in:"api" help:"those, logins and codes asked for, of one client address, a second; ten times as many at once; 0 for no limit"`
+	MaxConnections     int           `env:"PAIDUI_MAX_CONNECTIONS" yaml:"max_connections" default:"0" range:"0..10000000" in:"api" help:"connections of clients that may be open at once; 0 for what ulimit -n allows beside the stores, at most 65536"`
+	MaxPerAddress      int           `env:"PAIDUI_MAX_CONNECTIONS_PER_ADDRESS" yaml:"max_connections_per_address" default:"0" range:"0..10000000" in:"api" help:"of them those of one client address, trusted_proxies aside; 0 for half"`
 	JWTSecret          Secret        `env:"PAIDUI_JWT_SECRET" yaml:"jwt_secret" in:"api" help:"signs the users' tokens, at least 32 bytes; api needs it"`
 	OperatorKey        Secret        `env:"PAIDUI_OPERATOR_KEY" yaml:"operator_key" in:"api worker scheduler" help:"what an operator sends as bearer token, at least 16 bytes; api needs it, others for /debug/pprof alone"`
 	JWTSecretPrevious  Secret        `env:"PAIDUI_JWT_SECRET_PREVIOUS" yaml:"jwt_secret_previous" in:"api" help:"the secret before the last change: tokens that it signed are still taken"`

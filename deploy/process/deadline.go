@@ -58,5 +58,8 @@ func (c *deadlineConn) SetDeadline(at time.Time) error {
 	return errors.Join(c.SetReadDeadline(at), c.SetWriteDeadline(at))
 }
 
-// CloseWrite is for http.Server, as watchedConn's.
+// NetConn is the layer below.
+func (c *deadlineConn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite is for http.Server, as that of connection.
 func (c *deadlineConn) CloseWrite() error { return closeWrite(c.Conn) }

@@ -7,19 +7,23 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // limits are the bounds of a server.
 type limits struct {
-	read  time.Duration // to read a request with its body; a second limit, for the header, would cost a timer more
-	write time.Duration // for one write to reach the client
-	idle  time.Duration // between two requests of a connection
-	bytes int           // of a header
+	read    time.Duration // to read a request with its body; a second limit, for the header, would cost a timer more
+	pressed time.Duration // to send the first header, when there is no room for other connections
+	write   time.Duration // for one write to reach the client
+	idle    time.Duration // between two requests of a connection
+	bytes   int           // of a header
 }
 
 func defaultLimits() limits {
-	return limits{read: 10 * time.Second, write: 30 * time.Second, idle: 2 * time.Minute, bytes: 64 << 10}
+	return limits{read: 10 * time.Second, pressed: time.Second, write: 30 * time.Second, idle: 2 * time.Minute, bytes: 64 << 10}
 }
 
 // ServeOptions says how ServeHTTP logs and stops.
@@ -27,6 +31,13 @@ type ServeOptions struct {
 	Logger *slog.Logger  // must be set
 	Delay  time.Duration // how long it goes on as ever after it was told to stop, so that clients learn to go elsewhere
 	Drain  time.Duration // how long requests may then take to finish
+
+	Connections ConnectionLimits
+	Registry    prometheus.Registerer // where the metrics of connections go; nowhere when nil
+
+	// Layers puts what it likes around accepted connections, below HTTP, such as TLS. Its connections have the method
+	// NetConn. Nil puts nothing.
+	Layers func(net.Listener) net.Listener
 }
 
 // ServeHTTP serves h on ln until ctx ends, and then stops in two steps. For the delay it goes on: Leaving says so, and
@@ -38,7 +49,8 @@ type ServeOptions struct {
 // A request must have arrived within 10 s, its header of at most 64 KiB included. There is no limit to how long a
 // handler takes, so that long polls and server-sent events live, but each of its writes must reach the client within
 // 30 s. A handler that waits for something returns when Draining says so; one that has taken over its connection closes it
-// then.
+// then. Connections beyond the limits are closed at once, after those that can be spared: idle ones first, those of the
+// address that has most before others, and then those that have not sent a header for a second.
 func ServeHTTP(ctx context.Context, ln net.Listener, h http.Handler, o ServeOptions) error {
 	return serve(ctx, ln, h, o, defaultLimits())
 }
@@ -70,18 +82,26 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, o ServeOptions,
 	stage := &stages{leaving: make(chan struct{}), draining: make(chan struct{})}
 	requests, end := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), stagesKey{}, stage))
 	defer end()
-	taken := new(hijacked)
+	open := &connections{limits: o.Connections, pressed: limit.pressed, logger: o.Logger, peers: make(map[netip.Addr]*peer)}
+	var err error
+	if open.metrics, err = newConnectionMetrics(o.Registry, open); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	layers := open.listen(ln)
+	if o.Layers != nil {
+		layers = o.Layers(layers)
+	}
 	srv := &http.Server{
 		Handler:        lastAnswers(stage.leaving, h),
 		ReadTimeout:    limit.read,
 		IdleTimeout:    limit.idle,
 		MaxHeaderBytes: limit.bytes,
 		BaseContext:    func(net.Listener) context.Context { return requests },
-		ConnState:      taken.changed,
+		ConnState:      open.changed,
 		ErrorLog:       slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(taken.watch(writeDeadlines(ln, limit.write))) }()
+	go func() { served <- srv.Serve(writeDeadlines(layers, limit.write)) }()
 	o.Logger.Info("listening", "addr", ln.Addr().String())
 
 	lost := func(err error) error {
@@ -109,13 +129,13 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, o ServeOptions,
 	defer hurry.Stop()
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Drain)
 	defer cancel()
-	err := srv.Shutdown(bounded)
+	err = srv.Shutdown(bounded)
 	if err == nil {
-		err = taken.wait(bounded)
+		err = open.waitForHijacked(bounded)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		_ = srv.Close() // what it reports is what it was called for
-		_ = taken.wait(bounded)
+		_ = open.waitForHijacked(bounded)
 		err = fmt.Errorf("drain %s: requests were cut off after %s", ln.Addr(), o.Drain)
 	}
 	<-served

@@ -24,7 +24,7 @@ type server struct {
 }
 
 // serving starts a server; the test must stop it.
-func serving(t *testing.T, h http.Handler, drain time.Duration, limit limits) *server {
+func serving(t *testing.T, h http.Handler, drain time.Duration, limit limits, changes ...func(*ServeOptions)) *server {
 	t.Helper()
 	ln, err := Listen(t.Context(), "PAIDUI_HTTP_ADDR", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -35,7 +35,11 @@ func serving(t *testing.T, h http.Handler, drain time.Duration, limit limits) *s
 		client: &http.Client{Transport: transport, Timeout: 20 * time.Second},
 		log:    new(buffer), stop: stop, result: make(chan error, 1),
 	}
-	go func() { s.result <- serve(ctx, ln, h, ServeOptions{Logger: textLogger(t, s.log), Drain: drain}, limit) }()
+	o := ServeOptions{Logger: textLogger(t, s.log), Drain: drain}
+	for _, change := range changes {
+		change(&o)
+	}
+	go func() { s.result <- serve(ctx, ln, h, o, limit) }()
 	t.Cleanup(func() {
 		stop()
 		transport.CloseIdleConnections()

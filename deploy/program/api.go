@@ -62,6 +62,10 @@ func (e *Env) addAPI() error {
 	if err := e.Registry.Register(codes); err != nil {
 		return fmt.Errorf("register the metrics of codes: %w", err)
 	}
+	limits, err := e.connectionLimits()
+	if err != nil {
+		return err
+	}
 	s, err := server.New(server.Options{
 		DB:            e.Stores.DB,
 		Cache:         e.Stores.Cache,
@@ -87,6 +91,7 @@ func (e *Env) addAPI() error {
 			UserSeckill: cfg.SeckillPerUser,
 			Address:     cfg.RequestsPerAddress,
 		},
+		Waits:          waitLimits(limits),
 		CORSOrigins:    cfg.CORSOrigins,
 		LongestWait:    cfg.HTTPQueueWait,
 		TrustedProxies: []netip.Prefix(cfg.TrustedProxies),
@@ -101,10 +106,13 @@ func (e *Env) addAPI() error {
 		return err
 	}
 	e.group.Add("http", func(ctx context.Context) error {
-		return process.ServeHTTP(ctx, server.Envelopes(ln, cfg.Language), s.Handler(), process.ServeOptions{
-			Logger: e.Logger.With("server", "http"),
-			Delay:  cfg.ShutdownDelay,
-			Drain:  cfg.DrainTimeout,
+		return process.ServeHTTP(ctx, ln, s.Handler(), process.ServeOptions{
+			Logger:      e.Logger.With("server", "http"),
+			Delay:       cfg.ShutdownDelay,
+			Drain:       cfg.DrainTimeout,
+			Connections: limits,
+			Registry:    e.Registry,
+			Layers:      func(ln net.Listener) net.Listener { return server.Envelopes(ln, cfg.Language) },
 		})
 	})
 	return nil

@@ -82,6 +82,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 			if _, err := catalog.Seed(ctx, e.Stores.DB, time.Now()); err != nil {
 				return err
 			}
+			e.embedded = embedded
 			if err := errors.Join(e.addScheduler(), e.addAPI(), e.addWorker()); err != nil {
 				return err
 			}

@@ -42,6 +42,7 @@ type Env struct {
 	Caches   *cache.Store // over Stores.Cache; nil in a program without one
 
 	http     *process.Reservation // nil in a program without an API
+	embedded bool                 // whether a Redis is in this process
 	outbox   *outbox.Outbox       // nil in a program without a database
 	history  *history.Writer      // nil without a database, or with PAIDUI_HISTORY=false
 	features catalog.Features     // zero in a program without a database
@@ -76,7 +77,9 @@ func (b boot) run(ctx context.Context) (err error) {
 		Pprof:       cfg.Pprof,
 		OperatorKey: cfg.OperatorKey.Reveal(),
 	}
-	adminFront := openFront(ctx, "admin", ln, process.Admin(admin), process.ServeOptions{Logger: logger, Drain: adminDrain})
+	adminFront := openFront(ctx, "admin", ln, process.Admin(admin), process.ServeOptions{
+		Logger: logger, Drain: adminDrain, Connections: process.ConnectionLimits{Max: adminConnections},
+	})
 	defer func() { err = errors.Join(err, adminFront.close(context.Canceled)) }()
 	env := &Env{
 		Config:   cfg,
