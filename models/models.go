@@ -128,6 +128,7 @@ type TaskBundle struct {
 	Kinds   string    `gorm:"type:text;not null"`       // their names and queues; "" when there are too many
 	Probe   string    `gorm:"type:text;not null"`       // ids of some of them
 	Records []byte    `gorm:"type:mediumblob;not null"` // package history's
+	Filter  []byte    `gorm:"type:blob"`                // which ids it has not; NULL, of an earlier build, tells nothing
 }
 
 // TaskTag finds the records of a tag, by the time at which their tasks were enqueued.

@@ -113,7 +113,7 @@ func classOf(t *testing.T, databaseType string) string {
 		return "time"
 	case "tinyint", "numeric":
 		return "boolean"
-	case "mediumblob":
+	case "blob", "mediumblob":
 		return "bytes"
 	}
 	require.Failf(t, "unknown type", "%q", databaseType)

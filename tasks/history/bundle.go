@@ -91,6 +91,7 @@ func bundlesOf(stubs []stub, now time.Time) (list []*models.TaskBundle) {
 		list = append(list, &models.TaskBundle{
 			FirstAt: stubs[0].at, LastAt: stubs[n-1].at, LookAt: now.Add(firstLook), Tasks: n,
 			Kinds: kindsOf(stubs[:n]), Probe: probeOf(stubs[:n]), Records: pack(stubs[:n]),
+			Filter: filterOf(stubs[:n]),
 		})
 		stubs = stubs[n:]
 	}

@@ -15,12 +15,12 @@ import (
 func (t *table) bundle(ctx context.Context, tx *session, stubs []stub) error {
 	for _, b := range bundlesOf(stubs, time.Now()) {
 		statement, err := tx.prepared(ctx, toBundles, func() string {
-			return "INSERT INTO task_bundles (first_at, last_at, old, look_at, tasks, kinds, probe, records) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+			return "INSERT INTO task_bundles (first_at, last_at, old, look_at, tasks, kinds, probe, records, filter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 		})
 		if err != nil {
 			return err
 		}
-		if _, err := statement.ExecContext(ctx, b.FirstAt, b.LastAt, b.Old, b.LookAt, b.Tasks, b.Kinds, b.Probe, b.Records); err != nil {
+		if _, err := statement.ExecContext(ctx, b.FirstAt, b.LastAt, b.Old, b.LookAt, b.Tasks, b.Kinds, b.Probe, b.Records, b.Filter); err != nil {
 			return err
 		}
 	}
@@ -224,8 +224,10 @@ func (s *Store) keep(ctx context.Context, b *models.TaskBundle, found *finding, 
 			prefix, id, _ := splitID(r.id)
 			stubs[i] = stub{r, prefix, id}
 		}
-		statement = "UPDATE task_bundles SET old = ?, look_at = ?, first_at = ?, last_at = ?, tasks = ?, kinds = ?, probe = ?, records = ?" + mine
-		params = append([]any{old, then, left[0].at, left[len(left)-1].at, len(left), kindsOf(stubs), probeOf(stubs), pack(stubs)}, params...)
+		statement = "UPDATE task_bundles SET old = ?, look_at = ?, first_at = ?, last_at = ?, tasks = ?, kinds = ?, probe = ?, records = ?, filter = ?" + mine
+		params = append([]any{
+			old, then, left[0].at, left[len(left)-1].at, len(left), kindsOf(stubs), probeOf(stubs), pack(stubs), filterOf(stubs),
+		}, params...)
 	}
 	err := s.replace(ctx, found.news, statement, params)
 	if err == nil || len(found.news) == 0 || errors.Is(err, errTaken) {

@@ -2,8 +2,11 @@ package history
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/paidui/paidui/models"
 )
@@ -188,9 +191,12 @@ func (w *waitingSearch) lookUp(ctx context.Context, edge place) error {
 	return nil
 }
 
-// The database looks for the bytes of an id in the bundles: that costs a tenth of reading and unpacking them here, which is
-// left to do for the one that has them.
-const bundlesAtStatement = "SELECT id FROM task_bundles WHERE last_at BETWEEN ? AND ? AND first_at <= ? AND INSTR(records, ?) > 0"
+const (
+	filtersStatement = "SELECT id, filter FROM task_bundles WHERE last_at BETWEEN ? AND ? AND first_at <= ?"
+	// The database looks for the bytes of an id in the bundles: that costs a tenth of reading and unpacking them here, which
+	// is left to do for the one that has them.
+	bundlesWithStatement = "SELECT id FROM task_bundles WHERE INSTR(records, ?) > 0 AND id IN ("
+)
 
 // bundleLooks is how many look into bundles for an id at a time; others wait. Anybody may ask for any id.
 const bundleLooks = 2
@@ -208,14 +214,7 @@ func (s *Store) inBundle(ctx context.Context, id string) (*models.TaskRecord, er
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	var bundles []int64
-	err := query(ctx, s.table.pool, bundlesAtStatement,
-		[]any{at.Add(-idSkew), at.Add(idSkew + bundleSpan), at.Add(idSkew), u[:]}, func(scan func(...any) error) error {
-			var bundle int64
-			err := scan(&bundle)
-			bundles = append(bundles, bundle)
-			return err
-		})
+	bundles, err := s.bundlesWith(ctx, at, u)
 	if err != nil {
 		return nil, err
 	}
@@ -238,6 +237,30 @@ func (s *Store) inBundle(ctx context.Context, id string) (*models.TaskRecord, er
 		}
 	}
 	return nil, nil
+}
+
+// bundlesWith lists the bundles of that time that have the UUID.
+func (s *Store) bundlesWith(ctx context.Context, at time.Time, u uuid.UUID) (bundles []int64, err error) {
+	params := []any{u[:]}
+	var id int64
+	var filter sql.RawBytes
+	err = query(ctx, s.table.pool, filtersStatement, []any{at.Add(-idSkew), at.Add(idSkew + bundleSpan), at.Add(idSkew)},
+		func(scan func(...any) error) error {
+			err := scan(&id, &filter)
+			if err == nil && mayContain(filter, u) {
+				params = append(params, id)
+			}
+			return err
+		})
+	if err != nil || len(params) == 1 {
+		return nil, err
+	}
+	err = query(ctx, s.table.pool, bundlesWithStatement+marks(len(params)-1)+")", params, func(scan func(...any) error) error {
+		err := scan(&id)
+		bundles = append(bundles, id)
+		return err
+	})
+	return bundles, err
 }
 
 // idsOf are the rows' ids, as parameters.
