@@ -14,6 +14,7 @@ type evidence struct {
 	Begun, Healed time.Time
 	Wipes         []span // when Redis lost its data
 	Restless      []string
+	LastRestless  string // what was waited for last
 
 	// Of MySQL.
 	Goods      map[int64]models.Goods

@@ -20,6 +20,9 @@ func report(w io.Writer, o outcomes) {
 	fmt.Fprintf(w, "\nseed %d, %s\n", o.plan.seed, o.plan.length)
 	for _, r := range o.results {
 		fmt.Fprintf(w, "\n%s (%s), quiet %.1f s after its faults\n", r.act.name, r.act.length, r.settled.Seconds())
+		if last := r.evidence.LastRestless; last != "" {
+			fmt.Fprintf(w, "  last: %s\n", last)
+		}
 		reportRequests(w, r.book)
 		fmt.Fprintf(w, "  accepted: %d codes, %d tickets, %d tasks; %d orders of %d pieces; %d ticks\n", len(r.book.texts),
 			len(r.book.tickets), len(r.book.calls), ordered(r), offered(r.book), len(r.evidence.Ticks))
@@ -80,7 +83,7 @@ func reportFaults(w io.Writer, o outcomes) {
 	}
 	fmt.Fprintf(w, "\nfaults: %s\n", strings.Join(parts, ", "))
 	if n := len(o.takeovers); n > 0 {
-		fmt.Fprintf(w, "tasks of killed workers that others began: %d, p50 %.1f s, max %.1f s\n", n,
+		fmt.Fprintf(w, "tasks of killed workers that others began, through other faults too: %d, p50 %.1f s, max %.1f s\n", n,
 			o.takeovers[n/2].Seconds(), o.takeovers[n-1].Seconds())
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.exits)) {

@@ -45,7 +45,7 @@ func settle(ctx context.Context, l *lab, b *book, e *evidence) (restless []strin
 			return restless, err
 		}
 		if quiet++; len(restless) > 0 {
-			quiet = 0
+			quiet, e.LastRestless = 0, restless[len(restless)-1]
 		}
 		if quiet == 2 { // what one task's end makes may not have been there the first time
 			return nil, nil
