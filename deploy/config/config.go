@@ -46,6 +46,8 @@ const (
 // describes it. A field whose type has a method Reveal can also be read from a file: PAIDUI_JWT_SECRET_FILE names it.
 type Config struct {
 	HTTPAddr           string        `env:"PAIDUI_HTTP_ADDR" yaml:"http_addr" default:"127.0.0.1:8000" in:"api" help:"address of the HTTP API, host:port; an empty host means every interface"`
+	TLSCertFile        string        `env:"PAIDUI_TLS_CERT_FILE" yaml:"tls_cert_file" in:"api" help:"PEM file of the certificate, with its chain, by which the HTTP API speaks TLS; read again when it changes; plain HTTP when empty"`
+	TLSKeyFile         string        `env:"PAIDUI_TLS_KEY_FILE" yaml:"tls_key_file" in:"api" help:"PEM file of its key"`
 	AdminAddr          string        `env:"PAIDUI_ADMIN_ADDR" yaml:"admin_addr" defaults:"api=127.0.0.1:9000 worker=127.0.0.1:9001 scheduler=127.0.0.1:9002 paidui=127.0.0.1:9000" in:"api worker scheduler" help:"address of /healthz, /readyz, /metrics and /debug/pprof; keep it private"`
 	Pprof              bool          `env:"PAIDUI_PPROF" yaml:"pprof" default:"false" in:"api worker scheduler" help:"serve /debug/pprof on the admin address to anybody; false asks for the operator's key"`
 	BackendURL         string        `env:"PAIDUI_BACKEND_URL" yaml:"backend_url" default:"http://127.0.0.1:8000" in:"api worker" help:"what a browser reaches the API at; makes image addresses absolute"`

@@ -35,6 +35,7 @@ func (c Config) mistakes(p Program, checks URLChecks) []Mistake {
 		v.limits(s)
 	}
 	v.addresses()
+	v.certificate()
 	v.urls()
 	v.secrets()
 	v.proxies()
@@ -109,6 +110,16 @@ func (v *validator) addresses() {
 		v.add("AdminAddr", "%v", err)
 	} else if v.serves() && c.AdminAddr == c.HTTPAddr && !strings.HasSuffix(c.AdminAddr, ":0") {
 		v.add("AdminAddr", "%s is the address of the API already", c.AdminAddr)
+	}
+}
+
+// certificate wants both files or none.
+func (v *validator) certificate() {
+	switch cert, key := v.config.TLSCertFile != "", v.config.TLSKeyFile != ""; {
+	case cert && !key:
+		v.add("TLSCertFile", "goes with PAIDUI_TLS_KEY_FILE, which is not set")
+	case key && !cert:
+		v.add("TLSKeyFile", "goes with PAIDUI_TLS_CERT_FILE, which is not set")
 	}
 }
 

@@ -26,7 +26,7 @@ func startLocal(t *testing.T, database string, env ...string) (p *program, welco
 		welcome = p.log.String()
 		return strings.Contains(welcome, "/v1/articles/5\n") // its last part; it comes through a pipe
 	}, 30*time.Second, 10*time.Millisecond)
-	url := regexp.MustCompile(`Paidui is ready\.  (http://\S+)`).FindStringSubmatch(welcome)
+	url := regexp.MustCompile(`Paidui is ready\.  (https?://\S+)`).FindStringSubmatch(welcome)
 	require.NotNil(t, url, welcome)
 	p.url = url[1]
 	return p, welcome

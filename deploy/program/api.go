@@ -112,10 +112,40 @@ func (e *Env) addAPI() error {
 			Drain:       cfg.DrainTimeout,
 			Connections: limits,
 			Registry:    e.Registry,
-			Layers:      func(ln net.Listener) net.Listener { return server.Envelopes(ln, cfg.Language) },
+			Layers:      e.layers,
 		})
 	})
 	return nil
+}
+
+// openCertificate reads the certificate of the API's address, if it is to have one.
+func (e *Env) openCertificate() (err error) {
+	if e.http == nil || e.Config.TLSCertFile == "" {
+		return nil
+	}
+	if e.tls, err = process.NewCertificate(e.Config.TLSCertFile, e.Config.TLSKeyFile, e.Logger); err != nil {
+		return err
+	}
+	if err := e.Registry.Register(e.tls); err != nil {
+		return fmt.Errorf("register the metric of the certificate: %w", err)
+	}
+	return nil
+}
+
+// layers are those of the API's connections below HTTP.
+func (e *Env) layers(ln net.Listener) net.Listener {
+	if e.tls != nil {
+		ln = e.tls.Listen(ln)
+	}
+	return server.Envelopes(ln, e.Config.Language)
+}
+
+// scheme is how clients call the API.
+func scheme(cfg config.Config) string {
+	if cfg.TLSCertFile != "" {
+		return "https"
+	}
+	return "http"
 }
 
 // tellOfOutbox says who can read the codes that others log in with. On this machine alone, all may in the local program.

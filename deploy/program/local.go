@@ -35,7 +35,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 	}
 	defer at.Close() // for the errors before boot has it; closing it again does nothing
 	if cfg.BackendURL == defaultBackendURL {
-		cfg.BackendURL = "http://" + reachable(at.Addr())
+		cfg.BackendURL = scheme(cfg) + "://" + reachable(at.Addr())
 	}
 	if cfg.AdminAddr, err = freeAdminAddr(cfg.AdminAddr); err != nil {
 		return err
@@ -89,7 +89,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 			e.addCaches()
 			e.addOutbox()
 			return welcome.Execute(out, map[string]any{
-				"URL":      "http://" + reachable(at.Addr()),
+				"URL":      scheme(cfg) + "://" + reachable(at.Addr()),
 				"Admin":    "http://" + cfg.AdminAddr,
 				"Key":      cfg.OperatorKey.Reveal(),
 				"Database": cfg.DatabaseURL.Redacted(),

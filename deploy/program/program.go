@@ -42,6 +42,7 @@ type Env struct {
 	Caches   *cache.Store // over Stores.Cache; nil in a program without one
 
 	http     *process.Reservation // nil in a program without an API
+	tls      *process.Certificate // of the API's address; nil for plain HTTP
 	embedded bool                 // whether a Redis is in this process
 	outbox   *outbox.Outbox       // nil in a program without a database
 	history  *history.Writer      // nil without a database, or with PAIDUI_HISTORY=false
@@ -99,6 +100,9 @@ func (b boot) run(ctx context.Context) (err error) {
 	}
 	logger.InfoContext(ctx, "starting", "version", process.Version(), "config", cfg)
 
+	if err := env.openCertificate(); err != nil {
+		return err
+	}
 	if env.Stores, err = openStores(ctx, b.stores(logger)); err != nil {
 		return err
 	}
