@@ -38,6 +38,7 @@ type shop struct {
 	posts    map[int64]int  // POST /v1/seckill of a goods
 	orders   []map[string]any
 	limited  bool // the next POST /v1/sms gets 429
+	void     bool // no code is right
 	mute     int  // polls still answered with 503
 	released bool
 	banners  []map[string]any
@@ -121,12 +122,12 @@ func (s *shop) sms(w http.ResponseWriter, r *http.Request) {
 func (s *shop) login(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Mobile, Code string }
 	_ = json.NewDecoder(r.Body).Decode(&in)
-	if in.Code != smsCode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if in.Code != smsCode || s.void {
 		answer(w, 400, "验证码不对", nil, "field=code")
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.logins++
 	s.token = fmt.Sprintf("token-%d", s.logins)
 	answer(w, 100, "成功", map[string]any{"token": s.token, "user": map[string]any{"id": 7, "name": "用户0000", "mobile": in.Mobile}}, "")
