@@ -14,10 +14,10 @@ run: ## Run everything in one process; needs nothing but Go
 	@bin/paidui
 
 test: ## Test everything against private Redis and MariaDB servers
-	@# worker/pool first: it waits for leases most of its time, which others make use of.
+	@# deploy/chaos and worker/pool first: they wait most of their time, which others make use of.
 	@deploy/install-test-deps.sh
 	@if echo '#include <stdlib.h>' | $${CC:-gcc} -E - >/dev/null 2>&1; then race=-race; export CGO_ENABLED=1; else race=; fi; \
-	set -x; go test $$race -timeout 14m ./worker/pool ./... && \
+	set -x; go test $$race -p 3 -timeout 14m ./deploy/chaos ./worker/pool ./... && \
 	PAIDUI_BROKER_PIPELINING=false PAIDUI_BROKER_WAKE_UP=false go test $$race -timeout 5m ./tasks
 
 build: ## Build api, worker, scheduler and paidui into bin/
