@@ -18,6 +18,7 @@ type Client struct {
 	notify    func(ctx context.Context, id string, m *broker.Message) // may be nil
 	immediate bool
 	outbox    atomic.Pointer[Outbox]
+	services  services
 }
 
 // ClientOptions configure a Client. The zero value is a plain one.

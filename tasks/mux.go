@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 )
@@ -144,6 +145,9 @@ func (t *Task) encodeResult(value any) ([]byte, error) {
 	}
 	return result, nil
 }
+
+// Tasks are the names of those that have a handler.
+func (m *Mux) Tasks() []string { return slices.Sorted(maps.Keys(m.bindings)) }
 
 // Verify reports every definition that was bound twice, and every task of the catalog that has no handler.
 func (m *Mux) Verify(c *Catalog) error {

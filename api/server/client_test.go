@@ -61,6 +61,8 @@ type answer struct {
 	Data   json.RawMessage `json:"data"`
 	TaskID string          `json:"task_id"`
 	Field  string          `json:"field"`
+
+	Warnings []warning `json:"warnings"`
 }
 
 // into decodes Data.

@@ -23,6 +23,9 @@ func (e envelope) appendTo(b []byte) ([]byte, error) {
 	if err == nil && e.Field != "" {
 		b, err = appendJSON(append(b, `,"field":`...), e.Field)
 	}
+	if err == nil && len(e.Warnings) > 0 {
+		b, err = appendJSON(append(b, `,"warnings":`...), e.Warnings)
+	}
 	return append(b, "}\n"...), err
 }
 

@@ -21,6 +21,8 @@ type envelope struct {
 	Data   any    `json:"data"`
 	TaskID string `json:"task_id,omitempty"`
 	Field  string `json:"field,omitempty"`
+
+	Warnings []warning `json:"warnings,omitempty"` // of a task that was made
 }
 
 var msgOK = text{"成功", "OK"}

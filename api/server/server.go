@@ -82,6 +82,7 @@ type Server struct {
 	history     *history.Store
 	standard    language // of Options.Language
 	failures    sampler  // of lines in the log
+	warned      warned
 }
 
 const defaultJWTLifetime = 7 * 24 * time.Hour

@@ -25,6 +25,8 @@ type batchItem struct {
 	Msg    string `json:"msg"`
 	TaskID string `json:"task_id,omitempty"`
 	Field  string `json:"field,omitempty"`
+
+	Warnings []warning `json:"warnings,omitempty"`
 }
 
 // createTasks enqueues up to maxBatch tasks, and tells what became of each.
@@ -48,7 +50,11 @@ func (s *Server) createTasks(c echo.Context) error {
 		calls, places = append(calls, call), append(places, i)
 	}
 	for i, made := range tasks.EnqueueMany(c.Request().Context(), s.Tasks, calls) {
-		items[places[i]] = s.madeOrNot(c, made.ID, made.Err)
+		item := s.madeOrNot(c, made.ID, made.Err)
+		if made.Err == nil {
+			item.Warnings = s.warnings(c, calls[i])
+		}
+		items[places[i]] = item
 	}
 	return ok(c, items)
 }

@@ -14,6 +14,8 @@ type batchItem struct {
 	Msg    string
 	TaskID string `json:"task_id"`
 	Field  string
+
+	Warnings []warning
 }
 
 func (s *system) batch(t *testing.T, items []any, more ...with) (got []batchItem) {

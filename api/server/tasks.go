@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -38,7 +39,9 @@ func (s *Server) createTask(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return say(c, codeOK, msgTaskQueued, nil, id)
+	return send(c, http.StatusOK, envelope{
+		Code: codeOK, Msg: msgTaskQueued.in(languageOf(c)), TaskID: id, Warnings: s.warnings(c, call),
+	})
 }
 
 func isDuplicate(err error) bool { return errors.Is(err, tasks.ErrDuplicate) }

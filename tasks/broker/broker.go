@@ -42,6 +42,7 @@ type Broker struct {
 	fences    fences
 	rights    *redisx.Rights
 	events    *hub
+	roster    roster
 
 	died, lapsed atomic.Uint64 // tasks taken over: see TakenOver
 

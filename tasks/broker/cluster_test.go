@@ -30,6 +30,7 @@ func TestOnACluster(t *testing.T) {
 		"chosen ids":            chosenIDs,
 		"claim left behind":     claimLeftBehind,
 		"takeover":              takeover,
+		"who runs a task":       service,
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, open(t, url).Redis().FlushAll(t.Context()).Err())

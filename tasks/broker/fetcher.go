@@ -16,6 +16,8 @@ type FetcherConfig struct {
 	Name   string         // the worker's, which its deliveries carry
 	Queues map[string]int // weight by queue, at least 1: how often it is asked first
 	Slots  int            // the server's concurrency; how many tasks the fetcher takes at once. 0 is one
+	// Tasks are the names of those that the worker has handlers for. Nil is that it does not tell.
+	Tasks []string
 	// Life is how long a worker may be silent before others take over what it holds. It beats three times within it. All
 	// workers of a Redis should have the same. 0 is 5 s.
 	Life time.Duration
@@ -79,6 +81,7 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 	f.life.name, f.life.limit = strings.TrimSuffix(f.deliveries.prefix, "."), cmp.Or(cfg.Life, standardLife)
 	f.reclaimed = b.connects.Load()
 	f.sleeper = newSleeper(b, f.queues, f.closed)
+	b.roster.add(f)
 	f.acks = batcher[*acknowledgement]{flush: f.flushAcks, size: ackBatch, lanes: ackLanes}
 	if b.opt.NoPipelining {
 		f.acks.size, f.acks.lanes = 1, b.enqueues.lanes
@@ -91,6 +94,7 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 func (f *Fetcher) Stop() {
 	f.once.Do(func() {
 		close(f.closed)
+		f.b.roster.remove(f)
 		f.started.Do(func() {}) // not any more
 		if f.unheard != nil {
 			f.unheard()

@@ -36,9 +36,10 @@ type life struct {
 	name  string
 	limit time.Duration
 
-	beating sync.Mutex   // one beat at a time
-	begun   bool         // Redis has taken a beat
-	sure    atomic.Value // time.Time when the last beat was sent after which the fetcher knew what it held
+	beating  sync.Mutex   // one beat at a time
+	begun    bool         // Redis has taken a beat
+	recorded time.Time    // when the worker's record was written
+	sure     atomic.Value // time.Time when the last beat was sent after which the fetcher knew what it held
 
 	taking sync.Mutex // one takeover at a time
 
@@ -115,6 +116,7 @@ func (f *Fetcher) beat(ctx context.Context) error {
 	}
 	f.life.begun = true
 	f.life.sure.Store(sent)
+	f.record(ctx, known)
 	return nil
 }
 
@@ -159,7 +161,11 @@ func (f *Fetcher) sendLeave(ctx context.Context) error {
 		}
 		calls = append(calls, c)
 	}
-	run(ctx, f.b.rdb, calls)
+	var also []func(redis.Pipeliner)
+	if f.cfg.Tasks != nil {
+		also = append(also, func(p redis.Pipeliner) { p.Del(ctx, workerKey(f.life.name)) })
+	}
+	run(ctx, f.b.rdb, calls, also...)
 	for _, c := range calls {
 		if err := c.cmd.Err(); err != nil {
 			return fmt.Errorf("end the life of worker %s: %w", f.cfg.Name, err)

@@ -67,7 +67,7 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 	for _, q := range queues {
 		weights[q] = 1
 	}
-	fetcher := b.NewFetcher(broker.FetcherConfig{Name: "test", Queues: weights, Slots: concurrency})
+	fetcher := b.NewFetcher(broker.FetcherConfig{Name: "test", Queues: weights, Slots: concurrency, Tasks: m.Tasks()})
 	server := asynq.NewServerFromRedisClient(fetcher, m.Engine(asynq.Config{
 		Concurrency:     concurrency,
 		BaseContext:     func() context.Context { return fetcher.Context(context.Background()) },

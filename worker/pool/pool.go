@@ -69,6 +69,7 @@ func New(b *broker.Broker, m *tasks.Mux, cfg Config) (*Pool, error) {
 		Name:   cfg.Name,
 		Queues: cfg.Queues,
 		Slots:  cfg.Concurrency,
+		Tasks:  m.Tasks(),
 		Life:   cfg.Life,
 	})
 	base, cancel := context.WithCancel(p.fetcher.Context(context.Background()))

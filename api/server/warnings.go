@@ -1,0 +1,62 @@
+package server
+
+import (
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// warning is what the caller should know of a task that was made all the same.
+type warning struct {
+	Code tasks.WarningCode `json:"code"`
+	Msg  string            `json:"msg"`
+}
+
+// warnings are those of a call that was made. The log has each once a minute.
+func (s *Server) warnings(c echo.Context, call tasks.Signature) []warning {
+	var list []warning
+	for _, w := range s.Tasks.Warnings(c.Request().Context(), call) {
+		if s.warned.due(w, time.Now()) {
+			s.log.WarnContext(c.Request().Context(), "a task was made that no worker which is up can run",
+				"warning", w.Code, "task", w.Task, "queue", w.Queue)
+		}
+		list = append(list, warning{w.Code, warningText(w).in(languageOf(c))})
+	}
+	return list
+}
+
+func warningText(w tasks.Warning) text {
+	if w.Code == tasks.WarnNoWorker {
+		return textf("没有在线的 worker 处理队列 %s：任务会等到有为止", "no worker that is up takes from queue %s: the task waits for one", w.Queue)
+	}
+	return textf("处理队列 %[2]s 的 worker 都没有任务 %[1]s 的处理函数：任务会失败或重试，直到有能处理它的 worker",
+		"no worker that is up and takes from queue %[2]s has a handler for task %[1]s: deploy one that has", w.Task, w.Queue)
+}
+
+const (
+	warnPause = time.Minute // between two lines in the log about one thing
+	maxWarned = 1000        // things that are remembered
+)
+
+// warned remembers what the log was told of lately. The zero value is ready.
+type warned struct {
+	mu   sync.Mutex
+	last map[tasks.Warning]time.Time
+}
+
+// due reports whether the log is to be told now, and takes it that it is.
+func (w *warned) due(of tasks.Warning, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, told := w.last[of]; told && now.Sub(last) < warnPause {
+		return false
+	}
+	if w.last == nil || len(w.last) >= maxWarned {
+		w.last = make(map[tasks.Warning]time.Time)
+	}
+	w.last[of] = now
+	return true
+}
