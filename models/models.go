@@ -160,10 +160,17 @@ type OutboxRow struct {
 // TableName is the design's word for the table.
 func (OutboxRow) TableName() string { return "outbox" }
 
+// ScheduleTick is the last tick of a durable schedule whose task went into the outbox.
+type ScheduleTick struct {
+	Entry string `gorm:"primaryKey;size:64"`
+	Rule  string `gorm:"size:64;not null"` // a digest of what decides about its ticks
+	Tick  int64  `gorm:"not null"`         // Unix time
+}
+
 // All lists one value of every model, in an order in which the tables can be made.
 func All() []any {
 	return []any{
 		&Banner{}, &Goods{}, &Order{}, &User{}, &Following{}, &Article{},
-		&SMSMessage{}, &TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{},
+		&SMSMessage{}, &TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{}, &ScheduleTick{},
 	}
 }

@@ -21,25 +21,39 @@ import (
 // not found by its handle. Debounce is refused. The handle knows the task from the commit on. A task that has ended is
 // known for 15 minutes at least, whatever its retention, unless it is Repeatable.
 func (d *Definition[A, R]) EnqueueTx(ctx context.Context, tx *gorm.DB, args A, opts ...Option) (*Result[R], error) {
-	payload, err := d.encodeArgs(args)
-	if err != nil {
+	id, client, err := d.Signature(args, opts...).enqueueTx(ctx, tx)
+	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return nil, err
+	}
+	return d.Result(client, id), err
+}
+
+// EnqueueTx is Enqueue in the transaction of tx, as Definition.EnqueueTx is. With ErrDuplicate the id is that of the task
+// which the outbox has already.
+func (s Signature) EnqueueTx(ctx context.Context, tx *gorm.DB) (id string, err error) {
+	id, _, err = s.enqueueTx(ctx, tx)
+	return id, err
+}
+
+func (s Signature) enqueueTx(ctx context.Context, tx *gorm.DB) (id string, client *Client, err error) {
+	if err := s.check(); err != nil {
+		return "", nil, err
 	}
 	ob, ok := tx.Config.Plugins[OutboxPlugin].(Outbox)
 	if !ok {
-		return nil, fmt.Errorf("enqueue %s: %w", d.name, ErrNoOutbox)
+		return "", nil, fmt.Errorf("enqueue %s: %w", s.name, ErrNoOutbox)
 	}
-	client := ob.Client()
-	o := d.options(opts)
+	client = ob.Client()
+	o := s.options
 	o.durable = true
-	m, err := client.message(ctx, d.name, payload, &o)
+	m, err := client.message(ctx, s.name, s.payload, &o)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	p := newParcel(m)
 	err = ob.Put(ctx, tx, p)
 	if err != nil && !errors.Is(err, ErrDuplicate) {
-		return nil, fmt.Errorf("enqueue %s: %w", d.name, err)
+		return "", nil, fmt.Errorf("enqueue %s: %w", s.name, err)
 	}
-	return d.Result(client, p.ID()), err
+	return p.ID(), client, err
 }

@@ -68,7 +68,7 @@ type Config struct {
 	BrokerURL       URL `env:"PAIDUI_BROKER_URL" yaml:"broker_url" default:"redis://127.0.0.1:6379/1" defaults:"paidui=" in:"api worker scheduler" help:"Redis of the tasks: redis:// rediss:// redis+sentinel:// redis+cluster://"`
 	CacheURL        URL `env:"PAIDUI_CACHE_URL" yaml:"cache_url" default:"redis://127.0.0.1:6379/2" defaults:"paidui=" in:"api worker" help:"Redis of the cache, same forms"`
 	CacheReplicaURL URL `env:"PAIDUI_CACHE_REPLICA_URL" yaml:"cache_replica_url" in:"api worker" help:"replica of the cache's Redis, read while that does not answer; sentinel and cluster find theirs"`
-	DatabaseURL     URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"paidui=sqlite://.paidui/paidui.db" in:"api worker migrate" help:"mysql://user:password@host:port/name or sqlite://FILE"`
+	DatabaseURL     URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"paidui=sqlite://.paidui/paidui.db" in:"api worker scheduler migrate" help:"mysql://user:password@host:port/name or sqlite://FILE; a scheduler opens it for durable schedules only"`
 
 	CacheNear       int           `env:"PAIDUI_CACHE_NEAR" yaml:"cache_near" default:"10000" range:"0..10000000" in:"api worker" help:"values that each cache keeps in the process, before Redis; 0 for none"`
 	CacheNearExpiry time.Duration `env:"PAIDUI_CACHE_NEAR_EXPIRY" yaml:"cache_near_expiry" default:"1s" range:"0s..1m" in:"api worker" help:"how old they get at most, should the message of a change be lost"`

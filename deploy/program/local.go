@@ -83,7 +83,8 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 				return err
 			}
 			e.embedded = embedded
-			if err := errors.Join(e.addScheduler(), e.addAPI(), e.addWorker()); err != nil {
+			_, err := e.addScheduler(ctx)
+			if err := errors.Join(err, e.addAPI(), e.addWorker()); err != nil {
 				return err
 			}
 			e.addCaches()

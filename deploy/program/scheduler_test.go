@@ -10,6 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/taskstest"
+	"github.com/paidui/paidui/tasks/ticks"
 )
 
 func TestWhichSchedules(t *testing.T) {
@@ -66,4 +70,50 @@ func TestLocalFromAnotherFolder(t *testing.T) {
 	require.FileExists(t, filepath.Join(".paidui", "paidui.db"))
 	cancel()
 	require.NoError(t, <-ended)
+}
+
+// TestADurableScheduleOpensTheDatabase: without a durable schedule the scheduler does without it.
+func TestADurableScheduleOpensTheDatabase(t *testing.T) {
+	t.Parallel()
+	r, database := testenv.Redis(t), testenv.MySQL(t)
+	file := filepath.Join(t.TempDir(), "schedules.yaml")
+	scheduler := func(ctx context.Context, schedule, url, wait string) chan error {
+		require.NoError(t, os.WriteFile(file, []byte("schedules:\n  - {name: a, task: demo.add, args: {n: 1, m: 2}, every: 1s"+schedule+"}\n"), 0o600))
+		cfg, err := config.Load(config.Scheduler, nil, []string{
+			"PAIDUI_ADMIN_ADDR=127.0.0.1:0", "PAIDUI_LOG_LEVEL=error", "PAIDUI_BROKER_URL=" + r.URL(1), "PAIDUI_SCHEDULES=" + file,
+			"PAIDUI_DATABASE_URL=" + url, "PAIDUI_STARTUP_WAIT=" + wait,
+		}, urlChecks())
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() { ended <- Scheduler(ctx, cfg) }()
+		return ended
+	}
+	const nowhere = "mysql://root@127.0.0.1:1/none"
+	require.ErrorContains(t, <-scheduler(t.Context(), ", durable: true", nowhere, "100ms"), "database")
+
+	db, err := models.Open(t.Context(), database, models.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
+	require.NoError(t, models.Migrate(t.Context(), db))
+	ticked := func() bool {
+		var rows int64
+		require.NoError(t, db.Model(&models.ScheduleTick{}).Count(&rows).Error)
+		return rows == 1
+	}
+	store := ticks.NewStore(taskstest.Connect(t, r.URL(1)))
+	settled := func() bool {
+		last, err := store.LastSettled(t.Context(), "a")
+		require.NoError(t, err)
+		return time.Since(last) < time.Minute
+	}
+	for _, c := range []struct {
+		schedule, url string
+		ticked        func() bool
+	}{{", durable: true", database, ticked}, {"", nowhere, settled}} {
+		ctx, stop := context.WithCancel(t.Context())
+		ended := scheduler(ctx, c.schedule, c.url, "1m")
+		require.Eventually(t, c.ticked, time.Minute, 50*time.Millisecond)
+		stop()
+		require.NoError(t, <-ended)
+	}
 }

@@ -49,13 +49,7 @@ func openStores(ctx context.Context, o storeOptions) (*Stores, error) {
 		name, url string
 		try       func(context.Context) error
 	}{
-		{"database", o.databaseURL, func(ctx context.Context) (err error) {
-			s.DB, err = models.Open(ctx, o.databaseURL, models.Options{
-				Logger:         o.logger,
-				CreateDatabase: o.createDatabase,
-			})
-			return err
-		}},
+		{"database", o.databaseURL, func(ctx context.Context) error { return s.tryDatabase(ctx, o) }},
 		{"broker", o.brokerURL, func(ctx context.Context) (err error) {
 			s.Broker, err = broker.Open(ctx, o.brokerURL, broker.Options{
 				Logger:       o.logger,
@@ -81,6 +75,17 @@ func openStores(ctx context.Context, o storeOptions) (*Stores, error) {
 	}
 	s.learnRights(ctx, o.logger)
 	return s, nil
+}
+
+func (s *Stores) tryDatabase(ctx context.Context, o storeOptions) (err error) {
+	s.DB, err = models.Open(ctx, o.databaseURL, models.Options{Logger: o.logger, CreateDatabase: o.createDatabase})
+	return err
+}
+
+// openDatabase is openStores for the database alone, which close then closes, too.
+func (s *Stores) openDatabase(ctx context.Context, o storeOptions) error {
+	try := func(ctx context.Context) error { return markFatal(s.tryDatabase(ctx, o)) }
+	return process.WaitFor(ctx, o.logger, "database", o.wait, try)
 }
 
 // learnRights asks the Redis servers what they refuse, and has it logged.

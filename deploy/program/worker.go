@@ -7,7 +7,6 @@ import (
 
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/process"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
@@ -24,8 +23,7 @@ func Worker(ctx context.Context, cfg config.Config) error {
 		config:   cfg,
 		database: true,
 		assemble: func(ctx context.Context, e *Env) error {
-			migrated := func(ctx context.Context) error { return models.Migrated(ctx, e.Stores.DB) }
-			if err := process.WaitFor(ctx, e.Logger, "schema", cfg.StartupWait, migrated); err != nil {
+			if err := e.awaitSchema(ctx); err != nil {
 				return err
 			}
 			if err := errors.Join(e.openOutbox(), e.openFeatures()); err != nil {

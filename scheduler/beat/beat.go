@@ -23,6 +23,7 @@ type Options struct {
 	Catalog    *tasks.Catalog // the tasks that entries may name
 	Client     *tasks.Client
 	Redis      redis.UniversalClient // the broker's
+	Ledger     *ticks.Ledger         // of durable entries; nil refuses them
 	Location   *time.Location        // of entries and files that name none; nil is UTC
 	Logger     *slog.Logger          // nil is slog.Default
 	Clock      Clock                 // nil is the host's
@@ -151,7 +152,11 @@ func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) 
 				return err
 			}
 			asked, now := wallClock(), b.clock.Now()
-			a, err = b.store.Announce(ctx, b.known.of(schedule, now), now, takeover)
+			plan := b.known.of(schedule, now)
+			if err := b.recall(ctx, schedule, &plan); err != nil {
+				return err
+			}
+			a, err = b.store.Announce(ctx, plan, now, takeover)
 			if err != nil || len(a.Open) == 0 {
 				return err
 			}
@@ -179,6 +184,9 @@ func (b *Beat) serve(ctx context.Context, schedule *Schedule, a ticks.Announceme
 		if !e.paused {
 			group.Go(func() error { return b.runner(e, schedule, a.Secret).run(ctx, a.Settled[e.name]) })
 		}
+	}
+	if b.opt.Ledger != nil {
+		group.Go(func() error { b.forgetNoted(ctx, schedule); return nil })
 	}
 	group.Go(func() error {
 		for b.clock.Sleep(ctx, heartbeat) == nil {
@@ -246,7 +254,7 @@ func (b *Beat) insist(ctx context.Context, ask func(context.Context) error) erro
 func (b *Beat) runner(e entry, schedule *Schedule, secret []byte) *runner {
 	return &runner{
 		entry: e, schedule: schedule.hash, secret: secret,
-		store: b.store, client: b.opt.Client, clock: b.clock, known: b.known,
+		store: b.store, ledger: b.opt.Ledger, client: b.opt.Client, clock: b.clock, known: b.known,
 		metrics: b.metrics, outage: b.outage, logger: b.opt.Logger, interject: b.interject,
 	}
 }

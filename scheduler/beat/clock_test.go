@@ -42,5 +42,5 @@ func TestOutageIsLoggedNowAndThen(t *testing.T) {
 	o.answered()
 	require.NoError(t, o.current())
 	require.Equal(t, 3, strings.Count(log.String(), "\n"))
-	require.Contains(t, log.String(), "the broker answers again")
+	require.Contains(t, log.String(), "the broker and the database answer again")
 }

@@ -56,8 +56,8 @@ func TestAFastClockSilencesNobody(t *testing.T) {
 			fast.clock.logger = slog.New(slog.NewTextHandler(&log, nil))
 			start(t, fast)
 			requireTicks(t, runs, 2) // by itself it goes by Redis's clock
-			require.ErrorContains(t, fast.Ready(t.Context()), "this host's clock is 1h0m0s ahead of Redis's")
-			require.Contains(t, log.String(), "ahead=1h0m0s")
+			require.ErrorContains(t, fast.Ready(t.Context()), " ahead of Redis's")
+			require.Regexp(t, `ahead=(1h0m0|59m59\.\d)s`, log.String()) // less by how long the question took
 
 			stop := startReady(t, newBeat(t, b, path, nil))
 			requireTicks(t, runs, 2)

@@ -1,6 +1,8 @@
 package beat
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -37,6 +39,43 @@ func (k *known) agree(secret []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.secret = secret
+}
+
+// recall completes a plan with what the database knows of durable entries. While the database is away, a Redis that knows
+// a schedule is enough.
+func (b *Beat) recall(ctx context.Context, schedule *Schedule, plan *ticks.Plan) error {
+	if !schedule.durable() {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, tickTimeout/2)
+	defer cancel()
+	noted, err := b.opt.Ledger.Noted(asking)
+	if err != nil {
+		if vacant, away := b.store.Vacant(ctx); away != nil || vacant {
+			return errors.Join(err, away)
+		}
+		return nil
+	}
+	for i := range plan.Entries {
+		e := &plan.Entries[i]
+		if tick, ok := noted[ticks.Noted{Entry: e.Name, Rule: ticks.Digest(e.Rule)}]; ok && tick.After(e.Known) {
+			e.Known = tick
+		}
+	}
+	return nil
+}
+
+// forgetNoted has the database forget entries that are gone, are not durable any more, or pause.
+func (b *Beat) forgetNoted(ctx context.Context, schedule *Schedule) {
+	var durable []string
+	for _, e := range schedule.entries {
+		if e.options.durable && !e.paused {
+			durable = append(durable, e.name)
+		}
+	}
+	if err := b.opt.Ledger.Forget(ctx, durable); err != nil && ctx.Err() == nil {
+		b.opt.Logger.Warn("the next start or change of the schedules tries it again", "error", err)
+	}
 }
 
 // of is the schedule's plan with what is known of it. The rest is forgotten: an entry that comes back starts anew.

@@ -11,6 +11,7 @@ import (
 	_ "time/tzdata" // time zones are there without the system's files, as in an image from scratch
 
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/ticks"
 )
 
 // Problem is one mistake in a file of schedules.
@@ -55,7 +56,7 @@ func Load(path string, cat *tasks.Catalog, defaultTZ *time.Location) (*Schedule,
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, content, cat, defaultTZ, tasks.Spec.Queue)
+	return parse(path, content, loader{cat: cat, queueOf: tasks.Spec.Queue}, defaultTZ)
 }
 
 func readFile(path string) ([]byte, error) {
@@ -82,14 +83,27 @@ func loadFor(opt Options) (*Schedule, error) {
 			return nil, err
 		}
 	}
-	return parse(opt.Path, content, opt.Catalog, opt.Location, opt.Client.QueueOf)
+	return parseFor(opt, content)
 }
 
-func parse(path string, content []byte, cat *tasks.Catalog, defaultTZ *time.Location, queueOf func(tasks.Spec) string) (*Schedule, error) {
+func parseFor(opt Options, content []byte) (*Schedule, error) {
+	l := loader{cat: opt.Catalog, queueOf: opt.Client.QueueOf, noDatabase: opt.Ledger == nil}
+	return parse(opt.Path, content, l, opt.Location)
+}
+
+// NeedsDatabase tells whether an entry of the schedule, which must be right but for that, is durable. Options.Ledger need
+// not be set yet.
+func NeedsDatabase(opt Options) (bool, error) {
+	opt.Ledger = new(ticks.Ledger)
+	schedule, err := loadFor(opt)
+	return err == nil && schedule.durable(), err
+}
+
+func parse(path string, content []byte, l loader, defaultTZ *time.Location) (*Schedule, error) {
 	if defaultTZ == nil {
 		defaultTZ = time.UTC
 	}
-	l := loader{cat: cat, queueOf: queueOf, names: map[string]int{}}
+	l.names = map[string]int{}
 	entries := l.file(bytes.TrimPrefix(content, []byte("\ufeff")), defaultTZ)
 	if len(l.problems) > 0 {
 		slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.Line - b.Line })

@@ -34,7 +34,7 @@ func catalog(t testing.TB) *tasks.Catalog {
 
 func load(t testing.TB, text string) (*Schedule, error) {
 	t.Helper()
-	return parse("s.yaml", []byte(text), catalog(t), time.UTC, tasks.Spec.Queue)
+	return parse("s.yaml", []byte(text), loader{cat: catalog(t), queueOf: tasks.Spec.Queue}, time.UTC)
 }
 
 func TestLoad(t *testing.T) {
@@ -97,7 +97,7 @@ func TestLoadUsesTheDefaultTimeZone(t *testing.T) {
 		loc  *time.Location
 		want string
 	}{{nil, "UTC"}, {zone(t, "Asia/Shanghai"), "Asia/Shanghai"}} {
-		s, err := parse("s.yaml", []byte("schedules:\n  - {name: a, task: test.noop, cron: '@daily'}"), catalog(t), c.loc, tasks.Spec.Queue)
+		s, err := parse("s.yaml", []byte("schedules:\n  - {name: a, task: test.noop, cron: '@daily'}"), loader{cat: catalog(t), queueOf: tasks.Spec.Queue}, c.loc)
 		require.NoError(t, err)
 		require.Equal(t, c.want, s.entries[0].loc.String())
 	}
@@ -279,7 +279,7 @@ func FuzzLoad(f *testing.F) {
 	cat, err := tasks.NewCatalog(sum, noop)
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := parse("s.yaml", []byte(text), cat, nil, tasks.Spec.Queue)
+		s, err := parse("s.yaml", []byte(text), loader{cat: cat, queueOf: tasks.Spec.Queue}, nil)
 		if err != nil {
 			require.NotEmpty(t, problemsOf(err))
 			return

@@ -17,11 +17,12 @@ import (
 
 // loader turns the YAML tree of a file into entries, and gathers every problem on its way.
 type loader struct {
-	cat      *tasks.Catalog
-	queueOf  func(tasks.Spec) string // where a task goes whose entry names no queue
-	names    map[string]int          // an entry's name -> the line where it is
-	entry    string                  // the one being read, for problems
-	problems []Problem
+	cat        *tasks.Catalog
+	queueOf    func(tasks.Spec) string // where a task goes whose entry names no queue
+	noDatabase bool                    // so that no entry may be durable
+	names      map[string]int          // an entry's name -> the line where it is
+	entry      string                  // the one being read, for problems
+	problems   []Problem
 }
 
 var entryKeys = append([]string{"name", "task", "args", "every", "cron", "timezone", "queue", "misfire", "paused"}, optionKeys...)
@@ -82,6 +83,12 @@ func (l *loader) item(node ast.Node, fileTZ *time.Location) (e entry, ok bool) {
 	e.misfire = l.misfire(f)
 	e.paused = l.paused(f)
 	e.options = l.options(f, line, e)
+	if e.options.durable && l.noDatabase {
+		if given, ok := f["durable"]; ok {
+			line = given.line
+		}
+		l.problem(line, "durable: needs the database, which a scheduler opens at its start and only for durable schedules: start it again")
+	}
 	return e, len(l.problems) == before
 }
 

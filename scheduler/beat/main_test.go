@@ -148,7 +148,7 @@ func startReady(t testing.TB, b *Beat) (stop func()) {
 
 func eventually(t testing.TB, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, condition, 2*time.Minute, 5*time.Millisecond)
 }
 
 // queued lists the ticks of an entry that are in a queue, pending, in order.

@@ -34,8 +34,13 @@ type counter struct {
 
 func serveCounting(t *testing.T, b *broker.Broker) *counter {
 	t.Helper()
+	return serveCountingWith(t, b, nil)
+}
+
+func serveCountingWith(t *testing.T, b *broker.Broker, client *tasks.Client) *counter {
+	t.Helper()
 	c := &counter{runs: map[string]int{}}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: client})
 	tasks.Handle(mux, noop, func(ctx context.Context, _ noArgs) (int, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()

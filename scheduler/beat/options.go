@@ -18,25 +18,28 @@ import (
 // room for id, countdown, eta and debounce.
 var optionKeys = []string{
 	"priority", "expires", "max_retries", "backoff", "timeout", "hard_timeout", "max_crashes", "result_limit", "retention",
-	"unique_for", "unique_until_done", "unique_key", "throttle", "history", "tags", "headers", "on_success", "on_failure",
+	"unique_for", "unique_until_done", "unique_key", "throttle", "durable", "history", "tags", "headers", "on_success",
+	"on_failure",
 }
 
 // entryOptions are what an entry says about how its task is enqueued and run.
 type entryOptions struct {
 	list      []tasks.Option
 	retention time.Duration   // at least; 0 when the entry does not say
+	durable   bool            // its task goes into the database's outbox
 	canonical json.RawMessage // nil without options
 }
 
 // options reads the options of an entry whose other fields, those of e, are read already.
 func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
+	o.durable = isDurable(e.task)
 	given, sound := l.optionValues(f)
 	if !sound {
 		return entryOptions{}
 	}
 	if len(given) == 0 {
 		l.tryOptions(f, line, e, nil)
-		return entryOptions{}
+		return o
 	}
 	raw, err := json.Marshal(given)
 	if err != nil {
@@ -54,6 +57,9 @@ func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
 		l.optionProblem(f, line, err)
 		return entryOptions{}
 	}
+	if decoded.Durable != nil {
+		o.durable = *decoded.Durable
+	}
 	if decoded.Retention != nil {
 		o.retention = time.Duration(*decoded.Retention)
 	}
@@ -62,6 +68,15 @@ func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
 	}
 	l.tryOptions(f, line, e, o.list)
 	return o
+}
+
+// isDurable tells whether the task's definition is.
+func isDurable(task tasks.Spec) bool {
+	if task == nil {
+		return false
+	}
+	standard := task.Options().Durable
+	return standard != nil && *standard
 }
 
 // optionValues are the entry's options as they stand in the file. They are not sound when one is no value.

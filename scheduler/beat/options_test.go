@@ -16,7 +16,7 @@ func loadWith(t testing.TB, text string) (*Schedule, error) {
 	t.Helper()
 	c, err := tasks.NewCatalog(sum, noop, late)
 	require.NoError(t, err)
-	return parse("s.yaml", []byte(text), c, time.UTC, tasks.Spec.Queue)
+	return parse("s.yaml", []byte(text), loader{cat: c, queueOf: tasks.Spec.Queue}, time.UTC)
 }
 
 func TestAnEntryHasOptions(t *testing.T) {
@@ -74,7 +74,7 @@ func TestEntriesFollowRoutes(t *testing.T) {
 	t.Parallel()
 	client := tasks.NewClient(taskstest.Embedded(t), tasks.ClientOptions{Routes: tasks.Routes{{Pattern: "test.*", Queue: "fast"}}})
 	text := []byte("schedules:\n  - {name: a, task: test.sum, args: {n: 1, m: 2}, every: 5s}\n  - {name: b, task: test.noop, every: 5s, queue: low}")
-	s, err := parse("s.yaml", text, catalog(t), time.UTC, client.QueueOf)
+	s, err := parse("s.yaml", text, loader{cat: catalog(t), queueOf: client.QueueOf}, time.UTC)
 	require.NoError(t, err)
 	require.Equal(t, []string{"fast", "low"}, []string{s.entries[0].queue, s.entries[1].queue})
 }

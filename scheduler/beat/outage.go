@@ -31,7 +31,7 @@ func (o *outage) failed(err error) {
 	o.failures++
 	if now.Sub(o.logged) >= outageLogInterval {
 		o.logged = now
-		o.logger.Error("the broker does not answer: ticks wait, and then follow their misfire rule",
+		o.logger.Error("the broker, or the database of a durable schedule, does not answer: ticks wait, and then follow their misfire rule",
 			"error", err, "failures", o.failures, "for", now.Sub(o.since).Round(time.Millisecond))
 	}
 }
@@ -42,7 +42,7 @@ func (o *outage) answered() {
 	if o.since.IsZero() {
 		return
 	}
-	o.logger.Info("the broker answers again", "failures", o.failures, "after", time.Since(o.since).Round(time.Millisecond))
+	o.logger.Info("the broker and the database answer again", "failures", o.failures, "after", time.Since(o.since).Round(time.Millisecond))
 	o.since, o.logged, o.failures, o.err = time.Time{}, time.Time{}, 0, nil
 }
 

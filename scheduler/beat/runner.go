@@ -16,6 +16,7 @@ type runner struct {
 	schedule string // hash
 	secret   []byte
 	store    *ticks.Store
+	ledger   *ticks.Ledger // nil without a durable entry
 	client   *tasks.Client
 	clock    *heldClock
 	metrics  *metrics

@@ -31,6 +31,11 @@ type entry struct {
 	options entryOptions
 }
 
+// durable tells whether one of the entries is.
+func (s *Schedule) durable() bool {
+	return slices.ContainsFunc(s.entries, func(e entry) bool { return e.options.durable })
+}
+
 // Len is the number of entries, paused ones included.
 func (s *Schedule) Len() int { return len(s.entries) }
 

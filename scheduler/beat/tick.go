@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -95,7 +97,7 @@ func (r *runner) complete(ctx context.Context, claim ticks.Claim, asked time.Tim
 	next := r.entry.rule.next(claim.Tick)
 	kept := retention(next.Sub(claim.Tick))
 	id := ""
-	if claim.Age+2*claimWindow < kept {
+	if r.entry.options.durable || claim.Age+2*claimWindow < kept {
 		var err error
 		if id, err = r.enqueue(ctx, claim, kept, asked); err != nil {
 			return err
@@ -124,7 +126,7 @@ func (r *runner) enqueue(ctx context.Context, claim ticks.Claim, kept time.Durat
 	options := slices.Concat(r.entry.options.list, []tasks.Option{
 		tasks.ID(claim.TaskID), tasks.Queue(claim.Queue), tasks.Retention(max(kept, r.entry.options.retention)),
 	})
-	id, err := r.entry.task.EnqueueJSON(ctx, r.client, r.entry.args, options...)
+	id, err := r.put(ctx, claim, options)
 	var wrongOption *tasks.OptionError
 	var wrongArgs *tasks.ArgsError
 	log := r.logger.With("schedule", r.entry.name, "task", r.entry.task.Name(), "tick", claim.Tick, "task_id", claim.TaskID)
@@ -147,6 +149,26 @@ func (r *runner) enqueue(ctx context.Context, claim ticks.Claim, kept time.Durat
 		return "", nil
 	}
 	return "", fmt.Errorf("schedule %s: %w", r.entry.name, err)
+}
+
+// put puts the task into its queue, or that of a durable entry into the outbox: there the database knows which ticks were
+// put in, also when Redis has forgotten.
+func (r *runner) put(ctx context.Context, claim ticks.Claim, options []tasks.Option) (id string, err error) {
+	if !r.entry.options.durable {
+		return r.entry.task.EnqueueJSON(ctx, r.client, r.entry.args, options...)
+	}
+	call, err := r.entry.task.SignatureJSON(r.entry.args, options...)
+	if err != nil {
+		return "", err
+	}
+	first, err := r.ledger.Note(ctx, r.entry.name, r.entry.ruleID(), claim.Tick, r.clock.Now(), func(tx *gorm.DB) error {
+		_, err := call.EnqueueTx(ctx, tx)
+		return err
+	})
+	if err == nil && !first {
+		err = tasks.ErrDuplicate
+	}
+	return claim.TaskID, err
 }
 
 // taskID is made of the entry and the tick. The secret keeps the ids of future and past ticks from being guessed, since

@@ -146,7 +146,7 @@ func (w *watcher) look() *Schedule {
 	w.seen = seen
 	var schedule *Schedule
 	if err == nil {
-		schedule, err = parse(w.opt.Path, content, w.opt.Catalog, w.opt.Location, w.opt.Client.QueueOf)
+		schedule, err = parseFor(w.opt, content)
 	}
 	w.metrics.reload.Set(flag(err == nil))
 	w.mu.Lock()

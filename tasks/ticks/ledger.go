@@ -1,0 +1,110 @@
+package ticks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
+)
+
+// Ledger is the database's knowledge of the ticks of durable entries: the last of each whose task went into the outbox. A
+// tick is noted in the transaction that puts its task there, and ticks are put in order, so that a tick up to the noted one
+// is never put again: by no other scheduler, by none that stood still, and after no loss of Redis's data. It is safe for
+// concurrent use.
+type Ledger struct{ db *gorm.DB }
+
+// NewLedger makes a ledger in a migrated database that has an outbox.
+func NewLedger(db *gorm.DB) *Ledger { return &Ledger{db} }
+
+// noteTries bounds the tries of a note beside which another scheduler makes the entry's first.
+const noteTries = 3
+
+// Note notes a tick and calls put in the same transaction. first is false when the tick was noted before, or a later one was;
+// put is not called then. A noted tick that is more than Tolerance after now comes from a wrong clock and does not count.
+func (l *Ledger) Note(ctx context.Context, entry, rule string, tick, now time.Time, put func(tx *gorm.DB) error) (first bool, err error) {
+	row := models.ScheduleTick{Entry: entry, Rule: Digest(rule), Tick: tick.Unix()}
+	for range noteTries {
+		err = l.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+			if first, err = advance(tx, row, now.Add(Tolerance)); err != nil || !first {
+				return err
+			}
+			if err := put(tx); err != nil && !errors.Is(err, tasks.ErrDuplicate) {
+				return err
+			}
+			return nil
+		})
+		if err == nil || !models.IsDuplicate(err) && !models.IsConflict(err) {
+			break
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("note a tick of schedule %s: %w", entry, err)
+	}
+	return first, nil
+}
+
+// advance writes the row unless one that counts is as late. It fails with a duplicate when another does so at the same time.
+func advance(tx *gorm.DB, row models.ScheduleTick, horizon time.Time) (bool, error) {
+	done := tx.Model(&models.ScheduleTick{}).Where("entry = ? AND (tick < ? OR tick > ?)", row.Entry, row.Tick, horizon.Unix()).
+		Updates(map[string]any{"rule": row.Rule, "tick": row.Tick})
+	if done.Error != nil || done.RowsAffected > 0 {
+		return done.Error == nil, done.Error
+	}
+	var known int64
+	if err := tx.Model(&models.ScheduleTick{}).Where("entry = ?", row.Entry).Count(&known).Error; err != nil || known > 0 {
+		return false, err
+	}
+	return true, tx.Create(&row).Error
+}
+
+// Noted identifies the ticks of an entry with a rule.
+type Noted struct{ Entry, Rule string } // Rule is a Digest
+
+// Noted gives the last ticks that are noted.
+func (l *Ledger) Noted(ctx context.Context) (map[Noted]time.Time, error) {
+	var rows []models.ScheduleTick
+	if err := l.db.WithContext(ctx).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read the ticks of durable schedules: %w", err)
+	}
+	last := make(map[Noted]time.Time, len(rows))
+	for _, r := range rows {
+		last[Noted{r.Entry, r.Rule}] = time.Unix(r.Tick, 0).UTC()
+	}
+	return last, nil
+}
+
+// Forget drops what is noted of entries that are none of these: one that comes back starts anew.
+func (l *Ledger) Forget(ctx context.Context, except []string) error {
+	tx := l.db.WithContext(ctx)
+	if len(except) == 0 {
+		tx = tx.Where("1 = 1")
+	} else {
+		tx = tx.Where("entry NOT IN ?", except)
+	}
+	if err := tx.Delete(&models.ScheduleTick{}).Error; err != nil {
+		return fmt.Errorf("forget the ticks of schedules that are gone: %w", err)
+	}
+	return nil
+}
+
+// Digest is a rule as the ledger has it.
+func Digest(rule string) string {
+	sum := sha256.Sum256([]byte(rule))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Vacant tells that Redis knows no schedule: it is new, or has lost its data.
+func (s *Store) Vacant(ctx context.Context) (bool, error) {
+	n, err := s.rdb.Exists(ctx, keyCurrent).Result()
+	if err != nil {
+		return false, fmt.Errorf("look for the schedule in force: %w", err)
+	}
+	return n == 0, nil
+}
