@@ -18,7 +18,7 @@ type delivery interface {
 	Revoked() (reason string, ok bool)
 	Terminated() <-chan struct{}
 	Keep(result []byte)
-	Record(attempt []byte)
+	Record(attempt []byte) bool
 	Fence()
 	Progress(ctx context.Context, progress []byte) error
 	Check(ctx context.Context) error

@@ -68,7 +68,8 @@ func parseParent(header string) *Parent {
 func (h *headers) callsBack() bool { return h.onSuccess != "" || h.onFailure != "" }
 
 // callBack enqueues the callbacks of a task that has ended, before its end is stored: their ids are settled, so that a
-// repetition is harmless. While Redis does not take them it tries again, for as long as the task is this worker's.
+// repetition is harmless. While Redis does not take them it tries again, for as long as the task is this worker's. Then the
+// attempt is interrupted, at no cost.
 func (a *attempt) callBack(ctx context.Context, v verdict) error {
 	parent := Parent{ID: a.ID, Task: a.Name}
 	var list string
@@ -89,7 +90,8 @@ func (a *attempt) callBack(ctx context.Context, v verdict) error {
 		a.Logger().ErrorContext(ctx, "the callbacks are lost", errorAttr(err))
 		return nil
 	}
-	ctx = context.WithValue(ctx, taskKey{}, &a.Task) // for its request id
+	ctx, cancel := patient(ctx, context.WithValue(ctx, taskKey{}, &a.Task)) // for its request id
+	defer cancel()
 	for pause := firstCallbackPause; ; pause = min(2*pause, maxCallbackPause) {
 		if calls, err = a.enqueueCallbacks(ctx, calls); len(calls) == 0 {
 			return nil

@@ -234,3 +234,37 @@ func TestHeadersAndTagsReachTheHandler(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "blue a,b", value)
 }
+
+// The broker of the callbacks stays away until the worker must give the attempt up.
+func TestCallbacksThatCannotBeMadeCostNoRetry(t *testing.T) {
+	t.Parallel()
+	b, elsewhere := taskstest.Broker(t, testenv.RedisURL(t)), testenv.Redis(t)
+	client := tasks.NewClient(b)
+	m, _ := callbackMux(tasks.NewClient(taskstest.Broker(t, elsewhere.URL(0))), func(context.Context, pair) (string, error) { return "luck", nil })
+	elsewhere.Stop()
+	taskstest.Serve(t, b, m, "default")
+	res, err := parentJob.Enqueue(t.Context(), client, pair{N: 1}, tasks.Timeout(time.Millisecond), tasks.HardTimeout(900*time.Millisecond),
+		tasks.OnSuccess(afterJob.Signature(pair{N: 1}, tasks.ID("later"))))
+	require.NoError(t, err)
+	var info *tasks.Info
+	require.Eventually(t, func() bool {
+		info, err = client.Info(t.Context(), res.ID())
+		require.NoError(t, err)
+		return len(info.Attempts) > 0
+	}, time.Minute, 20*time.Millisecond)
+	require.Equal(t, "interrupted", info.Attempts[0].Outcome)
+	require.Contains(t, info.Attempts[0].Error, "callbacks could not be enqueued")
+	require.Zero(t, info.Retries)
+
+	elsewhere.Start()
+	value, err := res.Get(soon(t))
+	require.NoError(t, err, "it has no retries, and needs none")
+	require.Equal(t, "luck", value)
+	info, err = client.Info(t.Context(), res.ID())
+	require.NoError(t, err)
+	require.Zero(t, info.Retries)
+	require.Zero(t, info.Crashes)
+	made, err := tasks.NewClient(taskstest.Broker(t, elsewhere.URL(0))).Info(t.Context(), "later")
+	require.NoError(t, err)
+	require.Equal(t, tasks.StatePending, made.State)
+}

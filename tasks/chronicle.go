@@ -14,15 +14,17 @@ const (
 	maxStoredError = 16 << 10
 )
 
-// record gives what came of the attempt to the acknowledgement, for the task's list of attempts.
-func (a *attempt) record(v verdict) {
-	if a.delivery == nil || v.outcome == revoked && a.begun.IsZero() {
-		return
+// record gives what came of the attempt to the acknowledgement, for the task's list of attempts. It is false when the
+// attempt does not count.
+func (a *attempt) record(v verdict) bool {
+	if a.delivery == nil {
+		return true
 	}
-	if a.headers.noResult && (v.outcome == succeeded || v.outcome == revoked) {
-		return // nothing is left of the task
+	if v.outcome == revoked && a.begun.IsZero() ||
+		a.headers.noResult && (v.outcome == succeeded || v.outcome == revoked) { // nothing is left of the task
+		return a.delivery.Record(nil)
 	}
-	a.delivery.Record(a.appendRecord(make([]byte, 0, 192), v, time.Now()))
+	return a.delivery.Record(a.appendRecord(make([]byte, 0, 192), v, time.Now()))
 }
 
 // appendRecord appends the attempt as JSON: by hand, as every attempt pays for it.

@@ -55,10 +55,13 @@ func (d *fakeDelivery) Keep(result []byte) {
 	d.result = result
 }
 
-func (d *fakeDelivery) Record(attempt []byte) {
+func (d *fakeDelivery) Record(attempt []byte) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.attempts = append(d.attempts, string(attempt))
+	if attempt != nil {
+		d.attempts = append(d.attempts, string(attempt))
+	}
+	return true
 }
 
 func (d *fakeDelivery) Fence() {

@@ -72,7 +72,10 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 		v = verdict{outcome: interrupted, err: err}
 		a.log(ctx, v)
 	}
-	a.record(v)
+	if !a.record(v) && v.outcome != interrupted {
+		v = verdict{outcome: interrupted, err: ErrFenced}
+		a.log(ctx, v)
+	}
 	a.remember(v)
 	a.mux.metrics.count(a, v)
 	if a.headers.outbox && a.mux.client != nil && (v.outcome == succeeded || v.outcome == failed || v.outcome == revoked) {
@@ -85,10 +88,20 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 		return a.keep(t, append(slices.Clone(revokedPrefix), v.reason...))
 	case failed:
 		return &ending{v.err}
-	case retrying, snoozed:
-		return &repetition{cause: v.err, delay: v.delay, counts: v.outcome == retrying}
 	}
-	return v.err
+	return &repetition{cause: v.err, delay: v.delay, counts: v.outcome == retrying}
+}
+
+// reserve is how long before asynq gives an attempt up, which would cost a retry, the mux stops waiting for a broker that
+// is away: half of what asynq waits beyond the task's hard limit.
+const reserve = backstop / 2
+
+// patient is parent until then. The context is the delivery's.
+func patient(ctx, parent context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(parent, deadline.Add(-reserve))
+	}
+	return context.WithCancel(parent)
 }
 
 // owned tells whether the attempt may say what became of its task.
@@ -96,7 +109,9 @@ func (a *attempt) owned(ctx context.Context) error {
 	if a.delivery == nil {
 		return nil
 	}
-	return a.delivery.Owned(context.WithoutCancel(ctx)) // which may have ended with the lease
+	asking, cancel := patient(ctx, context.WithoutCancel(ctx)) // which may have ended with the lease
+	defer cancel()
+	return a.delivery.Owned(asking)
 }
 
 // callHook calls the failure hook, which may panic, or put the failure off.

@@ -42,6 +42,9 @@ func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script
 		return failed(ctx, err)
 	}
 	d.ending.Store(true)
+	if requeues(keys) {
+		d.putBack()
+	}
 	var t tries
 	for {
 		cmd, fenced := f.acknowledgeOnce(call{script: script, keys: keys, args: args}, d)

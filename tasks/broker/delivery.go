@@ -36,6 +36,7 @@ type Delivery struct {
 	mu         sync.Mutex
 	result     []byte
 	attempt    []byte
+	isPutBack  bool      // what the attempt leaves does not count: it will run again
 	alive      time.Time // when asynq last extended its lease
 	revoked    string
 	isRevoked  bool
@@ -122,14 +123,34 @@ func (d *Delivery) lose() {
 func (d *Delivery) Keep(result []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.result = result
+	if !d.isPutBack {
+		d.result = result
+	}
 }
 
-// Record gives the JSON object that describes this attempt to the acknowledgement. It holds no line break.
-func (d *Delivery) Record(attempt []byte) {
+// Record gives the JSON object that describes this attempt to the acknowledgement, nil for none. It holds no line break. It
+// is false when the attempt does not count, because the worker ends and has put the task back.
+func (d *Delivery) Record(attempt []byte) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.attempt = attempt
+	if !d.isPutBack {
+		d.attempt = attempt
+	}
+	return !d.isPutBack
+}
+
+// putBack has the attempt be an interrupted one, whatever it still comes to.
+func (d *Delivery) putBack() {
+	task := Record{Worker: d.Worker(), Began: d.Began()}
+	task.decode([]byte(d.fetched.message))
+	record, err := unendedRecord(&task, "interrupted", WorkerEnded)
+	if err != nil { // plain texts and numbers have a JSON form
+		d.f.b.logger.Error("an interrupted attempt is missing in its task's list", "task_id", d.fetched.id, "error", err)
+	}
+	d.mu.Lock()
+	d.isPutBack, d.result, d.attempt = true, nil, record
+	d.mu.Unlock()
+	d.lose()
 }
 
 // kept are the result and the record of the attempt, nil without.

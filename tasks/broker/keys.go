@@ -113,6 +113,10 @@ func acknowledges(keys []string) (task int, ok bool) {
 	return task, strings.Contains(keys[task], taskInfix)
 }
 
+// requeues tells, of the calls that end a delivery, those by which a server that stops puts a task back: active, lease,
+// pending, task.
+func requeues(keys []string) bool { return strings.HasSuffix(keys[2], pendingSuffix) }
+
 // recovers tells a call of the script by which asynq's recoverer lists tasks whose leases have ended, by its keys: lease.
 func recovers(keys []string) bool { return len(keys) == 1 && strings.HasSuffix(keys[0], leaseSuffix) }
 

@@ -2,15 +2,11 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 )
-
-// WorkerDied is the error of an attempt that ended with its worker.
-const WorkerDied = "the worker died, or lost the broker, while it ran the task"
 
 const (
 	// takeBatch bounds the tasks of one script that takes over, and takeVisits the list elements that it passes by.
@@ -21,19 +17,6 @@ const (
 	walkStep    = 1000
 	walkOverlap = 200
 )
-
-// crash is the record of such an attempt, in the form of Delivery.Record.
-type crash struct {
-	Number    int    `json:"number"`
-	Worker    string `json:"worker"`
-	StartedAt string `json:"started_at,omitempty"`
-	EndedAt   string `json:"ended_at"`
-	Outcome   string `json:"outcome"`
-	Error     string `json:"error"`
-}
-
-// recordTime is how records of attempts write times.
-const recordTime = "2006-01-02T15:04:05.000Z07:00"
 
 // The spread of a task whose worker died again: see spread.
 const (
@@ -194,7 +177,7 @@ func (f *Fetcher) takeOver(ctx context.Context, queue string, list []held, ended
 			if record == nil || record.State != "active" || record.Owner != some[i].owner {
 				continue
 			}
-			text, err := crashRecord(record)
+			text, err := unendedRecord(record, "crash", WorkerDied)
 			if err != nil {
 				return taken, err
 			}
@@ -207,17 +190,6 @@ func (f *Fetcher) takeOver(ctx context.Context, queue string, list []held, ended
 		taken += n
 	}
 	return taken, nil
-}
-
-func crashRecord(task *Record) ([]byte, error) {
-	record := crash{
-		Number: task.Retried + 1, Worker: task.Worker, EndedAt: time.Now().UTC().Format(recordTime),
-		Outcome: "crash", Error: WorkerDied,
-	}
-	if !task.Began.IsZero() {
-		record.StartedAt = task.Began.UTC().Format(recordTime)
-	}
-	return json.Marshal(record)
 }
 
 // giveLeases gives a lease to each active task that has none, as after a restore or a hand in Redis. One that nobody
