@@ -19,7 +19,7 @@ import (
 func TestSaleSurvivesCrashes(t *testing.T) {
 	c := startCluster(t, testenv.WithArgs("--appendonly", "yes", "--appendfsync", "always"))
 	tokens := c.logIn(t, 2*pieces)
-	g := c.putOnSale(t, "the sale of the crashes")
+	g := c.putOnSale(t, "the sale of the crashes", pieces)
 	survivor := c.apis[1].url
 
 	var answered atomic.Int32

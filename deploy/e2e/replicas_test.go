@@ -38,6 +38,11 @@ type cluster struct {
 
 func startCluster(t *testing.T, opts ...testenv.RedisOption) *cluster {
 	t.Helper()
+	return startClusterOn(t, testenv.MySQL(t), opts...)
+}
+
+func startClusterOn(t *testing.T, databaseURL string, opts ...testenv.RedisOption) *cluster {
+	t.Helper()
 	bin := build(t)
 	file := filepath.Join(t.TempDir(), "schedules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(schedules), 0o600))
@@ -45,7 +50,7 @@ func startCluster(t *testing.T, opts ...testenv.RedisOption) *cluster {
 	env := []string{
 		"PAIDUI_BROKER_URL=" + redis.URL(1),
 		"PAIDUI_CACHE_URL=" + redis.URL(2),
-		"PAIDUI_DATABASE_URL=" + testenv.MySQL(t),
+		"PAIDUI_DATABASE_URL=" + databaseURL,
 		"PAIDUI_JWT_SECRET=" + jwtSecret,
 		"PAIDUI_OPERATOR_KEY=" + operatorKey,
 		"PAIDUI_SMS_PER_ADDRESS=10000",
@@ -135,7 +140,7 @@ func (c *cluster) logIn(t *testing.T, n int) (tokens []string) {
 // flashSale sells 50 pieces to all users at once.
 func (c *cluster) flashSale(t *testing.T, name string, tokens []string) {
 	t.Helper()
-	goods := c.putOnSale(t, name)
+	goods := c.putOnSale(t, name, pieces)
 	answers := make([]envelope, len(tokens))
 	inParallel(len(tokens), func(i int) {
 		answers[i] = must(t, http.MethodPost, c.api(i)+"/v1/seckill", tokens[i], map[string]any{"goods_id": goods.ID})
@@ -192,7 +197,7 @@ type goods struct{ ID, Stock int64 }
 
 const pieces = 50
 
-func (c *cluster) putOnSale(t *testing.T, name string) (g goods) {
+func (c *cluster) putOnSale(t *testing.T, name string, pieces int) (g goods) {
 	t.Helper()
 	must(t, http.MethodPost, c.api(0)+"/v1/goods", operatorKey, map[string]any{
 		"name": name, "price": 9900, "stock": pieces,
