@@ -116,7 +116,7 @@ func (c *Client) message(ctx context.Context, name string, payload []byte, o *op
 	m := &broker.Message{
 		Queue:     queue,
 		ID:        id,
-		Chosen:    o.id != "" && !o.idMade && !madeFor(queue, o.id),
+		Chosen:    o.id != "" && !o.idMade,
 		Task:      name,
 		Payload:   payload,
 		MaxRetry:  o.maxRetries + crashAllowance,

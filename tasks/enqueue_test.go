@@ -355,6 +355,38 @@ func TestConflictKeepsNoUniqueness(t *testing.T) {
 	})
 }
 
+// TestAnIDOfAnotherQueuesFormIsOneSpaceToo: whoever chooses an id may give it the form of those that are made.
+func TestAnIDOfAnotherQueuesFormIsOneSpaceToo(t *testing.T) {
+	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
+		client := tasks.NewClient(b)
+		id := tasks.NewID("low")
+		_, err := sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.ID(id))
+		require.NoError(t, err)
+		again, err := sum.Enqueue(t.Context(), client, pair{N: 2}, tasks.ID(id), tasks.Queue("low"))
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
+		require.Equal(t, id, again.ID())
+		made := tasks.EnqueueMany(t.Context(), client, []tasks.Signature{sum.Signature(pair{N: 3}, tasks.ID(id), tasks.Queue("low"))})
+		require.ErrorIs(t, made[0].Err, tasks.ErrDuplicate)
+		info, err := client.Info(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, "default", info.Queue)
+		require.JSONEq(t, `{"n":1}`, string(info.Args))
+
+		// One that was made is found from other queues, and one that was made for a task is that task's.
+		own, err := sum.Enqueue(t.Context(), client, pair{N: 4})
+		require.NoError(t, err)
+		_, err = sum.Enqueue(t.Context(), client, pair{N: 5}, tasks.ID(own.ID()), tasks.Queue("low"))
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
+		id = tasks.NewID("default")
+		for range 2 {
+			_, err = sum.Enqueue(t.Context(), client, pair{N: 6}, tasks.MadeID(id))
+			require.NoError(t, err, "the second is a repetition")
+		}
+		_, err = sum.Enqueue(t.Context(), client, pair{N: 7}, tasks.ID(id))
+		require.ErrorIs(t, err, tasks.ErrDuplicate)
+	})
+}
+
 func TestChosenIDMayLookLikeAnotherQueues(t *testing.T) {
 	t.Parallel()
 	b := taskstest.Embedded(t)

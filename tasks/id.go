@@ -68,12 +68,6 @@ func IsMadeID(id string) bool {
 	return err == nil && u.Version() == 7
 }
 
-// madeFor tells whether the id looks like NewID's for the queue: no other queue has it by chance.
-func madeFor(queue, id string) bool {
-	of, made := queueOf(id)
-	return made && of == queue
-}
-
 func checkName(name string) error {
 	if !namePattern.MatchString(name) {
 		return fmt.Errorf("task name %q: want 1 to 64 of the characters a-z 0-9 . _ -, the first a letter or digit", name)

@@ -32,7 +32,7 @@ type Option func(*options)
 type options struct {
 	queue       string
 	queueChosen bool // by the call, so that no route applies
-	idMade      bool // by Resolve: an id that nobody else can have
+	idMade      bool // for this task: an id that nobody else can have
 	durable     bool
 	repeatable  bool
 	priority    PriorityLevel
@@ -114,8 +114,12 @@ const (
 func Queue(name string) Option { return func(o *options) { o.queue, o.queueChosen = name, true } }
 
 // ID chooses the task's id, so that enqueueing it again is harmless: while the first is queued, running or retained,
-// the second gives ErrDuplicate. An id is unique within its queue. See ValidID.
-func ID(id string) Option { return func(o *options) { o.id = id } }
+// the second gives ErrDuplicate, whatever queue it names. See ValidID.
+func ID(id string) Option { return func(o *options) { o.id, o.idMade = id, false } }
+
+// MadeID is ID for an id that NewID made for this very task: no other queue is searched for it. Enqueueing it again gives no
+// error, and no second task.
+func MadeID(id string) Option { return func(o *options) { o.id, o.idMade = id, true } }
 
 // Countdown starts the task no earlier than d from now; 0 is at once. It excludes ETA.
 func Countdown(d time.Duration) Option { return func(o *options) { o.countdown = d } }

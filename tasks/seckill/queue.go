@@ -21,7 +21,7 @@ type queue interface {
 type brokerQueue struct{ client *tasks.Client }
 
 func (q brokerQueue) enqueueIf(ctx context.Context, gate broker.Gate, taskID string, args OrderArgs) (any, error) {
-	_, _, reply, err := Order.EnqueueIf(ctx, q.client, gate, args, tasks.ID(taskID))
+	_, _, reply, err := Order.EnqueueIf(ctx, q.client, gate, args, tasks.MadeID(taskID))
 	if errors.Is(err, tasks.ErrDuplicate) {
 		err = nil
 	}
@@ -29,7 +29,7 @@ func (q brokerQueue) enqueueIf(ctx context.Context, gate broker.Gate, taskID str
 }
 
 func (q brokerQueue) enqueue(ctx context.Context, taskID string, args OrderArgs) error {
-	_, err := Order.Enqueue(ctx, q.client, args, tasks.ID(taskID))
+	_, err := Order.Enqueue(ctx, q.client, args, tasks.MadeID(taskID))
 	if errors.Is(err, tasks.ErrDuplicate) {
 		return nil
 	}
