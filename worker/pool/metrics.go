@@ -11,7 +11,8 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// QueueMetrics reports the size of every queue, by state, each time metrics are read: paidui_queue_tasks{queue,state}
+// QueueMetrics reports the size of every queue each time metrics are read: paidui_queue_tasks{queue,set}, by the set of
+// Redis that its tasks are in, which is asynq's word and coarser here and finer there than a task's state,
 // paidui_queue_latency_seconds{queue}, the age of the oldest task that waits, and paidui_queue_workers{queue}, the workers
 // that live. paidui_tasks_taken_over_total{reason} is this process's.
 type QueueMetrics struct {
@@ -31,7 +32,7 @@ func NewQueueMetrics(b *broker.Broker, logger *slog.Logger) *QueueMetrics {
 		inspector: asynq.NewInspectorFromRedisClient(b.Redis()),
 		logger:    logger,
 		size: prometheus.NewDesc("paidui_queue_tasks",
-			"Tasks in a queue, by asynq's state.", []string{"queue", "state"}, nil),
+			"Tasks in a queue, by the set of Redis that they are in.", []string{"queue", "set"}, nil),
 		latency: prometheus.NewDesc("paidui_queue_latency_seconds",
 			"Age of the oldest pending task of a queue.", []string{"queue"}, nil),
 		workers: prometheus.NewDesc("paidui_queue_workers",
@@ -86,11 +87,11 @@ func (q *QueueMetrics) Collect(ch chan<- prometheus.Metric) {
 		if !since.IsZero() {
 			latency = max(latency, time.Since(since))
 		}
-		for state, n := range map[string]int{
+		for set, n := range map[string]int{
 			"pending": info.Pending + others, "active": info.Active, "scheduled": info.Scheduled,
 			"retry": info.Retry, "archived": info.Archived, "completed": info.Completed,
 		} {
-			ch <- prometheus.MustNewConstMetric(q.size, prometheus.GaugeValue, float64(n), name, state)
+			ch <- prometheus.MustNewConstMetric(q.size, prometheus.GaugeValue, float64(n), name, set)
 		}
 		ch <- prometheus.MustNewConstMetric(q.latency, prometheus.GaugeValue, latency.Seconds(), name)
 	}

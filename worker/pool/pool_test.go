@@ -173,9 +173,10 @@ func TestQueueMetrics(t *testing.T) {
 	n, err = testutil.GatherAndCount(reg, "paidui_tasks_taken_over_total")
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
+	sizes := map[string]float64{}
 	for _, metric := range families[1].GetMetric() {
-		if metric.GetLabel()[1].GetValue() == "pending" {
-			require.InDelta(t, 3, metric.GetGauge().GetValue(), 0)
-		}
+		require.Equal(t, "set", metric.GetLabel()[1].GetName())
+		sizes[metric.GetLabel()[1].GetValue()] = metric.GetGauge().GetValue()
 	}
+	require.Equal(t, map[string]float64{"pending": 3, "active": 0, "scheduled": 0, "retry": 0, "archived": 0, "completed": 0}, sizes)
 }
