@@ -130,7 +130,7 @@ func TestRetryOfWhatWaitsOrExpiredOverHTTP(t *testing.T) {
 	a := s.post("/v1/tasks/"+waiting+"/retry", nil, asOperator, inEnglish)
 	require.Equal(t, []any{409, "id", "the task has not ended (PENDING)"}, []any{a.Code, a.Field, a.Msg})
 	require.Equal(t, 100, s.del("/v1/tasks/"+expired, asOperator).Code)
-	time.Sleep(60 * time.Millisecond) // until it has expired
+	s.awaitExpiry(t, expired)
 	a = s.post("/v1/tasks/"+expired+"/retry", nil, asOperator, inEnglish)
 	require.Equal(t, []any{409, "id", "the task's expiry has passed: enqueue a new one"}, []any{a.Code, a.Field, a.Msg})
 }
