@@ -151,6 +151,20 @@ func TestNobodyWaitsLongAtAGateThatIsStuck(t *testing.T) {
 	})
 }
 
+// TestRequestsWaitLessWhereWorkTakesLong looks at how long a burst may wait.
+func TestRequestsWaitLessWhereWorkTakesLong(t *testing.T) {
+	t.Parallel()
+	g := newGate(500 * time.Millisecond)
+	for _, c := range []struct{ work, wait time.Duration }{
+		{0, 500 * time.Millisecond}, {250 * time.Millisecond, 500 * time.Millisecond},
+		{400 * time.Millisecond, 200 * time.Millisecond}, {time.Minute, 125 * time.Millisecond},
+	} {
+		g.average = c.work
+		require.Equal(t, c.wait, g.patience(g.emptied), c.work)
+	}
+	require.Equal(t, 125*time.Millisecond, g.patience(g.emptied.Add(time.Second)), "the overload lasts")
+}
+
 // TestTheNumberOfTurnsFollowsTheirTime slows a gate's work down, and makes it quick again.
 func TestTheNumberOfTurnsFollowsTheirTime(t *testing.T) {
 	t.Parallel()

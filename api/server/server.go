@@ -76,6 +76,7 @@ type Server struct {
 	metrics     *metrics
 	rates       *rates
 	waits       *waits
+	refusals    *pacer // of all routes' gates
 	docsFiles   http.Handler
 	heartbeats  *pulses // of streams
 	looks       *pulses // whether clients are there
@@ -118,6 +119,7 @@ func New(opt Options) (*Server, error) {
 		metrics:     m,
 		rates:       newRates(opt.Rates),
 		waits:       newWaits(opt.Waits),
+		refusals:    newPacer(),
 		docsFiles:   newDocsFiles(),
 		heartbeats:  newPulses(heartbeatSpan),
 		looks:       newPulses(goneSpan),

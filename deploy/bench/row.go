@@ -100,6 +100,16 @@ func rows() []row {
 			},
 			measure: measureReconcile,
 		},
+		{
+			name: "overload", about: "POST /v1/sms, then POST /v1/seckill by 5,000 clients at once, each again as soon as it was answered;" +
+				" what is accepted is checked to be done",
+			metrics: []metric{
+				{"overload-sms-p99", "ms", atMost(1000)}, {"overload-sms", requests, noTarget()}, {"overload-sms-refused", "%", noTarget()},
+				{"overload-seckill-p99", "ms", atMost(1000)}, {"overload-seckill", requests, noTarget()}, {"overload-seckill-refused", "%", noTarget()},
+				{"overload-memory", "MiB", atMost(512)},
+			},
+			measure: measureOverload,
+		},
 		one("seckill", "orders/s", both(atLeast(10_000), ratioAtLeast(4)),
 			"from POST to the committed order, one worker with 512 slots; against one transaction an order", measureSeckill),
 		{
