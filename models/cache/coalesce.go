@@ -3,9 +3,10 @@ package cache
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -16,16 +17,18 @@ const (
 	soonAfter = 20 * time.Millisecond
 )
 
-// reads joins the reads of concurrent callers, so that many share one round trip (group commit). Nobody waits for
-// company: a read goes at once while a lane is free, and those that come meanwhile go together. A key that several want
-// is asked for once. It is safe for concurrent use.
+// reads joins the reads of concurrent callers, so that many share one round trip. A key that several want is asked for
+// once. It is safe for concurrent use.
 type reads struct {
-	fetch func(ctx context.Context, keys []string) []reply // one for each key
-	soon  coarse
+	fetch   func(ctx context.Context, keys []string) []reply // one for each key
+	soon    redisx.SharedTimer
+	batches redisx.Batcher[*pending]
+}
 
-	mu      sync.Mutex
-	waiting []*pending
-	busy    int
+func newReads(fetch func(ctx context.Context, keys []string) []reply) *reads {
+	r := &reads{fetch: fetch}
+	r.batches = redisx.Batcher[*pending]{Flush: r.flush, Size: readBatch, Lanes: readLanes}
+	return r
 }
 
 // pending is a read on its way. It is used again, unless its caller left before it was answered.
@@ -41,10 +44,10 @@ var pendings = sync.Pool{New: func() any { return &pending{ready: make(chan stru
 func (r *reads) get(ctx context.Context, key string) reply {
 	p := pendings.Get().(*pending)
 	p.key = key
-	r.add(p)
+	r.batches.Add(p)
 	select {
 	case <-p.ready:
-	case <-r.soon.after(soonAfter):
+	case <-r.soon.After(soonAfter):
 		select {
 		case <-p.ready:
 		case <-ctx.Done():
@@ -57,78 +60,19 @@ func (r *reads) get(ctx context.Context, key string) reply {
 	return answer
 }
 
-func (r *reads) add(p *pending) {
-	r.mu.Lock()
-	r.waiting = append(r.waiting, p)
-	start := r.busy < readLanes
-	if start {
-		r.busy++
-	}
-	r.mu.Unlock()
-	if start {
-		go r.run()
-	}
-}
-
-func (r *reads) run() {
-	var batch []*pending
-	var keys []string
-	places := make(map[string]int)
-	for {
-		runtime.Gosched() // who is about to read does so first
-		if batch = r.take(batch[:0]); len(batch) == 0 {
-			return
-		}
-		keys = keys[:0]
-		clear(places)
-		for _, p := range batch {
-			if _, known := places[p.key]; !known {
-				places[p.key] = len(keys)
-				keys = append(keys, p.key)
-			}
-		}
-		replies := r.fetch(context.Background(), keys)
-		for i, p := range batch {
-			p.reply = replies[places[p.key]]
-			p.ready <- struct{}{}
-			batch[i] = nil
+// flush asks for the keys of a batch.
+func (r *reads) flush(batch []*pending) {
+	keys := make([]string, 0, len(batch))
+	places := make(map[string]int, len(batch))
+	for _, p := range batch {
+		if _, known := places[p.key]; !known {
+			places[p.key] = len(keys)
+			keys = append(keys, p.key)
 		}
 	}
-}
-
-func (r *reads) take(batch []*pending) []*pending {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := min(len(r.waiting), readBatch)
-	batch = append(batch, r.waiting[:n]...)
-	left := copy(r.waiting, r.waiting[n:])
-	clear(r.waiting[left:])
-	r.waiting = r.waiting[:left]
-	if n == 0 {
-		r.busy--
-		r.waiting = nil // a burst leaves nothing behind
+	replies := r.fetch(context.Background(), keys)
+	for _, p := range batch {
+		p.reply = replies[places[p.key]]
+		p.ready <- struct{}{}
 	}
-	return batch
-}
-
-// coarse gives all who ask within a span one channel, which closes when it is over. The zero coarse is ready.
-type coarse struct {
-	mu   sync.Mutex
-	over chan struct{}
-}
-
-func (c *coarse) after(span time.Duration) <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.over == nil {
-		over := make(chan struct{})
-		c.over = over
-		time.AfterFunc(span, func() {
-			c.mu.Lock()
-			c.over = nil
-			c.mu.Unlock()
-			close(over)
-		})
-	}
-	return c.over
 }

@@ -27,7 +27,7 @@ func TestReadsGetTheirOwnReplies(t *testing.T) {
 	}
 	require.NoError(t, rdb.LPush(t.Context(), "list", "no string").Err())
 	before := commands(t, rdb)
-	r := &reads{fetch: testBackends(t, rdb, nil).fetch}
+	r := newReads(testBackends(t, rdb, nil).fetch)
 	const readers, each = 100, 50
 	var all sync.WaitGroup
 	for reader := range readers {
@@ -64,24 +64,23 @@ func TestAKeyThatSeveralWantIsAskedForOnce(t *testing.T) {
 	release := make(chan struct{})
 	var mu sync.Mutex
 	var batches [][]string
-	r := &reads{fetch: func(_ context.Context, keys []string) []reply {
+	r := newReads(func(_ context.Context, keys []string) []reply {
 		mu.Lock()
 		batches = append(batches, slices.Clone(keys))
 		mu.Unlock()
 		<-release
 		return make([]reply, len(keys))
-	}}
+	})
 	var all sync.WaitGroup
 	for range readLanes { // both lanes are busy
 		all.Go(func() { r.get(t.Context(), "first") })
 		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(batches) > 0 }, 20*time.Second, time.Millisecond)
 	}
-	waiting := func() int { r.mu.Lock(); defer r.mu.Unlock(); return len(r.waiting) }
 	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(batches) == readLanes }, 20*time.Second, time.Millisecond)
 	for i := range 100 {
 		all.Go(func() { r.get(t.Context(), fmt.Sprint("k", i%2)) })
 	}
-	require.Eventually(t, func() bool { return waiting() == 100 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { waiting, _ := r.batches.Load(); return waiting == 100 }, 20*time.Second, time.Millisecond)
 	close(release)
 	all.Wait()
 	require.Len(t, batches, readLanes+1)
@@ -91,10 +90,10 @@ func TestAKeyThatSeveralWantIsAskedForOnce(t *testing.T) {
 func TestAReaderLeavesWithItsContext(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	r := &reads{fetch: func(_ context.Context, keys []string) []reply {
+	r := newReads(func(_ context.Context, keys []string) []reply {
 		<-release
 		return make([]reply, len(keys))
-	}}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, r.get(ctx, "k").err, context.Canceled)
@@ -105,7 +104,7 @@ func TestAReaderLeavesWithItsContext(t *testing.T) {
 func TestAFrozenServerHoldsNoReaderForLong(t *testing.T) {
 	t.Parallel()
 	proxy := testenv.NewProxy(t, testenv.Redis(t).Addr)
-	r := &reads{fetch: testBackends(t, connect(t, proxy.URL(0)), nil).fetch}
+	r := newReads(testBackends(t, connect(t, proxy.URL(0)), nil).fetch)
 	require.NoError(t, r.get(t.Context(), "k").err)
 	proxy.Stall(true)
 	defer proxy.Stall(false)
@@ -133,7 +132,7 @@ func BenchmarkReads(b *testing.B) {
 	require.NoError(b, rdb.Set(b.Context(), "k", strings.Repeat("v", 300), 0).Err())
 	m, err := newStoreMetrics(nil)
 	require.NoError(b, err)
-	r := &reads{fetch: newBackends(rdb, StoreOptions{Timeout: accessTimeout, Logger: slog.New(slog.DiscardHandler)}, m).fetch}
+	r := newReads(newBackends(rdb, StoreOptions{Timeout: accessTimeout, Logger: slog.New(slog.DiscardHandler)}, m).fetch)
 	for _, keys := range []int{1, 1000} {
 		for i := range keys {
 			require.NoError(b, rdb.Set(b.Context(), fmt.Sprint("k", i), strings.Repeat("v", 300), 0).Err())

@@ -36,7 +36,7 @@ type Store struct {
 	log         *slog.Logger
 	metrics     *storeMetrics
 	backends    backends
-	reads       reads
+	reads       *reads
 	loads       *loads
 	database    breaker // of loads
 	nulls       *nulls
@@ -83,7 +83,7 @@ func NewStore(rdb redis.UniversalClient, opt StoreOptions) (*Store, error) {
 		began:       began,
 		appliers:    make(map[string]Applier),
 	}
-	s.reads.fetch = s.backends.fetch
+	s.reads = newReads(s.backends.fetch)
 	s.heard = subscription{rdb: rdb, changed: s.changed, lost: s.lost, log: opt.Logger}
 	return s, observe(opt.Registry, s.backends, s.loads, &s.database, s.heard.on.Load)
 }

@@ -116,7 +116,7 @@ func (f *Fetcher) acknowledgeOnce(c call, d *Delivery) (cmd *redis.Cmd, fenced b
 	a := acknowledgements.Get().(*acknowledgement)
 	a.call, a.token = c, d.fetched.token
 	a.result, a.record = d.kept()
-	f.acks.add(a)
+	f.acks.Add(a)
 	<-a.done
 	cmd, fenced = a.cmd, a.fenced
 	*a = acknowledgement{done: a.done}

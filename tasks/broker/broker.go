@@ -35,8 +35,8 @@ type Broker struct {
 	opt      Options
 	logger   *slog.Logger
 
-	enqueues  batcher[*submission]
-	soon      coarse
+	enqueues  redisx.Batcher[*submission]
+	soon      redisx.SharedTimer
 	gates     gates // with the enqueue
 	questions gates // without
 	fences    fences
@@ -69,9 +69,9 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 	b.rights = redisx.NewRights(Setting, rdb, needs, b.logger)
 	b.events = newHub(b)
 	b.closing, b.end = context.WithCancel(context.WithoutCancel(ctx))
-	b.enqueues = batcher[*submission]{flush: b.flushEnqueues, size: enqueueBatch, lanes: enqueueLanes}
+	b.enqueues = redisx.Batcher[*submission]{Flush: b.flushEnqueues, Size: enqueueBatch, Lanes: enqueueLanes}
 	if opt.NoPipelining {
-		b.enqueues.size, b.enqueues.lanes = 1, math.MaxInt
+		b.enqueues.Size, b.enqueues.Lanes = 1, math.MaxInt
 	}
 	b.warnOfEviction(ctx)
 	return b, nil

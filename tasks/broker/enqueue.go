@@ -111,7 +111,7 @@ func (b *Broker) store(ctx context.Context, gate *Gate, messages ...*Message) []
 		batch[i] = s
 	}
 	if len(batch) == 1 {
-		b.enqueues.add(batch...)
+		b.enqueues.Add(batch...)
 	} else { // they keep their order
 		go func() {
 			for some := range slices.Chunk(batch, manyBatch) {
@@ -119,7 +119,7 @@ func (b *Broker) store(ctx context.Context, gate *Gate, messages ...*Message) []
 			}
 		}()
 	}
-	if err := ticket.wait(ctx, b.soon.after(waitSpan)); err != nil {
+	if err := ticket.wait(ctx, b.soon.After(waitSpan)); err != nil {
 		receipts = make([]Receipt, len(messages))
 		for i := range receipts {
 			receipts[i].Err = err

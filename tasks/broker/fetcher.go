@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // FetcherConfig says what a fetcher serves.
@@ -58,7 +60,7 @@ type Fetcher struct {
 	reclaimed  uint64 // the broker's connections when reclaim last looked
 	turns      turns
 	deliveries deliveries
-	acks       batcher[*acknowledgement]
+	acks       redisx.Batcher[*acknowledgement]
 
 	due     due
 	cancels cancels
@@ -82,9 +84,9 @@ func (b *Broker) NewFetcher(cfg FetcherConfig) *Fetcher {
 	f.reclaimed = b.connects.Load()
 	f.sleeper = newSleeper(b, f.queues, f.closed)
 	b.roster.add(f)
-	f.acks = batcher[*acknowledgement]{flush: f.flushAcks, size: ackBatch, lanes: ackLanes}
+	f.acks = redisx.Batcher[*acknowledgement]{Flush: f.flushAcks, Size: ackBatch, Lanes: ackLanes}
 	if b.opt.NoPipelining {
-		f.acks.size, f.acks.lanes = 1, b.enqueues.lanes
+		f.acks.Size, f.acks.Lanes = 1, b.enqueues.Lanes
 	}
 	return f
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -92,7 +94,7 @@ func (w *Watcher) tell(record *Record, err error) {
 // hub has all watchers of a broker.
 type hub struct {
 	b     *Broker
-	looks batcher[*topic]
+	looks redisx.Batcher[*topic]
 	seed  maphash.Seed
 
 	check    time.Duration // between two checks for lost events
@@ -112,7 +114,7 @@ func newHub(b *Broker) *hub {
 		b: b, seed: maphash.MakeSeed(), topics: make(map[string]*topic),
 		check: checkInterval, unheard: unheardInterval, linger: earLinger,
 	}
-	h.looks = batcher[*topic]{flush: h.look, size: lookBatch, lanes: lookLanes}
+	h.looks = redisx.Batcher[*topic]{Flush: h.look, Size: lookBatch, Lanes: lookLanes}
 	return h
 }
 
@@ -179,7 +181,7 @@ func (h *hub) drop(t *topic) {
 func (h *hub) queue(t *topic) {
 	if !t.queued {
 		t.queued = true
-		h.looks.add(t)
+		h.looks.Add(t)
 	}
 }
 

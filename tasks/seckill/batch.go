@@ -7,38 +7,43 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
 	// defaultBatch is how many orders share a transaction at most.
 	defaultBatch = 256
-	// flights is how many batches run at a time: one inserts while the other commits.
-	flights = 2
+	// batchLanes is how many batches run at a time: one inserts while the other commits.
+	batchLanes = 2
 	// batchLimit bounds one batch. With the end of its transaction, which may take models two seconds more, it is less than
 	// Order's timeout, so that those who wait learn why it failed.
 	batchLimit = 6 * time.Second
 )
 
-// batcher runs work for callers who come at the same time together, as a database does with commits: whoever finds
-// nobody at work goes at once, and those who come meanwhile go together as soon as that is done. Nobody waits for
-// company. Its goroutines end when nobody waits.
+// batcher runs work for callers who come at the same time together, as a database does with commits. Its goroutines end
+// when nobody waits.
 type batcher struct {
-	size  int           // of a batch at most; with 1, nobody waits for another's turn either
 	limit time.Duration // of one batch; batchLimit when 0
 	work  func(ctx context.Context, batch []*placing)
-
-	mu      sync.Mutex
-	waiting []*seat
-	flying  int
+	join  redisx.Batcher[*request] // with a Size of 1 it is not used: nobody waits for another's turn then
 }
 
-// seat is one caller's.
-type seat struct {
-	ctx  context.Context
-	item *placing
-	done chan struct{}
+// newBatcher makes a batcher of batches of so many orders at most.
+func newBatcher(size int, work func(ctx context.Context, batch []*placing)) *batcher {
+	b := &batcher{work: work}
+	b.join = redisx.Batcher[*request]{Flush: b.run, Size: size, Lanes: batchLanes}
+	return b
+}
+
+// request is one caller's.
+type request struct {
+	ctx   context.Context
+	item  *placing
+	taken atomic.Bool // by its batch, or by its caller, who left before that
+	done  chan struct{}
 }
 
 var errUndecided = errors.New("the batch ended without an answer")
@@ -49,65 +54,31 @@ func (b *batcher) do(ctx context.Context, item *placing) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s := &seat{ctx: ctx, item: item, done: make(chan struct{})}
-	b.mu.Lock()
-	if b.size == 1 {
-		go b.run([]*seat{s})
+	r := &request{ctx: ctx, item: item, done: make(chan struct{})}
+	if b.join.Size == 1 {
+		go b.run([]*request{r})
 	} else {
-		b.waiting = append(b.waiting, s)
-		if b.flying < flights {
-			b.flying++
-			go b.fly()
-		}
+		b.join.Add(r)
 	}
-	b.mu.Unlock()
 	select {
-	case <-s.done:
+	case <-r.done:
 		return nil
 	case <-ctx.Done():
-		b.leave(s)
+		r.taken.Store(true)
 		return ctx.Err()
 	}
 }
 
-func (b *batcher) leave(s *seat) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if i := slices.Index(b.waiting, s); i >= 0 {
-		b.waiting = slices.Delete(b.waiting, i, i+1)
-	}
-}
-
-func (b *batcher) fly() {
-	for {
-		batch := b.board()
-		if len(batch) == 0 {
-			return
-		}
-		b.run(batch)
-	}
-}
-
-// board takes those whose turn it is. When nobody waits, the flight is over.
-func (b *batcher) board() []*seat {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := min(len(b.waiting), b.size)
-	if n == 0 {
-		b.flying--
-		return nil
-	}
-	batch := slices.Clone(b.waiting[:n])
-	b.waiting = slices.Delete(b.waiting, 0, n)
-	return batch
-}
-
 // run goes on when the context of a caller ends, for the others.
-func (b *batcher) run(batch []*seat) {
+func (b *batcher) run(batch []*request) {
+	batch = slices.DeleteFunc(batch, func(r *request) bool { return !r.taken.CompareAndSwap(false, true) })
+	if len(batch) == 0 {
+		return
+	}
 	items := make([]*placing, len(batch))
-	for i, s := range batch {
-		s.item.err = errUndecided
-		items[i] = s.item
+	for i, r := range batch {
+		r.item.err = errUndecided
+		items[i] = r.item
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -116,8 +87,8 @@ func (b *batcher) run(batch []*seat) {
 				item.order, item.err = nil, err
 			}
 		}
-		for _, s := range batch {
-			close(s.done)
+		for _, r := range batch {
+			close(r.done)
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), cmp.Or(b.limit, batchLimit))

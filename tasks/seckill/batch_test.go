@@ -25,7 +25,7 @@ func TestWhoeverComesMeanwhileGoesTogether(t *testing.T) {
 		var mu sync.Mutex
 		var sizes []int
 		land := make(chan struct{})
-		b := &batcher{size: 50, work: func(_ context.Context, batch []*placing) {
+		b := newBatcher(50, func(_ context.Context, batch []*placing) {
 			mu.Lock()
 			sizes = append(sizes, len(batch))
 			mu.Unlock()
@@ -33,7 +33,7 @@ func TestWhoeverComesMeanwhileGoesTogether(t *testing.T) {
 			for _, p := range batch {
 				p.err = nil
 			}
-		}}
+		})
 		var wg sync.WaitGroup
 		come := func(n int) {
 			for range n {
@@ -55,8 +55,8 @@ func TestWhoeverComesMeanwhileGoesTogether(t *testing.T) {
 		wg.Wait()
 		synctest.Wait()
 		require.Equal(t, []int{1, 1, 50, 50, 20}, sizes)
-		require.Zero(t, b.flying)
-		require.Empty(t, b.waiting)
+		waiting, busy := b.join.Load()
+		require.Zero(t, waiting+busy)
 	})
 }
 
@@ -65,13 +65,13 @@ func TestACallerLeavesAndTheOthersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		land := make(chan struct{})
 		var worked atomic.Int64
-		b := &batcher{size: 50, work: func(ctx context.Context, batch []*placing) {
+		b := newBatcher(50, func(ctx context.Context, batch []*placing) {
 			<-land
 			for _, p := range batch {
 				p.err = ctx.Err()
 				worked.Add(1)
 			}
-		}}
+		})
 		leaving, leave := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		come := func(ctx context.Context, want error) {
@@ -105,7 +105,7 @@ func TestACallerLeavesAndTheOthersGoOn(t *testing.T) {
 func TestAPanicAnswersEveryone(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 50} {
-		b := &batcher{size: size, work: func(context.Context, []*placing) { panic("no") }}
+		b := newBatcher(size, func(context.Context, []*placing) { panic("no") })
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
@@ -127,10 +127,10 @@ func TestOneABatchWaitsForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var flying atomic.Int64
 		land := make(chan struct{})
-		b := &batcher{work: func(_ context.Context, batch []*placing) {
+		b := newBatcher(defaultBatch, func(_ context.Context, batch []*placing) {
 			flying.Add(1)
 			<-land
-		}}
+		})
 		w := &worker{joint: b}
 		BatchSize(0)(w)
 		var wg sync.WaitGroup
@@ -147,10 +147,10 @@ func TestOneABatchWaitsForNobody(t *testing.T) {
 func TestABatchThatTakesTooLongIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := &batcher{size: 50, work: func(ctx context.Context, batch []*placing) {
+		b := newBatcher(50, func(ctx context.Context, batch []*placing) {
 			<-ctx.Done()
 			failAll(batch, ctx.Err())
-		}}
+		})
 		began := time.Now()
 		p := &placing{}
 		require.NoError(t, b.do(t.Context(), p))
@@ -200,9 +200,8 @@ func TestHandlersTakeJointly(t *testing.T) {
 		require.EqualValues(t, users, won.Load()+refused.Load()+left.Load())
 		for _, w := range workers { // whoever left may still be in a batch
 			require.Eventually(t, func() bool {
-				w.joint.mu.Lock()
-				defer w.joint.mu.Unlock()
-				return w.joint.flying == 0
+				_, busy := w.joint.join.Load()
+				return busy == 0
 			}, 30*time.Second, time.Millisecond)
 		}
 		require.EqualValues(t, pieces, len(ordersOf(t, s.db, goodsID)))

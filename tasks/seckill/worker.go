@@ -18,7 +18,7 @@ type Option func(*worker)
 // BatchSize is how many orders share a transaction at most, 256 when it is not given. With 1, or less, each has its
 // own, as many at a time as there are handlers.
 func BatchSize(n int) Option {
-	return func(w *worker) { w.joint.size = max(n, 1) }
+	return func(w *worker) { w.joint.join.Size = max(n, 1) }
 }
 
 // Bind gives the mux the handlers of Order and Reconcile. The arguments are those of NewDesk. Handlers of Order that
@@ -52,7 +52,7 @@ type worker struct {
 
 func newWorker(l ledger, s store, opts ...Option) *worker {
 	w := &worker{ledger: l, store: s}
-	w.joint = &batcher{size: defaultBatch, work: w.takeAll}
+	w.joint = newBatcher(defaultBatch, w.takeAll)
 	for _, opt := range opts {
 		opt(w)
 	}
