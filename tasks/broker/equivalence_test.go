@@ -260,9 +260,9 @@ func dump(t *testing.T, rdb redis.UniversalClient, begun time.Time) map[string]e
 	return all
 }
 
-// taskFields are those of a task's hash, without what differs on purpose: the owner and the list of runs are ours; pending_since stays while
-// the task is active and after, where asynq reads it of pending tasks only; a completed task without a result has an
-// empty one.
+// taskFields are those of a task's hash, without what differs on purpose: the owner and the list of runs are ours;
+// pending_since stays while the task is active and after, where asynq reads it of pending tasks only; a completed task
+// without a result has an empty one; a task that was put back has none, since the run that wrote it does not count.
 func taskFields(fields map[string]string) map[string]any {
 	out := make(map[string]any)
 	for name, value := range fields {
@@ -270,7 +270,7 @@ func taskFields(fields map[string]string) map[string]any {
 		case name == "owner" || name == "began" || name == "attempts":
 		case name == "pending_since" && fields["state"] != "pending":
 		case name == "pending_since":
-		case name == "result" && value == "":
+		case name == "result" && (value == "" || fields["state"] == "pending"):
 		case name == "msg":
 			out[name] = messageFields(value)
 		default:
