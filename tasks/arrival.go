@@ -37,12 +37,12 @@ func (c *Client) followKept(ctx context.Context, id string, from *broker.Watcher
 			return nil, nil, notFound(id)
 		}
 	} else if !parseHeaders(record.Headers).outbox {
-		return &Watcher{id: id, from: from}, newInfo(record), nil
+		return &Watcher{client: c, id: id, from: from}, c.info(record), nil
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a := &arrival{client: c, id: id, changed: make(chan struct{}, 1), stop: stop}
 	go a.run(running, from)
-	return &Watcher{id: id, from: a}, newInfo(record), nil
+	return &Watcher{client: c, id: id, from: a}, c.info(record), nil
 }
 
 // Changed implements source.

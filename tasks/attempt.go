@@ -40,7 +40,8 @@ type attempt struct {
 	binding  *binding // nil without a handler
 	headers  headers
 	delivery delivery // nil under a server that is not on a broker.Fetcher
-	args     []byte
+	args     []byte   // in the clear; nil when they can't be read
+	secrecy  *secrecy // nil for a task in the clear
 
 	ctx      attemptContext
 	begun    time.Time // zero until the handler begins
@@ -83,9 +84,9 @@ func (m *Mux) newAttempt(ctx context.Context, t *asynq.Task) *attempt {
 		RequestID:  a.headers.requestID,
 		Headers:    userHeaders(a.headers.user),
 		Tags:       a.headers.tags,
-		Parent:     parseParent(a.headers.parent),
 		run:        a,
 	}
+	a.decrypt()
 	return a
 }
 

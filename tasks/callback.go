@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/paidui/paidui/models/keyring"
 )
 
 // The pauses between tries to enqueue callbacks while Redis does not answer.
@@ -52,16 +54,24 @@ func ParentResult[R any](ctx context.Context) (R, error) {
 	return value, nil
 }
 
-// parseParent reads the header of a callback, nil without one.
-func parseParent(header string) *Parent {
-	if header == "" {
-		return nil
-	}
-	var p Parent
+// parentJSON is the header of a callback.
+type parentJSON struct {
+	Parent
+	Encrypted bool `json:"encrypted,omitempty"` // the result and the error are
+}
+
+// parseParent reads the header of a callback. Its error is unseal's.
+func parseParent(keys *keyring.Ring, header string) (*Parent, error) {
+	var p parentJSON
 	if err := json.Unmarshal([]byte(header), &p); err != nil {
-		return nil // another program made it up
+		return nil, nil // another program made it up
 	}
-	return &p
+	if !p.Encrypted {
+		return &p.Parent, nil
+	}
+	o := opener{keys: keys, task: p.Task, id: p.ID}
+	p.Result, p.Error = o.open(resultField, p.Result), o.text(p.Error)
+	return &p.Parent, o.failure
 }
 
 // callsBack tells whether the task has callbacks.
@@ -71,13 +81,16 @@ func (h *headers) callsBack() bool { return h.onSuccess != "" || h.onFailure != 
 // repetition is harmless. While Redis does not take them it tries again, for as long as the task is this worker's. Then the
 // attempt is interrupted, at no cost.
 func (a *attempt) callBack(ctx context.Context, v verdict) error {
-	parent := Parent{ID: a.ID, Task: a.Name}
+	parent := parentJSON{Parent: Parent{ID: a.ID, Task: a.Name}, Encrypted: v.encrypted != nil}
 	var list string
 	switch v.outcome {
 	case succeeded:
 		list, parent.State, parent.Result = a.headers.onSuccess, StateSuccess, v.result
+		if parent.Encrypted {
+			parent.Result = v.encrypted.result
+		}
 	case failed:
-		list, parent.State, parent.Error = a.headers.onFailure, StateFailure, shorten(v.err.Error(), maxErrorText)
+		list, parent.State, parent.Error = a.headers.onFailure, StateFailure, v.briefText()
 	}
 	if list == "" || a.mux.client == nil { // without a client the task fails, and can call nobody
 		return nil
@@ -87,8 +100,13 @@ func (a *attempt) callBack(ctx context.Context, v verdict) error {
 		calls, err = withParent(calls, parent)
 	}
 	if err != nil {
-		a.Logger().ErrorContext(ctx, "the callbacks are lost", errorAttr(err))
+		a.Logger().ErrorContext(ctx, "the callbacks are lost", a.errorAttr(err))
 		return nil
+	}
+	for i := range calls {
+		if b := a.mux.bindings[calls[i].name]; b != nil && b.encrypted { // whoever stored the call may not have known
+			calls[i].options.encrypted = true
+		}
 	}
 	ctx, cancel := patient(ctx, context.WithValue(ctx, taskKey{}, &a.Task)) // for its request id
 	defer cancel()
@@ -106,7 +124,7 @@ func (a *attempt) callBack(ctx context.Context, v verdict) error {
 	}
 }
 
-func withParent(calls []Signature, parent Parent) ([]Signature, error) {
+func withParent(calls []Signature, parent parentJSON) ([]Signature, error) {
 	header, err := json.Marshal(parent)
 	if err != nil {
 		return nil, fmt.Errorf("encode the parent: %w", err)
@@ -127,7 +145,7 @@ func (a *attempt) enqueueCallbacks(ctx context.Context, calls []Signature) (left
 		case errors.Is(made.Err, ErrBroker):
 			left, err = append(left, calls[i]), made.Err
 		default:
-			a.Logger().ErrorContext(ctx, "a callback is refused", "callback", calls[i].name, errorAttr(made.Err))
+			a.Logger().ErrorContext(ctx, "a callback is refused", "callback", calls[i].name, a.errorAttr(made.Err))
 		}
 	}
 	return left, err

@@ -26,6 +26,8 @@ type Spec interface {
 	SignatureJSON(args json.RawMessage, opts ...Option) (Signature, error)
 	// Options are those that hold unless a call says otherwise, where they differ from the standard.
 	Options() Options
+	// Encrypted tells whether the definition is Encrypted.
+	Encrypted() bool
 }
 
 // Catalog is the set of tasks that a program knows. It does not change once made.

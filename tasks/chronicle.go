@@ -40,7 +40,7 @@ func (a *attempt) appendRecord(b []byte, v verdict, now time.Time) []byte {
 	b = append(b, `","outcome":"`...)
 	b = append(b, v.outcome...)
 	b = append(b, `","error":`...)
-	return append(appendQuoted(b, shorten(v.text(), maxErrorText)), '}')
+	return append(appendQuoted(b, v.briefText()), '}')
 }
 
 // text is the attempt's error as it is stored: why it failed, was interrupted or revoked.
@@ -58,7 +58,7 @@ func (v *verdict) text() string {
 
 // storable is an error's text as a task can keep it: asynq cannot store what is not UTF-8.
 func storable(err error) string {
-	return strings.ToValidUTF8(shorten(err.Error(), maxStoredError), "\uFFFD")
+	return escaped(strings.ToValidUTF8(shorten(err.Error(), maxStoredError), "\uFFFD"))
 }
 
 // shorten cuts a text to at most limit bytes, between characters.
@@ -105,11 +105,11 @@ func (a *attempt) remember(v verdict) {
 	if r.State.Final() {
 		r.EndedAt = time.Now()
 	}
-	r.Error = v.text()
+	r.Error = v.storedText()
 	if a.headers.history == HistoryFull {
-		r.Result = v.result
+		r.Result = v.storedResult()
 	} else {
-		r.Error = Redact(r.Error, a.args)
+		r.Error = a.redacted(v)
 	}
 	a.mux.history.Record(r)
 }
@@ -134,7 +134,7 @@ func (a *attempt) historic(state State, retries int) Record {
 		r.Worker = a.delivery.Worker()
 	}
 	if a.headers.history == HistoryFull {
-		r.Args = asJSON(a.args)
+		r.Args = a.storedArgs()
 	}
 	return r
 }

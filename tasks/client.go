@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/paidui/paidui/models/keyring"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -14,6 +15,7 @@ type Client struct {
 	broker    *broker.Broker
 	routes    Routes
 	history   Recorder
+	keys      *keyring.Ring // nil: nothing is encrypted
 	now       func() time.Time
 	notify    func(ctx context.Context, id string, m *broker.Message) // may be nil
 	immediate bool
@@ -25,6 +27,7 @@ type Client struct {
 type ClientOptions struct {
 	Routes  Routes           // from tasks to queues
 	History Recorder         // of the tasks that it enqueues; nil keeps none
+	Keys    *keyring.Ring    // for definitions that are Encrypted; nil leaves their values in the clear
 	Now     func() time.Time // nil is time.Now
 	// Enqueued is called after a task was enqueued, with its id: a debounced call's is an earlier one's. Nil: nothing is.
 	Enqueued func(ctx context.Context, id string, m *broker.Message)
@@ -37,7 +40,7 @@ type ClientOptions struct {
 func NewClient(b *broker.Broker, opt ...ClientOptions) *Client {
 	c := &Client{broker: b, now: time.Now}
 	for _, o := range opt {
-		c.routes, c.history, c.notify, c.immediate = o.Routes, o.History, o.Enqueued, o.Immediate
+		c.routes, c.history, c.keys, c.notify, c.immediate = o.Routes, o.History, o.Keys, o.Enqueued, o.Immediate
 		if o.Now != nil {
 			c.now = o.Now
 		}
@@ -132,6 +135,12 @@ func (c *Client) message(ctx context.Context, name string, payload []byte, o *op
 			return nil, err
 		}
 	}
+	if o.encrypted {
+		if err := c.encryptArgs(m, o); err != nil {
+			return nil, err
+		}
+		h.encrypted = isSealed(m.Payload)
+	}
 	m.Headers = h.encode()
 	switch {
 	case !start.IsZero():
@@ -152,10 +161,17 @@ func (c *Client) addExtras(m *broker.Message, h *headers, e *extras) (err error)
 	if e.parent != "" {
 		m.Retention = max(m.Retention, callbackTrace)
 	}
-	if e.hasCallbacks() {
-		settled := extras{onSuccess: c.fixCalls(e.onSuccess), onFailure: c.fixCalls(e.onFailure)}
-		h.onSuccess, h.onFailure, err = settled.encodeCallbacks()
+	if !e.hasCallbacks() {
+		return nil
 	}
+	var settled extras
+	if settled.onSuccess, err = c.fixCalls(e.onSuccess); err != nil {
+		return err
+	}
+	if settled.onFailure, err = c.fixCalls(e.onFailure); err != nil {
+		return err
+	}
+	h.onSuccess, h.onFailure, err = settled.encodeCallbacks()
 	return err
 }
 

@@ -96,6 +96,9 @@ func (d *Definition[A, R]) SignatureJSON(raw json.RawMessage, opts ...Option) (S
 	if err := d.check(args, raw, payload); err != nil {
 		return Signature{}, err
 	}
+	if err := checkReserved(payload); err != nil {
+		return Signature{}, err
+	}
 	return Signature{name: d.name, payload: payload, options: d.options(opts)}, nil
 }
 
@@ -103,10 +106,16 @@ func (d *Definition[A, R]) SignatureJSON(raw json.RawMessage, opts ...Option) (S
 // of retries and Repeatable are left out.
 func (d *Definition[A, R]) Options() Options { return d.defaults.json() }
 
+// Encrypted tells whether the definition is so.
+func (d *Definition[A, R]) Encrypted() bool { return d.defaults.encrypted }
+
 // CheckArgs returns an *ArgsError when raw does not decode into A, or lacks a field that A requires.
 func (d *Definition[A, R]) CheckArgs(raw json.RawMessage) error {
 	args, err := readArgs[A](raw)
 	if err != nil {
+		return err
+	}
+	if err := checkReserved(raw); err != nil {
 		return err
 	}
 	return d.check(args, raw, nil)

@@ -25,6 +25,8 @@ var (
 	// ErrDuplicate says that nothing was enqueued, because a task with this id, or a unique task with these
 	// arguments, is there already. It comes together with that task's handle.
 	ErrDuplicate = errors.New("task is there already")
+	// ErrWithheld says that a task has a result that can't be decrypted here: see Info.Withheld.
+	ErrWithheld = errors.New("the result is withheld")
 	// ErrNoTask says that a context is not that of a task's handler.
 	ErrNoTask = errors.New("the context is not that of a running task")
 	// ErrFenced says that an attempt may not write any more: it has returned or lost its slot, or another worker has the
@@ -104,8 +106,16 @@ func (e *permanentError) Is(target error) bool { return target == asynq.SkipRetr
 func IsPermanent(err error) bool { return errors.Is(err, asynq.SkipRetry) }
 
 // ending is what asynq gets for a task that has failed for good.
-type ending struct{ cause error }
+type ending struct {
+	cause     error
+	encrypted string // its text, where that is encrypted
+}
 
-func (e *ending) Error() string        { return storable(e.cause) }
+func (e *ending) Error() string {
+	if e.encrypted != "" {
+		return e.encrypted
+	}
+	return storable(e.cause)
+}
 func (e *ending) Unwrap() error        { return e.cause }
 func (e *ending) Is(target error) bool { return target == asynq.SkipRetry }

@@ -27,6 +27,7 @@ const (
 	headerOnFailure = "fail" // JSON
 	headerParent    = "par"  // JSON
 	headerRun       = "run"  // from the second on
+	headerEncrypted = "enc"  // the arguments are: see seal
 	headerOutbox    = "ob"   // an outbox keeps the task until it has ended
 	headerUser      = "h:"   // goes before the key of a header of the caller's
 )
@@ -39,6 +40,7 @@ type headers struct {
 	resultLimit            int
 	history                HistoryMode
 	noResult, outbox       bool
+	encrypted              bool
 	requestID              string
 	tags                   []string
 	user                   []broker.Header // in no order when read
@@ -68,6 +70,9 @@ func (h *headers) encode() []broker.Header {
 	}
 	if h.outbox {
 		add(headerOutbox, "1")
+	}
+	if h.encrypted {
+		add(headerEncrypted, "1")
 	}
 	if h.requestID != "" {
 		add(headerRequestID, strings.ToValidUTF8(h.requestID, "\uFFFD"))
@@ -151,6 +156,8 @@ func (h *headers) parse(key, value string) {
 		h.noResult = value == "1"
 	case headerOutbox:
 		h.outbox = value == "1"
+	case headerEncrypted:
+		h.encrypted = value == "1"
 	case headerRequestID:
 		h.requestID = value
 	case headerTags:

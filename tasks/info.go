@@ -25,7 +25,7 @@ func (c *Client) Info(ctx context.Context, id string) (*Info, error) {
 			return nil, lookupError(ctx, id, err)
 		}
 		if found != nil {
-			return newInfo(found), nil
+			return c.info(found), nil
 		}
 	}
 	found, err := c.broker.Find(ctx, "", id)
@@ -38,7 +38,7 @@ func (c *Client) Info(ctx context.Context, id string) (*Info, error) {
 	if found == nil {
 		return nil, notFound(id)
 	}
-	return newInfo(found), nil
+	return c.info(found), nil
 }
 
 func notFound(id string) error {
@@ -60,6 +60,7 @@ func lookupError(ctx context.Context, id string, err error) error {
 // handler's.
 var revokedPrefix = []byte("!REVOKED ")
 
+// newInfo is what a record tells. What is encrypted stays so.
 func newInfo(r *broker.Record) *Info {
 	h := parseHeaders(r.Headers)
 	info := &Info{
@@ -86,6 +87,12 @@ func newInfo(r *broker.Record) *Info {
 		NextRunAt:    timeOrNil(r.NextRunAt),
 		LastFailedAt: timeOrNil(r.LastFailedAt),
 	}
+	if !h.encrypted {
+		info.Args = escaped(info.Args)
+	}
+	if isSealed(r.Progress) {
+		info.progress, info.Progress = r.Progress, nil
+	}
 	if info.Priority == "" {
 		info.Priority = "normal"
 	}
@@ -97,7 +104,7 @@ func (info *Info) setState(r *broker.Record) {
 	switch r.State {
 	case "active":
 		info.State = StateStarted
-		if info.Progress != nil {
+		if info.Progress != nil || info.progress != nil {
 			info.State = StateProgress
 		}
 	case "completed":

@@ -6,7 +6,8 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// Infos looks up many tasks in few round trips. They come in the order of refs, nil for what is no task.
+// Infos looks up many tasks in few round trips. They come in the order of refs, nil for what is no task. What is encrypted
+// stays so: see Decrypt.
 func (c *Client) Infos(ctx context.Context, refs []broker.Ref) ([]*Info, error) {
 	found, err := c.broker.FindMany(ctx, refs)
 	if err != nil {

@@ -152,7 +152,7 @@ func (a *attempt) abandon(ctx context.Context, why error) bool {
 	var limit *TimeLimitError
 	a.measured.Load().abandon(a.Task.outcome(ctx, why), took, errors.As(why, &limit))
 	a.Logger().ErrorContext(ctx, "the handler ignores the end of its context: its slot is taken away, and what it still writes is refused",
-		"queue", a.Queue, "limit", a.headers.hardTimeout.String(), milliseconds(took), errorAttr(why))
+		"queue", a.Queue, "limit", a.headers.hardTimeout.String(), milliseconds(took), a.errorAttr(why))
 	return true
 }
 
@@ -161,7 +161,7 @@ func (a *attempt) returnedLate() {
 	a.measured.Load().returned()
 	attrs := []any{"queue", a.Queue, milliseconds(time.Since(a.begun))}
 	if a.err != nil {
-		attrs = append(attrs, errorAttrs(a.err)...)
+		attrs = append(attrs, a.errorAttrs(a.err)...)
 	}
 	a.Logger().Warn("a handler whose slot was taken away has returned", attrs...)
 }

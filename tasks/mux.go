@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/paidui/paidui/models/keyring"
 )
 
 // Handler runs one task: arguments in, result out, both JSON. The error says what becomes of the task: Permanent fails
@@ -26,6 +28,7 @@ type MuxOptions struct {
 	Metrics    *Metrics         // nil: none
 	Client     *Client          // enqueues callbacks, and tells its outbox of ends; without one a task with callbacks fails
 	History    Recorder         // nil: no history
+	Keys       *keyring.Ring    // of encrypted tasks; nil takes the client's
 	Now        func() time.Time // what etas and expiries go by; nil is time.Now
 }
 
@@ -37,7 +40,9 @@ type Mux struct {
 	metrics    *Metrics
 	client     *Client
 	history    Recorder
+	keys       *keyring.Ring // nil: nothing is encrypted
 	now        func() time.Time
+	lacking    lacking
 	bindings   map[string]*binding
 	duplicates []string
 
@@ -50,6 +55,7 @@ type binding struct {
 	run         Handler
 	failureHook func(ctx context.Context, args []byte, cause error) error // nil without one
 	retry       *retryRules                                               // of the definition; may be nil
+	encrypted   bool                                                      // the definition is
 	outage      outage
 }
 
@@ -61,8 +67,12 @@ func NewMux(opt MuxOptions) *Mux {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.Keys == nil && opt.Client != nil {
+		opt.Keys = opt.Client.keys
+	}
 	return &Mux{
 		now:        opt.Now,
+		keys:       opt.Keys,
 		logger:     opt.Logger,
 		middleware: opt.Middleware,
 		metrics:    opt.Metrics,
@@ -104,7 +114,7 @@ func Handle[A, R any](m *Mux, d *Definition[A, R], h func(context.Context, A) (R
 		m.duplicates = append(m.duplicates, d.name)
 		return
 	}
-	b := &binding{retry: d.defaults.extra().retry}
+	b := &binding{retry: d.defaults.extra().retry, encrypted: d.defaults.encrypted}
 	for _, opt := range opts {
 		opt(b)
 	}

@@ -35,6 +35,7 @@ type options struct {
 	idMade      bool // for this task: an id that nobody else can have
 	durable     bool
 	repeatable  bool
+	encrypted   bool
 	priority    PriorityLevel
 	history     HistoryMode
 	id          string

@@ -106,26 +106,44 @@ func within(field string, err error) error {
 	return fmt.Errorf("%s: %w", field, err)
 }
 
-// fixCalls settles the ids and queues of callbacks, those of their callbacks included. The calls stay as they are.
-func (c *Client) fixCalls(calls []Signature) []Signature {
+// fixCalls settles the ids and queues of callbacks, those of their callbacks included, and encrypts their arguments. The
+// calls stay as they are.
+func (c *Client) fixCalls(calls []Signature) ([]Signature, error) {
 	settled := slices.Clone(calls)
 	for i := range settled {
-		c.fix(settled[i].name, &settled[i].options)
+		if err := c.fix(&settled[i]); err != nil {
+			return nil, err
+		}
+		if c.keys == nil && !isSealed(settled[i].payload) {
+			settled[i].options.encrypted = false // workers that do not know the word refuse it; the others know their definitions
+		}
 	}
-	return settled
+	return settled, nil
 }
 
-// fix settles the id and the queue of a call, and those of its callbacks.
-func (c *Client) fix(name string, o *options) {
-	o.queue, o.queueChosen = c.queueOf(name, o), true
+// fix settles the id and the queue of a call, and those of its callbacks, and encrypts what is to be.
+func (c *Client) fix(s *Signature) error {
+	o := &s.options
+	o.queue, o.queueChosen = c.queueOf(s.name, o), true
 	if o.id == "" {
 		o.id, o.idMade = NewID(o.queue), true
 	}
-	if o.extra().hasCallbacks() {
-		o.change(func(e *extras) {
-			e.onSuccess, e.onFailure = c.fixCalls(e.onSuccess), c.fixCalls(e.onFailure)
-		})
+	if err := c.encryptCall(s); err != nil {
+		return err
 	}
+	if !o.extra().hasCallbacks() {
+		return nil
+	}
+	onSuccess, err := c.fixCalls(o.extras.onSuccess)
+	if err != nil {
+		return err
+	}
+	onFailure, err := c.fixCalls(o.extras.onFailure)
+	if err != nil {
+		return err
+	}
+	o.change(func(e *extras) { e.onSuccess, e.onFailure = onSuccess, onFailure })
+	return nil
 }
 
 // encodeCallbacks is the callbacks as a task carries them, "" for none.

@@ -103,11 +103,15 @@ func retryRule(name string, change func(*retryRules)) Option {
 
 // applyCall applies the options of one call.
 func (o *options) applyCall(opts []Option) {
-	before := o.extra().retry
+	before, encrypted := o.extra().retry, o.encrypted
 	for _, opt := range opts {
 		opt(o)
 	}
 	if rules := o.extra().retry; rules != before {
 		o.refuse(rules.latest, "belongs to a definition, not to a call")
+	}
+	if o.encrypted != encrypted {
+		o.encrypted = encrypted
+		o.refuse("encrypted", "belongs to a definition, not to a call")
 	}
 }

@@ -40,6 +40,8 @@ func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 	case a.binding == nil:
 		why = refusedUnknown
 		err = fmt.Errorf("this worker has no handler for task %q", a.Name)
+	case a.unreadable() != nil:
+		return a.refuseUnreadable(ctx), true
 	case a.delivery != nil && a.delivery.Crashes() >= h.maxCrashes:
 		why = refusedPoison
 		err = Permanent(&CrashError{Crashes: a.delivery.Crashes()})
@@ -68,9 +70,11 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 	}
 	a.log(ctx, v)
 	a.noteOutage(ctx, v)
+	a.encrypt(&v)
 	if err := a.callBack(ctx, v); err != nil {
 		v = verdict{outcome: interrupted, err: err}
 		a.log(ctx, v)
+		a.encrypt(&v)
 	}
 	if !a.record(v) && v.outcome != interrupted {
 		v = verdict{outcome: interrupted, err: ErrFenced}
@@ -83,13 +87,13 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 	}
 	switch v.outcome {
 	case succeeded:
-		return a.keep(t, v.result)
+		return a.keep(t, v.storedResult())
 	case revoked:
 		return a.keep(t, append(slices.Clone(revokedPrefix), v.reason...))
 	case failed:
-		return &ending{v.err}
+		return &ending{cause: v.err, encrypted: v.encryptedText()}
 	}
-	return &repetition{cause: v.err, delay: v.delay, counts: v.outcome == retrying}
+	return &repetition{cause: v.err, encrypted: v.encryptedText(), delay: v.delay, counts: v.outcome == retrying}
 }
 
 // reserve is how long before asynq gives an attempt up, which would cost a retry, the mux stops waiting for a broker that
@@ -127,7 +131,7 @@ func (a *attempt) callHook(ctx context.Context, failure verdict) verdict {
 	case errors.As(err, &asked) && asked.free, a.snoozes(err):
 		return verdict{outcome: snoozed, err: err, delay: a.delay(err), refusal: failure.refusal}
 	}
-	a.Logger().ErrorContext(ctx, "failure hook failed", errorAttrs(err)...)
+	a.Logger().ErrorContext(ctx, "failure hook failed", a.errorAttrs(err)...)
 	return failure
 }
 

@@ -116,7 +116,11 @@ func (p *progress) flush(a *attempt) {
 func (a *attempt) store(ctx context.Context, r progressReport) error {
 	ctx, cancel := context.WithTimeout(ctx, progressPatience)
 	defer cancel()
-	return a.delivery.Progress(ctx, r.encode(time.Now()))
+	report := r.encode(time.Now())
+	if a.encrypted() {
+		report = seal(a.mux.keys, progressField, a.Name, a.ID, report)
+	}
+	return a.delivery.Progress(ctx, report)
 }
 
 // last stores the last report, unless that was done. The handler has returned: p is closed.

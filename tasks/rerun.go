@@ -118,7 +118,7 @@ func (c *Client) Dead(ctx context.Context, queue, cursor string, limit int) (pag
 	}
 	page = make([]*Info, len(list))
 	for i, task := range list {
-		page[i] = newInfo(task)
+		page[i] = c.info(task)
 	}
 	return page, next, nil
 }

@@ -50,6 +50,9 @@ func decodeResult[R any](info *Info) (R, error) {
 	switch info.State {
 	case StateSuccess:
 		if len(info.Result) == 0 {
+			if info.Withheld != "" {
+				return value, fmt.Errorf("task %s: %w: %s", info.ID, ErrWithheld, info.Withheld)
+			}
 			return value, nil
 		}
 		if err := json.Unmarshal(info.Result, &value); err != nil {

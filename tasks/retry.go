@@ -67,7 +67,7 @@ func (a *attempt) delay(err error) time.Duration {
 func (a *attempt) askBackoff(retry int, err error) (d time.Duration, ok bool) {
 	defer func() {
 		if value := recover(); value != nil {
-			a.Logger().Error("the definition's backoff function panics: the task's own backoff holds", "error", fmt.Sprint(value))
+			a.Logger().Error("the definition's backoff function panics: the task's own backoff holds", a.errorAttr(&PanicError{Value: value}))
 		}
 	}()
 	return min(max(a.binding.retry.backoff(retry, err), 0), MaxTimeout), true
@@ -75,13 +75,17 @@ func (a *attempt) askBackoff(retry int, err error) (d time.Duration, ok bool) {
 
 // repetition is what asynq gets for an attempt that is to be repeated. Engine reads it.
 type repetition struct {
-	cause  error
-	delay  time.Duration
-	counts bool // costs a retry
+	cause     error
+	encrypted string // its text, where that is encrypted
+	delay     time.Duration
+	counts    bool // costs a retry
 }
 
 // Error is what asynq stores as the task's last error.
 func (e *repetition) Error() string {
+	if e.encrypted != "" {
+		return e.encrypted
+	}
 	if !e.counts {
 		return snoozeText(e.cause)
 	}

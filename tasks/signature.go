@@ -70,7 +70,9 @@ func (s Signature) Resolve(ctx context.Context, c *Client) (resolved Signature, 
 	}
 	o.countdown, o.expiresIn = 0, 0
 	o.eta, o.expires = start, end
-	c.fix(s.name, o)
+	if err := c.fix(&s); err != nil {
+		return Signature{}, "", err
+	}
 	o.change(func(e *extras) { e.fixed = &from })
 	if _, _, err := o.extras.encodeCallbacks(); err != nil {
 		return Signature{}, "", err
@@ -203,7 +205,7 @@ func (d *Definition[A, R]) encodeArgs(args A) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("task %s: encode arguments: %w", d.name, err)
 	}
-	return payload, nil
+	return payload, checkReserved(payload)
 }
 
 // options are the definition's, changed by the call's.

@@ -19,6 +19,7 @@ type signatureJSON struct {
 
 	DefinitionQueue string     `json:"definition_queue,omitzero"` // no call chose one: routes apply
 	MadeID          bool       `json:"made_id,omitzero"`
+	Encrypted       bool       `json:"encrypted,omitzero"`   // the definition is, and Args, where they were enqueued or resolved with keys
 	EnqueuedAt      *time.Time `json:"enqueued_at,omitzero"` // of a resolved one
 	RequestID       string     `json:"request_id,omitzero"`
 	Parent          string     `json:"parent,omitzero"`
@@ -38,7 +39,7 @@ func (s Signature) MarshalJSON() ([]byte, error) {
 	j := signatureJSON{
 		Task: s.name, Args: s.payload, Options: o.json(),
 		OnSuccess: e.onSuccess, OnFailure: e.onFailure,
-		MadeID: o.idMade, Parent: e.parent,
+		MadeID: o.idMade, Parent: e.parent, Encrypted: o.encrypted,
 	}
 	if o.queueChosen {
 		j.Queue = &o.queue
@@ -72,7 +73,7 @@ func (s *Signature) UnmarshalJSON(raw []byte) error {
 	for _, opt := range list {
 		opt(&o)
 	}
-	o.idMade = j.MadeID
+	o.idMade, o.encrypted = j.MadeID, j.Encrypted
 	if len(j.OnSuccess)+len(j.OnFailure) > 0 || j.Parent != "" || j.EnqueuedAt != nil {
 		o.change(func(e *extras) {
 			e.onSuccess, e.onFailure, e.parent = j.OnSuccess, j.OnFailure, j.Parent

@@ -28,6 +28,8 @@ type verdict struct {
 	delay   time.Duration // of a retry or a snooze, until the next attempt
 	reason  string        // of a revocation
 	refusal refusal       // why the handler was not run; "" if it was
+
+	encrypted *encryptedVerdict // what is stored in place of result and err; nil in the clear
 }
 
 // refusal is why an attempt ends without its handler.
@@ -40,10 +42,12 @@ const (
 	refusedExhausted refusal = "exhausted"
 	refusedUnknown   refusal = "no_handler"
 	refusedCallbacks refusal = "no_client"
+	refusedKey       refusal = "no_key" // its arguments are encrypted under a key that this worker lacks
+	refusedForged    refusal = "forged" // they were tampered with
 )
 
 func refusals() []refusal {
-	return []refusal{refusedRevoked, refusedExpired, refusedPoison, refusedExhausted, refusedUnknown, refusedCallbacks}
+	return []refusal{refusedRevoked, refusedExpired, refusedPoison, refusedExhausted, refusedUnknown, refusedCallbacks, refusedKey, refusedForged}
 }
 
 // judge turns what a handler returned into the verdict. The context is the delivery's.
@@ -119,19 +123,28 @@ func (a *attempt) log(ctx context.Context, v verdict) {
 		attrs = append(attrs, slog.String("retry_in", v.delay.String()))
 	}
 	if v.err != nil && v.text() != "" {
-		attrs = append(attrs, errorAttrs(v.err)...)
+		attrs = append(attrs, a.errorAttrs(v.err)...)
 	}
 	a.Logger().Log(ctx, level, text, attrs...)
 }
 
 // errorAttrs logs an error, a panic with its stack.
-func errorAttrs(err error) []any {
-	attrs := []any{errorAttr(err)}
+func (a *attempt) errorAttrs(err error) []any {
+	attrs := []any{a.errorAttr(err)}
 	var panicked *PanicError
 	if errors.As(err, &panicked) {
 		attrs = append(attrs, slog.String("stack", string(panicked.Stack)))
 	}
 	return attrs
+}
+
+// errorAttr logs an error that may tell of the task's values.
+func (a *attempt) errorAttr(err error) slog.Attr {
+	var lacks *KeyError
+	if a.encrypted() && !errors.As(err, &lacks) {
+		return slog.String("error", withheld(err))
+	}
+	return errorAttr(err)
 }
 
 // errorAttr logs an error. A part of its chain that has a log form of its own stands there in that form, so that an

@@ -10,8 +10,9 @@ import (
 // Watcher follows one task. Its methods are for one goroutine, but Close for any. Use Client.Wait or Client.Watch unless
 // there is more to wait for at the same time.
 type Watcher struct {
-	id   string
-	from source
+	client *Client
+	id     string
+	from   source
 }
 
 // source is a *broker.Watcher, or an *arrival.
@@ -37,7 +38,7 @@ func (c *Client) Follow(ctx context.Context, id string) (*Watcher, *Info, error)
 	if from == nil {
 		return nil, nil, notFound(id)
 	}
-	return &Watcher{id: id, from: from}, newInfo(record), nil
+	return &Watcher{client: c, id: id, from: from}, c.info(record), nil
 }
 
 // follow returns nothing when Redis has no such task.
@@ -69,7 +70,7 @@ func (w *Watcher) Info() (*Info, error) {
 	case record == nil:
 		return nil, notFound(w.id)
 	}
-	return newInfo(record), nil
+	return w.client.info(record), nil
 }
 
 // Close ends the watching. Twice is safe.

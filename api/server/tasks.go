@@ -81,6 +81,9 @@ func public(c echo.Context, info *tasks.Info) *tasks.Info {
 	if !tasks.IsMadeID(info.ID) {
 		return &tasks.Info{ID: info.ID, State: info.State, Attempts: []tasks.Attempt{}, Tags: []string{}}
 	}
+	if info.Withheld != "" {
+		info.Withheld = msgWithheld.in(languageOf(c))
+	}
 	info.Args, info.Headers, info.RequestID, info.Worker = nil, nil, "", ""
 	info.Error = publicError(info).in(languageOf(c))
 	for i := range info.Attempts {
@@ -90,6 +93,7 @@ func public(c echo.Context, info *tasks.Info) *tasks.Info {
 }
 
 var (
+	msgWithheld      = text{"服务器没有解密所需的密钥", "the server does not have the key to decrypt it"}
 	msgTaskFailed    = text{"任务失败", "the task failed"}
 	msgAttemptFailed = text{"上次执行失败", "the last attempt failed"}
 )

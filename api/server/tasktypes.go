@@ -9,17 +9,18 @@ import (
 )
 
 type taskType struct {
-	Name    string          `json:"name"`
-	Queue   string          `json:"queue"`   // where a call goes that names none
-	Options tasks.Options   `json:"options"` // of the definition, where they are not the standard ones
-	Schema  json.RawMessage `json:"schema"`  // of the arguments
+	Name      string          `json:"name"`
+	Queue     string          `json:"queue"`     // where a call goes that names none
+	Encrypted bool            `json:"encrypted"` // whether its values are stored encrypted, where the programs have keys
+	Options   tasks.Options   `json:"options"`   // of the definition, where they are not the standard ones
+	Schema    json.RawMessage `json:"schema"`    // of the arguments
 }
 
 func (s *Server) listTaskTypes(c echo.Context) error {
 	specs := s.Catalog.All()
 	list := make([]taskType, len(specs))
 	for i, spec := range specs {
-		list[i] = taskType{Name: spec.Name(), Queue: s.Tasks.QueueOf(spec), Options: spec.Options(), Schema: spec.Schema()}
+		list[i] = taskType{Name: spec.Name(), Queue: s.Tasks.QueueOf(spec), Encrypted: spec.Encrypted(), Options: spec.Options(), Schema: spec.Schema()}
 	}
 	return ok(c, list)
 }

@@ -64,6 +64,7 @@ type Config struct {
 	OperatorKey        Secret        `env:"PAIDUI_OPERATOR_KEY" yaml:"operator_key" in:"api worker scheduler" help:"what an operator sends as bearer token, at least 16 bytes; api needs it, others for /debug/pprof alone"`
 	JWTSecretPrevious  Secret        `env:"PAIDUI_JWT_SECRET_PREVIOUS" yaml:"jwt_secret_previous" in:"api" help:"the secret before the last change: tokens that it signed are still taken"`
 	JWTLifetime        time.Duration `env:"PAIDUI_JWT_LIFETIME" yaml:"jwt_lifetime" default:"168h" range:"1m..8760h" in:"api" help:"how long a user stays logged in"`
+	PayloadKeys        Secret        `env:"PAIDUI_PAYLOAD_KEYS" yaml:"payload_keys" in:"api worker scheduler" help:"keys of encrypted tasks, id:base64 of 32 bytes, with commas between; the first encrypts, all decrypt; none leave them in the clear"`
 
 	BrokerURL       URL `env:"PAIDUI_BROKER_URL" yaml:"broker_url" default:"redis://127.0.0.1:6379/1" defaults:"paidui=" in:"api worker scheduler" help:"Redis of the tasks: redis:// rediss:// redis+sentinel:// redis+cluster://"`
 	CacheURL        URL `env:"PAIDUI_CACHE_URL" yaml:"cache_url" default:"redis://127.0.0.1:6379/2" defaults:"paidui=" in:"api worker" help:"Redis of the cache, same forms"`

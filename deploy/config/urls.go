@@ -10,7 +10,8 @@ import (
 )
 
 // URLChecks are what the clients of the stores have to say about their URLs, by variable (PAIDUI_BROKER_URL): whether
-// they can make sense of one, without I/O. The error speaks of the URL without the setting's name or a password.
+// they can make sense of one, without I/O. The error speaks of the URL without the setting's name or a password. Keys of
+// payloads are checked likewise.
 type URLChecks map[string]func(url string) error
 
 // redisSchemes are the forms of a Redis URL; those with several hosts are marked.

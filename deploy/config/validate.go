@@ -183,6 +183,11 @@ func (v *validator) secrets() {
 			v.add(secret.field, "has %d different characters only and is soon guessed; `openssl rand -hex %d` makes one", distinct, secret.least)
 		}
 	}
+	if check, keys := v.checks[byField(v.settings, "PayloadKeys").Variable], v.config.PayloadKeys.Reveal(); check != nil {
+		if err := check(keys); err != nil {
+			v.add("PayloadKeys", "%v", err)
+		}
+	}
 	if c := v.config; c.OperatorKey != "" && (c.OperatorKey == c.JWTSecret || c.OperatorKey == c.JWTSecretPrevious) {
 		v.add("OperatorKey", "is the same as a JWT secret: an operator could log in as any user; `openssl rand -hex %d` makes one", minOperatorKey)
 	}

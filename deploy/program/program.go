@@ -5,6 +5,7 @@ package program
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/process"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/keyring"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
@@ -103,6 +105,14 @@ func (b boot) run(ctx context.Context) (err error) {
 	if err := env.openCertificate(); err != nil {
 		return err
 	}
+	if env.Catalog, err = catalog.New(); err != nil {
+		return err
+	}
+	keys, err := keyring.Parse(cfg.PayloadKeys.Reveal())
+	if err != nil {
+		return fmt.Errorf("%s: %w", keysSetting, err)
+	}
+	tellOfKeys(ctx, logger, env.Catalog, keys)
 	if env.Stores, err = openStores(ctx, b.stores(logger)); err != nil {
 		return err
 	}
@@ -112,10 +122,7 @@ func (b boot) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, env.closeHistory(ctx)) }()
-	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{Routes: routes(cfg), History: env.recorder()})
-	if env.Catalog, err = catalog.New(); err != nil {
-		return err
-	}
+	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{Routes: routes(cfg), History: env.recorder(), Keys: keys})
 	if err := env.openCaches(); err != nil {
 		return err
 	}

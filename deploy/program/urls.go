@@ -5,14 +5,16 @@ import (
 
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/keyring"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// The settings that say where the stores are.
+// Settings that packages below check.
 const (
 	brokerSetting  = "PAIDUI_BROKER_URL"
 	cacheSetting   = "PAIDUI_CACHE_URL"
 	replicaSetting = "PAIDUI_CACHE_REPLICA_URL"
+	keysSetting    = "PAIDUI_PAYLOAD_KEYS"
 )
 
 // urlChecks ask the stores' own parsers, so that a URL which they would refuse is reported with the other mistakes.
@@ -22,7 +24,13 @@ func urlChecks() config.URLChecks {
 		cacheSetting:   checkRedis,
 		replicaSetting: checkRedis,
 		models.Setting: models.CheckURL,
+		keysSetting:    checkKeys,
 	}
+}
+
+func checkKeys(text string) error {
+	_, err := keyring.Parse(text)
+	return err
 }
 
 func checkRedis(url string) error {

@@ -28,7 +28,14 @@ func (s *Store) Find(ctx context.Context, id string) (*tasks.Info, error) {
 		return nil, fmt.Errorf("task %s: %w", id, tasks.ErrNotFound)
 	}
 	s.settle(ctx, []*models.TaskRecord{r})
-	return newInfo(r), nil
+	return s.info(r), nil
+}
+
+// info is a record in the clear.
+func (s *Store) info(r *models.TaskRecord) *tasks.Info {
+	info := newInfo(r)
+	s.tasks.Decrypt(info)
+	return info
 }
 
 // newInfo shows a record as Redis would show the task, as far as the history knows it.

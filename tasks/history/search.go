@@ -17,6 +17,7 @@ import (
 // Store finds records. It is safe for concurrent use.
 type Store struct {
 	db    *gorm.DB
+	tasks *tasks.Client // decrypts
 	table *table
 	infos func(context.Context, []broker.Ref) ([]*tasks.Info, error) // where tasks stand; nil for those that Redis does not know
 	now   func() time.Time
@@ -31,7 +32,7 @@ func NewStore(db *gorm.DB, client *tasks.Client) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, table: t, infos: client.Infos, now: time.Now, logger: slog.Default(),
+	return &Store{db: db, tasks: client, table: t, infos: client.Infos, now: time.Now, logger: slog.Default(),
 		looks: make(chan struct{}, bundleLooks)}, nil
 }
 
@@ -80,7 +81,7 @@ func (s *Store) Search(ctx context.Context, q Query) (*Page, error) {
 		if q.matches(r) {
 			shorten(&r.Args)
 			shorten(&r.Result)
-			page.Tasks = append(page.Tasks, newInfo(r))
+			page.Tasks = append(page.Tasks, s.info(r))
 		}
 	}
 	return page, nil

@@ -88,7 +88,7 @@ func (s *Store) judge(ctx context.Context, records []*models.TaskRecord) (change
 		case info.State == tasks.State(r.State):
 			continue
 		default:
-			follow(r, info)
+			s.follow(r, info)
 		}
 		changed = append(changed, r)
 	}
@@ -127,7 +127,7 @@ func sameTask(r *models.TaskRecord, info *tasks.Info) bool {
 }
 
 // follow changes the record to what Redis says. It keeps what the history was told not to keep out of it.
-func follow(r *models.TaskRecord, info *tasks.Info) {
+func (s *Store) follow(r *models.TaskRecord, info *tasks.Info) {
 	r.State = string(info.State)
 	r.Error, r.Worker, r.Retries = info.Error, info.Worker, info.Retries
 	r.StartedAt, r.FinishedAt = info.StartedAt, info.CompletedAt
@@ -136,7 +136,7 @@ func follow(r *models.TaskRecord, info *tasks.Info) {
 	if info.History == tasks.HistoryFull {
 		r.Args, r.Result = string(info.Args), string(info.Result)
 	} else {
-		r.Error = tasks.Redact(r.Error, info.Args)
+		r.Error = s.tasks.Redacted(info)
 	}
 }
 

@@ -35,7 +35,7 @@ func newWorld(t testing.TB, db *gorm.DB) *world {
 	table, err := newTable(db)
 	require.NoError(t, err)
 	w := &world{clock: epoch, redis: map[string]*tasks.Info{}}
-	w.Store = &Store{db: db, table: table, now: func() time.Time { return w.clock }, infos: w.infos, logger: taskstest.Quiet(),
+	w.Store = &Store{tasks: tasks.NewClient(nil), db: db, table: table, now: func() time.Time { return w.clock }, infos: w.infos, logger: taskstest.Quiet(),
 		looks: make(chan struct{}, bundleLooks)}
 	w.settler, err = NewSettler(w.Store, SettlerOptions{Logger: taskstest.Quiet(), Registry: prometheus.NewRegistry()})
 	require.NoError(t, err)

@@ -29,6 +29,7 @@ var Send = tasks.Define[SendArgs, string]("sms.send",
 	tasks.Backoff(time.Second, 30*time.Second),
 	tasks.SnoozeFor(tasks.ErrorAs[*models.AwayError]()), // what is marked: a provider that does not answer may have sent the message
 	tasks.Timeout(20*time.Second),
+	tasks.Encrypted(),
 	tasks.History(tasks.HistoryMeta), // whose number was called is not for the history
 )
 
