@@ -29,9 +29,6 @@ const (
 		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// OpenAPI is the contract as YAML. The caller must not change it.
-func OpenAPI() []byte { return openapi }
-
 // docs is the page that shows the contract, and the files that it needs.
 func (s *Server) docs(c echo.Context) error {
 	h := c.Response().Header()

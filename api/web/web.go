@@ -39,10 +39,7 @@ const (
 
 // Handler serves the page: the index at "/", every other file of [Files] at its path, media included. Paths are
 // the request's own: do not strip a prefix. Only GET and HEAD are answered; a path that is no file gets 404.
-func Handler() http.Handler { return load(".") }
-
-// Media serves the pictures alone, at their full paths ("/media/banner-1.svg").
-func Media() http.Handler { return load("media") }
+func Handler() http.Handler { return load() }
 
 // assets maps a request's path to its file. It is not written after load, so requests share it.
 type assets map[string]*asset
@@ -60,9 +57,9 @@ type variant struct {
 	etag string
 }
 
-func load(root string) assets {
+func load() assets {
 	all := assets{}
-	err := fs.WalkDir(Files, root, func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(Files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}

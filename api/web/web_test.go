@@ -108,11 +108,6 @@ func TestWhatIsNotServed(t *testing.T) {
 	for _, path := range []string{"/index.html", "/media", "/media/", "/media/none.svg", "/web.go", "/v1/none", "/media/../app.js", "//"} {
 		require.Equal(t, http.StatusNotFound, get(t, web.Handler(), path).StatusCode, path)
 	}
-	for _, path := range []string{"/", "/app.js", "/favicon.svg"} {
-		require.Equal(t, http.StatusNotFound, get(t, web.Media(), path).StatusCode, path)
-	}
-	require.Equal(t, http.StatusOK, get(t, web.Media(), "/media/banner-1.svg").StatusCode)
-
 	w := httptest.NewRecorder()
 	web.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x")))
 	require.Equal(t, http.StatusMethodNotAllowed, w.Code)

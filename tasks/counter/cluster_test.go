@@ -43,7 +43,7 @@ func TestCountsOutliveAPrimary(t *testing.T) {
 		require.NoError(t, err, "the replica has the ranking")
 		require.Equal(t, places, found)
 	}
-	top, err := c.Top(t.Context(), Articles, MaxTop)
+	top, err := c.top(t.Context(), Articles, MaxTop)
 	require.NoError(t, err)
 	require.Equal(t, lines(places), top)
 	counts, err := c.Of(t.Context(), first.User)

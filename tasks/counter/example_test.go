@@ -61,14 +61,11 @@ func Example() {
 	publish(2)
 	counts, err := counters.Of(ctx, 2)
 	fmt.Printf("%+v %v\n", counts, err)
-	top, err := counters.Top(ctx, counter.Articles, 10)
+	top, _, err := counters.EncodedTop(ctx, counter.Articles, 10)
 	check(err)
-	for _, line := range top {
-		fmt.Println(line.Rank, line.User.Name, line.Count)
-	}
+	fmt.Println(string(top))
 	// Output:
 	// 2 users are counted
 	// {Articles:2 Followings:0 Followers:0} <nil>
-	// 1 Bea 2
-	// 2 Ann 1
+	// [{"rank":1,"count":2,"user":{"id":2,"name":"Bea","photo":""}},{"rank":2,"count":1,"user":{"id":1,"name":"Ann","photo":""}}]
 }

@@ -2,6 +2,7 @@ package counter
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"log/slog"
 	"strings"
@@ -64,4 +65,14 @@ func (s *site) replica(t *testing.T) redis.UniversalClient {
 		return client.ZCard(t.Context(), Articles.Key()).Val() == s.rdb.ZCard(t.Context(), Articles.Key()).Val()
 	}, patience, 20*time.Millisecond)
 	return client
+}
+
+// top is EncodedTop, decoded.
+func (c *Counters) top(ctx context.Context, k Kind, n int) ([]Ranked, error) {
+	data, _, err := c.EncodedTop(ctx, k, n)
+	if err != nil {
+		return nil, err
+	}
+	var lines []Ranked
+	return lines, json.Unmarshal(data, &lines)
 }

@@ -75,19 +75,10 @@ func (r *rankings) set(k Kind, latest *ranking) {
 // fit tells whether it has n lines, or all there are, and is no older than age.
 func (r *ranking) fit(n int, age time.Duration) bool { return n <= r.size && time.Since(r.made) < age }
 
-// Top returns the first n users of a kind, 1 to MaxTop: those with the highest counts first, and where counts are the same
-// in descending order of the text of their ids. Users without any, and those who are gone, are not among them. It is up to
-// a second old; a few seconds while it comes from the database; and up to a minute while neither answers. The caller must
-// not change it.
-func (c *Counters) Top(ctx context.Context, k Kind, n int) ([]Ranked, error) {
-	r, err := c.ranking(ctx, k, n)
-	if err != nil {
-		return nil, err
-	}
-	return r.lines[:min(n, len(r.lines))], nil
-}
-
-// EncodedTop is Top as JSON, with a strong entity tag of it.
+// EncodedTop returns, as a JSON array of Ranked, the first n users of a kind, 1 to MaxTop: those with the highest counts
+// first, and where counts are the same in descending order of the text of their ids. Users without any, and those who are
+// gone, are not among them. It is up to a second old; a few seconds while it comes from the database; and up to a minute
+// while neither answers. etag is a strong entity tag of data.
 func (c *Counters) EncodedTop(ctx context.Context, k Kind, n int) (data []byte, etag string, err error) {
 	r, err := c.ranking(ctx, k, n)
 	if err != nil {

@@ -76,17 +76,17 @@ func TestRankingsAreTheSameFromRedisAndFromTheDatabase(t *testing.T) {
 				require.Equal(t, fromRedis, append([]Place{}, fromDatabase...))
 			}
 			_, c := s.process(t)
-			top, err := c.Top(ctx, Articles, MaxTop)
+			top, err := c.top(ctx, Articles, MaxTop)
 			require.NoError(t, err)
 			require.Equal(t, lines(places), top)
-			part, err := c.Top(ctx, Articles, 7)
+			part, err := c.top(ctx, Articles, 7)
 			require.NoError(t, err)
 			require.Equal(t, top[:7], part)
 		}
 		require.NoError(t, s.db.Delete(&models.User{}, gone).Error)
 		_, c := s.process(t)
 		require.NoError(t, c.profiles.Clear(ctx, gone...))
-		top, err := c.Top(ctx, Articles, 20)
+		top, err := c.top(ctx, Articles, 20)
 		require.NoError(t, err)
 		require.Equal(t, lines(places, gone...)[:20], top, "the next take the places of those who are gone")
 	})
@@ -111,10 +111,10 @@ func TestRankingsAreEncodedWithATagOfTheirOwn(t *testing.T) {
 		require.Equal(t, "[]", string(data))
 		require.NotEmpty(t, tag)
 		for _, n := range []int{0, -1, MaxTop + 1} {
-			_, err := s.counters.Top(t.Context(), Articles, n)
+			_, err := s.counters.top(t.Context(), Articles, n)
 			require.Error(t, err)
 		}
-		_, err = s.counters.Top(t.Context(), "likes", 5)
+		_, err = s.counters.top(t.Context(), "likes", 5)
 		require.Error(t, err)
 	})
 }
@@ -129,7 +129,7 @@ func TestRankingsAreReadOnceASecond(t *testing.T) {
 	s.rdb.AddHook(&count)
 	together(50, func(int) {
 		for range 20 {
-			_, err := s.counters.Top(t.Context(), Articles, 10)
+			_, err := s.counters.top(t.Context(), Articles, 10)
 			require.NoError(t, err)
 		}
 	})
@@ -154,7 +154,7 @@ func TestWithoutRedis(t *testing.T) {
 		counts, err := c.Of(t.Context(), first.User)
 		require.NoError(t, err, name)
 		require.Equal(t, Counts{Articles: first.Count}, counts)
-		top, err := c.Top(t.Context(), Articles, MaxTop)
+		top, err := c.top(t.Context(), Articles, MaxTop)
 		require.NoError(t, err, name)
 		require.Equal(t, lines(places), top)
 		begun := time.Now()

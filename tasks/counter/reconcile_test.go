@@ -169,7 +169,7 @@ func TestWhatRedisLosesIsNoticedAndCountedInTheDatabase(t *testing.T) {
 			counts, err := c.Of(ctx, users[0])
 			require.NoError(t, err, name)
 			require.Equal(t, Counts{Articles: 2}, counts, name)
-			top, err := c.Top(ctx, Articles, 10)
+			top, err := c.top(ctx, Articles, 10)
 			require.NoError(t, err, name)
 			require.Len(t, top, 2, name)
 			require.Equal(t, users[0], top[0].User.ID, name)
