@@ -141,47 +141,45 @@ func TestANetworkHasFiveWrongTriesOfACode(t *testing.T) {
 // Whoever guesses, from wherever, in whatever order: few guesses of a code are looked at, and the owner's own five are his.
 func TestGuessesOfACodeAreBounded(t *testing.T) {
 	t.Parallel()
-	onEachRedis(t, func(t *testing.T, url string) {
-		codes, cache := testCodes(t, url, Limits{PerAddress: 1_000_000})
-		rapid.Check(t, func(rt *rapid.T) {
-			const owner = "192.0.2.1"
-			addr := rapid.OneOf(
-				rapid.Just(owner),
-				rapid.Map(rapid.IntRange(0, 20), func(i int) string { return fmt.Sprint("198.51.100.", i) }),
-				rapid.Custom(func(rt *rapid.T) string {
-					return fmt.Sprintf("2001:db8:%x:%x::1", rapid.IntRange(0, 5).Draw(rt, "/48"), rapid.IntRange(0, 5).Draw(rt, "/64"))
-				}),
-			)
-			setCode(t, cache, "012345")
-			looked, own := map[string]int{}, 0
-			total := 0
-			for range rapid.IntRange(0, 60).Draw(rt, "guesses") {
-				from := addr.Draw(rt, "addr")
-				network := clientOf(from).network
-				err := codes.Consume(t.Context(), testMobile, "999999", from)
-				if from == owner {
-					own++
-					wantVoid := own >= maxTries
-					if errors.Is(err, ErrTooManyTries) != wantVoid {
-						rt.Fatalf("the owner's try %d: %v", own, err)
-					}
-				}
-				if before := looked[network]; errors.Is(err, ErrWrongCode) {
-					looked[network] = before + 1
-					total++
-				} else if !errors.Is(err, ErrTooManyTries) {
-					rt.Fatalf("unexpected: %v", err)
-				}
-				// The try that uses the allowance up is looked at and answered ErrTooManyTries.
-				if looked[network] >= maxTries || total >= maxOthers+maxTries {
-					rt.Fatalf("%d tries from %s and %d in all were looked at", looked[network]+1, network, total+1)
+	codes, cache := testCodes(t, testenv.RedisURL(t), Limits{PerAddress: 1_000_000})
+	rapid.Check(t, func(rt *rapid.T) {
+		const owner = "192.0.2.1"
+		addr := rapid.OneOf(
+			rapid.Just(owner),
+			rapid.Map(rapid.IntRange(0, 20), func(i int) string { return fmt.Sprint("198.51.100.", i) }),
+			rapid.Custom(func(rt *rapid.T) string {
+				return fmt.Sprintf("2001:db8:%x:%x::1", rapid.IntRange(0, 5).Draw(rt, "/48"), rapid.IntRange(0, 5).Draw(rt, "/64"))
+			}),
+		)
+		setCode(t, cache, "012345")
+		looked, own := map[string]int{}, 0
+		total := 0
+		for range rapid.IntRange(0, 60).Draw(rt, "guesses") {
+			from := addr.Draw(rt, "addr")
+			network := clientOf(from).network
+			err := codes.Consume(t.Context(), testMobile, "999999", from)
+			if from == owner {
+				own++
+				wantVoid := own >= maxTries
+				if errors.Is(err, ErrTooManyTries) != wantVoid {
+					rt.Fatalf("the owner's try %d: %v", own, err)
 				}
 			}
-			err := codes.Consume(t.Context(), testMobile, "012345", owner)
-			if own < maxTries && err != nil || own >= maxTries && !errors.Is(err, ErrTooManyTries) {
-				rt.Fatalf("after %d of his own wrong tries the owner gets: %v", own, err)
+			if before := looked[network]; errors.Is(err, ErrWrongCode) {
+				looked[network] = before + 1
+				total++
+			} else if !errors.Is(err, ErrTooManyTries) {
+				rt.Fatalf("unexpected: %v", err)
 			}
-		})
+			// The try that uses the allowance up is looked at and answered ErrTooManyTries.
+			if looked[network] >= maxTries || total >= maxOthers+maxTries {
+				rt.Fatalf("%d tries from %s and %d in all were looked at", looked[network]+1, network, total+1)
+			}
+		}
+		err := codes.Consume(t.Context(), testMobile, "012345", owner)
+		if own < maxTries && err != nil || own >= maxTries && !errors.Is(err, ErrTooManyTries) {
+			rt.Fatalf("after %d of his own wrong tries the owner gets: %v", own, err)
+		}
 	})
 }
 
