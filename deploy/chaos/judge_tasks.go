@@ -87,8 +87,8 @@ func checkRecords(b *book, e *evidence) []string {
 	return c
 }
 
-// checkTicks expects each tick once, and of the schedule that makes up for all that were missed each of those between the
-// beginning, or the loss of Redis's data, and the end of the faults.
+// checkTicks expects each tick once. Of the schedules that make up for all that were missed it expects each one between the
+// beginning and the end of the faults; of the one that is not durable, from the last loss of Redis's data on.
 func checkTicks(_ *book, e *evidence) []string {
 	var c complaints
 	type tick struct {
@@ -96,9 +96,22 @@ func checkTicks(_ *book, e *evidence) []string {
 		at   int64
 	}
 	ids := make(map[tick][]string)
-	for _, id := range e.Ticks {
+	for _, id := range e.Ticks { // of durable ones the history has all
 		name, at := parseTick(id)
+		if name == tickDurable {
+			continue
+		}
 		ids[tick{name, at}] = append(ids[tick{name, at}], id)
+	}
+	for id, state := range e.Records {
+		name, at := parseTick(id)
+		if name != tickDurable {
+			continue
+		}
+		ids[tick{name, at}] = append(ids[tick{name, at}], id)
+		if state != stateSuccess && at <= e.Healed.Unix() {
+			c.add("the durable tick %s is %s", id, state)
+		}
 	}
 	for t, twice := range ids {
 		if len(twice) > 1 {
@@ -112,6 +125,11 @@ func checkTicks(_ *book, e *evidence) []string {
 	for at := from.Unix() + 1; at <= e.Healed.Unix(); at++ {
 		if len(ids[tick{tickAll, at}]) == 0 {
 			c.add("the tick of %s at %s is missing", tickAll, time.Unix(at, 0).UTC().Format(clock))
+		}
+	}
+	for at := e.Begun.Unix() + durableEvery; at <= e.Healed.Unix(); at++ {
+		if at%durableEvery == 0 && len(ids[tick{tickDurable, at}]) == 0 {
+			c.add("the tick of %s at %s is missing", tickDurable, time.Unix(at, 0).UTC().Format(clock))
 		}
 	}
 	return c

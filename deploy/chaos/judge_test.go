@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"testing"
@@ -83,6 +84,9 @@ func sound() (*book, *evidence) {
 	}
 	for i := range 11 {
 		e.Ticks = append(e.Ticks, fmt.Sprintf("%s@%d-aa", tickAll, at(i).Unix()))
+		if at(i).Unix()%durableEvery == 0 {
+			e.Records[durableTick(at(i))] = stateSuccess
+		}
 	}
 	cached := func(key string, value any) {
 		text, err := json.Marshal(value)
@@ -219,6 +223,18 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		{"no tick is missing, and none is there twice", "2 times", func(_ *book, e *evidence) {
 			e.Ticks = append(e.Ticks, "tick-skip@"+strconv.FormatInt(at(4).Unix(), 10)+"-a", "tick-skip@"+strconv.FormatInt(at(4).Unix(), 10)+"-b")
 		}},
+		{"no tick is missing, and none is there twice", "tick-durable", func(_ *book, e *evidence) {
+			delete(e.Records, durableTick(at(4)))
+			delete(e.Records, durableTick(at(5)))
+		}},
+		{"no tick is missing, and none is there twice", "2 times", func(_ *book, e *evidence) {
+			for id := range maps.Clone(e.Records) {
+				if name, _ := parseTick(id); name == tickDurable {
+					e.Records[id+"b"] = stateSuccess
+				}
+			}
+		}},
+		{"no tick is missing, and none is there twice", "LOST", func(_ *book, e *evidence) { e.Records[durableTick(at(4))] = "LOST" }},
 		{"every task is in one list", "is in no list", func(_ *book, e *evidence) { e.Strays = []string{"task x is in no list"} }},
 		{"what has committed is sent", "was not sent", func(_ *book, e *evidence) { e.Outbox[0].SentAt = nil }},
 		{"what has committed is sent", "given up", func(_ *book, e *evidence) { e.Outbox[0].FailedAt = e.Outbox[0].SentAt }},
@@ -243,6 +259,8 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		require.True(t, found[r.name], "no case breaks the rule %q", r.name)
 	}
 }
+
+func durableTick(due time.Time) string { return fmt.Sprintf("%s@%d-aa", tickDurable, due.Unix()) }
 
 // TestTheJudgeKnowsWhatMayBe changes what is still within the promises.
 func TestTheJudgeKnowsWhatMayBe(t *testing.T) {

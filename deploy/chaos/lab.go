@@ -19,12 +19,17 @@ import (
 const (
 	operatorKey = "chaos-operator-key-0123456789abcdef"
 	jwtSecret   = "chaos-secret-of-at-least-32-bytes-0123456789"
+	payloadKeys = "chaos:Y2hhb3MtcGF5bG9hZC1rZXktb2YtMzItYnl0ZXMtMDE="
 
 	brokerDB, cacheDB = 1, 2
 )
 
-// tickAll is the schedule none of whose ticks may be missing.
-const tickAll = "tick-all"
+// Schedules none of whose ticks may be missing: of tickAll as far as Redis keeps its data, of tickDurable whatever it loses.
+const (
+	tickAll      = "tick-all"
+	tickDurable  = "tick-durable"
+	durableEvery = 2 // s
+)
 
 // schedules are the periodic tasks of the lab. Nothing refreshes the caches by time: what a write leaves stale stays so.
 const schedules = `timezone: UTC
@@ -32,6 +37,7 @@ schedules:
   - {name: tick-all, task: demo.low, args: {n: 3, m: 1}, every: 1s, misfire: all, retention: 24h}
   - {name: tick-once, task: demo.low, args: {n: 4, m: 1}, every: 2s, misfire: once, retention: 24h}
   - {name: tick-skip, task: demo.low, args: {n: 5, m: 1}, every: 2s, misfire: skip, retention: 24h}
+  - {name: tick-durable, task: demo.low, args: {n: 6, m: 1}, every: 2s, misfire: all, durable: true}
   - {name: seckill-reconcile, task: seckill.reconcile, every: 5s}
 `
 
@@ -124,6 +130,7 @@ func (l *lab) start(name, bin, file string) (*program, error) {
 		"PAIDUI_DATABASE_URL=mysql://root@" + ways[1].Addr + "/paidui",
 		"PAIDUI_JWT_SECRET=" + jwtSecret,
 		"PAIDUI_OPERATOR_KEY=" + operatorKey,
+		"PAIDUI_PAYLOAD_KEYS=" + payloadKeys,
 		"PAIDUI_TRUSTED_PROXIES=127.0.0.1/32",
 		"PAIDUI_SCHEDULES=" + file,
 		"PAIDUI_BACKEND_URL=http://localhost",

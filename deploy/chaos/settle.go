@@ -90,7 +90,11 @@ func (s *settler) restless(ctx context.Context) (all []string, err error) {
 		return nil, err
 	}
 	open, err := s.records(ctx)
-	return append(append(all, rows...), open...), err
+	if err != nil {
+		return nil, err
+	}
+	late, err := s.durable(ctx)
+	return slices.Concat(all, rows, open, late), err
 }
 
 // outbox are the rows that wait for being sent; after a wipe all that are older than the end of it, which may have to be
@@ -122,6 +126,24 @@ func (s *settler) records(ctx context.Context) (all []string, err error) {
 		all = append(all, fmt.Sprintf("record of task %s, %s", r.TaskID, r.State))
 	}
 	return all, nil
+}
+
+// durable tells when ticks that are durable have not been made up for yet.
+func (s *settler) durable(ctx context.Context) (late []string, err error) {
+	var ids []string
+	err = s.lab.db.WithContext(ctx).Model(&models.TaskRecord{}).Where("task_id LIKE ?", tickDurable+"@%").Pluck("task_id", &ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("read the history's ticks: %w", err)
+	}
+	last := int64(0)
+	for _, id := range ids {
+		_, at := parseTick(id)
+		last = max(last, at)
+	}
+	if last < s.healed.Unix() {
+		late = append(late, fmt.Sprintf("schedule %s, whose last tick is of %s", tickDurable, time.Unix(last, 0).UTC()))
+	}
+	return late, nil
 }
 
 // reconcile runs the tasks that compare Redis with the database.
