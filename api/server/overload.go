@@ -36,9 +36,9 @@ const (
 // told at once (CoDel, as Facebook's "Fail at Scale" has it for servers). Each route has its own, so that one whose store is
 // slow does not keep the others waiting. It is safe for concurrent use.
 //
-// Why it is our own: of the libraries, failsafe-go's adaptive limiter keeps a store as busy at the same cost a request, but
-// its queue is bounded in number alone. With the 5,000 clients of TestAnOverloadedRouteAnswersSoonOrNot the median of what is
-// answered takes it 0.5 to 0.7 s, by its settings, and the gate a quarter of a second.
+// Why it is our own: of the libraries, failsafe-go's adaptive limiter keeps a store as busy at the same cost a request, and its
+// p99 is alike, but its queue is bounded in number alone. With the 5,000 clients of TestAnOverloadedRouteAnswersSoonOrNot the
+// median of what is answered takes it 0.5 to 0.7 s, by its settings, and the gate 0.36 s.
 type gate struct {
 	longest time.Duration
 

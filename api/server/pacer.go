@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// refusedPerCore is how many requests a second are refused for each processor that the process may use. A refusal costs
-	// some tenth of a millisecond, so that is a twentieth of it.
+	// refusedPerCore is how many requests a second are refused for each processor that the process may use: few enough to
+	// leave it to what was accepted.
 	refusedPerCore = 500
 	// longestRefusal is how long a request waits for its refusal at most.
 	longestRefusal = 5 * time.Second
 )
 
 // pacer spreads refusals over time. Clients that ask again as soon as they are refused would else take the whole processor
-// for that, 5,000 of them 40,000 times a second, and the requests that were accepted would wait for it at each step. A
-// request that waits for its refusal costs its connection alone, of which there is a limit. It is safe for concurrent use.
+// for that, and the requests that were accepted would wait for it at each step. A request that waits for its refusal costs its
+// connection alone, of which there is a limit. It is safe for concurrent use.
 type pacer struct {
 	every   time.Duration
 	longest time.Duration
