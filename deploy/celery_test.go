@@ -23,7 +23,7 @@ var (
 	errBroken = errors.New("it is broken")
 )
 
-// TestComingFromCelery runs every row of the README's table, and nothing else.
+// TestComingFromCelery runs every row of the READMEs' tables, and nothing else.
 func TestComingFromCelery(t *testing.T) {
 	fromCelery, source := make(map[string]func(*testing.T)), celerySource(t)
 	for _, some := range []map[string]func(*testing.T){celeryCalls, celeryResults, celeryRetries, celeryRuns} {

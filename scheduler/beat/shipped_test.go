@@ -10,7 +10,7 @@ import (
 	programs "github.com/paidui/paidui/tasks/catalog"
 )
 
-// TestShippedSchedules holds the times that the README names.
+// TestShippedSchedules holds the times that the documentation names.
 func TestShippedSchedules(t *testing.T) {
 	t.Parallel()
 	known, err := programs.New()
