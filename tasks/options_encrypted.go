@@ -20,6 +20,14 @@ func checkReserved(payload []byte) error {
 	return &ArgsError{Field: sealedName, Msg: "is a reserved name"}
 }
 
+// KeyedDigest is a digest of a text that nobody can make, or try texts for, without the client's keys; nil when it has none.
+func (c *Client) KeyedDigest(text []byte) []byte {
+	if c.keys == nil {
+		return nil
+	}
+	return c.keys.MAC("paidui\x00digest", text)
+}
+
 // boundTo is the id that a call's arguments are encrypted for: a debounced task may get the arguments of a later call.
 func (o *options) boundTo(id string) string {
 	if o.debounce > 0 {

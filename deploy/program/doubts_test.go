@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestDoubtfulSettingsAreLogged(t *testing.T) {
@@ -25,4 +27,23 @@ func TestDoubtfulSettingsAreLogged(t *testing.T) {
 	require.Contains(t, log.String(), "setting=PAIDUI_BROKER_URL_FILE")
 	require.Contains(t, log.String(), "open to every user")
 	require.NotContains(t, log.String(), "hunter2")
+}
+
+func TestTheStartSaysWhetherTasksAreEncrypted(t *testing.T) {
+	t.Parallel()
+	cat, err := catalog.New()
+	require.NoError(t, err)
+	told := func(keys ...string) string {
+		var log bytes.Buffer
+		tellOfKeys(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), cat, taskstest.Keys(t, keys...))
+		return log.String()
+	}
+	clear := told()
+	require.Contains(t, clear, "level=WARN")
+	require.Contains(t, clear, "setting=PAIDUI_PAYLOAD_KEYS tasks=[sms.send]")
+	key := taskstest.Key("k1")
+	encrypted := told(key, taskstest.Key("k2"))
+	require.Contains(t, encrypted, "level=INFO")
+	require.Contains(t, encrypted, `keys="[k1 k2]"`)
+	require.NotContains(t, encrypted, key[3:12])
 }

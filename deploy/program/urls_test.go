@@ -2,12 +2,16 @@ package program
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 // TestURLsAreCheckedBeforeTheyAreUsed tries what only the stores' own parsers know to be wrong.
@@ -40,6 +44,37 @@ func TestURLsAreCheckedBeforeTheyAreUsed(t *testing.T) {
 		_, err := config.Load(p, nil, nil, urlChecks())
 		require.NoError(t, err, "the defaults of %s", p)
 	}
+}
+
+// TestPayloadKeysAreCheckedAtStart: every program that uses them says which setting is wrong, and nothing of the keys.
+func TestPayloadKeysAreCheckedAtStart(t *testing.T) {
+	t.Parallel()
+	good := taskstest.Key("k1")
+	_, key, _ := strings.Cut(good, ":")
+	for text, want := range map[string]string{
+		key:                                   "begin with the id of a key",
+		"k1:" + key[1:]:                       `"k1" is not in base64`,
+		"k1:" + key[4:]:                       `"k1" has 29 bytes instead of 32`,
+		good + ",k1:" + key:                   `two keys have the id "k1"`,
+		"k 1:" + key:                          "begin with the id of a key",
+		"k1:" + strings.Repeat("A", 43) + "=": `"k1" is not random`,
+	} {
+		for _, p := range []config.Program{config.Worker, config.Scheduler, config.Local} {
+			_, err := config.Load(p, nil, []string{keysSetting + "=" + text}, urlChecks())
+			var invalid *config.ValidationError
+			require.ErrorAs(t, err, &invalid, want)
+			require.Len(t, invalid.Mistakes, 1)
+			require.Equal(t, keysSetting, invalid.Mistakes[0].Variable)
+			require.ErrorContains(t, err, want)
+			require.NotContains(t, err.Error(), key[8:16])
+		}
+	}
+	file := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, os.WriteFile(file, []byte(good+"\n"), 0o600))
+	cfg, err := config.Load(config.Scheduler, nil, []string{keysSetting + "_FILE=" + file}, urlChecks())
+	require.NoError(t, err)
+	require.Equal(t, good, cfg.PayloadKeys.Reveal())
+	require.NotContains(t, fmt.Sprintf("%+v", cfg), key)
 }
 
 // TestCommandReportsAllMistakesAtOnce runs a real command line: nothing may run when anything is wrong.

@@ -87,7 +87,7 @@ func loadFor(opt Options) (*Schedule, error) {
 }
 
 func parseFor(opt Options, content []byte) (*Schedule, error) {
-	l := loader{cat: opt.Catalog, queueOf: opt.Client.QueueOf, noDatabase: opt.Ledger == nil}
+	l := loader{cat: opt.Catalog, queueOf: opt.Client.QueueOf, digest: opt.Client.KeyedDigest, noDatabase: opt.Ledger == nil}
 	return parse(opt.Path, content, l, opt.Location)
 }
 
@@ -109,7 +109,7 @@ func parse(path string, content []byte, l loader, defaultTZ *time.Location) (*Sc
 		slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.Line - b.Line })
 		return nil, &LoadError{Path: path, Problems: l.problems}
 	}
-	return newSchedule(entries), nil
+	return newSchedule(entries, l.digest), nil
 }
 
 // problemsOf lists what is wrong with a file, for one log line each.

@@ -19,6 +19,7 @@ import (
 type loader struct {
 	cat        *tasks.Catalog
 	queueOf    func(tasks.Spec) string // where a task goes whose entry names no queue
+	digest     func([]byte) []byte     // with a key, nil without; see newSchedule
 	noDatabase bool                    // so that no entry may be durable
 	names      map[string]int          // an entry's name -> the line where it is
 	entry      string                  // the one being read, for problems

@@ -27,6 +27,7 @@ type entryOptions struct {
 	list      []tasks.Option
 	retention time.Duration   // at least; 0 when the entry does not say
 	durable   bool            // its task goes into the database's outbox
+	callsBack bool            // it has callbacks
 	canonical json.RawMessage // nil without options
 }
 
@@ -57,6 +58,7 @@ func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
 		l.optionProblem(f, line, err)
 		return entryOptions{}
 	}
+	o.callsBack = len(decoded.OnSuccess)+len(decoded.OnFailure) > 0
 	if decoded.Durable != nil {
 		o.durable = *decoded.Durable
 	}

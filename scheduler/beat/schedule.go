@@ -40,17 +40,24 @@ func (s *Schedule) durable() bool {
 func (s *Schedule) Len() int { return len(s.entries) }
 
 // newSchedule sorts the entries and gives the schedule its hash, which covers what an entry does and leaves out how the
-// file writes it.
-func newSchedule(entries []entry) *Schedule {
+// file writes it. The hash is stored and logged: of what is encrypted elsewhere it is a digest with a key, if there is one.
+func newSchedule(entries []entry, digest func([]byte) []byte) *Schedule {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
-	h := sha256.New()
+	h, private := sha256.New(), false
 	for _, e := range entries {
 		fmt.Fprintf(h, "%q %q %q %q %q %q\n", e.name, e.task.Name(), e.args, e.queue, e.ruleID(), e.misfire)
 		if e.options.canonical != nil {
 			fmt.Fprintf(h, "%q\n", e.options.canonical)
 		}
+		private = private || e.task.Encrypted() || e.options.callsBack
 	}
-	return &Schedule{entries: entries, hash: hex.EncodeToString(h.Sum(nil)[:16])}
+	sum := h.Sum(nil)
+	if private && digest != nil {
+		if keyed := digest(sum); keyed != nil {
+			sum = keyed
+		}
+	}
+	return &Schedule{entries: entries, hash: hex.EncodeToString(sum[:16])}
 }
 
 // plan is the schedule as other programs see it.
