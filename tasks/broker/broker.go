@@ -46,6 +46,9 @@ type Broker struct {
 
 	died, lapsed atomic.Uint64 // tasks taken over: see TakenOver
 
+	checksMu sync.Mutex
+	checks   map[Fault]uint64 // see Faults
+
 	background sync.WaitGroup  // what fetchers do beside fetching
 	closing    context.Context // ends with Close
 	end        context.CancelFunc

@@ -13,6 +13,7 @@ import (
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/following"
 	"github.com/paidui/paidui/tasks/history"
+	"github.com/paidui/paidui/tasks/queues"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
@@ -32,6 +33,7 @@ func New() (*tasks.Catalog, error) {
 		counter.Reconcile,
 		following.ReconcileTask,
 		history.PruneTask,
+		queues.Check,
 	)
 }
 
@@ -55,6 +57,7 @@ func Bind(m *tasks.Mux, d Deps) {
 	counter.Bind(m, d.Counters)
 	following.Bind(m, d.Followings)
 	history.Bind(m, d.History)
+	queues.Bind(m, d.Client)
 }
 
 // CacheKeys has a key of each form that the cache's Redis holds, to ask there whether it may be used. All but the banners'

@@ -14,7 +14,7 @@ import (
 // QueueMetrics reports the size of every queue each time metrics are read: paidui_queue_tasks{queue,set}, by the set of
 // Redis that its tasks are in, which is asynq's word and coarser here and finer there than a task's state,
 // paidui_queue_latency_seconds{queue}, the age of the oldest task that waits, and paidui_queue_workers{queue}, the workers
-// that live. paidui_tasks_taken_over_total{reason} is this process's.
+// that live. paidui_tasks_taken_over_total{reason} and paidui_queue_faults_total{fault} are this process's.
 type QueueMetrics struct {
 	broker    *broker.Broker
 	inspector *asynq.Inspector
@@ -23,6 +23,7 @@ type QueueMetrics struct {
 	latency   *prometheus.Desc
 	workers   *prometheus.Desc
 	taken     *prometheus.Desc
+	faults    *prometheus.Desc
 }
 
 // NewQueueMetrics makes a collector, to be registered by the caller.
@@ -39,6 +40,8 @@ func NewQueueMetrics(b *broker.Broker, logger *slog.Logger) *QueueMetrics {
 			"Workers that live and serve a queue.", []string{"queue"}, nil),
 		taken: prometheus.NewDesc("paidui_tasks_taken_over_total",
 			"Tasks that this process took over: from workers that died, or as their leases had ended and no life had them.", []string{"reason"}, nil),
+		faults: prometheus.NewDesc("paidui_queue_faults_total",
+			"Contradictions between queues' lists and tasks that this process's checks have found. All but unowned are mended.", []string{"fault"}, nil),
 	}
 }
 
@@ -48,6 +51,7 @@ func (q *QueueMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- q.latency
 	ch <- q.workers
 	ch <- q.taken
+	ch <- q.faults
 }
 
 // scrapeLimit bounds how long our own questions may take.
@@ -60,6 +64,9 @@ func (q *QueueMetrics) Collect(ch chan<- prometheus.Metric) {
 	died, lapsed := q.broker.TakenOver()
 	ch <- prometheus.MustNewConstMetric(q.taken, prometheus.CounterValue, float64(died), "died")
 	ch <- prometheus.MustNewConstMetric(q.taken, prometheus.CounterValue, float64(lapsed), "lease")
+	for fault, n := range q.broker.Faults() {
+		ch <- prometheus.MustNewConstMetric(q.faults, prometheus.CounterValue, float64(n), string(fault))
+	}
 	queues, err := q.inspector.Queues()
 	if err != nil {
 		q.logger.Warn("queue metrics are missing", "error", err)

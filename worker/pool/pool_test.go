@@ -163,7 +163,7 @@ func TestQueueMetrics(t *testing.T) {
 	reg.MustRegister(pool.NewQueueMetrics(b, taskstest.Quiet()))
 	families, err := reg.Gather()
 	require.NoError(t, err)
-	require.Len(t, families, 4)
+	require.Len(t, families, 5)
 	n, err := testutil.GatherAndCount(reg, "paidui_queue_tasks")
 	require.NoError(t, err)
 	require.Equal(t, 6, n)
@@ -173,8 +173,11 @@ func TestQueueMetrics(t *testing.T) {
 	n, err = testutil.GatherAndCount(reg, "paidui_tasks_taken_over_total")
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
+	n, err = testutil.GatherAndCount(reg, "paidui_queue_faults_total")
+	require.NoError(t, err)
+	require.Equal(t, 5, n)
 	sizes := map[string]float64{}
-	for _, metric := range families[1].GetMetric() {
+	for _, metric := range families[2].GetMetric() {
 		require.Equal(t, "set", metric.GetLabel()[1].GetName())
 		sizes[metric.GetLabel()[1].GetValue()] = metric.GetGauge().GetValue()
 	}

@@ -1,0 +1,286 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/tasks/broker"
+)
+
+func TestCheckMends(t *testing.T) { onSingle(t, checkMends) }
+
+// checkMends breaks a queue at random, by hand, and has it mended: whatever was accepted runs, and nothing runs twice at once.
+func checkMends(t *testing.T, url string) {
+	b := open(t, url)
+	for round := range 8 {
+		seed := rand.Uint64()
+		t.Logf("round %d, seed %d", round, seed)
+		require.NoError(t, flush(t, b))
+		breakAndMend(t, b, rand.New(rand.NewPCG(seed, 0)))
+	}
+}
+
+func flush(t *testing.T, b *broker.Broker) error {
+	t.Helper()
+	if cluster, ok := b.Redis().(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error { return node.FlushAll(ctx).Err() })
+	}
+	return b.Redis().FlushAll(t.Context()).Err()
+}
+
+// sets of a queue that are no lists.
+var stateSets = []string{"scheduled", "retry", "archived", "completed"}
+
+func breakAndMend(t *testing.T, b *broker.Broker, dice *rand.Rand) {
+	t.Helper()
+	ctx, rdb := t.Context(), b.Redis()
+	lists := map[string]string{"pending": key("q", "pending"), "high": "paidui:{q}:high", "low": "paidui:{q}:low", "active": key("q", "active")}
+	waits := []string{lists["pending"], lists["high"], lists["low"]}
+
+	alive, dead := mortal(t, b, "alive", 3), mortal(t, b, "dead", 3)
+	enqueue(t, b, numbered("q", 6)...)
+	held := takeTasks(t, alive, 3) // by one that lives
+	orphans := takeTasks(t, dead, 3)
+	kill(t, b, dead)
+	var waiting []string
+	for i := range 40 {
+		m := message("q", "w"+strconv.Itoa(i))
+		m.Priority = []broker.Priority{broker.Normal, broker.High, broker.Low}[i%3]
+		if i%10 == 9 {
+			m.At = time.Now().Add(-time.Second)
+		}
+		enqueue(t, b, m)
+		waiting = append(waiting, m.ID)
+	}
+	for i, state := range []string{"archived", "completed"} {
+		id := "ended" + strconv.Itoa(i)
+		enqueue(t, b, message("q", id))
+		require.NoError(t, rdb.LRem(ctx, lists["pending"], 0, id).Err())
+		require.NoError(t, rdb.HSet(ctx, key("q", "t:"+id), "state", state).Err())
+		require.NoError(t, rdb.ZAdd(ctx, key("q", state), redis.Z{Score: float64(time.Now().Unix() + 1000), Member: id}).Err())
+	}
+	every := slices.Concat(held, orphans, waiting, []string{"ended0", "ended1"})
+
+	// What a hand, a bad restore or another program may do.
+	for range 30 {
+		id := every[dice.IntN(len(every))]
+		set := key("q", stateSets[dice.IntN(len(stateSets))])
+		list := slices.Sorted(func(yield func(string) bool) {
+			for _, l := range lists {
+				if !yield(l) {
+					return
+				}
+			}
+		})[dice.IntN(len(lists))]
+		switch dice.IntN(6) {
+		case 0: // lost
+			for _, l := range lists {
+				require.NoError(t, rdb.LRem(ctx, l, 0, id).Err())
+			}
+			for _, s := range stateSets {
+				require.NoError(t, rdb.ZRem(ctx, key("q", s), id).Err())
+			}
+			require.NoError(t, rdb.HSet(ctx, key("q", "t:"+id), "began", 1).Err()) // a while ago
+			if slices.Contains(waiting, id) {
+				require.NoError(t, rdb.HSet(ctx, key("q", "t:"+id), "pending_since", 1).Err())
+			}
+		case 1: // its lease only
+			require.NoError(t, rdb.ZRem(ctx, key("q", "lease"), id).Err())
+		case 2:
+			require.NoError(t, rdb.LPush(ctx, list, id).Err())
+		case 3:
+			require.NoError(t, rdb.RPush(ctx, list, "stray"+strconv.Itoa(dice.IntN(5))).Err())
+		case 4:
+			require.NoError(t, rdb.ZAdd(ctx, set, redis.Z{Score: float64(time.Now().Unix() + 1000), Member: id}).Err())
+		case 5:
+			require.NoError(t, rdb.ZAdd(ctx, set, redis.Z{Score: 1, Member: "stray" + strconv.Itoa(dice.IntN(5))}).Err())
+		}
+	}
+	states := make(map[string]string)
+	for _, id := range every {
+		states[id] = fields(t, b, id)["state"]
+	}
+
+	found, err := b.Check(ctx, broker.CheckOptions{})
+	require.NoError(t, err)
+	require.Equal(t, len(every), found.Tasks)
+	require.NotEmpty(t, found.Faults)
+	again, err := b.Check(ctx, broker.CheckOptions{})
+	require.NoError(t, err)
+	delete(again.Faults, broker.FaultUnowned)
+	require.Empty(t, again.Faults, "all is mended")
+
+	where := make(map[string][]string) // state by id
+	for _, l := range waits {
+		for _, id := range rdb.LRange(ctx, l, 0, -1).Val() {
+			where[id] = append(where[id], "pending")
+		}
+	}
+	for _, id := range rdb.LRange(ctx, lists["active"], 0, -1).Val() {
+		where[id] = append(where[id], "active")
+	}
+	for _, s := range stateSets {
+		for _, id := range rdb.ZRange(ctx, key("q", s), 0, -1).Val() {
+			where[id] = append(where[id], s)
+		}
+	}
+	require.Len(t, where, len(every))
+	for _, id := range every {
+		require.Equal(t, states[id], fields(t, b, id)["state"], "a check changes no state: %s", id)
+		require.Equal(t, []string{states[id]}, where[id], id)
+	}
+
+	// The living worker has what it had, and the dead one's is taken over.
+	for _, id := range held {
+		require.NoError(t, alive.done(ctx, "q", id), id)
+	}
+	other := mortal(t, b, "other", 64)
+	require.NoError(t, other.Beat(ctx))
+	for _, id := range waiting { // what is due
+		if states[id] == "scheduled" {
+			require.NoError(t, rdb.ZAdd(ctx, key("q", "scheduled"), redis.Z{Score: 1, Member: id}).Err())
+		}
+	}
+	forwardDue(t, other)
+	want := slices.Concat(orphans, waiting)
+	got := takeTasks(t, other, len(want))
+	require.ElementsMatch(t, want, got)
+	for _, id := range got {
+		require.NoError(t, other.done(ctx, "q", id))
+	}
+	for _, l := range lists {
+		require.Zero(t, rdb.LLen(ctx, l).Val(), l)
+	}
+	alive.Leave()
+	other.Leave()
+}
+
+// forwardDue is asynq's call that moves due tasks.
+func forwardDue(t *testing.T, w *worker) {
+	t.Helper()
+	now := time.Now()
+	err := w.EvalSha(t.Context(), "forward", []string{key("q", "scheduled"), key("q", "pending")},
+		now.Unix(), key("q", "t:"), now.UnixNano(), key("q", "g:")).Err()
+	require.NoError(t, err)
+}
+
+// TestCheckHarmsNothing checks all the time while tasks come, run, fail, wait, are revoked and end.
+func TestCheckHarmsNothing(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		b := open(t, url)
+		const count = 600
+		var mu sync.Mutex
+		running, runs := map[string]bool{}, map[string]int{}
+		queues := map[string]int{"q": 1}
+		var ended atomic.Int64
+		h := func(ctx context.Context, task *asynq.Task) error {
+			id := taskID(ctx)
+			mu.Lock()
+			if running[id] {
+				mu.Unlock()
+				t.Errorf("task %s runs twice at once", id)
+				return nil
+			}
+			running[id] = true
+			runs[id]++
+			first := runs[id] == 1
+			mu.Unlock()
+			defer func() {
+				mu.Lock()
+				running[id] = false
+				mu.Unlock()
+			}()
+			if first && id[len(id)-1] == '7' {
+				return fmt.Errorf("once more")
+			}
+			ended.Add(1)
+			return nil
+		}
+		cfg := serverConfig(queues)
+		cfg.RetryDelayFunc = func(int, error, *asynq.Task) time.Duration { return 0 }
+		serveWith(t, b.NewFetcher(fetcherConfig(queues)), cfg, h)
+		ctx, stop := context.WithCancel(t.Context())
+		faults := make(chan broker.Checked, 1)
+		go func() {
+			var all broker.Checked
+			for ctx.Err() == nil {
+				found, err := b.Check(t.Context(), broker.CheckOptions{})
+				if err != nil {
+					t.Error(err)
+				}
+				for f, n := range found.Faults {
+					if f != broker.FaultUnowned {
+						t.Errorf("%d faults %s", n, f)
+					}
+				}
+				all.Tasks += found.Tasks
+			}
+			faults <- all
+		}()
+		for i := range count {
+			m := message("q", "t"+strconv.Itoa(i))
+			m.Priority = []broker.Priority{broker.Normal, broker.High, broker.Low}[i%3]
+			m.Retention = time.Duration(i%2) * time.Hour
+			enqueue(t, b, m)
+		}
+		require.Eventually(t, func() bool { return ended.Load() >= count }, patience, 10*time.Millisecond)
+		stop()
+		<-faults
+		require.EqualValues(t, count, ended.Load())
+	})
+}
+
+// TestCheckOnACluster is checkMends where queues have slots of their own.
+func TestCheckOnACluster(t *testing.T) {
+	t.Parallel()
+	checkMends(t, testenv.RedisCluster(t))
+}
+
+// TestCheckLooksPastWhatIsNotItsOwn leaves groups of asynq's, keys of others, and delayed tasks as they are.
+func TestCheckLooksPastWhatIsNotItsOwn(t *testing.T) {
+	onSingle(t, func(t *testing.T, url string) {
+		b := open(t, url)
+		ctx, rdb := t.Context(), b.Redis()
+		client := asynq.NewClientFromRedisClient(rdb)
+		_, err := client.Enqueue(asynq.NewTask("t", nil), asynq.Queue("q"), asynq.TaskID("grouped"), asynq.Group("g"))
+		require.NoError(t, err)
+		require.NoError(t, rdb.Set(ctx, key("q", "t:foreign"), "text", 0).Err())
+		require.NoError(t, rdb.LPush(ctx, key("q", "pending"), "foreign").Err())
+		due := time.Now().Add(time.Hour).Truncate(time.Second)
+		later := message("q", "later")
+		later.At = due
+		enqueue(t, b, later)
+		require.NoError(t, rdb.ZRem(ctx, key("q", "scheduled"), "later").Err())
+
+		found, err := b.Check(ctx, broker.CheckOptions{Due: func(*broker.Record) time.Time { return due }})
+		require.NoError(t, err)
+		require.Equal(t, map[broker.Fault]int{broker.FaultLost: 1}, found.Faults)
+		require.EqualValues(t, due.Unix(), rdb.ZScore(ctx, key("q", "scheduled"), "later").Val(), "not before its time")
+		require.Equal(t, "aggregating", fields(t, b, "grouped")["state"])
+		require.EqualValues(t, 1, rdb.ZCard(ctx, key("q", "g:g")).Val())
+		require.EqualValues(t, 1, b.Faults()[broker.FaultLost])
+
+		stopped := fmt.Errorf("enough")
+		for i := range 600 {
+			require.NoError(t, rdb.LPush(ctx, key("q", "pending"), "gone"+strconv.Itoa(i)).Err())
+		}
+		_, err = b.Check(ctx, broker.CheckOptions{Step: func(int, int) error { return stopped }})
+		require.ErrorIs(t, err, stopped)
+		found, err = b.Check(ctx, broker.CheckOptions{Pause: time.Millisecond})
+		require.NoError(t, err)
+		require.Equal(t, 600, found.Faults[broker.FaultStray])
+		require.Equal(t, []string{"foreign"}, rdb.LRange(ctx, key("q", "pending"), 0, -1).Val())
+	})
+}
