@@ -39,7 +39,9 @@ type evidence struct {
 	Tickets map[string]outcome // by task id
 	Views   []view             // one of each API
 
-	Trouble []string // what the programs' logs should not have
+	// Of the programs' logs.
+	Trouble []string // what they should not have
+	Ran     []string // durable ticks whose tasks have succeeded
 }
 
 // span is a time from a beginning to an end.

@@ -96,20 +96,25 @@ func checkTicks(_ *book, e *evidence) []string {
 		at   int64
 	}
 	ids := make(map[tick][]string)
-	for _, id := range e.Ticks { // of durable ones the history has all
+	know := func(id string) {
 		name, at := parseTick(id)
-		if name == tickDurable {
-			continue
+		if name == "" {
+			return
 		}
-		ids[tick{name, at}] = append(ids[tick{name, at}], id)
+		if t := (tick{name, at}); !slices.Contains(ids[t], id) {
+			ids[t] = append(ids[t], id)
+		}
+	}
+	for _, id := range slices.Concat(e.Ticks, e.Ran) {
+		know(id)
 	}
 	for id, state := range e.Records {
 		name, at := parseTick(id)
 		if name != tickDurable {
 			continue
 		}
-		ids[tick{name, at}] = append(ids[tick{name, at}], id)
-		if state != stateSuccess && at <= e.Healed.Unix() {
+		know(id)
+		if state != stateSuccess && at <= e.Healed.Unix() && !slices.Contains(e.Ran, id) {
 			c.add("the durable tick %s is %s", id, state)
 		}
 	}

@@ -285,6 +285,12 @@ func TestTheJudgeKnowsWhatMayBe(t *testing.T) {
 			wiped(e)
 			e.Tickets["seckill_2"] = outcome{Status: http.StatusNotFound, Code: 404}
 		},
+		"a durable tick that only a log has": func(_ *book, e *evidence) {
+			for i := range 11 {
+				delete(e.Records, durableTick(at(i)))
+				e.Ran = append(e.Ran, durableTick(at(i)))
+			}
+		},
 		"ticks that went with Redis's data":      func(_ *book, e *evidence) { wiped(e); e.Ticks = e.Ticks[6:] },
 		"a sale that nobody asked for since":     func(_ *book, e *evidence) { wiped(e); e.Admitted[1] = nil },
 		"what is not cached":                     func(_ *book, e *evidence) { e.Cached = nil },

@@ -126,7 +126,7 @@ func play(ctx context.Context, l *lab, s *saboteur, p plan, a act, users []user)
 	if err := gather(ctx, l, r.book, e, users); err != nil {
 		return r, err
 	}
-	if e.Trouble, err = readLogs(l); err != nil {
+	if e.Trouble, e.Ran, err = readLogs(l); err != nil {
 		return r, err
 	}
 	r.findings = judge(r.book, e)

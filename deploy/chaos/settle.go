@@ -173,18 +173,25 @@ func reconcile(ctx context.Context, l *lab) (results []string, err error) {
 // trouble is what no log should have.
 var trouble = regexp.MustCompile(`DATA RACE|^panic:|^fatal error:|"?(msg|error)"?[:=]"?[^"]*(runtime error|nil pointer)`)
 
-// readLogs returns the lines of trouble in the programs' logs.
-func readLogs(l *lab) (found []string, err error) {
+// succeeded is how a worker's log tells the end of a durable tick's task.
+var succeeded = regexp.MustCompile(`"msg":"task succeeded".*"task_id":"(` + tickDurable + `@[^"]+)"`)
+
+// readLogs returns the lines of trouble in the programs' logs, and the durable ticks whose tasks have succeeded. A worker
+// that is killed right after that leaves no other trace of it.
+func readLogs(l *lab) (found, ran []string, err error) {
 	for _, p := range l.programs {
 		raw, err := os.ReadFile(p.logFile)
 		if err != nil {
-			return found, err
+			return found, ran, err
 		}
 		for line := range strings.Lines(string(raw)) {
 			if trouble.MatchString(line) {
 				found = append(found, p.name+": "+strings.TrimSpace(line))
 			}
+			if id := succeeded.FindStringSubmatch(line); id != nil {
+				ran = append(ran, id[1])
+			}
 		}
 	}
-	return found, nil
+	return found, ran, nil
 }
