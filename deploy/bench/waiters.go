@@ -28,7 +28,9 @@ func measureWaiters(ctx context.Context, l *lab) (got []measurement, err error) 
 	if err := l.flush(ctx); err != nil {
 		return nil, err
 	}
-	api, err := l.startAPI(ctx, "PAIDUI_MAX_CONNECTIONS_PER_ADDRESS=1000000") // all are of this machine
+	api, err := l.startAPI(ctx,
+		"PAIDUI_MAX_CONNECTIONS_PER_ADDRESS=1000000", // all are of this machine
+		"PAIDUI_HTTP_QUEUE_WAIT=1m")                  // none is refused when they come, all at once
 	if err != nil {
 		return nil, err
 	}
