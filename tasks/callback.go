@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/keyring"
 )
 
@@ -78,7 +79,7 @@ func parseParent(keys *keyring.Ring, header string) (*Parent, error) {
 func (h *headers) callsBack() bool { return h.onSuccess != "" || h.onFailure != "" }
 
 // callBack enqueues the callbacks of a task that has ended, before its end is stored: their ids are settled, so that a
-// repetition is harmless. While Redis does not take them it tries again, for as long as the task is this worker's. Then the
+// repetition is harmless. While a store does not take them it tries again, for as long as the task is this worker's. Then the
 // attempt is interrupted, at no cost.
 func (a *attempt) callBack(ctx context.Context, v verdict) error {
 	parent := parentJSON{Parent: Parent{ID: a.ID, Task: a.Name}, Encrypted: v.encrypted != nil}
@@ -136,13 +137,13 @@ func withParent(calls []Signature, parent parentJSON) ([]Signature, error) {
 	return calls, nil
 }
 
-// enqueueCallbacks returns the calls that Redis did not take, with the error of one. One that is refused for good is
-// logged.
+// enqueueCallbacks returns the calls that Redis, or of durable ones the database, did not take, with the error of one. One
+// that is refused for good is logged.
 func (a *attempt) enqueueCallbacks(ctx context.Context, calls []Signature) (left []Signature, err error) {
 	for i, made := range EnqueueMany(ctx, a.mux.client, calls) {
 		switch {
 		case made.Err == nil, errors.Is(made.Err, ErrDuplicate):
-		case errors.Is(made.Err, ErrBroker):
+		case models.IsAway(made.Err): // ErrBroker is
 			left, err = append(left, calls[i]), made.Err
 		default:
 			a.Logger().ErrorContext(ctx, "a callback is refused", "callback", calls[i].name, a.errorAttr(made.Err))

@@ -41,7 +41,9 @@ func (a *attempt) decrypt() {
 	s.outcome = keys != nil && (a.headers.encrypted || a.binding != nil && a.binding.encrypted)
 	if a.headers.encrypted {
 		s.payload = a.args
-		a.args, s.unreadable = unseal(keys, argsField, a.Name, a.ID, s.payload)
+		if a.args, s.unreadable = unseal(keys, argsField, a.Name, a.ID, s.payload); s.unreadable == nil {
+			a.mux.lacking.outage.over(time.Now())
+		}
 	}
 	if s.unreadable == nil && a.headers.parent != "" {
 		a.Parent, s.unreadable = parseParent(keys, a.headers.parent)

@@ -416,3 +416,35 @@ func TestTheOutboxStopsBetweenBatches(t *testing.T) {
 		require.Equal(t, 1, sent)
 	})
 }
+
+// TestADurableCallbackWaitsForTheDatabase has a task end while the database, where its callback is to be kept, is away.
+func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	direct, err := url.Parse(testenv.MySQL(t))
+	require.NoError(t, err)
+	proxy := testenv.NewProxy(t, direct.Host)
+	through := *direct
+	through.Host = proxy.Addr
+	s := openShop(t, through.String(), taskstest.Broker(t, testenv.RedisURL(t)))
+	run(t, s.outbox(t))
+	parent := tasks.Define[numberArgs, int]("outbox.parent", tasks.Queue("numbers"))
+	mux := tasks.NewMux(tasks.MuxOptions{Client: s.client, Logger: quiet()})
+	tasks.Handle(mux, double, func(_ context.Context, a numberArgs) (int, error) { return 2 * a.N, nil })
+	tasks.Handle(mux, parent, func(context.Context, numberArgs) (int, error) { return 1, nil })
+	proxy.Away(true)
+	taskstest.Serve(t, s.broker, mux, "numbers")
+	res, err := parent.Enqueue(t.Context(), s.client, numberArgs{}, tasks.Timeout(time.Millisecond), tasks.HardTimeout(900*time.Millisecond),
+		tasks.OnSuccess(double.Signature(numberArgs{N: 4}, tasks.ID("callback"), tasks.Durable())))
+	require.NoError(t, err)
+	eventually(t, func() bool {
+		info, err := s.client.Info(t.Context(), res.ID())
+		require.NoError(t, err)
+		return len(info.Attempts) > 0 && info.Attempts[0].Outcome == "interrupted"
+	}, "the attempt does not wait for the database")
+	proxy.Away(false)
+	_, err = res.Get(soon(t))
+	require.NoError(t, err)
+	value, err := double.Result(s.client, "callback").Get(soon(t))
+	require.NoError(t, err)
+	require.Equal(t, 8, value)
+}
