@@ -26,7 +26,8 @@ type Warning struct {
 }
 
 // Warnings tells what the caller of the signature should know, which mostly is nothing. What is known of the workers is up
-// to a second old. While the broker is slow or away there are no warnings, and Warnings takes a tenth of a second at most.
+// to a second old. While the broker is slow or away, and once ctx has ended, there are no warnings, and Warnings takes a
+// tenth of a second at most.
 func (c *Client) Warnings(ctx context.Context, s Signature) []Warning {
 	if s.check() != nil || c.broker == nil {
 		return nil
@@ -71,6 +72,9 @@ func (s *services) of(ctx context.Context, b *broker.Broker, queue, task string)
 	s.mu.Unlock()
 	if known && time.Since(seen.at) < serviceAge {
 		return seen.is
+	}
+	if ctx.Err() != nil {
+		return broker.Served
 	}
 	is, _, _ := s.flights.Do(queue+" "+task, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serviceWait)

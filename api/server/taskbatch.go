@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
@@ -49,10 +50,13 @@ func (s *Server) createTasks(c echo.Context) error {
 		}
 		calls, places = append(calls, call), append(places, i)
 	}
-	for i, made := range tasks.EnqueueMany(c.Request().Context(), s.Tasks, calls) {
+	made := tasks.EnqueueMany(c.Request().Context(), s.Tasks, calls)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), warningsWait)
+	defer cancel()
+	for i, made := range made {
 		item := s.madeOrNot(c, made.ID, made.Err)
 		if made.Err == nil {
-			item.Warnings = s.warnings(c, calls[i])
+			item.Warnings = s.warnings(ctx, c, calls[i])
 		}
 		items[places[i]] = item
 	}

@@ -40,7 +40,7 @@ func (s *Server) createTask(c echo.Context) error {
 		return err
 	}
 	return send(c, http.StatusOK, envelope{
-		Code: codeOK, Msg: msgTaskQueued.in(languageOf(c)), TaskID: id, Warnings: s.warnings(c, call),
+		Code: codeOK, Msg: msgTaskQueued.in(languageOf(c)), TaskID: id, Warnings: s.warnings(c.Request().Context(), c, call),
 	})
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -15,12 +16,15 @@ type warning struct {
 	Msg  string            `json:"msg"`
 }
 
-// warnings are those of a call that was made. The log has each once a minute.
-func (s *Server) warnings(c echo.Context, call tasks.Signature) []warning {
+// warningsWait is how long all calls of a batch wait for warnings.
+const warningsWait = 100 * time.Millisecond
+
+// warnings are those of a call that was made, none once ctx has ended. The log has each once a minute.
+func (s *Server) warnings(ctx context.Context, c echo.Context, call tasks.Signature) []warning {
 	var list []warning
-	for _, w := range s.Tasks.Warnings(c.Request().Context(), call) {
+	for _, w := range s.Tasks.Warnings(ctx, call) {
 		if s.warned.due(w, time.Now()) {
-			s.log.WarnContext(c.Request().Context(), "a task was made that no worker which is up can run",
+			s.log.WarnContext(ctx, "a task was made that no worker which is up can run",
 				"warning", w.Code, "task", w.Task, "queue", w.Queue)
 		}
 		list = append(list, warning{w.Code, warningText(w).in(languageOf(c))})

@@ -3,9 +3,11 @@ package server_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
@@ -71,15 +73,48 @@ func TestACallThatNobodyCanRunSaysSo(t *testing.T) {
 	silent(low)
 }
 
-// TestWarningsNeverHoldACallUp: without Redis there are none.
+// TestWarningsNeverHoldACallUp: nothing that is asked for them may take long, and a caller who has left learns of none.
 func TestWarningsNeverHoldACallUp(t *testing.T) {
 	t.Parallel()
-	r := testenv.Redis(t)
-	proxy := testenv.NewProxy(t, r.Addr)
-	client := tasks.NewClient(taskstest.Broker(t, proxy.URL(0)))
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	client := tasks.NewClient(b)
 	call := demo.Add.Signature(demo.AddArgs{})
 	require.Eventually(t, func() bool { return client.Warnings(t.Context(), call) != nil }, time.Minute, 10*time.Millisecond)
 	require.Nil(t, client.Warnings(t.Context(), tasks.Signature{}))
-	proxy.Stall(true)
-	require.Eventually(t, func() bool { return client.Warnings(t.Context(), call) == nil }, time.Minute, 10*time.Millisecond)
+	var asked limits
+	b.Redis().AddHook(&asked)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	other := call.With(tasks.Queue("other"))
+	require.Nil(t, client.Warnings(gone, other))
+	require.Zero(t, asked.commands.Load())
+	require.Eventually(t, func() bool { return client.Warnings(t.Context(), other) != nil }, time.Minute, 10*time.Millisecond)
+	require.Positive(t, asked.commands.Load())
+	require.Zero(t, asked.long.Load(), "commands that may take more than a tenth of a second")
+}
+
+// limits counts commands, and those that may take more than a tenth of a second.
+type limits struct{ commands, long atomic.Int64 }
+
+func (l *limits) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (l *limits) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		l.count(ctx)
+		return next(ctx, cmd)
+	}
+}
+
+func (l *limits) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		l.count(ctx)
+		return next(ctx, cmds)
+	}
+}
+
+func (l *limits) count(ctx context.Context) {
+	l.commands.Add(1)
+	if until, limited := ctx.Deadline(); !limited || time.Until(until) > 100*time.Millisecond {
+		l.long.Add(1)
+	}
 }

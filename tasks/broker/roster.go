@@ -29,6 +29,10 @@ const (
 	// recordPause is how long a worker's record stays as it is before a beat renews it, and recordLife when it expires.
 	recordPause = 30 * time.Second
 	recordLife  = 2 * time.Minute
+	// recordWait bounds the writing, and recordRetry is when it is tried again after a failure: on a Redis Cluster the
+	// record's node may be down while the queues' nodes are well, and the beats must go on in their time.
+	recordWait  = 200 * time.Millisecond
+	recordRetry = 10 * time.Second
 	// presence is how long ago a worker's last beat may be for it to count as there: longer than a life, so that a Redis
 	// that was away does not make all workers seem gone until each has beaten again.
 	presence = 2 * standardLife
@@ -42,13 +46,15 @@ func (f *Fetcher) record(ctx context.Context, known bool) {
 	}
 	text, err := json.Marshal(workerRecord{f.cfg.Name, f.cfg.Queues, f.cfg.Tasks})
 	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, recordWait)
+		defer cancel()
 		err = f.b.rdb.Set(ctx, workerKey(f.life.name), text, recordLife).Err()
 	}
-	if err != nil {
-		f.b.logger.DebugContext(ctx, "what this worker can run is not written to the broker", "worker", f.cfg.Name, "error", err)
-		return
-	}
 	f.life.recorded = time.Now()
+	if err != nil {
+		f.life.recorded = f.life.recorded.Add(recordRetry - recordPause)
+		f.b.logger.DebugContext(ctx, "what this worker can run is not written to the broker", "worker", f.cfg.Name, "error", err)
+	}
 }
 
 // Service is whether somebody runs a task.
