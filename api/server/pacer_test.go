@@ -48,6 +48,30 @@ func TestRefusalsArePaced(t *testing.T) {
 	})
 }
 
+// TestOnlySoManyWaitForTheirRefusal keeps connections for others.
+func TestOnlySoManyWaitForTheirRefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &pacer{every: time.Second, longest: time.Minute, most: 3}
+		began := time.Now()
+		p.wait(t.Context(), nil)
+		var waiting sync.WaitGroup
+		for range p.most {
+			waiting.Go(func() { p.wait(context.Background(), nil) })
+		}
+		synctest.Wait()
+		for range 10 {
+			p.wait(t.Context(), nil)
+		}
+		require.Zero(t, time.Since(began), "those beyond are refused at once")
+		waiting.Wait()
+		require.Equal(t, time.Duration(p.most)*p.every, time.Since(began), "and put nobody off")
+		p.wait(t.Context(), nil)
+		p.wait(t.Context(), nil)
+		require.Equal(t, time.Duration(p.most+2)*p.every, time.Since(began), "there is room again")
+	})
+}
+
 func TestAPacedRefusalCanBeHurried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

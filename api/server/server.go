@@ -119,7 +119,7 @@ func New(opt Options) (*Server, error) {
 		metrics:     m,
 		rates:       newRates(opt.Rates),
 		waits:       newWaits(opt.Waits),
-		refusals:    newPacer(),
+		refusals:    newPacer(opt.Waits.All / 3), // a quarter of the connections: others wait for tasks
 		docsFiles:   newDocsFiles(),
 		heartbeats:  newPulses(heartbeatSpan),
 		looks:       newPulses(goneSpan),

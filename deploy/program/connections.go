@@ -41,6 +41,7 @@ func (e *Env) connectionLimits() (process.ConnectionLimits, error) {
 	if l.PerAddress == 0 {
 		l.PerAddress = (l.Max + 1) / 2
 	}
+	l.PerAddress = min(l.PerAddress, l.Max)
 	return l, nil
 }
 

@@ -60,6 +60,11 @@ func TestConnectionLimits(t *testing.T) {
 	require.Equal(t, []int{100, 10}, []int{l.Max, l.PerAddress})
 	require.Equal(t, server.Waits{All: 75, Address: 8}, waitLimits(l))
 
+	e.Config.MaxPerAddress = 1000
+	l, err = e.connectionLimits()
+	require.NoError(t, err)
+	require.Equal(t, 100, l.PerAddress, "as many as there may be")
+
 	if process.Descriptors() > 0 {
 		e.Config.MaxConnections = most + 1
 		_, err = e.connectionLimits()
