@@ -3,6 +3,7 @@ package models_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,20 @@ func TestMigrateResumesAfterAnInterruption(t *testing.T) {
 	require.ErrorContains(t, models.Migrated(t.Context(), db), "it has version 0")
 	require.NoError(t, models.Migrate(t.Context(), db))
 	require.Equal(t, whole, schemaOf(t, db))
+}
+
+// TestMigrationsAreOnlyAdded: a database that has the last one refuses one with a lower number. There is no 5.
+func TestMigrationsAreOnlyAdded(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("migrations/*.sql")
+	require.NoError(t, err)
+	landed := []string{"00001_tables", "00002_history", "00003_bundles", "00004_articles_and_outbox", "00006_bundle_filters", "00007_schedule_ticks"}
+	var names []string
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(file), ".sql"))
+	}
+	require.GreaterOrEqual(t, len(names), len(landed))
+	require.Equal(t, landed, names[:len(landed)])
 }
 
 // TestMigrateFromTheFirstVersion brings a database along that an older program made.

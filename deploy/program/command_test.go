@@ -77,7 +77,7 @@ func TestHelpFitsAndIsOfItsProgram(t *testing.T) {
 		{config.API, []string{"migrate"}, "PAIDUI_DATABASE_URL", "PAIDUI_JWT_SECRET"},
 		{config.API, []string{"seed"}, "PAIDUI_DATABASE_URL", "PAIDUI_JWT_SECRET"},
 		{config.Worker, nil, "PAIDUI_CONCURRENCY", "PAIDUI_SCHEDULES"},
-		{config.Scheduler, nil, "PAIDUI_SCHEDULES", "PAIDUI_DATABASE_URL"},
+		{config.Scheduler, nil, "PAIDUI_SCHEDULES", "PAIDUI_CACHE_URL"},
 		{config.Local, nil, "PAIDUI_SCHEDULES", "nothing"},
 	} {
 		cmd := Command(c.program, "", nil)
