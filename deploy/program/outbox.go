@@ -9,7 +9,11 @@ import (
 // openOutbox makes the outbox of the database, which must be migrated: from then on the program's tasks can commit with
 // its data.
 func (e *Env) openOutbox() error {
-	ob, err := outbox.New(e.Stores.DB, e.Client, outbox.Options{Logger: e.Logger, Registerer: e.Registry})
+	opt := outbox.Options{Logger: e.Logger, Registerer: e.Registry}
+	if e.history != nil {
+		opt.Written = e.history.Written
+	}
+	ob, err := outbox.New(e.Stores.DB, e.Client, opt)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,9 @@ import (
 // lane is one of a writer's connections. While the database works at the batch of one, another makes the next.
 type lane struct {
 	*Writer
-	table *table
-	rows  int // of the next transaction
+	table  *table
+	rows   int       // of the next transaction
+	oldest time.Time // when the first record of its batch came, zero without one; guarded by Writer.mu
 }
 
 // run writes what is due until the writer is closed and empty; the others are told, too.
@@ -17,7 +18,7 @@ func (l *lane) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		batch, pause, ended := l.next(time.Now())
+		batch, pause, ended := l.next(l, time.Now())
 		switch {
 		case len(batch) > 0:
 			l.save(batch)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -184,10 +185,11 @@ func (w *Writer) note(reason string, n int) {
 	w.lost, w.logged = 0, time.Now()
 }
 
-// next is what is due now, or else how long nothing will be.
-func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended bool) {
+// next is what is due now for a lane whose last batch is done with, or else how long nothing will be.
+func (w *Writer) next(l *lane, now time.Time) (batch []*entry, pause time.Duration, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	l.oldest = time.Time{}
 	b := w.buffer
 	full := len(b.ended.entries)-b.ended.head >= batchRows
 	oldest := b.open.first(true)
@@ -205,6 +207,7 @@ func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended
 	// Of what is being written nothing can be dropped: there must be older records than the next one beside it.
 	size := min(batchBytes, w.limit/(2*len(w.lanes)))
 	if batch = b.take(due, batchRows, size); len(batch) > 0 {
+		l.oldest = slices.MinFunc(batch, func(a, b *entry) int { return a.since.Compare(b.since) }).since
 		w.nudge() // another lane may find more
 		return batch, 0, false
 	}
@@ -216,6 +219,22 @@ func (w *Writer) next(now time.Time) (batch []*entry, pause time.Duration, ended
 		pause = min(pause, endedDelay-now.Sub(e.since))
 	}
 	return nil, max(pause, 0), w.closed
+}
+
+// Written is a time before which the end of every task that was recorded is in the database, or was dropped.
+func (w *Writer) Written() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	written := time.Now()
+	if e := w.buffer.ended.first(false); e != nil {
+		written = e.since
+	}
+	for _, l := range w.lanes {
+		if !l.oldest.IsZero() && l.oldest.Before(written) {
+			written = l.oldest
+		}
+	}
+	return written
 }
 
 // finish gives the room of a batch back, of which so many rows are written. The others are dropped for the reason.

@@ -39,6 +39,40 @@ func TestWriterWritesWithinMoments(t *testing.T) {
 	})
 }
 
+// TestWhatIsSaidToBeWrittenIs asks after each end of a task, while others end, until it is said to be written.
+func TestWhatIsSaidToBeWrittenIs(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
+		w := writer(t, db, Options{})
+		require.WithinDuration(t, time.Now(), w.Written(), time.Minute, "nothing waits")
+		var all sync.WaitGroup
+		for of := range 4 {
+			all.Go(func() {
+				for i := range 10 {
+					id := idOf(100*of + i)
+					if i%2 == 0 {
+						w.Record(enqueued(id, i))
+					}
+					w.Record(succeeded(id, i))
+					recorded := time.Now()
+					for deadline := recorded.Add(patience); !recorded.Before(w.Written()); time.Sleep(time.Millisecond) {
+						if time.Now().After(deadline) {
+							t.Errorf("%s is never written", id)
+							return
+						}
+					}
+					var states []string
+					err := db.Model(&models.TaskRecord{}).Where("task_id = ?", id).Pluck("state", &states).Error
+					if err != nil || len(states) != 1 || states[0] != "SUCCESS" {
+						t.Errorf("%s was said to be written: %v %v", id, states, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
 // TestTheEndComesBeforeTheBeginning is the usual case of two processes: the worker's record is written when the
 // enqueuer's comes, which then has nothing to add.
 func TestTheEndComesBeforeTheBeginning(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -447,4 +448,19 @@ func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
 	value, err := double.Result(s.client, "callback").Get(soon(t))
 	require.NoError(t, err)
 	require.Equal(t, 8, value)
+}
+
+// TestARowStaysUntilTheHistoryHasTheEnd has Redis know nothing of a task once it has ended, as after a loss, while its end
+// is not in the history yet: the task runs again, rather than being LOST.
+func TestARowStaysUntilTheHistoryHasTheEnd(t *testing.T) {
+	eachStore(t, func(t *testing.T, s shop) {
+		var written atomic.Int64 // Unix ns
+		run(t, s.outboxWith(t, outbox.Options{Logger: quiet(), Written: func() time.Time { return time.Unix(0, written.Load()) }}))
+		ran := s.serve(t)
+		s.enqueue(t, 1, tasks.Retention(0))
+		eventually(t, func() bool { return ran.of(1) > 1 }, "it does not run again")
+		require.Len(t, s.rows(t), 1)
+		written.Store(time.Now().Add(time.Hour).UnixNano())
+		eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays")
+	})
 }

@@ -13,11 +13,18 @@ import (
 // maxEnded bounds the ids that wait for their rows to be deleted. The sweeper finds the rows of others.
 const maxEnded = 20_000
 
-// Ended implements tasks.Outbox: the task's row goes about 100 ms later. The id of a task that no outbox has does no harm.
+// endedTask is a task that was told to have ended at that time.
+type endedTask struct {
+	id string
+	at time.Time
+}
+
+// Ended implements tasks.Outbox: the task's row goes about 100 ms later, or when the history has the end, within 10 s. The id
+// of a task that no outbox has does no harm.
 func (o *Outbox) Ended(id string) {
 	o.mu.Lock()
 	if len(o.ended) < maxEnded {
-		o.ended = append(o.ended, id)
+		o.ended = append(o.ended, endedTask{id, time.Now()})
 	}
 	enough := len(o.ended) >= o.pace.batch
 	o.mu.Unlock()
@@ -60,11 +67,19 @@ func (o *Outbox) cleaner(ctx context.Context) {
 	}
 }
 
-// clean deletes the rows of all tasks noted by Ended. Those that it could not delete stay noted.
+// clean deletes the rows of the tasks noted by Ended whose ends are written. Those that it could not delete stay noted.
 func (o *Outbox) clean(ctx context.Context) error {
 	for {
+		due := o.written()
+		if latest := time.Now().Add(-o.pace.keep); due.Before(latest) {
+			due = latest
+		}
 		o.mu.Lock()
-		some := o.ended[:min(len(o.ended), o.pace.batch)]
+		n := 0
+		for n < len(o.ended) && n < o.pace.batch && o.ended[n].at.Before(due) {
+			n++
+		}
+		some := o.ended[:n]
 		o.ended = o.ended[len(some):]
 		if len(o.ended) == 0 {
 			o.ended = nil
@@ -73,7 +88,11 @@ func (o *Outbox) clean(ctx context.Context) error {
 		if len(some) == 0 {
 			return nil
 		}
-		if err := o.deleteRows(ctx, some); err != nil {
+		ids := make([]string, len(some))
+		for i, e := range some {
+			ids[i] = e.id
+		}
+		if err := o.deleteRows(ctx, ids); err != nil {
 			o.mu.Lock()
 			o.ended = append(some[:len(some):len(some)], o.ended...)
 			o.mu.Unlock()

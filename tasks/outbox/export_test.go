@@ -11,6 +11,7 @@ func (o *Outbox) Hurry() {
 	o.pace.sweep = 20 * time.Millisecond
 	o.pace.overdue = 50 * time.Millisecond
 	o.pace.forget = 5 * time.Millisecond
+	o.pace.keep = time.Hour // however long a machine stands still
 	o.pace.firstWait = 5 * time.Millisecond
 	o.pace.longest = 100 * time.Millisecond
 }

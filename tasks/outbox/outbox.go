@@ -31,6 +31,10 @@ import (
 type Options struct {
 	Logger     *slog.Logger          // nil is slog.Default
 	Registerer prometheus.Registerer // takes the counters; nil counts for nobody
+	// Written is a time before which the ends of tasks are in the history. The row of a task that has ended stays until
+	// then, though for 10 s at most, so that a task whose worker dies in between, and that Redis loses, runs again and is
+	// not LOST. nil waits for nothing.
+	Written func() time.Time
 }
 
 // Outbox implements tasks.Outbox, and gorm.Plugin. It is safe for concurrent use.
@@ -40,11 +44,12 @@ type Outbox struct {
 	logger   *slog.Logger
 	counters counters
 	pace     pace
+	written  func() time.Time
 	locks    bool          // the database has row locks, else one writer at a time
 	nudges   chan struct{} // holds one when there may be rows to send
 
 	mu    sync.Mutex
-	ended []string      // ids of tasks whose rows can go
+	ended []endedTask   // whose rows can go, oldest first
 	full  chan struct{} // holds one when ended has a batch
 
 	step func(step) // tests stop here; nil otherwise
@@ -60,6 +65,7 @@ type pace struct {
 	overdue   time.Duration // since a row was sent, or last found in Redis, before it is looked at again
 	sweeps    int           // batches of one sweep
 	forget    time.Duration // between deletions of rows whose tasks have ended
+	keep      time.Duration // for which such a row waits for the history at most
 	firstWait time.Duration // after a failure
 	longest   time.Duration // after many
 }
@@ -73,6 +79,7 @@ var standardPace = pace{
 	overdue:   time.Minute,
 	sweeps:    40,
 	forget:    100 * time.Millisecond,
+	keep:      10 * time.Second,
 	firstWait: 100 * time.Millisecond,
 	longest:   5 * time.Second,
 }
@@ -83,12 +90,16 @@ func New(db *gorm.DB, client *tasks.Client, opt Options) (*Outbox, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	if opt.Written == nil {
+		opt.Written = func() time.Time { return time.Now().Add(time.Second) }
+	}
 	o := &Outbox{
 		db:       db,
 		client:   client,
 		logger:   opt.Logger,
 		counters: newCounters(),
 		pace:     standardPace,
+		written:  opt.Written,
 		locks:    db.Name() != "sqlite",
 		nudges:   make(chan struct{}, 1),
 		full:     make(chan struct{}, 1),
