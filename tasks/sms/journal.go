@@ -54,7 +54,8 @@ func (j journal) begin(ctx context.Context, taskID, mobile string) (sent bool, e
 }
 
 // finish writes an attempt's outcome into the task's row. A message that is sent but not recorded could be sent
-// again, so it tries more than once.
+// again, so it tries more than once. An attempt that failed has nothing to say of a message that another one has sent
+// meanwhile, as when this one's worker stood still.
 func (j journal) finish(ctx context.Context, taskID string, receipt Receipt, outcome error) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
@@ -66,7 +67,11 @@ func (j journal) finish(ctx context.Context, taskID string, receipt Receipt, out
 		values["fee"] = receipt.Fee
 	}
 	for try := 1; ; try++ {
-		err := j.db.WithContext(ctx).Model(&models.SMSMessage{}).Where("task_id = ?", taskID).Updates(values).Error
+		row := j.db.WithContext(ctx).Model(&models.SMSMessage{}).Where("task_id = ?", taskID)
+		if outcome != nil {
+			row = row.Where("serial_no = ?", "")
+		}
+		err := row.Updates(values).Error
 		if err == nil || try == finishTries {
 			return err
 		}

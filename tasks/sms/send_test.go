@@ -114,6 +114,20 @@ func TestSendThroughTheOutbox(t *testing.T) {
 	})
 }
 
+// TestALateFailureLeavesASentMessage: a worker stood still, another sent the message, and the first one wakes and fails.
+func TestALateFailureLeavesASentMessage(t *testing.T) {
+	t.Parallel()
+	onEachDatabase(t, func(t *testing.T, db *gorm.DB) {
+		cache := testCache(t, testenv.RedisURL(t))
+		setCode(t, cache, "012345")
+		_, err := newWorker(db, cache, NewOutbox(db)).send(t.Context(), "sms_1", testMobile, taskstest.Quiet())
+		require.NoError(t, err)
+		sent := messages(t, db)
+		require.NoError(t, journal{db: db}.finish(t.Context(), "sms_1", Receipt{}, errors.New("the code could not be read")))
+		require.Equal(t, sent, messages(t, db))
+	})
+}
+
 func TestOutboxMessagesNewestFirst(t *testing.T) {
 	t.Parallel()
 	onEachDatabase(t, func(t *testing.T, db *gorm.DB) {
