@@ -11,7 +11,6 @@ func (o *Outbox) Hurry() {
 	o.pace.sweep = 20 * time.Millisecond
 	o.pace.overdue = 50 * time.Millisecond
 	o.pace.forget = 5 * time.Millisecond
-	o.pace.keep = time.Hour // however long a machine stands still
 	o.pace.firstWait = 5 * time.Millisecond
 	o.pace.longest = 100 * time.Millisecond
 }
@@ -46,3 +45,6 @@ func (o *Outbox) Sweep(ctx context.Context) error {
 
 // Clean deletes the rows of tasks that were noted by Ended.
 func (o *Outbox) Clean(ctx context.Context) error { return o.clean(ctx) }
+
+// KeepRows leaves rows to the relay and to what Ended is told, however long a machine stands still.
+func (o *Outbox) KeepRows() { o.pace.sweep, o.pace.keep = 24*time.Hour, 24*time.Hour }
