@@ -67,7 +67,7 @@ func New(opt Options) (*Beat, error) {
 	b := &Beat{
 		opt: opt, store: store, metrics: m, first: first,
 		clock:   newHeldClock(opt.Clock, store, opt.Logger),
-		outage:  &outage{logger: opt.Logger},
+		outage:  newOutage(opt.Logger),
 		known:   newKnown(),
 		watcher: newWatcher(opt, m, first),
 	}
@@ -231,6 +231,9 @@ func (b *Beat) presence(ctx context.Context, schedule *Schedule) (p ticks.Presen
 	return p, err
 }
 
+// announcing is what the outage knows the announcements and heartbeats by. No entry has this name.
+const announcing = ""
+
 // insist repeats what asks the broker until it succeeds. Its only error is ctx's.
 func (b *Beat) insist(ctx context.Context, ask func(context.Context) error) error {
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
@@ -238,13 +241,13 @@ func (b *Beat) insist(ctx context.Context, ask func(context.Context) error) erro
 		err := ask(attempt)
 		cancel()
 		if err == nil {
-			b.outage.answered()
+			b.outage.answered(announcing)
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b.outage.failed(err)
+		b.outage.failed(announcing, err)
 		if err := b.clock.Sleep(ctx, backoff); err != nil {
 			return err
 		}

@@ -28,19 +28,42 @@ func TestSystemClockWaits(t *testing.T) {
 func TestOutageIsLoggedNowAndThen(t *testing.T) {
 	t.Parallel()
 	var log logBuffer
-	o := &outage{logger: slog.New(slog.NewTextHandler(&log, nil))}
-	o.answered()
+	o := newOutage(slog.New(slog.NewTextHandler(&log, nil)))
+	o.answered("a")
 	require.NoError(t, o.current())
 	for range 50 {
-		o.failed(errors.New("refused"))
+		o.failed("a", errors.New("refused"))
 	}
 	require.EqualError(t, o.current(), "refused")
 	require.Equal(t, 1, strings.Count(log.String(), "\n"))
 	o.logged = o.logged.Add(-outageLogInterval)
-	o.failed(errors.New("refused"))
+	o.failed("a", errors.New("refused"))
 	require.Contains(t, log.String(), "failures=51")
-	o.answered()
+	o.answered("a")
 	require.NoError(t, o.current())
 	require.Equal(t, 3, strings.Count(log.String(), "\n"))
 	require.Contains(t, log.String(), "the broker and the database answer again")
+}
+
+// A part that waits for one store keeps the outage up, whatever the other parts are answered.
+func TestAnOutageEndsWithTheLastPartThatWaits(t *testing.T) {
+	t.Parallel()
+	var log logBuffer
+	o := newOutage(slog.New(slog.NewTextHandler(&log, nil)))
+	for range 20 {
+		o.failed("durable", errors.New("database"))
+		o.answered("plain")
+		require.EqualError(t, o.current(), "database")
+	}
+	o.failed(announcing, errors.New("broker"))
+	require.EqualError(t, o.current(), "broker")
+	o.answered(announcing)
+	require.EqualError(t, o.current(), "database")
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+	o.failed("plain", errors.New("broker"))
+	o.answered("durable")
+	require.EqualError(t, o.current(), "broker")
+	o.forget("plain")
+	require.NoError(t, o.current())
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 }

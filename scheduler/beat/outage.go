@@ -2,32 +2,40 @@ package beat
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
 
-// outage follows whether the broker answers. All entries of a scheduler share one, so that a broker that is away is one
-// line of log every now and then, and not one for each entry and attempt.
+// outage follows whether the broker and the database answer. All parts of a scheduler, which are its entries and its
+// announcements, share one: a broker that is away is one line of log every now and then, and not one for each part and
+// attempt. An outage lasts until all parts that it stopped were answered: a durable entry waits for the database while the
+// others go on. It is safe for concurrent use.
 type outage struct {
 	logger *slog.Logger
 
 	mu       sync.Mutex
-	since    time.Time // zero while the broker answers
+	waiting  map[string]error // by each part that waits, its last error
+	since    time.Time        // zero while none waits
 	logged   time.Time
 	failures int
-	err      error
 }
 
 const outageLogInterval = 30 * time.Second
 
-func (o *outage) failed(err error) {
+func newOutage(logger *slog.Logger) *outage {
+	return &outage{logger: logger, waiting: make(map[string]error)}
+}
+
+func (o *outage) failed(part string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
-	if o.since.IsZero() {
+	if len(o.waiting) == 0 {
 		o.since = now
 	}
-	o.err = err
+	o.waiting[part] = err
 	o.failures++
 	if now.Sub(o.logged) >= outageLogInterval {
 		o.logged = now
@@ -36,19 +44,42 @@ func (o *outage) failed(err error) {
 	}
 }
 
-func (o *outage) answered() {
+func (o *outage) answered(part string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.since.IsZero() {
-		return
+	since, failures := o.since, o.failures
+	if o.remove(part) {
+		o.logged = time.Time{}
+		o.logger.Info("the broker and the database answer again", "failures", failures, "after", time.Since(since).Round(time.Millisecond))
 	}
-	o.logger.Info("the broker and the database answer again", "failures", o.failures, "after", time.Since(o.since).Round(time.Millisecond))
-	o.since, o.logged, o.failures, o.err = time.Time{}, time.Time{}, 0, nil
 }
 
-// current is the last error while the broker is away.
+// forget is for a part that ends, answered or not.
+func (o *outage) forget(part string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.remove(part)
+}
+
+// remove tells whether the part was the last that waited.
+func (o *outage) remove(part string) bool {
+	if _, waits := o.waiting[part]; !waits {
+		return false
+	}
+	delete(o.waiting, part)
+	if len(o.waiting) > 0 {
+		return false
+	}
+	o.since, o.failures = time.Time{}, 0
+	return true
+}
+
+// current is an error while a part waits.
 func (o *outage) current() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err
+	for _, part := range slices.Sorted(maps.Keys(o.waiting)) {
+		return o.waiting[part]
+	}
+	return nil
 }

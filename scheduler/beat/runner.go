@@ -51,6 +51,7 @@ const (
 // run ticks from the given time on until ctx ends, which gives nil, or the schedule is no longer in force, which gives
 // errSuperseded. A tick that has begun when ctx ends is seen through, within tickTimeout.
 func (r *runner) run(ctx context.Context, settled time.Time) error {
+	defer r.outage.forget(r.entry.name)
 	backoff := minBackoff
 	r.known.learn(r.entry, settled)
 	for {
@@ -67,12 +68,12 @@ func (r *runner) run(ctx context.Context, settled time.Time) error {
 		r.known.learn(r.entry, settled)
 		switch {
 		case err == nil, errors.Is(err, errEarly):
-			r.outage.answered()
+			r.outage.answered(r.entry.name)
 			backoff = minBackoff
 		case errors.Is(err, errSuperseded):
 			return err
 		default:
-			r.outage.failed(err)
+			r.outage.failed(r.entry.name, err)
 			if r.clock.Sleep(ctx, backoff) != nil {
 				return nil
 			}
