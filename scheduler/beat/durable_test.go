@@ -3,9 +3,12 @@ package beat
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,6 +163,106 @@ func TestALossOfRedisRepeatsNoDurableTick(t *testing.T) {
 	startReady(t, second)
 	eventually(t, func() bool { return len(runs.ticks(t, "a")) == 3 })
 	requireContiguous(t, runs.ticks(t, "a"))
+}
+
+// Redis is emptied, and the first scheduler that comes back has a clock that is behind: it puts in no tick that ran.
+func TestASlowClockRepeatsNoDurableTick(t *testing.T) {
+	t.Parallel()
+	const seconds = 10
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	d := openDurables(t, b, "sqlite://"+t.TempDir()+"/paidui.db")
+	runs := serveCountingWith(t, b, d.client)
+	path := scheduleFile(t, durableSecond)
+	clock := newStepClock(noon)
+	stop := startReady(t, d.beat(t, path, clock))
+	clock.Set(noon.Add(seconds * time.Second))
+	eventually(t, func() bool { return len(runs.ticks(t, "a")) == seconds && len(d.kept(t)) == 0 })
+	stop()
+	require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
+
+	behind := newStepClock(noon)
+	slow := d.beat(t, path, behind)
+	startReady(t, slow)
+	for n := range seconds + 1 {
+		now := noon.Add(time.Duration(n+1) * time.Second)
+		behind.Set(now)
+		eventually(t, func() bool { return !settledOf(t, slow).Before(now) })
+	}
+	eventually(t, func() bool { return len(d.kept(t)) == 0 })
+	require.Len(t, runs.ticks(t, "a"), seconds+1)
+	requireContiguous(t, runs.ticks(t, "a"))
+
+	// The ledger says no as well, where Redis does not.
+	r := slow.runner(slow.first.entries[0], slow.first, []byte("another secret"))
+	r.clock = newHeldClock(newStepClock(noon), slow.store, taskstest.Quiet())
+	_, err := r.put(t.Context(), ticks.Claim{Entry: "a", Tick: noon.Add(time.Second), TaskID: "a@1-x"}, []tasks.Option{tasks.ID("a@1-x")})
+	require.ErrorIs(t, err, tasks.ErrDuplicate)
+}
+
+// While the database is away a durable entry waits, and another one goes on; that is one outage from its beginning to its end.
+func TestADatabaseThatIsAwayStopsDurableEntriesOnly(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	whole, err := url.Parse(testenv.MySQL(t))
+	require.NoError(t, err)
+	proxy := testenv.NewProxy(t, whole.Host)
+	whole.Host = proxy.Addr
+	d := openDurables(t, b, whole.String())
+	path := scheduleFile(t, durableSecond+"  - {name: p, task: test.noop, every: 1s, misfire: all}\n")
+	var log logBuffer
+	clock := newFastClock(noon, 10)
+	beat := d.beat(t, path, clock)
+	beat.outage.logger = slog.New(slog.NewTextHandler(&log, nil))
+	startReady(t, beat)
+	eventually(t, func() bool { return settledOf(t, beat).After(noon.Add(3 * time.Second)) })
+
+	proxy.Away(true)
+	eventually(t, func() bool { return beat.Ready(t.Context()) != nil })
+	waits := settledOf(t, beat)
+	before := len(queued(t, b.Redis(), "default", "p"))
+	eventually(t, func() bool {
+		require.Error(t, beat.Ready(t.Context()))
+		return len(queued(t, b.Redis(), "default", "p")) > before+50
+	})
+	require.Equal(t, waits, settledOf(t, beat))
+	require.NotContains(t, log.String(), "answer again")
+	proxy.Away(false)
+	back := clock.Now()
+	eventually(t, func() bool { return beat.Ready(t.Context()) == nil && settledOf(t, beat).After(back) })
+	require.Equal(t, 1, strings.Count(log.String(), "answer again"), log.String())
+	requireContiguous(t, queued(t, b.Redis(), "default", "p"))
+
+	// A Redis that is emptied meanwhile is taken up again when the database says which ticks are done.
+	proxy.Away(true)
+	eventually(t, func() bool { return beat.Ready(t.Context()) != nil })
+	require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
+	eventually(t, func() bool {
+		beat.outage.mu.Lock()
+		defer beat.outage.mu.Unlock()
+		return beat.outage.waiting[announcing] != nil
+	})
+	require.Zero(t, b.Redis().Exists(t.Context(), "paidui:{schedules}:current").Val())
+	proxy.Away(false)
+	back = clock.Now()
+	eventually(t, func() bool { return beat.Ready(t.Context()) == nil && settledOf(t, beat).After(back) })
+}
+
+// A scheduler whose schedule is not in force any more, and that comes to forget late, forgets nothing.
+func TestANewerSchedulesNoteIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	d := openDurables(t, b, "sqlite://"+t.TempDir()+"/paidui.db")
+	older := d.beat(t, scheduleFile(t, durableSecond), newStepClock(noon))
+	startReady(t, older)()
+	newer := d.beat(t, scheduleFile(t, strings.Replace(durableSecond, "name: a", "name: x", 1)), newStepClock(noon))
+	startReady(t, newer)
+	ledger := ticks.NewLedger(d.db)
+	_, err := ledger.Note(t.Context(), "x", "r", noon, newer.store.Clock, func(*gorm.DB) error { return nil })
+	require.NoError(t, err)
+	older.forgetNoted(t.Context(), older.first)
+	noted, err := ledger.Noted(t.Context())
+	require.NoError(t, err)
+	require.Len(t, noted, 1)
 }
 
 // Without a database a durable schedule is a mistake, at start and in a file that changes.

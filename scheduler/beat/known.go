@@ -42,7 +42,7 @@ func (k *known) agree(secret []byte) {
 }
 
 // recall completes a plan with what the database knows of durable entries. While the database is away, a Redis that knows
-// a schedule is enough.
+// a schedule is enough; with one that knows none all entries wait.
 func (b *Beat) recall(ctx context.Context, schedule *Schedule, plan *ticks.Plan) error {
 	if !schedule.durable() {
 		return nil
@@ -65,7 +65,11 @@ func (b *Beat) recall(ctx context.Context, schedule *Schedule, plan *ticks.Plan)
 	return nil
 }
 
-// forgetNoted has the database forget entries that are gone, are not durable any more, or pause.
+// forgetTimeout bounds how long forgetNoted may hold up others that note ticks.
+const forgetTimeout = 5 * time.Second
+
+// forgetNoted has the database forget entries that are gone, are not durable any more, or pause, unless another schedule
+// is in force by then.
 func (b *Beat) forgetNoted(ctx context.Context, schedule *Schedule) {
 	var durable []string
 	for _, e := range schedule.entries {
@@ -73,7 +77,16 @@ func (b *Beat) forgetNoted(ctx context.Context, schedule *Schedule) {
 			durable = append(durable, e.name)
 		}
 	}
-	if err := b.opt.Ledger.Forget(ctx, durable); err != nil && ctx.Err() == nil {
+	asking, cancel := context.WithTimeout(ctx, forgetTimeout)
+	defer cancel()
+	err := b.opt.Ledger.Forget(asking, durable, func() error {
+		presence, err := b.store.Heartbeat(asking, schedule.hash)
+		if err == nil && presence != ticks.InForce {
+			err = errSuperseded
+		}
+		return err
+	})
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errSuperseded) {
 		b.opt.Logger.Warn("the next start or change of the schedules tries it again", "error", err)
 	}
 }

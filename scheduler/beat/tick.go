@@ -161,7 +161,7 @@ func (r *runner) put(ctx context.Context, claim ticks.Claim, options []tasks.Opt
 	if err != nil {
 		return "", err
 	}
-	first, err := r.ledger.Note(ctx, r.entry.name, r.entry.ruleID(), claim.Tick, r.clock.Now(), func(tx *gorm.DB) error {
+	first, err := r.ledger.Note(ctx, r.entry.name, r.entry.ruleID(), claim.Tick, r.store.Clock, func(tx *gorm.DB) error {
 		_, err := call.EnqueueTx(ctx, tx)
 		return err
 	})

@@ -26,13 +26,17 @@ func NewLedger(db *gorm.DB) *Ledger { return &Ledger{db} }
 // noteTries bounds the tries of a note beside which another scheduler makes the entry's first.
 const noteTries = 3
 
+// Clock reads a clock that is right, as Store.Clock reads Redis's.
+type Clock func(context.Context) (time.Time, error)
+
 // Note notes a tick and calls put in the same transaction. first is false when the tick was noted before, or a later one was;
-// put is not called then. A noted tick that is more than Tolerance after now comes from a wrong clock and does not count.
-func (l *Ledger) Note(ctx context.Context, entry, rule string, tick, now time.Time, put func(tx *gorm.DB) error) (first bool, err error) {
+// put is not called then. A noted tick that is more than Tolerance after the clock's time was noted while that clock was
+// wrong, and does not count. The clock is only asked when such a tick may be there.
+func (l *Ledger) Note(ctx context.Context, entry, rule string, tick time.Time, clock Clock, put func(tx *gorm.DB) error) (first bool, err error) {
 	row := models.ScheduleTick{Entry: entry, Rule: Digest(rule), Tick: tick.Unix()}
 	for range noteTries {
 		err = l.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-			if first, err = advance(tx, row, now.Add(Tolerance)); err != nil || !first {
+			if first, err = advance(ctx, tx, row, clock); err != nil || !first {
 				return err
 			}
 			if err := put(tx); err != nil && !errors.Is(err, tasks.ErrDuplicate) {
@@ -51,17 +55,26 @@ func (l *Ledger) Note(ctx context.Context, entry, rule string, tick, now time.Ti
 }
 
 // advance writes the row unless one that counts is as late. It fails with a duplicate when another does so at the same time.
-func advance(tx *gorm.DB, row models.ScheduleTick, horizon time.Time) (bool, error) {
-	done := tx.Model(&models.ScheduleTick{}).Where("entry = ? AND (tick < ? OR tick > ?)", row.Entry, row.Tick, horizon.Unix()).
-		Updates(map[string]any{"rule": row.Rule, "tick": row.Tick})
+// The clock is asked after the row was read, which the first statement has locked: an earlier time, of a process that then
+// stood still, would make a row that others have written meanwhile look wrong.
+func advance(ctx context.Context, tx *gorm.DB, row models.ScheduleTick, clock Clock) (bool, error) {
+	changed := map[string]any{"rule": row.Rule, "tick": row.Tick}
+	done := tx.Model(&models.ScheduleTick{}).Where("entry = ? AND tick < ?", row.Entry, row.Tick).Updates(changed)
 	if done.Error != nil || done.RowsAffected > 0 {
 		return done.Error == nil, done.Error
 	}
-	var known int64
-	if err := tx.Model(&models.ScheduleTick{}).Where("entry = ?", row.Entry).Count(&known).Error; err != nil || known > 0 {
+	var noted []models.ScheduleTick
+	if err := tx.Where("entry = ?", row.Entry).Find(&noted).Error; err != nil {
 		return false, err
 	}
-	return true, tx.Create(&row).Error
+	if len(noted) == 0 {
+		return true, tx.Create(&row).Error
+	}
+	now, err := clock(ctx)
+	if err != nil || noted[0].Tick <= now.Add(Tolerance).Unix() {
+		return false, err
+	}
+	return true, tx.Model(&models.ScheduleTick{}).Where("entry = ?", row.Entry).Updates(changed).Error
 }
 
 // Noted identifies the ticks of an entry with a rule.
@@ -80,15 +93,21 @@ func (l *Ledger) Noted(ctx context.Context) (map[Noted]time.Time, error) {
 	return last, nil
 }
 
-// Forget drops what is noted of entries that are none of these: one that comes back starts anew.
-func (l *Ledger) Forget(ctx context.Context, except []string) error {
-	tx := l.db.WithContext(ctx)
-	if len(except) == 0 {
-		tx = tx.Where("1 = 1")
-	} else {
-		tx = tx.Where("entry NOT IN ?", except)
-	}
-	if err := tx.Delete(&models.ScheduleTick{}).Error; err != nil {
+// Forget drops what is noted of entries that are none of these: one that comes back starts anew. It asks inForce whether
+// these are still the entries after it has deleted and before it commits; an error of inForce keeps all. So nothing is
+// dropped that was noted under a newer schedule, however long the database takes.
+func (l *Ledger) Forget(ctx context.Context, except []string, inForce func() error) error {
+	err := l.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		gone := tx.Where("1 = 1")
+		if len(except) > 0 {
+			gone = tx.Where("entry NOT IN ?", except)
+		}
+		if err := gone.Delete(&models.ScheduleTick{}).Error; err != nil {
+			return err
+		}
+		return inForce()
+	})
+	if err != nil {
 		return fmt.Errorf("forget the ticks of schedules that are gone: %w", err)
 	}
 	return nil

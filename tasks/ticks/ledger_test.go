@@ -1,6 +1,7 @@
 package ticks_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -27,10 +28,13 @@ func TestATickIsNotedOnce(t *testing.T) {
 			require.NoError(t, models.Migrate(t.Context(), db))
 			l := ticks.NewLedger(db)
 			puts := 0
-			note := func(entry, rule string, tick, now time.Time, fails error) (bool, error) {
-				return l.Note(t.Context(), entry, rule, tick, now, func(*gorm.DB) error { puts++; return fails })
-			}
 			at := func(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
+			clock := func(minutes int) ticks.Clock {
+				return func(context.Context) (time.Time, error) { return at(minutes), nil }
+			}
+			note := func(entry, rule string, tick, now int, fails error) (bool, error) {
+				return l.Note(t.Context(), entry, rule, at(tick), clock(now), func(*gorm.DB) error { puts++; return fails })
+			}
 			for _, c := range []struct {
 				entry     string
 				tick, now int // minutes
@@ -41,15 +45,15 @@ func TestATickIsNotedOnce(t *testing.T) {
 				{"a", 4, 4, true}, {"a", 4, 4, false},
 			} {
 				before := puts
-				first, err := note(c.entry, "r", at(c.tick), at(c.now), nil)
+				first, err := note(c.entry, "r", c.tick, c.now, nil)
 				require.NoError(t, err)
 				require.Equal(t, c.first, first, c)
 				require.Equal(t, c.first, puts > before, c)
 			}
 			wrong := errors.New("refused")
-			_, err = note("a", "r", at(5), at(5), wrong)
+			_, err = note("a", "r", 5, 5, wrong)
 			require.ErrorIs(t, err, wrong)
-			first, err := note("a", "new", at(5), at(5), tasks.ErrDuplicate) // the outbox has it
+			first, err := note("a", "new", 5, 5, tasks.ErrDuplicate) // the outbox has it
 			require.NoError(t, err)
 			require.True(t, first, "the one that failed is not noted")
 
@@ -58,11 +62,18 @@ func TestATickIsNotedOnce(t *testing.T) {
 			require.Equal(t, map[ticks.Noted]time.Time{
 				{Entry: "a", Rule: ticks.Digest("new")}: at(5), {Entry: "A", Rule: ticks.Digest("r")}: at(2),
 			}, noted)
-			require.NoError(t, l.Forget(t.Context(), []string{"A", "b"}))
+
+			inForce := func() error { return nil }
+			superseded := errors.New("superseded")
+			require.ErrorIs(t, l.Forget(t.Context(), []string{"b"}, func() error { return superseded }), superseded)
+			noted, err = l.Noted(t.Context())
+			require.NoError(t, err)
+			require.Len(t, noted, 2, "nothing was dropped")
+			require.NoError(t, l.Forget(t.Context(), []string{"A", "b"}, inForce))
 			noted, err = l.Noted(t.Context())
 			require.NoError(t, err)
 			require.Len(t, noted, 1)
-			require.NoError(t, l.Forget(t.Context(), nil))
+			require.NoError(t, l.Forget(t.Context(), nil, inForce))
 			noted, err = l.Noted(t.Context())
 			require.NoError(t, err)
 			require.Empty(t, noted)
@@ -73,7 +84,7 @@ func TestATickIsNotedOnce(t *testing.T) {
 				for range 4 {
 					together.Go(func() {
 						for {
-							first, err := l.Note(t.Context(), "c", "r", at(n), at(n), func(*gorm.DB) error { return nil })
+							first, err := l.Note(t.Context(), "c", "r", at(n), clock(n), func(*gorm.DB) error { return nil })
 							if first {
 								firsts.Add(1)
 							}
@@ -91,4 +102,38 @@ func TestATickIsNotedOnce(t *testing.T) {
 			require.Equal(t, at(9), noted[ticks.Noted{Entry: "c", Rule: ticks.Digest("r")}])
 		})
 	}
+}
+
+// TestNoteAsksTheClockLate has a process stand still in a note while others note later ticks. The later one counts, by the
+// time that it is then.
+func TestNoteAsksTheClockLate(t *testing.T) {
+	t.Parallel()
+	db, err := models.Open(t.Context(), testenv.MySQL(t), models.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
+	require.NoError(t, models.Migrate(t.Context(), db))
+	l := ticks.NewLedger(db)
+	put := func(*gorm.DB) error { return nil }
+	var now atomic.Int64
+	now.Store(start.Unix())
+	clock := func(context.Context) (time.Time, error) { return time.Unix(now.Load(), 0), nil }
+	_, err = l.Note(t.Context(), "a", "r", start, clock, put)
+	require.NoError(t, err)
+
+	tx := db.Begin()
+	later := start.Add(time.Minute).Unix()
+	require.NoError(t, tx.Model(&models.ScheduleTick{}).Where("entry = ?", "a").Update("tick", later).Error)
+	noted := make(chan bool, 1)
+	go func() {
+		first, err := l.Note(t.Context(), "a", "r", start.Add(time.Second), clock, put)
+		noted <- first || err != nil
+	}()
+	require.Eventually(t, func() bool {
+		var waits int64
+		return db.Raw(`SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p
+			ON p.id = t.trx_mysql_thread_id WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()`).Scan(&waits).Error == nil && waits > 0
+	}, time.Minute, 200*time.Millisecond) // what innodb_trx shows is renewed after 100 ms without a question
+	now.Store(later)
+	require.NoError(t, tx.Commit().Error)
+	require.False(t, <-noted)
 }

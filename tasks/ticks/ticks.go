@@ -28,7 +28,8 @@
 // have caught up. Redis's clock is therefore the limit: Begin and Pass answer Early to a tick that it is more than
 // Tolerance away from, and settled ticks that lie beyond that, because Redis's own clock was set back or a version
 // without this limit wrote them, are taken back to it. Ticks that were enqueued ahead of their time in that case are
-// enqueued again at their time, unless their tasks are still retained.
+// enqueued again at their time, unless their tasks are still retained. A scheduler whose clock is behind is late; that what
+// is settled is ahead of its clock tells nothing against it, for all such comparisons are made with Redis's.
 //
 // # Which schedule is in force
 //

@@ -199,6 +199,10 @@ func TestAnnounceMakesGoodWhatRedisLost(t *testing.T) {
 	require.Equal(t, later, announce(t, s, plan("2", known), later).Settled["a"], "an entry that was taken out starts anew")
 	require.NoError(t, rdb.FlushDB(t.Context()).Err())
 	known.Known = later.Add(time.Minute)
+	require.Equal(t, known.Known, announce(t, s, plan("2", known), later).Settled["a"], "a clock that is behind repeats no tick")
+
+	require.NoError(t, rdb.FlushDB(t.Context()).Err())
+	known.Known = time.Now().Add(time.Hour)
 	require.Equal(t, later, announce(t, s, plan("1", known), later).Settled["a"], "nothing is settled in the future")
 }
 
