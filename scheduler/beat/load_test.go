@@ -161,7 +161,7 @@ schedules:
 		`line 23: args of test.sum: n: is required`,
 		`line 25: every: want a duration such as 10s, or a whole number of seconds, found 1.5`,
 		`line 26: unknown key "evry": known are name, task, args, every, cron, timezone, queue, misfire, paused, priority, expires, max_retries, ` +
-			`backoff, timeout, hard_timeout, max_crashes, result_limit, retention, unique_for, unique_until_done, unique_key, throttle, ` +
+			`backoff, timeout, hard_timeout, max_crashes, result_limit, retention, unique_for, unique_until_done, unique_key, throttle, durable, ` +
 			`history, tags, headers, on_success, on_failure`,
 		`line 27: paused: want true or false, found text`,
 		`line 28: a schedule has no name`,
