@@ -46,6 +46,8 @@ type Broker struct {
 
 	died, lapsed atomic.Uint64 // tasks taken over: see TakenOver
 
+	shortList int // longest list that a revoked task is looked for in
+
 	checksMu sync.Mutex
 	checks   map[Fault]uint64 // see Faults
 
@@ -66,7 +68,7 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 	}
 	_, cluster := rdb.(*redis.ClusterClient)
 	b := &Broker{
-		rdb: rdb, connects: connects, cluster: cluster, opt: opt, logger: opt.Logger,
+		rdb: rdb, connects: connects, cluster: cluster, opt: opt, logger: opt.Logger, shortList: shortList,
 		gates: gates{format: gatedScript}, questions: gates{format: askScript},
 	}
 	b.rights = redisx.NewRights(Setting, rdb, needs, b.logger)

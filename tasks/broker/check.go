@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,7 +21,7 @@ const (
 	FaultStray   Fault = "stray"   // a list has an id without a task
 	FaultWrong   Fault = "wrong"   // the task is in a list of another state
 	FaultTwice   Fault = "twice"   // the task is in the lists of its state more than once
-	FaultUnowned Fault = "unowned" // no living worker has the active task: whoever beats takes it over
+	FaultUnowned Fault = "unowned" // no living worker has the active task, and its lease has ended: whoever beats takes it over
 )
 
 // CheckOptions are how Check goes about it.
@@ -36,29 +36,37 @@ type Checked struct {
 	Queues int           `json:"queues"`
 	Tasks  int           `json:"tasks"`
 	Faults map[Fault]int `json:"faults"` // by kind; those that are not there are left out
-	More   bool          `json:"more"`   // there are more than one check mends
+	More   bool          `json:"more"`   // there may be more than one check mends
 }
 
 const (
-	// checkStep is how many elements or tasks one script looks at, well under a millisecond, and checkRest is the pause
-	// after it.
-	checkStep = 500
+	// checkRest is the pause after each script.
 	checkRest = 2 * time.Millisecond
 	// checkVisits bounds the list elements that one mending script passes by, unless one task alone needs more.
 	checkVisits = 100_000
-	// maxSuspects bounds what one check mends of a queue.
-	maxSuspects = 10_000
+)
+
+// checkLimits bound a check.
+type checkLimits struct {
+	step     int // list elements or tasks that one script looks at
+	kept     int // ids of lists that are kept at a time: no further queue is read beyond it
+	suspects int // tasks of a queue that are looked at again
+	visits   int // list elements that all mending scripts of a check pass by
 	// unsettled is how long ago a task must have got its state for the lists, which are read before the tasks, to be held
 	// against it. It has room for clocks that differ.
-	unsettled = 10 * time.Second
-)
+	unsettled time.Duration
+}
+
+func standardCheck() checkLimits {
+	return checkLimits{step: 500, kept: 4_000_000, suspects: 10_000, visits: 100_000_000, unsettled: 10 * time.Second}
+}
 
 // Check compares the lists and sets of all queues with their tasks, while traffic goes on. What contradicts, and does so
 // after a pause still, it mends in one script a task, so that nothing is between two lists meanwhile: the state in the
-// task's hash is held for true. It reads all tasks, in steps that leave Redis to others in between.
+// task's hash is held for true. It reads all tasks, in steps that leave Redis to others in between. A queue for which Redis
+// answers with an error does not keep it from the others: Check returns those errors at its end.
 func (b *Broker) Check(ctx context.Context, opt CheckOptions) (Checked, error) {
-	c := &checker{b: b, opt: opt, seed: maphash.MakeSeed(), since: time.Now().Add(-unsettled), queues: make(map[string]*checkedQueue)}
-	c.found.Faults = make(map[Fault]int)
+	c := newChecker(b, opt, standardCheck())
 	err := c.run(ctx)
 	return c.found, err
 }
@@ -86,52 +94,91 @@ func (b *Broker) countFault(f Fault, n int) {
 type checker struct {
 	b      *Broker
 	opt    CheckOptions
+	limits checkLimits
 	seed   maphash.Seed
-	since  time.Time // tasks that got their state later are not judged
-	queues map[string]*checkedQueue
+	since  time.Time                // tasks that got their state later are not judged
+	queues map[string]*checkedQueue // whose lists are read, until their suspects are mended
+	visits int                      // list elements that mending scripts have passed by
+	failed []error                  // of queues that could not be checked
 	found  Checked
 }
 
-// checkedQueue is what is known of one queue. Lists are kept as hashes of their ids: of two ids with one hash, a fault may
-// be missed until the next check.
-type checkedQueue struct {
-	name            string
-	pending, active map[uint64]struct{}
-	suspects        map[string]struct{}
+func newChecker(b *Broker, opt CheckOptions, limits checkLimits) *checker {
+	return &checker{b: b, opt: opt, limits: limits, seed: maphash.MakeSeed(), found: Checked{Faults: make(map[Fault]int)}}
 }
 
-func (q *checkedQueue) suspect(id string) { q.suspects[id] = struct{}{} }
+// checkedQueue is what is known of one queue.
+type checkedQueue struct {
+	name            string
+	waiting, active listedIDs
+	suspects        map[string]struct{} // contradict
+	unowned         map[string]struct{} // active, and no living worker's
+}
 
+// run checks one queue after another. It reads all tasks once for as many queues as their ids may be kept together.
 func (c *checker) run(ctx context.Context) error {
 	names, err := c.b.rdb.SMembers(ctx, allQueuesKey).Result()
 	if err != nil {
 		return fmt.Errorf("list queues: %w", err)
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		q := &checkedQueue{name: name, pending: make(map[uint64]struct{}), active: make(map[uint64]struct{}), suspects: make(map[string]struct{})}
-		c.queues[name] = q
-		if err := c.readLists(ctx, q); err != nil {
-			return fmt.Errorf("check queue %s: %w", name, err)
+	for len(names) > 0 {
+		if names, err = c.checkSome(ctx, names); err != nil {
+			return errors.Join(append(c.failed, err)...)
 		}
+	}
+	return errors.Join(c.failed...)
+}
+
+// checkSome checks the first of the queues, and returns the others.
+func (c *checker) checkSome(ctx context.Context, names []string) (others []string, err error) {
+	c.queues, c.since = make(map[string]*checkedQueue), time.Now().Add(-c.limits.unsettled)
+	for kept := 0; len(names) > 0 && kept < c.limits.kept; names = names[1:] {
+		q := &checkedQueue{name: names[0], suspects: make(map[string]struct{}), unowned: make(map[string]struct{})}
+		c.queues[q.name] = q
+		if err := c.readLists(ctx, q); err != nil {
+			if err := c.leaveOut(q, err); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		kept += len(q.waiting) + len(q.active)
 		c.found.Queues++
 	}
 	if err := c.readTasks(ctx); err != nil {
-		return fmt.Errorf("check tasks: %w", err)
+		return nil, fmt.Errorf("check tasks: %w", err)
 	}
-	for _, name := range names {
+	rested := false
+	for _, name := range slices.Sorted(maps.Keys(c.queues)) {
 		q := c.queues[name]
-		q.pending, q.active = nil, nil
-		if len(q.suspects) == 0 {
+		q.waiting, q.active = nil, nil
+		if len(q.suspects)+len(q.unowned) == 0 {
 			continue
 		}
-		if err := rest(ctx, c.opt.Pause); err != nil {
-			return err
+		if !rested {
+			rested = true
+			if err := rest(ctx, c.opt.Pause); err != nil {
+				return nil, err
+			}
 		}
-		if err := c.mend(ctx, q); err != nil {
-			return fmt.Errorf("mend queue %s: %w", name, err)
+		if err := c.lookAgain(ctx, q); err != nil {
+			if err := c.leaveOut(q, err); err != nil {
+				return nil, err
+			}
 		}
 	}
+	return names, nil
+}
+
+// leaveOut goes on without a queue for which Redis has answered with an error. Other errors end the check.
+func (c *checker) leaveOut(q *checkedQueue, err error) error {
+	err = fmt.Errorf("check queue %s: %w", q.name, err)
+	var answer redis.Error
+	if !errors.As(err, &answer) {
+		return err
+	}
+	delete(c.queues, q.name)
+	c.failed = append(c.failed, err)
 	return nil
 }
 
@@ -148,235 +195,25 @@ func rest(ctx context.Context, d time.Duration) error {
 }
 
 // step rests between two scripts, and tells how far the check is.
-func (c *checker) step(ctx context.Context) error {
+func (c *checker) step(ctx context.Context, pause time.Duration) error {
 	if c.opt.Step != nil {
 		if err := c.opt.Step(c.found.Queues, c.found.Tasks); err != nil {
 			return err
 		}
 	}
-	return rest(ctx, checkRest)
+	return rest(ctx, pause)
 }
 
-// readLists reads the lists and sets of a queue. Tasks that come or go meanwhile shift them, so that some may be left out
-// or seen twice; a script looks again before anything is mended.
-func (c *checker) readLists(ctx context.Context, q *checkedQueue) error {
-	for _, l := range []struct {
-		key, state string
-		seen       map[uint64]struct{} // nil for a set
-	}{
-		{pendingKey(q.name), "pending", q.pending}, {highKey(q.name), "pending", q.pending}, {lowKey(q.name), "pending", q.pending},
-		{activeKey(q.name), "active", q.active},
-		{scheduledKey(q.name), "scheduled", nil}, {retryKey(q.name), "retry", nil},
-		{archivedKey(q.name), "archived", nil}, {completedKey(q.name), "completed", nil},
-	} {
-		for skip := 0; ; skip += checkStep {
-			found, err := listedScript.Run(ctx, c.b.rdb, []string{l.key}, number(l.seen == nil), skip, checkStep, taskKeyPrefix(q.name)).StringSlice()
-			if err != nil {
-				return fmt.Errorf("read %s tasks: %w", l.state, err)
-			}
-			for i := 0; i+1 < len(found); i += 2 {
-				id, state := found[i], found[i+1]
-				if state != l.state && (state == "" || homed(state)) {
-					q.suspect(id)
-				}
-				if l.seen == nil {
-					continue
-				}
-				sum := maphash.String(c.seed, id)
-				if _, twice := l.seen[sum]; twice {
-					q.suspect(id)
-				}
-				l.seen[sum] = struct{}{}
-			}
-			if len(found) < 2*checkStep {
-				break
-			}
-			if err := c.step(ctx); err != nil {
-				return err
-			}
-		}
+// note adds an id to those that are looked at again, unless there are enough.
+func (c *checker) note(ids map[string]struct{}, id string) {
+	if _, there := ids[id]; !there && len(ids) >= c.limits.suspects {
+		c.found.More = true
+		return
 	}
-	return nil
-}
-
-// homed tells whether tasks of the state are in a list or set that Check knows. Those of a group (aggregating) are not.
-func homed(state string) bool {
-	switch state {
-	case "pending", "active", "scheduled", "retry", "archived", "completed":
-		return true
-	}
-	return false
-}
-
-// readTasks reads the tasks of all queues, by their keys.
-func (c *checker) readTasks(ctx context.Context) error {
-	if cluster, ok := c.b.rdb.(*redis.ClusterClient); ok {
-		nodes := make(chan *redis.Client, 1000)
-		if err := cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error { nodes <- node; return nil }); err != nil {
-			return fmt.Errorf("list the nodes of the cluster: %w", err)
-		}
-		close(nodes)
-		for node := range nodes {
-			if err := c.scan(ctx, node); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return c.scan(ctx, c.b.rdb)
-}
-
-func (c *checker) scan(ctx context.Context, node redis.Cmdable) error {
-	for cursor := uint64(0); ; {
-		keys, next, err := node.Scan(ctx, cursor, keyPrefix+"*"+taskInfix+"*", checkStep).Result()
-		if err != nil {
-			return fmt.Errorf("scan: %w", err)
-		}
-		byQueue := make(map[string][]string)
-		for _, key := range keys {
-			name := keyQueue(key)
-			byQueue[name] = append(byQueue[name], key)
-		}
-		for name, keys := range byQueue {
-			if q := c.queues[name]; q != nil { // another one has come meanwhile
-				if err := c.judge(ctx, q, keys); err != nil {
-					return err
-				}
-			}
-		}
-		if cursor = next; cursor == 0 {
-			return nil
-		}
-		if err := c.step(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// judge holds tasks against the lists.
-func (c *checker) judge(ctx context.Context, q *checkedQueue, tasks []string) error {
-	keys := append([]string{scheduledKey(q.name), retryKey(q.name), archivedKey(q.name), completedKey(q.name), livesKey(q.name)}, tasks...)
-	reply, err := judgeScript.Run(ctx, c.b.rdb, keys, len(taskKeyPrefix(q.name))).StringSlice()
-	if err != nil {
-		return fmt.Errorf("look at tasks of queue %s: %w", q.name, err)
-	}
-	for i := 0; i+3 < len(reply); i += 4 {
-		id, state, at, home := reply[i], reply[i+1], reply[i+2], reply[i+3]
-		c.found.Tasks++
-		var seen map[uint64]struct{}
-		switch state {
-		case "pending":
-			seen = q.pending
-		case "active":
-			seen = q.active
-			if home == "0" {
-				c.count(FaultUnowned, 1)
-			}
-		default:
-			if homed(state) && home == "0" {
-				q.suspect(id)
-			}
-			continue
-		}
-		if _, listed := seen[maphash.String(c.seed, id)]; !listed && c.settled(at) {
-			q.suspect(id)
-		}
-	}
-	return nil
-}
-
-// settled tells whether a time, in nanoseconds or milliseconds, was before the lists were read. A task without one is old.
-func (c *checker) settled(at string) bool {
-	n, err := strconv.ParseInt(at, 10, 64)
-	if err != nil {
-		return true
-	}
-	if n < 1e15 {
-		n *= int64(time.Millisecond)
-	}
-	return n < c.since.UnixNano()
+	ids[id] = struct{}{}
 }
 
 func (c *checker) count(f Fault, n int) {
 	c.found.Faults[f] += n
 	c.b.countFault(f, n)
-}
-
-// mend looks at the suspects once more, and mends what is wrong with them still.
-func (c *checker) mend(ctx context.Context, q *checkedQueue) error {
-	ids := make([]string, 0, len(q.suspects))
-	for id := range q.suspects {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	if len(ids) > maxSuspects {
-		ids, c.found.More = ids[:maxSuspects], true
-	}
-	keys := []string{
-		pendingKey(q.name), highKey(q.name), lowKey(q.name), activeKey(q.name), leaseKey(q.name), scheduledKey(q.name), retryKey(q.name),
-		archivedKey(q.name), completedKey(q.name), wakeKey(q.name),
-	}
-	for size := 1; len(ids) > 0; {
-		some := ids[:min(size, len(ids))]
-		scores, err := c.scores(ctx, q, some)
-		if err != nil {
-			return err
-		}
-		call := slices.Clone(keys)
-		args := []any{time.Now().UnixNano(), c.b.wakeUps(), int(leaseTime.Seconds())}
-		for i, id := range some {
-			call = append(call, taskKey(q.name, id))
-			args = append(args, id, scores[i])
-		}
-		reply, err := mendScript.Run(ctx, c.b.rdb, call, args...).Slice()
-		if err != nil {
-			return err
-		}
-		if len(reply) < 1 {
-			return errors.New("unexpected reply of the mend script")
-		}
-		listed, _ := reply[0].(int64)
-		faults := texts(reply[1:])
-		for i := 0; i+1 < len(faults); i += 2 {
-			f := Fault(faults[i+1])
-			c.count(f, 1)
-			c.b.logger.WarnContext(ctx, "a task and the lists of its queue contradicted each other, and agree now",
-				"queue", q.name, "task", faults[i], "fault", string(f))
-		}
-		ids = ids[len(some):]
-		size = int(max(1, min(takeBatch, checkVisits/max(listed, 1))))
-		if err := c.step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// scores are where in the set of its state each task belongs: when it is due, has failed, or is to be forgotten (Unix time).
-func (c *checker) scores(ctx context.Context, q *checkedQueue, ids []string) ([]int64, error) {
-	refs := make([]Ref, len(ids))
-	for i, id := range ids {
-		refs[i] = Ref{q.name, id}
-	}
-	records, err := c.b.FindMany(ctx, refs)
-	if err != nil {
-		return nil, err
-	}
-	scores, now := make([]int64, len(ids)), time.Now()
-	for i, r := range records {
-		at := now
-		switch {
-		case r == nil:
-		case r.State == "scheduled" && c.opt.Due != nil:
-			if due := c.opt.Due(r); !due.IsZero() {
-				at = due.Add(time.Second - 1)
-			}
-		case r.State == "archived" && !r.LastFailedAt.IsZero():
-			at = r.LastFailedAt
-		case r.State == "completed" && !r.CompletedAt.IsZero():
-			at = r.CompletedAt.Add(r.Retention)
-		}
-		scores[i] = at.Unix()
-	}
-	return scores, nil
 }

@@ -2,9 +2,17 @@ package broker
 
 import "github.com/redis/go-redis/v9"
 
+// luaRevoked defines revoked, which tells of a completed task whether it was revoked.
+const luaRevoked = `
+local function revoked(task)
+	return string.sub(redis.call('HGET', task, 'result') or '', 1, 9) == '` + RevokedPrefix + `'
+end
+`
+
 // listedScript KEYS: a list or a set. ARGV: 1 for a set, number of its elements to skip, number to look at, prefix of the
-// tasks' keys. It returns each id and its task's state, ” without a task. A list is read from the end that is fetched first.
-var listedScript = redis.NewScript(`
+// tasks' keys. It returns each id and its task's state, ” without a task; that of a revoked one is "revoked". A list is read
+// from the end that is fetched first.
+var listedScript = redis.NewScript(luaRevoked + `
 local skip, size, ids = tonumber(ARGV[2]), tonumber(ARGV[3]), nil
 if ARGV[1] == '1' then
 	ids = redis.call('ZRANGE', KEYS[1], skip, skip + size - 1)
@@ -13,30 +21,43 @@ else
 end
 local out = {}
 for _, id in ipairs(ids) do
-	local has = redis.pcall('HMGET', ARGV[4] .. id, 'state', 'msg')
+	local task = ARGV[4] .. id
+	local kind = redis.call('TYPE', task)
+	kind = kind.ok or kind
+	local state = ''
+	if kind == 'hash' then
+		state = redis.call('HEXISTS', task, 'msg') == 1 and redis.call('HGET', task, 'state') or ''
+		if state == 'completed' and revoked(task) then state = 'revoked' end
+	elseif kind ~= 'none' then
+		state = 'foreign'
+	end
 	out[#out + 1] = id
-	out[#out + 1] = has.err and 'foreign' or has[2] and has[1] or ''
+	out[#out + 1] = state
 end
 return out
 `)
 
-// judgeScript KEYS: scheduled, retry, archived, completed, lives, then tasks. ARGV: length of the prefix of the tasks' keys. It
-// returns of each task the id, the state, since when it has it (pending: ns, active: ms, else ”), and 0 if the set of its
-// state lacks it, or no living worker has it.
-var judgeScript = redis.NewScript(luaHolder + `
+// judgeScript KEYS: scheduled, retry, archived, completed, lives, lease, then tasks. ARGV: length of the prefix of the tasks'
+// keys. It returns of each task the id, the state, since when it has it (pending: ns, active: ms, else ”), and 0 if the set of
+// its state lacks it, or no living worker has it and its lease, which plain asynq workers prolong, has ended; else 1.
+var judgeScript = redis.NewScript(luaClock + luaHolder + `
 local sets, out = {scheduled = KEYS[1], retry = KEYS[2], archived = KEYS[3], completed = KEYS[4]}, {}
-for k = 6, #KEYS do
+for k = 7, #KEYS do
 	local id = string.sub(KEYS[k], tonumber(ARGV[1]) + 1)
 	local kind = redis.call('TYPE', KEYS[k])
-	local has = (kind.ok or kind) == 'hash' and redis.call('HMGET', KEYS[k], 'state', 'msg', 'pending_since', 'owner', 'began') or {}
-	if has[1] and has[2] then
+	local has = (kind.ok or kind) == 'hash' and redis.call('HEXISTS', KEYS[k], 'msg') == 1
+		and redis.call('HMGET', KEYS[k], 'state', 'pending_since', 'owner', 'began') or {}
+	if has[1] then
 		local at, home = '', '1'
 		if has[1] == 'pending' then
-			at = has[3] or ''
+			at = has[2] or ''
 		elseif has[1] == 'active' then
-			at = has[5] or ''
-			local who = holder(has[4], has[3])
-			if not who or not redis.call('ZSCORE', KEYS[5], who) then home = '0' end
+			at = has[4] or ''
+			local who = holder(has[3], has[2])
+			if not who or not redis.call('ZSCORE', KEYS[5], who) then
+				local ends = redis.call('ZSCORE', KEYS[6], id)
+				if not ends or tonumber(ends) < now / 1000 then home = '0' end
+			end
 		elseif sets[has[1]] and not redis.call('ZSCORE', sets[has[1]], id) then
 			home = '0'
 		end
@@ -51,9 +72,9 @@ return out
 
 // mendScript KEYS: pending, high, low, active, lease, scheduled, retry, archived, completed, wake, then tasks. ARGV: now (ns),
 // 1 to ring, time of a lease (s); then for each task its id and where it belongs in the set of its state (s). It has each task
-// be once in the lists of its state and in no other. One that was in none goes to the head of its queue. It returns how long
-// the lists are together, and ids and faults.
-var mendScript = redis.NewScript(luaClock + luaRing + luaEvents + luaDespiteFull("KEYS[5]") + `
+// be once in the lists of its state and in no other. One that was in none goes to the head of its queue. A revoked one may stay
+// in a list of those that wait. It returns how long the lists are together, and ids and faults.
+var mendScript = redis.NewScript(luaRevoked + luaClock + luaRing + luaEvents + luaDespiteFull("KEYS[5]") + `
 local lists = {KEYS[1], KEYS[2], KEYS[3], KEYS[4]}
 local sets = {scheduled = KEYS[6], retry = KEYS[7], archived = KEYS[8], completed = KEYS[9]}
 
@@ -75,8 +96,8 @@ for k = 11, #KEYS do
 	local task, id, score = KEYS[k], ARGV[2 * k - 18], ARGV[2 * k - 17]
 	local kind = redis.call('TYPE', task)
 	kind = kind.ok or kind
-	local has = kind == 'hash' and redis.call('HMGET', task, 'state', 'msg', 'prio', 'watch') or {}
-	local state = has[1] and has[2] and has[1] or 'gone'
+	local has = kind == 'hash' and redis.call('HMGET', task, 'state', 'prio', 'watch') or {}
+	local state = has[1] and redis.call('HEXISTS', task, 'msg') == 1 and has[1] or 'gone'
 	local function note(fault)
 		out[#out + 1] = id
 		out[#out + 1] = fault
@@ -91,7 +112,7 @@ for k = 11, #KEYS do
 			waits[i] = times(KEYS[i], id)
 			waiting = waiting + waits[i]
 		end
-		if state ~= 'pending' and waiting > 0 then
+		if state ~= 'pending' and waiting > 0 and not (state == 'completed' and revoked(task)) then
 			for i = 1, 3 do redis.call('LREM', KEYS[i], 0, id) end
 			note(other)
 		end
@@ -104,13 +125,15 @@ for k = 11, #KEYS do
 			if name ~= state and redis.call('ZREM', set, id) == 1 then note(other) end
 		end
 		if state == 'pending' and waiting ~= 1 then
-			for i = 1, 3 do redis.call('LREM', KEYS[i], 0, id) end
-			redis.call('RPUSH', has[3] == 'high' and KEYS[2] or has[3] == 'low' and KEYS[3] or KEYS[1], id)
+			if waiting > 0 then
+				for i = 1, 3 do redis.call('LREM', KEYS[i], 0, id) end
+			end
+			redis.call('RPUSH', has[2] == 'high' and KEYS[2] or has[2] == 'low' and KEYS[3] or KEYS[1], id)
 			redis.call('HSETNX', task, 'pending_since', ARGV[1])
 			ready = true
 			note(waiting == 0 and 'lost' or 'twice')
 		elseif state == 'active' and runs ~= 1 then
-			redis.call('LREM', KEYS[4], 0, id)
+			if runs > 0 then redis.call('LREM', KEYS[4], 0, id) end
 			redis.call('LPUSH', KEYS[4], id)
 			-- A worker that has it prolongs the lease; else its task is taken over.
 			redis.call('ZADD', KEYS[5], 'NX', math.floor(now / 1000) + tonumber(ARGV[3]), id)
@@ -119,7 +142,7 @@ for k = 11, #KEYS do
 			redis.call('ZADD', sets[state], score, id)
 			note('lost')
 		end
-		if has[4] and #out > 1 and out[#out - 1] == id then events[#events + 1] = '+' .. id end
+		if has[3] and #out > 1 and out[#out - 1] == id then events[#events + 1] = '+' .. id end
 	end
 end
 if ready and ARGV[2] == '1' then ring(KEYS[10]) end

@@ -176,10 +176,12 @@ func forwardDue(t *testing.T, w *worker) {
 	require.NoError(t, err)
 }
 
-// TestCheckHarmsNothing checks all the time while tasks come, run, fail, wait, are revoked and end.
+// TestCheckHarmsNothing checks all the time, in small steps and without leaving out what is new or well, while tasks come, run,
+// fail, wait, are revoked in lists that keep their ids, and end.
 func TestCheckHarmsNothing(t *testing.T) {
 	onSingle(t, func(t *testing.T, url string) {
 		b := open(t, url)
+		b.SetShortList(5)
 		const count = 600
 		var mu sync.Mutex
 		running, runs := map[string]bool{}, map[string]int{}
@@ -212,33 +214,51 @@ func TestCheckHarmsNothing(t *testing.T) {
 		cfg.RetryDelayFunc = func(int, error, *asynq.Task) time.Duration { return 0 }
 		serveWith(t, b.NewFetcher(fetcherConfig(queues)), cfg, h)
 		ctx, stop := context.WithCancel(t.Context())
-		faults := make(chan broker.Checked, 1)
-		go func() {
-			var all broker.Checked
-			for ctx.Err() == nil {
-				found, err := b.Check(t.Context(), broker.CheckOptions{})
-				if err != nil {
-					t.Error(err)
-				}
-				for f, n := range found.Faults {
-					if f != broker.FaultUnowned {
-						t.Errorf("%d faults %s", n, f)
-					}
-				}
-				all.Tasks += found.Tasks
-			}
-			faults <- all
-		}()
+		var ids []string
 		for i := range count {
-			m := message("q", "t"+strconv.Itoa(i))
+			ids = append(ids, "t"+strconv.Itoa(i))
+		}
+		checked := make(chan struct{})
+		go func() {
+			defer close(checked)
+			for ctx.Err() == nil {
+				found, _, err := b.CheckWithin(t.Context(), broker.CheckOptions{}, broker.CheckLimits{Step: 20})
+				if err != nil || len(found.Faults) > 0 {
+					t.Errorf("faults %v, error %v", found.Faults, err)
+				}
+				faults, err := b.Mend(t.Context(), "q", ids)
+				if err != nil || len(faults) > 0 {
+					t.Errorf("faults of a second look %v, error %v", faults, err)
+				}
+			}
+		}()
+		revoked := 0
+		var batch []*broker.Message
+		for i, id := range ids {
+			m := message("q", id)
 			m.Priority = []broker.Priority{broker.Normal, broker.High, broker.Low}[i%3]
 			m.Retention = time.Duration(i%2) * time.Hour
-			enqueue(t, b, m)
+			batch = append(batch, m)
+			if len(batch) < 100 {
+				continue
+			}
+			enqueue(t, b, batch...)
+			for _, m := range batch {
+				if m.ID[len(m.ID)-1] == '3' {
+					r, err := b.Revoke(t.Context(), "q", m.ID, "no longer", false)
+					require.NoError(t, err)
+					if r.Outcome == broker.Revoked {
+						revoked++
+					}
+				}
+			}
+			batch = nil
 		}
-		require.Eventually(t, func() bool { return ended.Load() >= count }, patience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return ended.Load() >= int64(count-revoked) }, patience, 10*time.Millisecond)
 		stop()
-		<-faults
-		require.EqualValues(t, count, ended.Load())
+		<-checked
+		require.Positive(t, revoked)
+		require.EqualValues(t, count-revoked, ended.Load())
 	})
 }
 

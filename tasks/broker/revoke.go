@@ -138,7 +138,7 @@ func (r *revoker) call(some []int, ids []string, list []Revocation) *call {
 		script: revokeScript,
 		keys:   []string{pendingKey(q), highKey(q), lowKey(q), scheduledKey(q), retryKey(q), completedKey(q)},
 		args: []any{
-			ownPrefix(q), r.reason, RevokedPrefix + r.reason, completed, terminate, q, tag, r.command, shortList, revokeVisits,
+			ownPrefix(q), r.reason, RevokedPrefix + r.reason, completed, terminate, q, tag, r.command, r.b.shortList, revokeVisits,
 		},
 	}
 	for _, i := range some {

@@ -53,3 +53,31 @@ func TestLostTasksRun(t *testing.T) {
 	due := rdb.ZScore(t.Context(), "asynq:{default}:scheduled", later.ID()).Val()
 	require.WithinDuration(t, time.Now().Add(time.Hour), time.Unix(int64(due), 0), 10*time.Minute)
 }
+
+// TestABrokenQueueFailsTheCheck: it does not wait for what only a hand can mend, and mends the other queues.
+func TestABrokenQueueFailsTheCheck(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Broker(t, testenv.RedisURL(t))
+	client, rdb := tasks.NewClient(b), b.Redis()
+	require.NoError(t, rdb.SAdd(t.Context(), "asynq:queues", "broken").Err())
+	require.NoError(t, rdb.Set(t.Context(), "asynq:{broken}:pending", "text", 0).Err())
+	lost, err := sum.Enqueue(t.Context(), client, sumArgs{1, 2})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, rdb.LRem(t.Context(), "asynq:{default}:pending", 0, lost.ID()).Val())
+	require.NoError(t, rdb.HSet(t.Context(), "asynq:{default}:t:"+lost.ID(), "pending_since", time.Now().Add(-time.Hour).UnixNano()).Err())
+
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: client})
+	tasks.Handle(mux, sum, func(_ context.Context, a sumArgs) (int, error) { return a.N + a.M, nil })
+	queues.Bind(mux, client)
+	taskstest.Serve(t, b, mux, "default", "low")
+	check, err := queues.Check.Enqueue(t.Context(), client, queues.CheckArgs{}, tasks.MaxRetries(0))
+	require.NoError(t, err)
+	_, err = check.Get(t.Context())
+	var failure *tasks.FailureError
+	require.ErrorAs(t, err, &failure)
+	require.Contains(t, failure.Msg, "check queue broken")
+	require.Contains(t, failure.Msg, "WRONGTYPE")
+	three, err := lost.Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 3, three)
+}
