@@ -15,18 +15,18 @@ type WarningCode string
 
 // The kinds of warnings.
 const (
-	WarnNoWorker    WarningCode = "no_worker"    // no living worker takes from the queue
-	WarnUnknownTask WarningCode = "unknown_task" // no living worker that takes from the queue has a handler for the task
+	WarnNoWorker    WarningCode = "no_worker"    // no living worker takes from the queue: the task waits for one
+	WarnUnknownTask WarningCode = "unknown_task" // those that do have no handler for the task: it fails after its retries
 )
 
-// Warning is what a caller should know of a task that is made all the same: it waits for a worker that can run it.
+// Warning is what a caller should know of a task that is made all the same.
 type Warning struct {
 	Code        WarningCode
 	Task, Queue string
 }
 
 // Warnings tells what the caller of the signature should know, which mostly is nothing. What is known of the workers is up
-// to a second old. While the broker is slow or away, and once ctx has ended, there are no warnings, and Warnings takes a
+// to a second old, and of one that died some ten seconds. While the broker is slow or away, and once ctx has ended, there are no warnings, and Warnings takes a
 // tenth of a second at most.
 func (c *Client) Warnings(ctx context.Context, s Signature) []Warning {
 	if s.check() != nil || c.broker == nil {

@@ -36,8 +36,8 @@ func warningText(w tasks.Warning) text {
 	if w.Code == tasks.WarnNoWorker {
 		return textf("没有在线的 worker 处理队列 %s：任务会等到有为止", "no worker that is up takes from queue %s: the task waits for one", w.Queue)
 	}
-	return textf("处理队列 %[2]s 的 worker 都没有任务 %[1]s 的处理函数：任务会失败或重试，直到有能处理它的 worker",
-		"no worker that is up and takes from queue %[2]s has a handler for task %[1]s: deploy one that has", w.Task, w.Queue)
+	return textf("处理队列 %[2]s 的 worker 都没有任务 %[1]s 的处理函数：重试用尽后任务会失败，除非在此之前有了能处理它的 worker",
+		"no worker that is up and takes from queue %[2]s has a handler for task %[1]s: it fails when its retries are used up, unless one comes that has", w.Task, w.Queue)
 }
 
 const (

@@ -5,8 +5,9 @@ import "github.com/redis/go-redis/v9"
 // fetchScript KEYS, for each queue: pending, paused, active, lease, wake, high, low, lives. ARGV: life, limit, token, 1 to
 // ring, now (ms), how many normal and low tasks have their turn before higher ones, time of a lease (s); then for each queue
 // the prefix of its tasks' keys. It does what asynq's dequeue does, for many, but leaves pending_since, and marks who has the
-// tasks. An id whose task is gone or not pending any more is dropped. It returns nil, 0 when the life is unknown or ended, or
-// the number of the queue and each task's id, message and note (see read); if more wait, it wakes a worker.
+// tasks. An id is dropped whose task is gone, or not pending any more, or whose key is no task's. It returns nil, 0 when the
+// life is unknown or ended, or the number of the queue and each task's id, message and note (see read); if more wait, it wakes
+// a worker.
 var fetchScript = redis.NewScript(luaRing + luaEvents + `
 local lists, limit = {}, tonumber(ARGV[2])
 for k = 1, #KEYS, 8 do
@@ -44,7 +45,7 @@ for q = 1, #KEYS / 8 do
 		for i = 1, #ids do
 			local id = ids[i]
 			local key = ARGV[8 + q] .. id
-			local has = redis.call('HMGET', key, 'msg', 'state', 'watch', 'progress', 'crashes', 'revoked')
+			local has = redis.pcall('HMGET', key, 'msg', 'state', 'watch', 'progress', 'crashes', 'revoked') -- nothing of a key of another kind
 			if has[1] and has[2] == 'pending' then
 				redis.call('HSET', key, 'state', 'active', 'owner', ARGV[3], 'began', ARGV[5])
 				if has[3] then events[#events + 1] = '+' .. id end

@@ -238,6 +238,9 @@ func TestTaskWithoutItsHashIsSkipped(t *testing.T) {
 			enqueue(t, b, numbered(queue, 40)...)
 			for i := range 30 { // as evicted by a Redis that is full
 				require.NoError(t, b.Redis().Del(t.Context(), key(queue, "t:"+strconv.Itoa(i))).Err())
+				if i%3 == 1 { // and something else was put there
+					require.NoError(t, b.Redis().Set(t.Context(), key(queue, "t:"+strconv.Itoa(i)), "no task", 0).Err())
+				}
 			}
 			w := newWorker(t, b, slots, map[string]int{queue: 1})
 			begun := time.Now()

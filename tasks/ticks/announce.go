@@ -97,7 +97,8 @@ return {'in_force', settled, redis.call('HGET', KEYS[1], 'secret')}
 // Announce puts the plan in force. A new entry, or one whose rule changed, is settled up to now, so that it starts with
 // the next tick; a now that is more than Tolerance after Redis's clock is brought back to that, and so is what a wrong
 // clock has settled in the future. When Redis has lost which schedule was in force, and all that was settled, entries are
-// settled up to what the plan knows instead, also when a now that is behind comes before that. With takeover, the plan yields to another schedule that was heard within Silence.
+// settled up to what the plan knows instead, also when a now that is behind comes before that. With takeover, the plan yields
+// to another schedule that was heard within Silence.
 func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover bool) (Announcement, error) {
 	secret := plan.Secret
 	if len(secret) == 0 {
