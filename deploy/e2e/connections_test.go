@@ -46,24 +46,7 @@ func TestOneAddressDoesNotShutTheAPI(t *testing.T) {
 		Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true},
 		Timeout:   time.Minute,
 	}
-	send := func(client *http.Client, method, url, body string) error {
-		req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Authorization", "Bearer "+operatorKey)
-		res, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		text, err := io.ReadAll(res.Body)
-		if err != nil || res.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s %s: %s %s %w", method, url, res.Status, text, err)
-		}
-		return nil
-	}
+	send := func(client *http.Client, method, url, body string) error { return send(t, client, method, url, body) }
 	require.NoError(t, send(other, http.MethodPost, api.url+"/v1/tasks",
 		`{"task":"demo.add","args":{"n":1,"m":2},"id":"waited-for","countdown":"1h"}`))
 
@@ -146,4 +129,24 @@ func TestOneAddressDoesNotShutTheAPI(t *testing.T) {
 	require.Eventually(t, func() bool { return metric(`paidui_http_connections{state="waiting"}`) == 0 }, 2*time.Minute, 50*time.Millisecond)
 	require.NotContains(t, api.log.String(), "too many open files")
 	api.terminate(t)
+}
+
+// send sends a request as the operator. Any answer but 200 is an error.
+func send(t *testing.T, client *http.Client, method, url, body string) error {
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+operatorKey)
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s %s %w", method, url, res.Status, text, err)
+	}
+	return nil
 }

@@ -180,23 +180,9 @@ func awaitLog(t *testing.T, p *program, text string) {
 	require.Eventually(t, func() bool { return strings.Contains(p.log.String(), text) }, time.Minute, 20*time.Millisecond, text)
 }
 
+// postTask makes a task on a connection that it does not keep.
 func postTask(t *testing.T, client *http.Client, base, body string) error {
 	t.Helper()
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/tasks", strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+operatorKey)
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		text, err := io.ReadAll(res.Body)
-		return fmt.Errorf("%s %s %w", res.Status, text, err)
-	}
-	return nil
+	return send(t, client, http.MethodPost, base+"/v1/tasks", body)
 }
