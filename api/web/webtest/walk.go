@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -107,11 +108,24 @@ func (tab *Tab) Text(selector string) string {
 	return strings.TrimSpace(Eval[string](tab, `document.querySelector(`+strconv.Quote(selector)+`).innerText`))
 }
 
-// Click clicks the first element that matches the CSS selector, once it is there and enabled.
+// Click clicks the first element that matches the CSS selector, once it is there and enabled. A page that moves the
+// element between the finding and the press makes the mouse miss it, so Click repeats until the element had the click.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
-	tab.Await("a button "+selector, `document.querySelector(`+strconv.Quote(selector+":not(:disabled)")+`) !== null`)
-	tab.do("clicking "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	for deadline := time.Now().Add(patience); ; {
+		tab.Await("a button "+selector, `((element) => {
+			if (!element) return false
+			globalThis.clicked = false
+			element.addEventListener('click', () => { globalThis.clicked = true }, { capture: true, once: true })
+			return true
+		})(document.querySelector(`+strconv.Quote(selector+":not(:disabled)")+`))`)
+		tab.do("clicking "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+		// Undefined is another document, which only the click can have opened.
+		if Eval[bool](tab, `globalThis.clicked !== false`) {
+			return
+		}
+		require.True(tab.t, time.Now().Before(deadline), "the element %s is never where the mouse clicks", selector)
+	}
 }
 
 // Type replaces what is in the input by the text, key by key.
