@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -49,26 +51,26 @@ type looked struct {
 // look reads the values and takes the leases of those that are missing; bad[i] counts as missing, too. An error is one for
 // all of them.
 func (s *Store) look(ctx context.Context, entries []entry, token string, bad []raw) ([]looked, error) {
-	calls := make([]call, len(entries))
+	calls := make([]*redisx.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{script: lookScript, once: true, keys: e.keys(""), args: []any{
+		calls[i] = &redisx.Call{Script: lookScript, Once: true, Keys: e.keys(""), Args: []any{
 			token, leaseFor.Milliseconds(), []byte(bad[i]),
 		}}
 	}
-	err := s.run(ctx, calls)
-	if err != nil && !slices.ContainsFunc(calls, call.answered) {
+	err := s.runScripts(ctx, calls)
+	if err != nil && !slices.ContainsFunc(calls, answered) {
 		return nil, err
 	}
 	found := make([]looked, len(calls))
 	for i, c := range calls {
-		switch v := c.cmd.Val().(type) {
+		switch v := c.Cmd.Val().(type) {
 		case string:
 			found[i].value = raw(v)
 		case int64:
 			found[i].mine = v == 1
 		default:
-			found[i].err = fmt.Errorf("looking for %s: %w", entries[i].key, c.cmd.Err())
-			if !c.answered() {
+			found[i].err = fmt.Errorf("looking for %s: %w", entries[i].key, c.Cmd.Err())
+			if !answered(c) {
 				found[i].err = err
 			}
 		}
@@ -86,7 +88,7 @@ type filling struct {
 
 // fill stores the values whose leases the token holds, and tells which. With publish the world is told.
 func (s *Store) fill(ctx context.Context, task, token string, values []filling, publish bool) ([]bool, error) {
-	calls := make([]call, len(values))
+	calls := make([]*redisx.Call, len(values))
 	for i, v := range values {
 		last, message := int64(0), ""
 		if v.stale > 0 {
@@ -95,59 +97,59 @@ func (s *Store) fill(ctx context.Context, task, token string, values []filling, 
 		if publish {
 			message = v.entry.message
 		}
-		calls[i] = call{script: fillScript, keys: v.entry.keys(task), args: []any{
+		calls[i] = &redisx.Call{Script: fillScript, Keys: v.entry.keys(task), Args: []any{
 			token, []byte(v.value), v.expiry.Milliseconds(), last, markerFor.Milliseconds(), channel, message,
 		}}
 	}
-	return s.yes(ctx, "filling", calls)
+	return s.runBools(ctx, "filling", calls)
 }
 
 // seize takes the leases, whoever holds them, and with drop takes the values away. It tells which changes of the task
 // have not been applied before.
 func (s *Store) seize(ctx context.Context, task, token string, entries []entry, drop bool, stale time.Duration) ([]bool, error) {
-	calls := make([]call, len(entries))
+	calls := make([]*redisx.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{script: seizeScript, once: true, keys: e.keys(task), args: []any{
+		calls[i] = &redisx.Call{Script: seizeScript, Once: true, Keys: e.keys(task), Args: []any{
 			token, leaseFor.Milliseconds(), flag(drop), stale.Milliseconds(), channel, e.message,
 		}}
 	}
-	return s.yes(ctx, "seizing", calls)
+	return s.runBools(ctx, "seizing", calls)
 }
 
 // void takes values and leases away. It tells which changes of the task have not been applied before.
 func (s *Store) void(ctx context.Context, task string, entries []entry, stale time.Duration) ([]bool, error) {
-	calls := make([]call, len(entries))
+	calls := make([]*redisx.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{script: voidScript, keys: e.keys(task), args: []any{
+		calls[i] = &redisx.Call{Script: voidScript, Keys: e.keys(task), Args: []any{
 			stale.Milliseconds(), markerFor.Milliseconds(), channel, e.message,
 		}}
 	}
-	return s.yes(ctx, "voiding", calls)
+	return s.runBools(ctx, "voiding", calls)
 }
 
 // release gives leases up, for others to load at once.
 func (s *Store) release(ctx context.Context, token string, entries []entry) error {
-	calls := make([]call, len(entries))
+	calls := make([]*redisx.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{script: releaseScript, keys: e.keys(""), args: []any{token}}
+		calls[i] = &redisx.Call{Script: releaseScript, Keys: e.keys(""), Args: []any{token}}
 	}
-	_, err := s.yes(ctx, "releasing", calls)
+	_, err := s.runBools(ctx, "releasing", calls)
 	return err
 }
 
-// yes runs scripts that answer 1 or 0. Beside an error it tells which of them did answer 1.
-func (s *Store) yes(ctx context.Context, doing string, calls []call) ([]bool, error) {
-	err := s.run(ctx, calls)
+// runBools runs scripts that answer 1 or 0. Beside an error it tells which of them did answer 1.
+func (s *Store) runBools(ctx context.Context, doing string, calls []*redisx.Call) ([]bool, error) {
+	err := s.runScripts(ctx, calls)
 	answers := make([]bool, len(calls))
 	errs := []error{err}
 	for i, c := range calls {
-		if c.cmd == nil {
+		if c.Cmd == nil {
 			continue // was not sent
 		}
-		n, one := c.cmd.Int64()
+		n, one := c.Cmd.Int64()
 		answers[i] = one == nil && n == 1
 		if one != nil && err == nil {
-			errs = append(errs, fmt.Errorf("%s %s: %w", doing, c.keys[0], one))
+			errs = append(errs, fmt.Errorf("%s %s: %w", doing, c.Keys[0], one))
 		}
 	}
 	return answers, errors.Join(errs...)

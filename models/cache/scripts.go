@@ -1,5 +1,7 @@
 package cache
 
+import "github.com/paidui/paidui/models/redisx"
+
 // Every script works on one value's keys, which share a cluster slot:
 //
 //	KEYS[1] value   the JSON; "-1" is null: not in the database
@@ -21,7 +23,7 @@ var (
 	// lookScript ARGV: token, lease's life (ms), a value that counts as missing. It answers the value, or 1 when the
 	// token now holds the lease, or 0 when another does. An empty value, and a key of another type, count as missing; and
 	// so does a lease that is none of ours, since it does not end as ours do.
-	lookScript = newScript(`
+	lookScript = redisx.NewScript(`
 local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'table' then value = '' end
 if value and value ~= '' and value ~= ARGV[3] then return value end
@@ -36,7 +38,7 @@ return 1
 
 	// seizeScript ARGV: token, lease's life (ms), '1' to drop the value, last's life then (ms), channel, message. The
 	// token holds the lease, whoever held it. It answers 0, and does nothing, when the marker is there.
-	seizeScript = newScript(shorten + `
+	seizeScript = redisx.NewScript(shorten + `
 if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then return 0 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 if ARGV[3] == '1' then
@@ -49,7 +51,7 @@ return 1
 
 	// fillScript ARGV: token, value, its life (ms), last's life (ms, 0: no last), marker's life (ms), channel, message
 	// ('' for none). It answers 1 when it stored the value, and 0 when the token does not hold the lease.
-	fillScript = newScript(`
+	fillScript = redisx.NewScript(`
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 if ARGV[4] ~= '0' then redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[4]) end
@@ -61,7 +63,7 @@ return 1
 
 	// voidScript ARGV: last's life from now (ms, 0: no last), marker's life (ms), channel, message. It drops the value and
 	// the lease, and answers 1; or 0, having done nothing, when the marker is there.
-	voidScript = newScript(shorten + `
+	voidScript = redisx.NewScript(shorten + `
 if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
 shorten(ARGV[1])
@@ -71,7 +73,7 @@ return 1
 `)
 
 	// releaseScript ARGV: token. It gives the lease up, if the token holds it.
-	releaseScript = newScript(`
+	releaseScript = redisx.NewScript(`
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[2])
 `)
