@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -23,7 +24,7 @@ const (
 
 // acknowledgement is the end of a delivery on its way.
 type acknowledgement struct {
-	call   call // as asynq makes it, its script fenced; nil for a script that joins others
+	call   redisx.Call // as asynq makes it, its script fenced; nil for a script that joins others
 	token  string
 	result []byte
 	record []byte // of the attempt
@@ -37,7 +38,7 @@ var acknowledgements = sync.Pool{New: func() any { return &acknowledgement{done:
 // acknowledge ends a delivery, together with others. Its caller runs a task, so nothing waits for it but a slot; while
 // Redis does not answer it tries again, as the task would otherwise run a second time: the life of this worker may outlast
 // a Redis that is away. script is nil for done and complete.
-func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script *redis.Script, keys []string, args []any) *redis.Cmd {
+func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script *redisx.Script, keys []string, args []any) *redis.Cmd {
 	if err := ctx.Err(); err != nil { // the lease has ended: the delivery may be a later one, with its own token
 		return failed(ctx, err)
 	}
@@ -47,7 +48,7 @@ func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script
 	}
 	var t tries
 	for {
-		cmd, fenced := f.acknowledgeOnce(call{script: script, keys: keys, args: args}, d)
+		cmd, fenced := f.acknowledgeOnce(redisx.Call{Script: script, Keys: keys, Args: args}, d)
 		err := cmd.Err()
 		if err == nil || redis.HasErrorPrefix(err, "NOT FOUND") || redis.HasErrorPrefix(err, "INTERNAL") {
 			f.deliveries.drop(keys[task], d)
@@ -112,7 +113,7 @@ func (f *Fetcher) again(t *tries) bool {
 }
 
 // acknowledgeOnce waits for the next batch, as long as the client's own time limits let it take.
-func (f *Fetcher) acknowledgeOnce(c call, d *Delivery) (cmd *redis.Cmd, fenced bool) {
+func (f *Fetcher) acknowledgeOnce(c redisx.Call, d *Delivery) (cmd *redis.Cmd, fenced bool) {
 	a := acknowledgements.Get().(*acknowledgement)
 	a.call, a.token = c, d.fetched.token
 	a.result, a.record = d.kept()
@@ -128,17 +129,17 @@ func (f *Fetcher) acknowledgeOnce(c call, d *Delivery) (cmd *redis.Cmd, fenced b
 // each other.
 func (f *Fetcher) flushAcks(batch []*acknowledgement) {
 	ctx := context.Background() // the client's own time limits hold
-	calls := make([]*call, 0, 1)
+	calls := make([]*redisx.Call, 0, 1)
 	of := make([][]*acknowledgement, 0, 1) // by call
 	joined := make(map[string]int, 1)      // by the day's counter, which has the queue and the date
 	for _, a := range batch {
-		if a.call.script != nil {
-			queue := keyQueue(a.call.keys[0])
-			a.call.args = append(append(make([]any, 0, len(a.call.args)+4), a.call.args...), a.token, a.result, a.record, ownPrefix(queue))
+		if a.call.Script != nil {
+			queue := keyQueue(a.call.Keys[0])
+			a.call.Args = append(append(make([]any, 0, len(a.call.Args)+4), a.call.Args...), a.token, a.result, a.record, ownPrefix(queue))
 			calls, of = append(calls, &a.call), append(of, []*acknowledgement{a})
 			continue
 		}
-		day := finishDay(a.call.keys)
+		day := finishDay(a.call.Keys)
 		at, ok := joined[day]
 		if !ok {
 			at = len(of)
@@ -152,23 +153,23 @@ func (f *Fetcher) flushAcks(batch []*acknowledgement) {
 			calls[i] = finishCall(group)
 		}
 	}
-	run(ctx, f.b.rdb, calls)
+	redisx.RunScripts(ctx, f.b.rdb, calls)
 	for i, group := range of {
-		settle(ctx, calls[i].cmd, group)
+		settle(ctx, calls[i].Cmd, group)
 	}
 }
 
 // settle gives each its answer.
 func settle(ctx context.Context, cmd *redis.Cmd, group []*acknowledgement) {
 	var fenced []any
-	if group[0].call.script == nil {
+	if group[0].call.Script == nil {
 		fenced, _ = cmd.Slice()
 	}
 	for i, a := range group {
 		a.cmd = cmd
 		switch {
 		case cmd.Err() != nil:
-		case a.call.script != nil:
+		case a.call.Script != nil:
 			a.fenced = cmd.Val() == fencedReply
 		case i < len(fenced):
 			a.fenced = fenced[i] == int64(0)
@@ -195,18 +196,18 @@ func finishDay(keys []string) string {
 
 // finishCall joins calls of done (ARGV id, end of the statistics, largest number) and complete (id, end of the
 // statistics, end of the retention, message, largest number) for one queue and day.
-func finishCall(group []*acknowledgement) *call {
-	c := &call{
-		script: finishScript,
-		keys:   make([]string, 0, 5+2*len(group)),
-		args:   make([]any, 0, 2+7*len(group)),
+func finishCall(group []*acknowledgement) *redisx.Call {
+	c := &redisx.Call{
+		Script: finishScript,
+		Keys:   make([]string, 0, 5+2*len(group)),
+		Args:   make([]any, 0, 2+7*len(group)),
 	}
-	first := group[0].call.keys
+	first := group[0].call.Keys
 	queue, _ := between(first[0], activeSuffix)
-	c.keys = append(c.keys, first[0], first[1], completedKey(queue), finishDay(first), processedKey(queue))
-	c.args = append(c.args, group[0].call.args[1], ownPrefix(queue))
+	c.Keys = append(c.Keys, first[0], first[1], completedKey(queue), finishDay(first), processedKey(queue))
+	c.Args = append(c.Args, group[0].call.Args[1], ownPrefix(queue))
 	for _, a := range group {
-		keys, args := a.call.keys, a.call.args
+		keys, args := a.call.Keys, a.call.Args
 		var until, message any = "", ""
 		own := keys[2:]
 		if completes(keys) {
@@ -214,12 +215,12 @@ func finishCall(group []*acknowledgement) *call {
 			until, message = args[2], args[3]
 		}
 		unique := 0
-		c.keys = append(c.keys, own[0])
+		c.Keys = append(c.Keys, own[0])
 		if len(own) > 3 {
 			unique = 1
-			c.keys = append(c.keys, own[3])
+			c.Keys = append(c.Keys, own[3])
 		}
-		c.args = append(c.args, args[0], a.token, unique, until, message, a.result, a.record)
+		c.Args = append(c.Args, args[0], a.token, unique, until, message, a.result, a.record)
 	}
 	return c
 }
@@ -228,7 +229,7 @@ func finishCall(group []*acknowledgement) *call {
 // its uniqueness. ARGV: end of the day's counter (s), prefix of our keys; then for each: id, token, 1 with uniqueness, end
 // of the retention (s) or ”, message, result, record of the attempt. It does what asynq's done (no retention: the task is
 // deleted) and markAsComplete do, for tasks that are still this worker's, and returns for each 1, or 0 if it is not.
-var finishScript = redis.NewScript(luaEvents + luaAttempt + `
+var finishScript = redisx.NewScript(luaEvents + luaAttempt + `
 local out, gone, leases, kept, events = {}, {}, {}, {}, {}
 local k, n = 6, 0
 for a = 3, #ARGV, 7 do

@@ -1,6 +1,6 @@
 package broker
 
-import "github.com/redis/go-redis/v9"
+import "github.com/paidui/paidui/models/redisx"
 
 // luaRevoked defines revoked, which tells of a completed task whether it was revoked.
 const luaRevoked = `
@@ -12,7 +12,7 @@ end
 // listedScript KEYS: a list or a set. ARGV: 1 for a set, number of its elements to skip, number to look at, prefix of the
 // tasks' keys. It returns each id and its task's state, ” without a task; that of a revoked one is "revoked". A list is read
 // from the end that is fetched first.
-var listedScript = redis.NewScript(luaRevoked + `
+var listedScript = redisx.NewScript(luaRevoked + `
 local skip, size, ids = tonumber(ARGV[2]), tonumber(ARGV[3]), nil
 if ARGV[1] == '1' then
 	ids = redis.call('ZRANGE', KEYS[1], skip, skip + size - 1)
@@ -40,7 +40,7 @@ return out
 // judgeScript KEYS: scheduled, retry, archived, completed, lives, lease, then tasks. ARGV: length of the prefix of the tasks'
 // keys. It returns of each task the id, the state, since when it has it (pending: ns, active: ms, else ”), and 0 if the set of
 // its state lacks it, or no living worker has it and its lease, which plain asynq workers prolong, has ended; else 1.
-var judgeScript = redis.NewScript(luaClock + luaHolder + `
+var judgeScript = redisx.NewScript(luaClock + luaHolder + `
 local sets, out = {scheduled = KEYS[1], retry = KEYS[2], archived = KEYS[3], completed = KEYS[4]}, {}
 for k = 7, #KEYS do
 	local id = string.sub(KEYS[k], tonumber(ARGV[1]) + 1)
@@ -74,7 +74,7 @@ return out
 // 1 to ring, time of a lease (s); then for each task its id and where it belongs in the set of its state (s). It has each task
 // be once in the lists of its state and in no other. One that was in none goes to the head of its queue. A revoked one may stay
 // in a list of those that wait. It returns how long the lists are together, and ids and faults.
-var mendScript = redis.NewScript(luaRevoked + luaClock + luaRing + luaEvents + luaDespiteFull("KEYS[5]") + `
+var mendScript = redisx.NewScript(luaRevoked + luaClock + luaRing + luaEvents + luaDespiteFull("KEYS[5]") + `
 local lists = {KEYS[1], KEYS[2], KEYS[3], KEYS[4]}
 local sets = {scheduled = KEYS[6], retry = KEYS[7], archived = KEYS[8], completed = KEYS[9]}
 

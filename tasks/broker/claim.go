@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // On a Redis Cluster no script sees all queues. Whoever enqueues a task with a chosen id there claims the id first, then
@@ -99,15 +99,15 @@ func (b *Broker) claim(ctx context.Context, messages []*Message, token string, r
 	}
 	claimed = make(map[int]*Message, len(open))
 	for begun := time.Now(); ; {
-		calls := make(map[int]*call, len(open))
-		list := make([]*call, 0, len(open))
+		calls := make(map[int]*redisx.Call, len(open))
+		list := make([]*redisx.Call, 0, len(open))
 		for i, m := range open {
-			calls[i] = &call{script: claimScript, keys: []string{claimKey(m.ID)}, args: []any{m.Queue, token, claimTime.Milliseconds()}}
+			calls[i] = &redisx.Call{Script: claimScript, Keys: []string{claimKey(m.ID)}, Args: []any{m.Queue, token, claimTime.Milliseconds()}}
 			list = append(list, calls[i])
 		}
-		run(ctx, b.rdb, list)
+		redisx.RunScripts(ctx, b.rdb, list)
 		for i, c := range calls {
-			mine, err := c.cmd.Bool()
+			mine, err := c.Cmd.Bool()
 			if err != nil {
 				return claimed, err
 			}
@@ -179,16 +179,16 @@ func (b *Broker) giveUp(claimed map[int]*Message, token string) {
 	if len(claimed) == 0 {
 		return
 	}
-	list := make([]*call, 0, len(claimed))
+	list := make([]*redisx.Call, 0, len(claimed))
 	for _, m := range claimed {
-		list = append(list, &call{script: unclaimScript, keys: []string{claimKey(m.ID)}, args: []any{m.Queue, token}})
+		list = append(list, &redisx.Call{Script: unclaimScript, Keys: []string{claimKey(m.ID)}, Args: []any{m.Queue, token}})
 	}
-	run(ctx, b.rdb, list)
+	redisx.RunScripts(ctx, b.rdb, list)
 }
 
 // claimScript KEYS: claim. ARGV: queue, token, milliseconds. It claims the id, or takes over a claim of the same queue, and
 // returns whether it did.
-var claimScript = redis.NewScript(`
+var claimScript = redisx.NewScript(`
 local owner = redis.call('GET', KEYS[1])
 if owner and string.match(owner, '^(.-) ') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[3])
@@ -196,7 +196,7 @@ return 1
 `)
 
 // unclaimScript KEYS: claim. ARGV: queue, token.
-var unclaimScript = redis.NewScript(`
+var unclaimScript = redisx.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
 return 1
 `)

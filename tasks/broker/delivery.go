@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -182,7 +183,7 @@ func (d *Delivery) Progress(ctx context.Context, progress []byte) error {
 }
 
 // progressScript KEYS: task. ARGV: token, progress, id. It returns 0 when the delivery does not own the task.
-var progressScript = redis.NewScript(luaEvents + `
+var progressScript = redisx.NewScript(luaEvents + `
 local held = redis.call('HMGET', KEYS[1], 'owner', 'state', 'watch')
 if held[1] ~= ARGV[1] or held[2] ~= 'active' then return 0 end
 redis.call('HSET', KEYS[1], 'progress', ARGV[2])

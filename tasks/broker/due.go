@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -68,7 +69,7 @@ func (f *Fetcher) dueSets(ctx context.Context, second int64) (map[string]bool, e
 }
 
 // dueScript KEYS: delayed sets. ARGV: now (s). It returns those with something due.
-var dueScript = redis.NewScript(`
+var dueScript = redisx.NewScript(`
 local out = {}
 if redis.call('EXISTS', unpack(KEYS)) == 0 then return out end
 for _, key in ipairs(KEYS) do
@@ -80,7 +81,7 @@ return out
 
 // forwardScript KEYS: scheduled or retry, pending, high, low. ARGV: now (s), prefix of the tasks' keys, now (ns), prefix of
 // the groups' keys. It does what asynq's forward does, and keeps priorities.
-var forwardScript = redis.NewScript(luaEvents + `
+var forwardScript = redisx.NewScript(luaEvents + `
 local ids, events = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100), {}
 for _, id in ipairs(ids) do
 	local key = ARGV[2] .. id

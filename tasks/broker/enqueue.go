@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -173,59 +174,59 @@ func (b *Broker) flushEnqueues(batch []*submission) {
 	if len(of) == 0 {
 		return
 	}
-	calls := make([]*call, len(of))
+	calls := make([]*redisx.Call, len(of))
 	now := time.Now()
 	for i, group := range of {
 		calls[i] = b.enqueueCall(group, now)
-		calls[i].once = once
+		calls[i].Once = once
 	}
 	if b.cluster { // asynq's list of queues has another slot than the scripts
-		run(ctx, b.rdb, calls, func(p redis.Pipeliner) {
+		redisx.RunScripts(ctx, b.rdb, calls, func(p redis.Pipeliner) {
 			for _, group := range of {
 				p.SAdd(ctx, allQueuesKey, group[0].msg.Queue)
 			}
 		})
 	} else {
-		run(ctx, b.rdb, calls)
+		redisx.RunScripts(ctx, b.rdb, calls)
 	}
 	for i, group := range of {
-		receive(calls[i].cmd, group)
+		receive(calls[i].Cmd, group)
 	}
 }
 
 // enqueueCall is the script call for messages that join.
-func (b *Broker) enqueueCall(group []*submission, now time.Time) *call {
+func (b *Broker) enqueueCall(group []*submission, now time.Time) *redisx.Call {
 	first := group[0]
 	queue := first.msg.Queue
-	c := &call{
-		script: enqueueScript,
-		keys:   make([]string, 0, 4+2*len(group)),
-		args:   make([]any, 0, 4+5*len(group)),
+	c := &redisx.Call{
+		Script: enqueueScript,
+		Keys:   make([]string, 0, 4+2*len(group)),
+		Args:   make([]any, 0, 4+5*len(group)),
 	}
 	queues, listed := allQueuesKey, queue
 	if b.cluster {
 		queues, listed = pendingKey(queue), ""
 	}
-	c.keys = append(c.keys, pendingKey(queue), scheduledKey(queue), wakeKey(queue), queues)
-	c.args = append(c.args, now.UnixNano(), b.wakeUps(), listed, len(group))
+	c.Keys = append(c.Keys, pendingKey(queue), scheduledKey(queue), wakeKey(queue), queues)
+	c.Args = append(c.Args, now.UnixNano(), b.wakeUps(), listed, len(group))
 	if gate := first.gate; gate != nil {
-		c.script = b.gates.script(gate)
-		c.keys = append(c.keys, gate.Keys...)
-		c.args = append(c.args, len(gate.Keys), len(gate.Args))
+		c.Script = b.gates.script(gate)
+		c.Keys = append(c.Keys, gate.Keys...)
+		c.Args = append(c.Args, len(gate.Keys), len(gate.Args))
 	}
 	for _, s := range group {
 		at, unique := int64(0), int64(0)
 		if !s.at.IsZero() {
 			at = s.at.Unix()
 		}
-		c.keys = append(c.keys, taskKey(queue, s.msg.ID))
+		c.Keys = append(c.Keys, taskKey(queue, s.msg.ID))
 		if s.unique != "" {
 			unique = int64((s.msg.UniqueFor + max(s.at.Sub(now), 0)) / time.Second)
-			c.keys = append(c.keys, s.unique)
+			c.Keys = append(c.Keys, s.unique)
 		}
-		c.args = append(c.args, s.msg.ID, s.encoded, at, unique, s.extra)
+		c.Args = append(c.Args, s.msg.ID, s.encoded, at, unique, s.extra)
 		if s.gate != nil {
-			c.args = append(c.args, s.gate.Args...)
+			c.Args = append(c.Args, s.gate.Args...)
 		}
 	}
 	return c

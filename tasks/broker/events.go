@@ -185,8 +185,8 @@ func (h *hub) checkAll(ctx context.Context) {
 	h.mu.Unlock()
 	calls, of := h.b.lookups(refs, checkScript, checkBatch)
 	for i, c := range calls {
-		run(ctx, h.b.rdb, []*call{c})
-		ended, err := c.cmd.Int64Slice()
+		redisx.RunScripts(ctx, h.b.rdb, []*redisx.Call{c})
+		ended, err := c.Cmd.Int64Slice()
 		if err != nil {
 			h.b.logger.DebugContext(ctx, "tasks that are waited for were not checked", "error", err)
 			return
@@ -203,7 +203,7 @@ func (h *hub) checkAll(ctx context.Context) {
 
 // checkScript KEYS: scheduled, retry, tasks. It returns the numbers of those tasks, from 1, that have ended, are gone or
 // are not marked as watched.
-var checkScript = redis.NewScript(luaFinal + `
+var checkScript = redisx.NewScript(luaFinal + `
 local out = {}
 for i = 3, #KEYS do
 	local r = redis.call('HMGET', KEYS[i], 'state', 'revoked', 'watch')

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const fencedReply = "FENCED"
@@ -64,18 +64,18 @@ end
 // fences keeps asynq's scripts with a fence, by the hash of the original.
 type fences struct{ scripts sync.Map }
 
-func (f *fences) of(sha string) (*redis.Script, bool) {
+func (f *fences) of(sha string) (*redisx.Script, bool) {
 	s, ok := f.scripts.Load(sha)
 	if !ok {
 		return nil, false
 	}
-	return s.(*redis.Script), true
+	return s.(*redisx.Script), true
 }
 
 // make fences a script with these keys, whose task is the one with the given index.
-func (f *fences) make(script string, task int, keys []string) *redis.Script {
-	fenced := redis.NewScript(fmt.Sprintf(luaFence, task+1, fencedReply) + luaBefore(task, keys) + script)
-	f.scripts.Store(redis.NewScript(script).Hash(), fenced)
+func (f *fences) make(script string, task int, keys []string) *redisx.Script {
+	fenced := redisx.NewScript(fmt.Sprintf(luaFence, task+1, fencedReply) + luaBefore(task, keys) + script)
+	f.scripts.Store(redisx.NewScript(script).Hash(), fenced)
 	return fenced
 }
 

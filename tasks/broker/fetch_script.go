@@ -1,6 +1,6 @@
 package broker
 
-import "github.com/redis/go-redis/v9"
+import "github.com/paidui/paidui/models/redisx"
 
 // fetchScript KEYS, for each queue: pending, paused, active, lease, wake, high, low, lives. ARGV: life, limit, token, 1 to
 // ring, now (ms), how many normal and low tasks have their turn before higher ones, time of a lease (s); then for each queue
@@ -8,7 +8,7 @@ import "github.com/redis/go-redis/v9"
 // tasks. An id is dropped whose task is gone, or not pending any more, or whose key is no task's. It returns nil, 0 when the
 // life is unknown or ended, or the number of the queue and each task's id, message and note (see read); if more wait, it wakes
 // a worker.
-var fetchScript = redis.NewScript(luaRing + luaEvents + `
+var fetchScript = redisx.NewScript(luaRing + luaEvents + `
 local lists, limit = {}, tonumber(ARGV[2])
 for k = 1, #KEYS, 8 do
 	lists[#lists + 1] = KEYS[k]

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // Ref names one task.
@@ -93,9 +93,9 @@ func (b *Broker) FindMany(ctx context.Context, refs []Ref) ([]*Record, error) {
 	if len(calls) == 0 {
 		return records, nil
 	}
-	run(ctx, b.rdb, calls)
+	redisx.RunScripts(ctx, b.rdb, calls)
 	for i, c := range calls {
-		replies, err := c.cmd.Slice()
+		replies, err := c.Cmd.Slice()
 		if err != nil {
 			return nil, fmt.Errorf("look up tasks: %w", err)
 		}
@@ -110,19 +110,19 @@ func (b *Broker) FindMany(ctx context.Context, refs []Ref) ([]*Record, error) {
 
 // lookups makes calls of a script with KEYS scheduled, retry, tasks… and ARGV their ids, each for one queue and at most
 // size tasks. of has the indexes of their refs.
-func (b *Broker) lookups(refs []Ref, script *redis.Script, size int) (calls []*call, of [][]int) {
+func (b *Broker) lookups(refs []Ref, script *redisx.Script, size int) (calls []*redisx.Call, of [][]int) {
 	last := make(map[string]int, 1) // call by queue
 	for i, ref := range refs {
 		at, ok := last[ref.Queue]
 		if !ok || len(of[at]) == size {
 			at = len(calls)
 			last[ref.Queue] = at
-			calls = append(calls, &call{script: script, keys: []string{scheduledKey(ref.Queue), retryKey(ref.Queue)}})
+			calls = append(calls, &redisx.Call{Script: script, Keys: []string{scheduledKey(ref.Queue), retryKey(ref.Queue)}})
 			of = append(of, nil)
 		}
 		c := calls[at]
-		c.keys = append(c.keys, taskKey(ref.Queue, ref.ID))
-		c.args = append(c.args, ref.ID)
+		c.Keys = append(c.Keys, taskKey(ref.Queue, ref.ID))
+		c.Args = append(c.Args, ref.ID)
 		of[at] = append(of[at], i)
 	}
 	return calls, of
@@ -140,7 +140,7 @@ local function find(key, id)
 end
 `
 
-var findScript = redis.NewScript(luaFind + `
+var findScript = redisx.NewScript(luaFind + `
 local out = {}
 for i, id in ipairs(ARGV) do out[i] = find(KEYS[i + 2], id) end
 return out

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // Forget deletes a task that has ended, and frees what it holds. It tells in which of asynq's states it found the task,
@@ -19,7 +19,7 @@ func (b *Broker) Forget(ctx context.Context, queue, id string) (state string, er
 }
 
 // forgetScript KEYS: task, completed, archived. ARGV: id, prefix of our keys. It returns the state, "" without a task.
-var forgetScript = redis.NewScript(luaEnd + `
+var forgetScript = redisx.NewScript(luaEnd + `
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'completed' or state == 'archived' then
 	redis.call('ZREM', state == 'completed' and KEYS[2] or KEYS[3], ARGV[1])

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // Gate is a condition for a message, which Redis judges in the moment of enqueueing. It may be asked again when the answer
@@ -80,18 +80,18 @@ return {open and 1 or 0, reply}
 
 type gates struct {
 	format  string
-	scripts sync.Map // gateSource: *redis.Script
+	scripts sync.Map // gateSource: *redisx.Script
 }
 
 type gateSource struct{ prelude, source string }
 
-func (g *gates) script(gate *Gate) *redis.Script {
+func (g *gates) script(gate *Gate) *redisx.Script {
 	key := gateSource{gate.Prelude, gate.Source}
 	if s, ok := g.scripts.Load(key); ok {
-		return s.(*redis.Script)
+		return s.(*redisx.Script)
 	}
-	s, _ := g.scripts.LoadOrStore(key, redis.NewScript(fmt.Sprintf(g.format, gate.Prelude, gate.Source)))
-	return s.(*redis.Script)
+	s, _ := g.scripts.LoadOrStore(key, redisx.NewScript(fmt.Sprintf(g.format, gate.Prelude, gate.Source)))
+	return s.(*redisx.Script)
 }
 
 func (b *Broker) ask(ctx context.Context, gate Gate) (open bool, reply any, err error) {

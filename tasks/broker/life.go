@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -153,11 +154,11 @@ func (f *Fetcher) recheck(ctx context.Context) error {
 func (f *Fetcher) sendLeave(ctx context.Context) error {
 	// A new connection may have taken the place of one that was lost together with tasks.
 	left := number(f.deliveries.len() > 0 || f.prefetched.unreturned.Load() || f.reclaimed != f.b.connects.Load())
-	var calls []*call
+	var calls []*redisx.Call
 	for _, queues := range f.b.together(f.queues) {
-		c := &call{script: leaveScript, args: []any{f.life.name, left}}
+		c := &redisx.Call{Script: leaveScript, Args: []any{f.life.name, left}}
 		for _, q := range queues {
-			c.keys = append(c.keys, livesKey(q), endedKey(q))
+			c.Keys = append(c.Keys, livesKey(q), endedKey(q))
 		}
 		calls = append(calls, c)
 	}
@@ -165,9 +166,9 @@ func (f *Fetcher) sendLeave(ctx context.Context) error {
 	if f.cfg.Tasks != nil {
 		also = append(also, func(p redis.Pipeliner) { p.Del(ctx, workerKey(f.life.name)) })
 	}
-	run(ctx, f.b.rdb, calls, also...)
+	redisx.RunScripts(ctx, f.b.rdb, calls, also...)
 	for _, c := range calls {
-		if err := c.cmd.Err(); err != nil {
+		if err := c.Cmd.Err(); err != nil {
 			return fmt.Errorf("end the life of worker %s: %w", f.cfg.Name, err)
 		}
 	}
@@ -184,17 +185,17 @@ func (b *Broker) together(queues []string) [][]string {
 
 // Workers tells how many workers live and serve each of the queues.
 func (b *Broker) Workers(ctx context.Context, queues []string) (map[string]int, error) {
-	calls := make([]*call, len(queues))
+	calls := make([]*redisx.Call, len(queues))
 	for i, q := range queues {
-		calls[i] = &call{script: livingScript, keys: []string{livesKey(q)}, args: []any{standardLife.Milliseconds()}}
+		calls[i] = &redisx.Call{Script: livingScript, Keys: []string{livesKey(q)}, Args: []any{standardLife.Milliseconds()}}
 	}
 	if len(calls) == 0 {
 		return nil, nil
 	}
-	run(ctx, b.rdb, calls)
+	redisx.RunScripts(ctx, b.rdb, calls)
 	living := make(map[string]int, len(queues))
 	for i, q := range queues {
-		n, err := calls[i].cmd.Int()
+		n, err := calls[i].Cmd.Int()
 		if err != nil {
 			return nil, fmt.Errorf("count the workers of queue %s: %w", q, err)
 		}

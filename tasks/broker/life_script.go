@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -43,22 +43,22 @@ type held struct{ id, owner string }
 // sendBeat is one script, or on a Redis Cluster one for each queue in one round trip.
 func (f *Fetcher) sendBeat(ctx context.Context) ([]beatAnswer, error) {
 	groups := f.b.together(f.queues)
-	calls := make([]*call, len(groups))
+	calls := make([]*redisx.Call, len(groups))
 	limit := f.life.limit.Milliseconds()
 	for i, queues := range groups {
-		c := &call{script: beatScript, args: []any{
+		c := &redisx.Call{Script: beatScript, Args: []any{
 			f.life.name, limit, limit / 2, takeoverTime.Milliseconds(), walkPause.Milliseconds(), int(leaseMargin.Seconds()), lapsedLimit,
 		}}
 		for _, q := range queues {
-			c.keys = append(c.keys, livesKey(q), endedKey(q), activeKey(q), leaseKey(q))
-			c.args = append(c.args, taskKeyPrefix(q))
+			c.Keys = append(c.Keys, livesKey(q), endedKey(q), activeKey(q), leaseKey(q))
+			c.Args = append(c.Args, taskKeyPrefix(q))
 		}
 		calls[i] = c
 	}
-	run(ctx, f.b.rdb, calls)
+	redisx.RunScripts(ctx, f.b.rdb, calls)
 	var answers []beatAnswer
 	for i, c := range calls {
-		reply, err := c.cmd.Slice()
+		reply, err := c.Cmd.Slice()
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +124,7 @@ func luaDespiteFull(zset string) string { return "\nredis.call('ZREM', " + zset 
 // lease, ids of the life's own tasks whose leases have ended, ids and tokens of those that no known life has, and ended
 // lives. What it hands to this worker it hides from the others for the time of a claim. Ended lives have the member ” for
 // the walk.
-var beatScript = redis.NewScript(luaClock + luaHolder + `
+var beatScript = redisx.NewScript(luaClock + luaHolder + `
 local life, limit, outage, claim, walk = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local second, margin = math.floor(now / 1000), tonumber(ARGV[6])
 ` + luaDespiteFull("KEYS[1]") + `
@@ -192,7 +192,7 @@ return out
 `)
 
 // leaveScript KEYS, for each queue: lives, ended lives. ARGV: life, 1 if others are to look for its tasks.
-var leaveScript = redis.NewScript(luaClock + `
+var leaveScript = redisx.NewScript(luaClock + `
 for k = 1, #KEYS, 2 do
 	if redis.call('ZREM', KEYS[k], ARGV[1]) == 1 and ARGV[2] == '1' then redis.call('ZADD', KEYS[k + 1], now, ARGV[1]) end
 end
@@ -200,6 +200,6 @@ return 1
 `)
 
 // livingScript KEYS: lives. ARGV: limit (ms).
-var livingScript = redis.NewScript(luaClock + `
+var livingScript = redisx.NewScript(luaClock + `
 return redis.call('ZCOUNT', KEYS[1], now - tonumber(ARGV[1]), '+inf')
 `)

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // extra is what the script is told of a message that is not plain.
@@ -160,7 +160,7 @@ if ARGV[3] ~= '' then redis.call('SADD', KEYS[4], ARGV[3]) end
 // enqueueScript KEYS: pending, scheduled, wake, list of queues; then each task's key and, if it is unique, that key.
 // ARGV: now (ns), 1 to ring, the queue or nothing to leave the list, number of tasks; then for each: id, message,
 // due (s, 0 is now), seconds of uniqueness (0 is none), extra or nothing.
-var enqueueScript = redis.NewScript(luaPut + luaRing + luaList + `
+var enqueueScript = redisx.NewScript(luaPut + luaRing + luaList + `
 local out, made, k, ready = {}, {}, 5, false
 for i = 1, tonumber(ARGV[4]) do
 	local a = 5 * i

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // putBatchesBack returns each batch to the head of its queue, before the later ones.
@@ -76,7 +76,7 @@ func number(flag bool) int {
 // 1 to ring, 1 for tasks whose lease has ended only, 1 to count that the worker died; then for each task its id, its token,
 // the record of the attempt and the delay (s). It returns how many of them were still their owners'. What a worker has
 // fetched ahead is near the beginning of the active list, what one has left that died near its end.
-var giveBackScript = redis.NewScript(luaClock + luaRing + luaEvents + luaAttempt + `
+var giveBackScript = redisx.NewScript(luaClock + luaRing + luaEvents + luaAttempt + `
 local n, ready, events, second = 0, false, {}, math.floor(now / 1000)
 for k = 8, #KEYS do
 	local task, a = KEYS[k], 4 * k - 27

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // reclaim puts back the tasks that Redis gave to this worker in an answer that never arrived; they would otherwise wait
@@ -35,7 +35,7 @@ func (f *Fetcher) reclaim(ctx context.Context) error {
 
 // ownScript KEYS: active. ARGV: prefix of the tasks' keys, prefix of the tokens. It returns the id and token of every
 // active task whose token begins so, the oldest last.
-var ownScript = redis.NewScript(`
+var ownScript = redisx.NewScript(`
 local out = {}
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
 	local owner = redis.call('HGET', ARGV[1] .. id, 'owner')

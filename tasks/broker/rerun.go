@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -125,9 +126,9 @@ func (r *rerunner) read(ctx context.Context, list ...*rerun) error {
 		refs[i] = Ref{r.queue, one.id}
 	}
 	calls, of := r.b.lookups(refs, findScript, findBatch)
-	run(ctx, r.b.rdb, calls)
+	redisx.RunScripts(ctx, r.b.rdb, calls)
 	for i, c := range calls {
-		replies, err := c.cmd.Slice()
+		replies, err := c.Cmd.Slice()
 		if err != nil {
 			return err
 		}
@@ -233,7 +234,7 @@ func (r *rerun) receive(word string) error {
 // rerunScript KEYS: pending, high, low, wake, scheduled, retry, archived, completed, then the tasks. ARGV: prefix of our
 // keys, now (ns), 1 to ring, command; then for each task its id, the digest of the message that was judged, what to append
 // to it, and the score that it must have as a dead letter, or nothing. It returns a word for each task.
-var rerunScript = redis.NewScript(luaRing + luaEvents + `
+var rerunScript = redisx.NewScript(luaRing + luaEvents + `
 local lists = {high = KEYS[2], low = KEYS[3]}
 local sets = {scheduled = KEYS[5], retry = KEYS[6], archived = KEYS[7], revoked = KEYS[8]}
 local out, events = {}, {}

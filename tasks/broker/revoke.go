@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paidui/paidui/models/redisx"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -97,15 +97,15 @@ func (r *revoker) revoke(ctx context.Context, ids []string) ([]Revocation, error
 		open[i] = i
 	}
 	for len(open) > 0 {
-		var calls []*call
+		var calls []*redisx.Call
 		var of [][]int
 		for some := range slices.Chunk(open, revokeBatch) {
 			calls, of = append(calls, r.call(some, ids, list)), append(of, some)
 		}
-		run(ctx, r.b.rdb, calls)
+		redisx.RunScripts(ctx, r.b.rdb, calls)
 		open = nil
 		for i, c := range calls {
-			words, err := c.cmd.StringSlice()
+			words, err := c.Cmd.StringSlice()
 			if err != nil {
 				return nil, err
 			}
@@ -123,7 +123,7 @@ func (r *revoker) revoke(ctx context.Context, ids []string) ([]Revocation, error
 	return list, nil
 }
 
-func (r *revoker) call(some []int, ids []string, list []Revocation) *call {
+func (r *revoker) call(some []int, ids []string, list []Revocation) *redisx.Call {
 	now := time.Now()
 	completed := protowire.AppendVarint(protowire.AppendTag(nil, fieldCompletedAt, protowire.VarintType), uint64(now.Unix()))
 	tag, terminate := "", 0
@@ -134,10 +134,10 @@ func (r *revoker) call(some []int, ids []string, list []Revocation) *call {
 		terminate = 1
 	}
 	q := r.queue
-	c := &call{
-		script: revokeScript,
-		keys:   []string{pendingKey(q), highKey(q), lowKey(q), scheduledKey(q), retryKey(q), completedKey(q)},
-		args: []any{
+	c := &redisx.Call{
+		Script: revokeScript,
+		Keys:   []string{pendingKey(q), highKey(q), lowKey(q), scheduledKey(q), retryKey(q), completedKey(q)},
+		Args: []any{
 			ownPrefix(q), r.reason, RevokedPrefix + r.reason, completed, terminate, q, tag, r.command, r.b.shortList, revokeVisits,
 		},
 	}
@@ -146,8 +146,8 @@ func (r *revoker) call(some []int, ids []string, list []Revocation) *call {
 		if task := list[i].Task; task != nil {
 			until = now.Add(cmp.Or(task.Retention, minRevokedRetention)).Unix()
 		}
-		c.keys = append(c.keys, taskKey(q, ids[i]))
-		c.args = append(c.args, ids[i], until)
+		c.Keys = append(c.Keys, taskKey(q, ids[i]))
+		c.Args = append(c.Args, ids[i], until)
 	}
 	return c
 }
@@ -179,7 +179,7 @@ func (r *Revocation) read(word string) error {
 // elements to pass by; then for each task its id and the end of its record (s). It returns a word for each task, of the
 // first ones only when that passed by enough. A task
 // without an end of its record was not there a moment ago, and is left alone.
-var revokeScript = redis.NewScript(luaEvents + luaEnd + `
+var revokeScript = redisx.NewScript(luaEvents + luaEnd + `
 local lists = {high = KEYS[2], low = KEYS[3]}
 local out, events, stops, visits = {}, {}, {}, 0
 for k = 7, #KEYS do

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -199,7 +200,7 @@ func serverTakes(info []byte, queue string) bool {
 }
 
 // presentScript KEYS: lives. ARGV: how long ago the last beat may be (ms). It returns the lives.
-var presentScript = redis.NewScript(luaClock + `
+var presentScript = redisx.NewScript(luaClock + `
 return redis.call('ZRANGEBYSCORE', KEYS[1], now - tonumber(ARGV[1]), '+inf')
 `)
 

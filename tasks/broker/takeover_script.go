@@ -1,11 +1,11 @@
 package broker
 
-import "github.com/redis/go-redis/v9"
+import "github.com/paidui/paidui/models/redisx"
 
 // heldScript KEYS: active, ended lives. ARGV: life, number of the oldest active tasks to skip, number to look at, prefix of
 // the tasks' keys, time of a claim (ms). It returns how many it looked at, how many are active, and ids and tokens of those
 // that the life has, the oldest last: none when another worker has finished with the life. It prolongs the claim.
-var heldScript = redis.NewScript(luaClock + luaHolder + `
+var heldScript = redisx.NewScript(luaClock + luaHolder + `
 if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {0, 0, {}} end
 ` + luaDespiteFull("KEYS[2]") + `
 redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), ARGV[1])
@@ -24,7 +24,7 @@ return {#ids, redis.call('LLEN', KEYS[1]), out}
 // leaseScript KEYS: active, lease, lives. ARGV: number of the oldest active tasks to skip, number to look at, prefix of the
 // tasks' keys, time of a lease (s). It gives leases to those that have none, and takes out of the list those that are gone.
 // It returns how many it looked at, how many leases it gave, and how many tasks it took out.
-var leaseScript = redis.NewScript(luaClock + luaHolder + `
+var leaseScript = redisx.NewScript(luaClock + luaHolder + `
 local skip, size, second = tonumber(ARGV[1]), tonumber(ARGV[2]), math.floor(now / 1000)
 ` + luaDespiteFull("KEYS[2]") + `
 local ids, given, gone = redis.call('LRANGE', KEYS[1], -skip - size, -skip - 1), 0, 0
@@ -46,7 +46,7 @@ return {#ids, given, gone}
 
 // extendScript KEYS: lease. ARGV: time of a lease (s), then ids. It does what asynq does to extend leases, by Redis's clock
 // and also when Redis is full.
-var extendScript = redis.NewScript(luaClock + luaDespiteFull("KEYS[1]") + `
+var extendScript = redisx.NewScript(luaClock + luaDespiteFull("KEYS[1]") + `
 local ends = math.floor(now / 1000) + tonumber(ARGV[1])
 for i = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', ends, ARGV[i]) end
 return 1

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -27,7 +28,7 @@ func (b *Broker) Ring(ctx context.Context, queue string) error {
 	return ringScript.Run(ctx, b.rdb, []string{wakeKey(queue)}).Err()
 }
 
-var ringScript = redis.NewScript(luaRing + `ring(KEYS[1]) return 1`)
+var ringScript = redisx.NewScript(luaRing + `ring(KEYS[1]) return 1`)
 
 // sleeper lets an idle worker wait for its queues. Each wake-up is an element of a list, which Redis hands to one
 // blocked caller: so an enqueue wakes one worker, however many wait, and one that comes before the wait is not lost.

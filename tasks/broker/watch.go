@@ -214,12 +214,12 @@ func (h *hub) look(batch []*topic) {
 		return
 	}
 	calls, of := h.b.lookups(refs, watchScript, findBatch)
-	run(context.Background(), h.b.rdb, calls) // the client's own time limits hold
+	redisx.RunScripts(context.Background(), h.b.rdb, calls) // the client's own time limits hold
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var again []*topic
 	for i, c := range calls {
-		replies, err := c.cmd.Slice()
+		replies, err := c.Cmd.Slice()
 		if err == nil && len(replies) != len(of[i]) {
 			err = fmt.Errorf("%d answers for %d tasks", len(replies), len(of[i]))
 		}
@@ -290,7 +290,7 @@ func (h *hub) digest(reply any) uint64 {
 
 // watchScript is findScript that has the changes of tasks which have not ended told. A Redis that is full refuses the
 // mark; the checks do without it.
-var watchScript = redis.NewScript(luaFind + luaFinal + `
+var watchScript = redisx.NewScript(luaFind + luaFinal + `
 local out = {}
 for i, id in ipairs(ARGV) do
 	local key = KEYS[i + 2]
