@@ -14,7 +14,7 @@ import (
 func (c *Client) CheckQueues(ctx context.Context, pause time.Duration, step func(queues, tasks int) error) (broker.Checked, error) {
 	found, err := c.broker.Check(ctx, broker.CheckOptions{
 		Pause: pause,
-		Due:   func(r *broker.Record) time.Time { return parseHeaders(r.Headers).eta },
+		Due:   func(r *broker.StoredTask) time.Time { return parseHeaders(r.Headers).eta },
 		Step:  step,
 	})
 	if err != nil {

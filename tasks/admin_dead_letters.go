@@ -24,9 +24,9 @@ var (
 // says that there is none. A task that was unique is not so any more when it runs again.
 func (c *Client) Retry(ctx context.Context, id string) error {
 	var outcome broker.RerunOutcome
-	var before *broker.Record
+	var before *broker.StoredTask
 	err := c.inItsQueue(ctx, id, func(queue string) (found bool, err error) {
-		outcome, err = c.broker.Rerun(ctx, queue, id, func(task *broker.Record, fresh bool) ([]broker.Header, error) {
+		outcome, err = c.broker.Rerun(ctx, queue, id, func(task *broker.StoredTask, fresh bool) ([]broker.Header, error) {
 			before = task
 			return c.mayRunAgain(task, fresh)
 		})
@@ -49,7 +49,7 @@ func (c *Client) Retry(ctx context.Context, id string) error {
 }
 
 // mayRunAgain refuses a task that could only expire, and counts the runs of others.
-func (c *Client) mayRunAgain(task *broker.Record, fresh bool) ([]broker.Header, error) {
+func (c *Client) mayRunAgain(task *broker.StoredTask, fresh bool) ([]broker.Header, error) {
 	h := parseHeaders(task.Headers)
 	if !h.expires.IsZero() && !c.now().Before(h.expires) {
 		return nil, &StateError{task.ID, newInfo(task).State, ErrExpired}
@@ -61,7 +61,7 @@ func (c *Client) mayRunAgain(task *broker.Record, fresh bool) ([]broker.Header, 
 }
 
 // recordRerun notes that the task, which is given as it was before, begins anew.
-func (c *Client) recordRerun(before *broker.Record) {
+func (c *Client) recordRerun(before *broker.StoredTask) {
 	if r, ok := c.recordOf(before); ok {
 		r.State, r.Run, r.Attempt, r.Retries = StatePending, r.Run+1, 0, 0
 		c.history.Record(r)
@@ -74,7 +74,7 @@ func (c *Client) RetryDead(ctx context.Context, queue string) (int, error) {
 	if err := c.knowsQueue(ctx, queue); err != nil {
 		return 0, err
 	}
-	n, err := c.broker.RerunDead(ctx, queue, c.mayRunAgain, func(list []*broker.Record) {
+	n, err := c.broker.RerunDead(ctx, queue, c.mayRunAgain, func(list []*broker.StoredTask) {
 		for _, task := range list {
 			c.recordRerun(task)
 		}

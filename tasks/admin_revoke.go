@@ -183,9 +183,9 @@ func (c *Client) RevokeTag(ctx context.Context, tag string, opts ...RevokeOption
 	if err != nil {
 		return RevokedTag{}, err
 	}
-	var ended func([]*broker.Record)
+	var ended func([]*broker.StoredTask)
 	if c.history != nil || c.outboxOrNil() != nil {
-		ended = func(list []*broker.Record) {
+		ended = func(list []*broker.StoredTask) {
 			for _, task := range list {
 				c.recordRevoked(task, how.reason)
 				if parseHeaders(task.Headers).outbox {
@@ -199,7 +199,7 @@ func (c *Client) RevokeTag(ctx context.Context, tag string, opts ...RevokeOption
 }
 
 // recordRevoked notes the end of a task that waited.
-func (c *Client) recordRevoked(task *broker.Record, reason string) {
+func (c *Client) recordRevoked(task *broker.StoredTask, reason string) {
 	r, ok := c.recordOf(task)
 	if !ok {
 		return
@@ -209,7 +209,7 @@ func (c *Client) recordRevoked(task *broker.Record, reason string) {
 }
 
 // recordOf is what the history is told of every change by hand, if it is told at all.
-func (c *Client) recordOf(task *broker.Record) (r Record, ok bool) {
+func (c *Client) recordOf(task *broker.StoredTask) (r Record, ok bool) {
 	if c.history == nil {
 		return r, false
 	}

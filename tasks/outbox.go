@@ -174,7 +174,7 @@ func (c *Client) revokeKept(ctx context.Context, id, reason string) (bool, error
 }
 
 // kept is the record of a task that Redis does not know and the outbox keeps, or nil.
-func (c *Client) kept(ctx context.Context, id string) (*broker.Record, error) {
+func (c *Client) kept(ctx context.Context, id string) (*broker.StoredTask, error) {
 	ob := c.outboxOrNil()
 	if ob == nil {
 		return nil, nil
@@ -194,7 +194,7 @@ func (c *Client) kept(ctx context.Context, id string) (*broker.Record, error) {
 }
 
 // findKept is kept, and once more what Redis has: the task may have gone there, and its row with its end, meanwhile.
-func (c *Client) findKept(ctx context.Context, id string) (*broker.Record, error) {
+func (c *Client) findKept(ctx context.Context, id string) (*broker.StoredTask, error) {
 	r, err := c.kept(ctx, id)
 	if err != nil || r != nil || c.outboxOrNil() == nil {
 		return r, err
@@ -203,9 +203,9 @@ func (c *Client) findKept(ctx context.Context, id string) (*broker.Record, error
 }
 
 // record is what Redis would tell of the task if it had it.
-func (p *Parcel) record() *broker.Record {
+func (p *Parcel) record() *broker.StoredTask {
 	m := p.message
-	r := &broker.Record{
+	r := &broker.StoredTask{
 		Queue:     m.Queue,
 		ID:        m.ID,
 		Task:      m.Task,

@@ -22,12 +22,12 @@ type arrival struct {
 	stop    context.CancelFunc
 
 	mu     sync.Mutex
-	record *broker.Record
+	record *broker.StoredTask
 	err    error
 }
 
 // followKept watches a task that from follows already, unless that is nil.
-func (c *Client) followKept(ctx context.Context, id string, from *broker.Watcher, record *broker.Record) (*Watcher, *Info, error) {
+func (c *Client) followKept(ctx context.Context, id string, from *broker.Watcher, record *broker.StoredTask) (*Watcher, *Info, error) {
 	if from == nil {
 		var err error
 		if record, err = c.findKept(ctx, id); err != nil {
@@ -49,7 +49,7 @@ func (c *Client) followKept(ctx context.Context, id string, from *broker.Watcher
 func (a *arrival) Changed() <-chan struct{} { return a.changed }
 
 // Take implements source.
-func (a *arrival) Take() (*broker.Record, error) {
+func (a *arrival) Take() (*broker.StoredTask, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.record, a.err
@@ -58,7 +58,7 @@ func (a *arrival) Take() (*broker.Record, error) {
 // Close implements source.
 func (a *arrival) Close() { a.stop() }
 
-func (a *arrival) tell(r *broker.Record, err error) {
+func (a *arrival) tell(r *broker.StoredTask, err error) {
 	a.mu.Lock()
 	a.record, a.err = r, err
 	a.mu.Unlock()

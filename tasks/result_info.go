@@ -61,7 +61,7 @@ func lookupError(ctx context.Context, id string, err error) error {
 var revokedPrefix = []byte("!REVOKED ")
 
 // newInfo is what a record tells. What is encrypted stays so.
-func newInfo(r *broker.Record) *Info {
+func newInfo(r *broker.StoredTask) *Info {
 	h := parseHeaders(r.Headers)
 	info := &Info{
 		ID:           r.ID,
@@ -100,7 +100,7 @@ func newInfo(r *broker.Record) *Info {
 	return info
 }
 
-func (info *Info) setState(r *broker.Record) {
+func (info *Info) setState(r *broker.StoredTask) {
 	switch r.State {
 	case "active":
 		info.State = StateStarted

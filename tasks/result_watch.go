@@ -18,7 +18,7 @@ type Watcher struct {
 // source is a *broker.Watcher, or an *arrival.
 type source interface {
 	Changed() <-chan struct{}
-	Take() (*broker.Record, error)
+	Take() (*broker.StoredTask, error)
 	Close()
 }
 
@@ -42,7 +42,7 @@ func (c *Client) Follow(ctx context.Context, id string) (*Watcher, *Info, error)
 }
 
 // follow returns nothing when Redis has no such task.
-func (c *Client) follow(ctx context.Context, id string) (*broker.Watcher, *broker.Record, error) {
+func (c *Client) follow(ctx context.Context, id string) (*broker.Watcher, *broker.StoredTask, error) {
 	if queue, ok := queueOf(id); ok {
 		from, record, err := c.broker.Watch(ctx, queue, id)
 		if from != nil || err != nil {

@@ -239,7 +239,7 @@ func (c *Client) Decrypt(info *Info) {
 }
 
 // info is what a record tells, in the clear.
-func (c *Client) info(r *broker.Record) *Info {
+func (c *Client) info(r *broker.StoredTask) *Info {
 	info := newInfo(r)
 	c.Decrypt(info)
 	return info

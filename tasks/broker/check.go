@@ -27,7 +27,7 @@ const (
 // CheckOptions are how Check goes about it.
 type CheckOptions struct {
 	Pause time.Duration                 // between the look that finds faults and the one that mends those that are there still
-	Due   func(*Record) time.Time       // when a task of state scheduled may run that is in no set; zero is now
+	Due   func(*StoredTask) time.Time   // when a task of state scheduled may run that is in no set; zero is now
 	Step  func(queues, tasks int) error // is told how far the check is; its error ends it. Nil is not told
 }
 

@@ -284,7 +284,7 @@ func TestCheckLooksPastWhatIsNotItsOwn(t *testing.T) {
 		enqueue(t, b, later)
 		require.NoError(t, rdb.ZRem(ctx, key("q", "scheduled"), "later").Err())
 
-		found, err := b.Check(ctx, broker.CheckOptions{Due: func(*broker.Record) time.Time { return due }})
+		found, err := b.Check(ctx, broker.CheckOptions{Due: func(*broker.StoredTask) time.Time { return due }})
 		require.NoError(t, err)
 		require.Equal(t, map[broker.Fault]int{broker.FaultLost: 1}, found.Faults)
 		require.EqualValues(t, due.Unix(), rdb.ZScore(ctx, key("q", "scheduled"), "later").Val(), "not before its time")

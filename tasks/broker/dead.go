@@ -35,7 +35,7 @@ const (
 // Dead lists the tasks of a queue that have failed, the latest first, limit at most. It begins behind the cursor that the
 // page before gave; "" is the first page, and next is "" on the last. Tasks that go meanwhile do not shift the pages. A
 // made-up cursor gives ErrCursor.
-func (b *Broker) Dead(ctx context.Context, queue, cursor string, limit int) (page []*Record, next string, err error) {
+func (b *Broker) Dead(ctx context.Context, queue, cursor string, limit int) (page []*StoredTask, next string, err error) {
 	from := position{score: "+inf"}
 	if cursor != "" {
 		if from, err = readPosition(cursor); err != nil {
@@ -58,7 +58,7 @@ func (b *Broker) Dead(ctx context.Context, queue, cursor string, limit int) (pag
 	if err != nil {
 		return nil, "", err
 	}
-	page = slices.DeleteFunc(page, func(r *Record) bool { return r == nil || r.State != "archived" }) // it ran again just now
+	page = slices.DeleteFunc(page, func(r *StoredTask) bool { return r == nil || r.State != "archived" }) // it ran again just now
 	return page, next, nil
 }
 

@@ -142,7 +142,7 @@ func (d *Delivery) Record(attempt []byte) bool {
 
 // putBack has the attempt be an interrupted one, whatever it still comes to.
 func (d *Delivery) putBack() {
-	task := Record{Worker: d.Worker(), Began: d.Began()}
+	task := StoredTask{Worker: d.Worker(), Began: d.Began()}
 	task.decode([]byte(d.fetched.message))
 	record, err := unendedRecord(&task, "interrupted", WorkerEnded)
 	if err != nil { // plain texts and numbers have a JSON form

@@ -13,8 +13,8 @@ import (
 // Ref names one task.
 type Ref struct{ Queue, ID string }
 
-// Record is all that Redis holds of one task. Times are zero where they do not apply.
-type Record struct {
+// StoredTask is all that Redis holds of one task. Times are zero where they do not apply.
+type StoredTask struct {
 	Queue, ID, Task   string
 	State             string // asynq's: pending, active, scheduled, retry, archived or completed
 	Payload           []byte
@@ -40,7 +40,7 @@ type Record struct {
 }
 
 // Final reports whether the task will not run, or not run on: it has ended, or waits only to be dropped.
-func (r *Record) Final() bool {
+func (r *StoredTask) Final() bool {
 	switch r.State {
 	case "completed", "archived":
 		return true
@@ -52,7 +52,7 @@ func (r *Record) Final() bool {
 
 // Find looks a task up in a queue, in one round trip, or in all queues when queue is "", in two. It returns nil when
 // there is none.
-func (b *Broker) Find(ctx context.Context, queue, id string) (*Record, error) {
+func (b *Broker) Find(ctx context.Context, queue, id string) (*StoredTask, error) {
 	if queue != "" {
 		found, err := b.FindMany(ctx, []Ref{{queue, id}})
 		if err != nil {
@@ -72,7 +72,7 @@ func (b *Broker) Find(ctx context.Context, queue, id string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var one *Record
+	var one *StoredTask
 	for _, r := range found {
 		// Of several queues with the id, the one that it begins with is meant.
 		if r != nil && (one == nil || strings.HasPrefix(id, r.Queue+"_")) {
@@ -87,8 +87,8 @@ const findBatch = 200
 
 // FindMany looks tasks up, in one round trip for every 200 of a queue. The records come in the order of refs, nil where
 // there is no task.
-func (b *Broker) FindMany(ctx context.Context, refs []Ref) ([]*Record, error) {
-	records := make([]*Record, len(refs))
+func (b *Broker) FindMany(ctx context.Context, refs []Ref) ([]*StoredTask, error) {
+	records := make([]*StoredTask, len(refs))
 	calls, of := b.lookups(refs, findScript, findBatch)
 	if len(calls) == 0 {
 		return records, nil
@@ -101,7 +101,7 @@ func (b *Broker) FindMany(ctx context.Context, refs []Ref) ([]*Record, error) {
 		}
 		for j, at := range of[i] {
 			if j < len(replies) {
-				records[at] = newRecord(refs[at], replies[j])
+				records[at] = newStoredTask(refs[at], replies[j])
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func (b *Broker) lookups(refs []Ref, script *redisx.Script, size int) (calls []*
 	return calls, of
 }
 
-// luaFind defines find, which returns what newRecord reads, or false without a task.
+// luaFind defines find, which returns what newStoredTask reads, or false without a task.
 const luaFind = `
 local function find(key, id)
 	local r = redis.call('HMGET', key, 'msg', 'state', 'result', 'owner', 'began', 'prio', 'tags', 'crashes', 'revoked',
@@ -146,8 +146,8 @@ for i, id in ipairs(ARGV) do out[i] = find(KEYS[i + 2], id) end
 return out
 `)
 
-// newRecord reads the reply of find, nil without a task.
-func newRecord(ref Ref, reply any) *Record {
+// newStoredTask reads the reply of find, nil without a task.
+func newStoredTask(ref Ref, reply any) *StoredTask {
 	fields, ok := reply.([]any)
 	if !ok {
 		return nil
@@ -159,7 +159,7 @@ func newRecord(ref Ref, reply any) *Record {
 		}
 		return ""
 	}
-	r := &Record{
+	r := &StoredTask{
 		Queue:    ref.Queue,
 		ID:       ref.ID,
 		State:    text(1),

@@ -88,7 +88,7 @@ func TestFindReadsWhatAsynqWrites(t *testing.T) {
 				if want.State == asynq.TaskStatePending { // asynq says now
 					next = time.Time{}
 				}
-				require.Equal(t, &broker.Record{
+				require.Equal(t, &broker.StoredTask{
 					Queue: want.Queue, ID: want.ID, Task: want.Type, State: want.State.String(), Payload: want.Payload,
 					Headers: want.Headers, MaxRetry: want.MaxRetry, Retried: want.Retried, LastError: want.LastErr,
 					LastFailedAt: want.LastFailedAt, CompletedAt: want.CompletedAt, NextRunAt: next,

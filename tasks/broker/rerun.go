@@ -31,7 +31,7 @@ const (
 
 // Judge decides whether a task may run again. It returns the headers that the next run is to have besides, or instead.
 // With fresh the task has ended; one that has not keeps its headers.
-type Judge func(task *Record, fresh bool) ([]Header, error)
+type Judge func(task *StoredTask, fresh bool) ([]Header, error)
 
 // Rerun lets a task run again that has failed or was revoked: it goes behind those of its priority that wait already, as
 // if it were new, with all its retries; its attempts are kept. It gets back its tags, but not the uniqueness that it may
@@ -62,7 +62,7 @@ const rerunBatch = 100
 // RerunDead is Rerun for every task of the queue that has failed and is a dead letter as the call begins, the oldest
 // first. It returns how many wait again, also together with an error. Those that judge refuses stay. revived, unless nil, is
 // called with tasks that were just put back, as they were before. Several callers at once share the work.
-func (b *Broker) RerunDead(ctx context.Context, queue string, judge Judge, revived func([]*Record)) (n int, err error) {
+func (b *Broker) RerunDead(ctx context.Context, queue string, judge Judge, revived func([]*StoredTask)) (n int, err error) {
 	r := rerunner{b: b, queue: queue, judge: judge, command: newCommand()}
 	dead, err := b.rdb.ZRangeByScoreWithScores(ctx, archivedKey(queue), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(time.Now().Unix(), 10),
@@ -83,7 +83,7 @@ func (b *Broker) RerunDead(ctx context.Context, queue string, judge Judge, reviv
 		if err := r.rerun(ctx, batch...); err != nil {
 			return n, fmt.Errorf("run dead letters of queue %s again: %w", queue, err)
 		}
-		var waiting []*Record
+		var waiting []*StoredTask
 		for _, one := range batch {
 			if one.outcome == Fresh {
 				waiting = append(waiting, one.task)
@@ -110,10 +110,10 @@ type rerun struct {
 	id    string
 	since string // when it became a dead letter: only that one is meant. "" is any
 
-	task    *Record // nil without one
-	message []byte  // as stored
-	suffix  []byte  // what the message gets when the task is fresh
-	err     error   // the judge's
+	task    *StoredTask // nil without one
+	message []byte      // as stored
+	suffix  []byte      // what the message gets when the task is fresh
+	err     error       // the judge's
 
 	outcome RerunOutcome
 	changed bool // it is another than was read
@@ -134,7 +134,7 @@ func (r *rerunner) read(ctx context.Context, list ...*rerun) error {
 		}
 		for n, at := range of[i] {
 			one := list[at]
-			one.task, one.message, one.suffix, one.err = newRecord(refs[at], replies[n]), nil, nil, nil
+			one.task, one.message, one.suffix, one.err = newStoredTask(refs[at], replies[n]), nil, nil, nil
 			if one.task == nil {
 				continue
 			}
@@ -150,7 +150,7 @@ func (r *rerunner) read(ctx context.Context, list ...*rerun) error {
 
 // fresh is what a message gets to be a new run's: later fields replace earlier ones. It is nil for a task that has not
 // ended.
-func (r *rerunner) fresh(task *Record) (suffix []byte, err error) {
+func (r *rerunner) fresh(task *StoredTask) (suffix []byte, err error) {
 	ended := task.State == "archived" || task.IsRevoked
 	switch task.State {
 	case "active":

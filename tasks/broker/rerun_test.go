@@ -18,14 +18,14 @@ import (
 )
 
 // nextRun is a judge that counts runs in a header.
-func nextRun(task *broker.Record, fresh bool) ([]broker.Header, error) {
+func nextRun(task *broker.StoredTask, fresh bool) ([]broker.Header, error) {
 	n, _ := strconv.Atoi(task.Headers["run"])
 	return []broker.Header{{Key: "run", Value: strconv.Itoa(max(n, 1) + 1)}}, nil
 }
 
 var errJudged = errors.New("not this one")
 
-func refuse(*broker.Record, bool) ([]broker.Header, error) { return nil, errJudged }
+func refuse(*broker.StoredTask, bool) ([]broker.Header, error) { return nil, errJudged }
 
 // failOnce runs tasks of queue q on a bare asynq server, all of which fail for good, and returns when n have.
 func failAll(t testing.TB, b *broker.Broker, n int) {
@@ -208,7 +208,7 @@ func TestRerunThatIsJudgedTooLate(t *testing.T) {
 		enqueue(t, b, message("q", "1"))
 		become(t, b.Redis(), "1", "archived")
 		asked := 0
-		got, err := b.Rerun(t.Context(), "q", "1", func(task *broker.Record, fresh bool) ([]broker.Header, error) {
+		got, err := b.Rerun(t.Context(), "q", "1", func(task *broker.StoredTask, fresh bool) ([]broker.Header, error) {
 			if asked++; asked == 1 { // it runs and fails meanwhile
 				other, err := b.Rerun(t.Context(), "q", "1", nextRun)
 				require.NoError(t, err)
@@ -243,7 +243,7 @@ func rerunDead(t *testing.T, url string) {
 	for range 4 {
 		callers.Go(func() {
 			var seen int
-			n, err := b.RerunDead(context.Background(), "q", nextRun, func(tasks []*broker.Record) { seen += len(tasks) })
+			n, err := b.RerunDead(context.Background(), "q", nextRun, func(tasks []*broker.StoredTask) { seen += len(tasks) })
 			if err == nil && seen == n {
 				total.Add(int64(n))
 			}

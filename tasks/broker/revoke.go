@@ -47,8 +47,8 @@ const (
 // Revocation tells what became of a task that was to be revoked.
 type Revocation struct {
 	Outcome RevokeOutcome
-	Failed  bool    // with EndedBefore: it failed
-	Task    *Record // as it was just before; nil with Absent
+	Failed  bool        // with EndedBefore: it failed
+	Task    *StoredTask // as it was just before; nil with Absent
 }
 
 // Revoke ends a task that waits, at once and whether a worker is up or not. One that runs is marked: if this run is not

@@ -325,7 +325,7 @@ func revokeTag(t *testing.T, url string) {
 	require.NoError(t, rdb.SAdd(t.Context(), "paidui:{r}:tag:shop:7", "elsewhere", "gone").Err())
 
 	revoked := make(map[string][]string)
-	got, err := b.RevokeTag(t.Context(), "shop:7", "by hand", true, func(tasks []*broker.Record) {
+	got, err := b.RevokeTag(t.Context(), "shop:7", "by hand", true, func(tasks []*broker.StoredTask) {
 		for _, one := range tasks {
 			revoked[one.Queue] = append(revoked[one.Queue], one.ID)
 		}

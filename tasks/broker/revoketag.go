@@ -20,7 +20,7 @@ type RevokedTag struct {
 // RevokeTag is Revoke for every task with the tag that has not ended, in all queues. Those that get the tag while it runs
 // may be left out. After an error, and after the end of ctx, it tells how many were revoked so far; the rest take the
 // same call again. ended, unless nil, is called with tasks that were just revoked, as they were before.
-func (b *Broker) RevokeTag(ctx context.Context, tag, reason string, terminate bool, ended func([]*Record)) (RevokedTag, error) {
+func (b *Broker) RevokeTag(ctx context.Context, tag, reason string, terminate bool, ended func([]*StoredTask)) (RevokedTag, error) {
 	var total RevokedTag
 	queues, err := b.rdb.SMembers(ctx, allQueuesKey).Result()
 	if err != nil {
@@ -62,7 +62,7 @@ func (b *Broker) tagged(ctx context.Context, queues []string, tag string) ([]str
 	return some, nil
 }
 
-func (r *revoker) revokeTagged(ctx context.Context, total *RevokedTag, ended func([]*Record)) error {
+func (r *revoker) revokeTagged(ctx context.Context, total *RevokedTag, ended func([]*StoredTask)) error {
 	running := make(map[string]bool) // a scan may show a task twice
 	for cursor := uint64(0); ; {
 		ids, next, err := r.b.rdb.SScan(ctx, tagKey(r.queue, r.tag), cursor, "", scanCount).Result()
@@ -77,7 +77,7 @@ func (r *revoker) revokeTagged(ctx context.Context, total *RevokedTag, ended fun
 			if err != nil {
 				return err
 			}
-			var revoked []*Record
+			var revoked []*StoredTask
 			for i, one := range list {
 				switch {
 				case one.Outcome == Revoked:

@@ -16,7 +16,7 @@ const (
 
 // decode reads a message as asynq stores it into the record. The last of several values of a field counts. What comes
 // after a place that makes no sense, as another program may have put it there, is left out.
-func (r *Record) decode(message []byte) {
+func (r *StoredTask) decode(message []byte) {
 	for len(message) > 0 {
 		field, kind, n := protowire.ConsumeTag(message)
 		if n < 0 {
@@ -48,7 +48,7 @@ func (r *Record) decode(message []byte) {
 	}
 }
 
-func (r *Record) setBytes(field protowire.Number, value []byte) {
+func (r *StoredTask) setBytes(field protowire.Number, value []byte) {
 	switch field {
 	case fieldType:
 		r.Task = string(value)
@@ -65,7 +65,7 @@ func (r *Record) setBytes(field protowire.Number, value []byte) {
 	}
 }
 
-func (r *Record) setInt(field protowire.Number, value int64) {
+func (r *StoredTask) setInt(field protowire.Number, value int64) {
 	switch field {
 	case fieldRetry:
 		r.MaxRetry = int(int32(value))

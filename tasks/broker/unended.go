@@ -25,7 +25,7 @@ type unended struct {
 const recordTime = "2006-01-02T15:04:05.000Z07:00"
 
 // unendedRecord is that of the attempt at a task that is active.
-func unendedRecord(task *Record, outcome, why string) ([]byte, error) {
+func unendedRecord(task *StoredTask, outcome, why string) ([]byte, error) {
 	record := unended{
 		Number: task.Retried + 1, Worker: task.Worker, EndedAt: time.Now().UTC().Format(recordTime),
 		Outcome: outcome, Error: why,

@@ -27,7 +27,7 @@ type Watcher struct {
 	changed chan struct{} // holds a token while there is something to take
 
 	// The hub's mutex guards these.
-	record *Record
+	record *StoredTask
 	err    error
 	asked  bool // a look was sent since it watches: an earlier one may be older than its question
 	told   bool
@@ -47,7 +47,7 @@ type topic struct {
 //
 // Watchers of one process share a subscription to what Redis tells of tasks that are watched, and one look at a task
 // serves all of its watchers.
-func (b *Broker) Watch(ctx context.Context, queue, id string) (*Watcher, *Record, error) {
+func (b *Broker) Watch(ctx context.Context, queue, id string) (*Watcher, *StoredTask, error) {
 	w := b.events.add(Ref{queue, id})
 	select {
 	case <-w.changed:
@@ -67,7 +67,7 @@ func (b *Broker) Watch(ctx context.Context, queue, id string) (*Watcher, *Record
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
 // Take returns the newest record, nil when the task is gone. It gives an error when the broker was closed.
-func (w *Watcher) Take() (*Record, error) {
+func (w *Watcher) Take() (*StoredTask, error) {
 	w.h.mu.Lock()
 	defer w.h.mu.Unlock()
 	select {
@@ -83,7 +83,7 @@ func (w *Watcher) Take() (*Record, error) {
 func (w *Watcher) Close() { w.h.remove(w) }
 
 // tell gives the watcher something to take. The hub is locked.
-func (w *Watcher) tell(record *Record, err error) {
+func (w *Watcher) tell(record *StoredTask, err error) {
 	w.record, w.err, w.told = record, err, true
 	select {
 	case w.changed <- struct{}{}:
@@ -250,14 +250,14 @@ func (h *hub) lookAgain(topics []*topic) {
 
 // tell gives an answer to the watchers that do not know it. The hub is locked.
 func (t *topic) tell(digest uint64, reply any) {
-	var record *Record
+	var record *StoredTask
 	read := false
 	for _, w := range t.watchers {
 		if !w.asked || w.told && digest == t.seen {
 			continue
 		}
 		if !read {
-			record, read = newRecord(t.ref, reply), true
+			record, read = newStoredTask(t.ref, reply), true
 		}
 		w.tell(record, nil)
 	}
@@ -301,7 +301,7 @@ end
 return out
 `)
 
-// luaFinal is Record.Final.
+// luaFinal is StoredTask.Final.
 const luaFinal = `
 local function final(state, revoked)
 	return state == 'completed' or state == 'archived' or revoked and state ~= 'active'

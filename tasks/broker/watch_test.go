@@ -17,7 +17,7 @@ import (
 const never = time.Hour // between two checks, where events are what is tested
 
 // watch follows a task that is there.
-func watch(t testing.TB, b *broker.Broker, queue, id string) (*broker.Watcher, *broker.Record) {
+func watch(t testing.TB, b *broker.Broker, queue, id string) (*broker.Watcher, *broker.StoredTask) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -38,7 +38,7 @@ func change(t testing.TB, b *broker.Broker, queue, id, line string, values ...an
 }
 
 // await takes the next change.
-func await(t testing.TB, w *broker.Watcher) *broker.Record {
+func await(t testing.TB, w *broker.Watcher) *broker.StoredTask {
 	t.Helper()
 	select {
 	case <-w.Changed():
