@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
@@ -43,7 +44,7 @@ var celeryCalls = map[string]func(*testing.T){
 		res, err := demo.Add.Enqueue(t.Context(), c, demo.AddArgs{}, tasks.Expires(end))
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return time.Now().After(end) }, time.Minute, time.Millisecond)
-		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+		m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 		demo.Bind(m)
 		intime, err := demo.Add.Enqueue(t.Context(), c, demo.AddArgs{}, tasks.ExpiresIn(time.Hour))
 		require.NoError(t, err)
@@ -63,7 +64,7 @@ var celeryCalls = map[string]func(*testing.T){
 		_, err := demo.Add.Enqueue(t.Context(), c, demo.AddArgs{N: 100}, tasks.Priority(tasks.High))
 		require.NoError(t, err)
 		first := make(chan int, 21)
-		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+		m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 		var once sync.Mutex
 		tasks.Handle(m, demo.Add, func(_ context.Context, a demo.AddArgs) (int, error) {
 			once.Lock()
@@ -187,7 +188,7 @@ func withOutbox(t *testing.T, b *broker.Broker) (*tasks.Client, *gorm.DB) {
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
 	require.NoError(t, models.Migrate(t.Context(), db))
 	client := tasks.NewClient(b)
-	ob, err := outbox.New(db, client, outbox.Options{Logger: taskstest.Quiet()})
+	ob, err := outbox.New(db, client, outbox.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	require.NoError(t, db.Use(ob))
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

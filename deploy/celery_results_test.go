@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -45,7 +46,7 @@ var celeryResults = map[string]func(*testing.T){
 	"update_state": func(t *testing.T) {
 		b := taskstest.Embedded(t)
 		c := tasks.NewClient(b)
-		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+		m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 		over := make(chan struct{})
 		tasks.Handle(m, after, func(ctx context.Context, _ struct{}) (int, error) {
 			if err := tasks.Progress(ctx, 3, 10, "rows"); err != nil {
@@ -69,7 +70,7 @@ var celeryResults = map[string]func(*testing.T){
 	"revoke(terminate=True)": func(t *testing.T) {
 		b := taskstest.Embedded(t)
 		c := tasks.NewClient(b)
-		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+		m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 		begun := make(chan struct{})
 		tasks.Handle(m, after, func(ctx context.Context, _ struct{}) (int, error) {
 			close(begun)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/scheduler/beat"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
@@ -47,7 +48,7 @@ var celeryRuns = map[string]func(*testing.T){
 	"acks_late": func(t *testing.T) {
 		b := taskstest.Embedded(t)
 		c := tasks.NewClient(b)
-		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+		m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 		tasks.Handle(m, after, func(ctx context.Context, _ struct{}) (int, error) {
 			return int(b.Redis().LLen(ctx, "asynq:{default}:active").Val()), nil
 		})
@@ -83,11 +84,11 @@ var celeryRuns = map[string]func(*testing.T){
 			schedulers.Wait()
 		})
 		for range 2 {
-			scheduler, err := beat.New(beat.Options{Path: file, Catalog: catalog, Client: client, Redis: b.Redis(), Logger: taskstest.Quiet()})
+			scheduler, err := beat.New(beat.Options{Path: file, Catalog: catalog, Client: client, Redis: b.Redis(), Logger: testenv.Quiet()})
 			require.NoError(t, err)
 			schedulers.Go(func() { _ = scheduler.Run(ctx) })
 		}
-		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+		m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 		ran := make(chan demo.AddArgs, 100)
 		tasks.Handle(m, demo.Add, func(_ context.Context, a demo.AddArgs) (int, error) {
 			ran <- a

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -39,16 +40,16 @@ func TestRetryOfAFailedTask(t *testing.T) {
 		res, err := sum.Enqueue(t.Context(), client, pair{N: 7}, tasks.Tags("a"))
 		require.NoError(t, err)
 		for range 3 {
-			_, err = res.Get(soon(t))
+			_, err = res.Get(testenv.Soon(t))
 			var failure *tasks.FailureError
 			require.ErrorAs(t, err, &failure)
 			require.NoError(t, res.Retry(t.Context()))
 		}
-		_, err = res.Get(soon(t))
+		_, err = res.Get(testenv.Soon(t))
 		require.Error(t, err)
 		mend(true)
 		require.NoError(t, res.Retry(t.Context()))
-		value, err := res.Get(soon(t))
+		value, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 7, value)
 		got := requireState(t, client, res.ID(), tasks.StateSuccess)
@@ -85,7 +86,7 @@ func TestRetryOfWhatWaits(t *testing.T) {
 		requireRefused(t, res.Retry(t.Context()), res.ID(), tasks.StateStarted, tasks.ErrNotReady)
 		requireRefused(t, res.Forget(t.Context()), res.ID(), tasks.StateStarted, tasks.ErrNotReady)
 		close(end)
-		_, err = res.Get(soon(t))
+		_, err = res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 	})
 }
@@ -101,7 +102,7 @@ func TestRetryOfARevokedTask(t *testing.T) {
 		require.NoError(t, res.Retry(t.Context()))
 		require.Empty(t, requireState(t, client, res.ID(), tasks.StatePending).Error)
 		taskstest.Serve(t, b, m, "default")
-		value, err := res.Get(soon(t))
+		value, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 3, value)
 	})
@@ -164,7 +165,7 @@ func TestDeadLetters(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, n, got)
 		for i := range n {
-			_, err := sum.Result(client, strconv.Itoa(i)).Get(soon(t))
+			_, err := sum.Result(client, strconv.Itoa(i)).Get(testenv.Soon(t))
 			require.NoError(t, err)
 			require.Equal(t, 2, history.of(strconv.Itoa(i))[1].Run)
 		}
@@ -206,7 +207,7 @@ func TestForgottenTasksAreGone(t *testing.T) {
 			id := fmt.Sprint("well-", well)
 			res, err := sum.Enqueue(t.Context(), client, pair{}, tasks.ID(id))
 			require.NoError(t, err)
-			_, err = client.Wait(soon(t), id)
+			_, err = client.Wait(testenv.Soon(t), id)
 			require.NoError(t, err)
 			require.NoError(t, res.Forget(t.Context()))
 			_, err = client.Info(t.Context(), id)

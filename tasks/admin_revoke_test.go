@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -82,7 +83,7 @@ func TestRevokedTasksNeverRun(t *testing.T) {
 			got := requireState(t, client, res.ID(), tasks.StateRevoked)
 			require.Equal(t, "a mistake", got.Error)
 			require.NotNil(t, got.CompletedAt)
-			_, err = res.Get(soon(t))
+			_, err = res.Get(testenv.Soon(t))
 			require.ErrorIs(t, err, tasks.ErrRevoked)
 			_, err = res.Revoke(t.Context())
 			requireRefused(t, err, res.ID(), tasks.StateRevoked, tasks.ErrEnded)
@@ -93,11 +94,11 @@ func TestRevokedTasksNeverRun(t *testing.T) {
 		require.ErrorIs(t, err, tasks.ErrDuplicate, "the id is taken")
 
 		taskstest.Serve(t, b, m, "default", "other")
-		_, err = again.Get(soon(t))
+		_, err = again.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		last, err := sum.Enqueue(t.Context(), client, pair{N: 5}, tasks.Countdown(2*time.Second), tasks.Queue("other"))
 		require.NoError(t, err)
-		_, err = last.Get(soon(t))
+		_, err = last.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		for _, res := range list {
 			_, did := ran.Load(res.ID())
@@ -175,7 +176,7 @@ func TestRevokeOfWhatHasEnded(t *testing.T) {
 		for n, state := range []tasks.State{tasks.StateFailure, tasks.StateSuccess} {
 			res, err := sum.Enqueue(t.Context(), client, pair{N: n})
 			require.NoError(t, err)
-			_, err = client.Wait(soon(t), res.ID())
+			_, err = client.Wait(testenv.Soon(t), res.ID())
 			require.NoError(t, err)
 			_, err = res.Revoke(t.Context(), tasks.Terminate())
 			requireRefused(t, err, res.ID(), state, tasks.ErrEnded)

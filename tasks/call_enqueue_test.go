@@ -29,7 +29,7 @@ func TestChosenIDIsTakenOnce(t *testing.T) {
 		require.Equal(t, first.ID(), again.ID())
 		tasks.Handle(m, sum, func(_ context.Context, a pair) (int, error) { return a.N, nil })
 		taskstest.Serve(t, b, m, "default")
-		value, err := again.Get(soon(t))
+		value, err := again.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 1, value, "the first one's")
 		_, err = sum.Enqueue(t.Context(), client, pair{N: 3}, tasks.ID("order:1@shop.example_7"))
@@ -80,7 +80,7 @@ func TestUniqueFor(t *testing.T) {
 
 		tasks.Handle(m, sum, func(_ context.Context, a pair) (int, error) { return a.N, nil })
 		taskstest.Serve(t, b, m, "default")
-		_, err = first.Get(soon(t))
+		_, err = first.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		_, err = sum.Enqueue(t.Context(), client, pair{N: 1}, tasks.UniqueFor(time.Hour))
 		require.NoError(t, err, "the first one has succeeded")

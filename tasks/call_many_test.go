@@ -110,7 +110,7 @@ func TestEnqueueManyIsRun(t *testing.T) {
 	}
 	for i, r := range tasks.EnqueueMany(t.Context(), client, calls) {
 		require.NoError(t, r.Err)
-		value, err := sum.Result(client, r.ID).Get(soon(t))
+		value, err := sum.Result(client, r.ID).Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, i+1, value)
 	}

@@ -1,7 +1,6 @@
 package tasks_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -40,12 +39,4 @@ func onEachBroker(t *testing.T, test func(t *testing.T, b *broker.Broker)) {
 	})
 }
 
-func mux() *tasks.Mux { return tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()}) }
-
-// soon is a context for a wait that a healthy system ends much earlier.
-func soon(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
+func mux() *tasks.Mux { return tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()}) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -31,7 +32,7 @@ func TestUniqueUntilDoneEndsWithTheTask(t *testing.T) {
 		tasks.Handle(m, sum, func(_ context.Context, a pair) (int, error) { return 0, errors.New("no") })
 		taskstest.Serve(t, b, m, "default")
 		var failure *tasks.FailureError
-		_, err = failing.Get(soon(t))
+		_, err = failing.Get(testenv.Soon(t))
 		require.ErrorAs(t, err, &failure)
 		next, err := sum.Enqueue(t.Context(), client, pair{N: 2}, once...)
 		require.NoError(t, err, "the first one has failed")
@@ -47,7 +48,7 @@ func TestThrottledDuplicateLearnsTheFirst(t *testing.T) {
 		hourly := []tasks.Option{tasks.Throttle(time.Hour)}
 		first, err := sum.Enqueue(t.Context(), client, pair{N: 1}, hourly...)
 		require.NoError(t, err)
-		_, err = first.Get(soon(t))
+		_, err = first.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		again, err := sum.Enqueue(t.Context(), client, pair{N: 1}, hourly...)
 		require.ErrorIs(t, err, tasks.ErrDuplicate, "also after it has ended")
@@ -91,11 +92,11 @@ func TestTheLastCallOfAWindowWins(t *testing.T) {
 		if time.Since(begun) >= window {
 			t.Skip("the machine is too slow to make the calls within the window")
 		}
-		value, err := first.Get(soon(t))
+		value, err := first.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 5, value)
 		require.GreaterOrEqual(t, time.Since(begun), window)
-		value, err = other.Get(soon(t))
+		value, err = other.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 100, value)
 		mu.Lock()
@@ -128,7 +129,7 @@ func TestHighOvertakesNormalOvertakesLow(t *testing.T) {
 					require.Less(t, place, 50, "it overtook the backlog")
 					return
 				}
-			case <-soon(t).Done():
+			case <-testenv.Soon(t).Done():
 				t.Fatal("not run")
 			}
 		}

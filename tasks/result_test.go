@@ -12,6 +12,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -32,7 +33,7 @@ func TestResultComesBackTyped(t *testing.T) {
 		require.ErrorIs(t, err, tasks.ErrNotReady)
 
 		taskstest.Serve(t, b, m, "default")
-		value, err := res.Get(soon(t))
+		value, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 30, value)
 		info, err := client.Info(t.Context(), res.ID())
@@ -60,7 +61,7 @@ func TestOutcomesAreToldApart(t *testing.T) {
 		<-time.After(2 * time.Millisecond)
 
 		taskstest.Serve(t, b, m, "default")
-		_, err = failing.Get(soon(t))
+		_, err = failing.Get(testenv.Soon(t))
 		var failure *tasks.FailureError
 		require.ErrorAs(t, err, &failure)
 		require.Equal(t, failing.ID(), failure.ID)
@@ -70,7 +71,7 @@ func TestOutcomesAreToldApart(t *testing.T) {
 		require.Equal(t, 2, info.Retries)
 		require.Equal(t, 2, info.MaxRetries)
 
-		_, err = late.Get(soon(t))
+		_, err = late.Get(testenv.Soon(t))
 		require.ErrorIs(t, err, tasks.ErrRevoked)
 		require.ErrorContains(t, err, "expired")
 		state, err := late.State(t.Context())
@@ -110,10 +111,10 @@ func TestResultBounds(t *testing.T) {
 	require.NoError(t, err)
 	gone, err := long.Enqueue(t.Context(), client, pair{N: 1}, tasks.Retention(0))
 	require.NoError(t, err)
-	value, err := fits.Get(soon(t))
+	value, err := fits.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Len(t, value, fitting)
-	_, err = tooLong.Get(soon(t))
+	_, err = tooLong.Get(testenv.Soon(t))
 	require.ErrorContains(t, err, "65537 bytes")
 	require.Eventually(t, func() bool {
 		_, err := gone.State(t.Context())

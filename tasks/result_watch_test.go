@@ -38,7 +38,7 @@ func TestWatchSeesTheWholeLife(t *testing.T) {
 		require.NoError(t, err)
 		var seen []tasks.State
 		var last *tasks.Info
-		for info, err := range client.Watch(soon(t), res.ID()) {
+		for info, err := range client.Watch(testenv.Soon(t), res.ID()) {
 			require.NoError(t, err)
 			last = info
 			if n := len(seen); n > 0 && seen[n-1] == info.State {
@@ -82,7 +82,7 @@ func TestARevokedTaskThatOnlyWaitsToBeDropped(t *testing.T) {
 		res, err := sum.Enqueue(t.Context(), client, pair{}, tasks.ID("x"))
 		require.NoError(t, err)
 		require.NoError(t, b.Redis().HSet(t.Context(), "asynq:{default}:t:x", "revoked", "too late").Err())
-		_, err = res.Get(soon(t))
+		_, err = res.Get(testenv.Soon(t))
 		require.ErrorIs(t, err, tasks.ErrRevoked)
 		require.ErrorContains(t, err, "too late")
 	})
@@ -99,7 +99,7 @@ func TestManyWait(t *testing.T) {
 		res, err := sum.Enqueue(t.Context(), client, pair{N: i}, tasks.ID(strconv.Itoa(i)))
 		require.NoError(t, err)
 		group.Go(func() {
-			got, err := res.Get(soon(t))
+			got, err := res.Get(testenv.Soon(t))
 			if err != nil || got != i {
 				t.Errorf("task %d: %d, %v", i, got, err)
 			}
@@ -127,7 +127,7 @@ func TestWaitWithoutWakeUps(t *testing.T) {
 	res, err := sum.Enqueue(t.Context(), client, pair{N: 1, M: 2})
 	require.NoError(t, err)
 	time.AfterFunc(50*time.Millisecond, func() { close(begun) })
-	got, err := res.Get(soon(t))
+	got, err := res.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, 3, got)
 }
@@ -140,7 +140,7 @@ func TestWaitForWhatIsNotKept(t *testing.T) {
 		res, err := sum.Enqueue(t.Context(), client, pair{}, tasks.Retention(0))
 		require.NoError(t, err)
 		var last *tasks.Info
-		for info, err := range client.Watch(soon(t), res.ID()) {
+		for info, err := range client.Watch(testenv.Soon(t), res.ID()) {
 			if err != nil {
 				require.ErrorIs(t, err, tasks.ErrNotFound)
 				require.NotNil(t, last)

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
 )
 
 var tight = map[string]string{headerTimeout: "20", headerHard: "60"} // ms
@@ -36,7 +38,7 @@ func TestSoftLimitLetsTheHandlerTidyUp(t *testing.T) {
 
 func TestHardLimitTakesTheSlotAway(t *testing.T) {
 	t.Parallel()
-	d, log, history := newFake(), &logBuffer{}, &fakeHistory{}
+	d, log, history := newFake(), &testenv.LogBuffer{}, &fakeHistory{}
 	registry := prometheus.NewPedanticRegistry()
 	metrics, err := NewMetrics(registry)
 	require.NoError(t, err)
@@ -102,7 +104,7 @@ func TestHardLimitTakesTheSlotAway(t *testing.T) {
 
 func TestPanicOfAnAbandonedHandlerIsHarmless(t *testing.T) {
 	t.Parallel()
-	log, finish := &logBuffer{}, make(chan struct{})
+	log, finish := &testenv.LogBuffer{}, make(chan struct{})
 	m := fakeMux(newFake(), MuxOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	job(t, m, func(context.Context) (string, error) {
 		<-finish
@@ -153,7 +155,7 @@ func TestTerminate(t *testing.T) {
 
 func TestTerminateOfAHandlerThatIgnoresIt(t *testing.T) {
 	t.Parallel()
-	d, log, finish := newFake(), &logBuffer{}, make(chan struct{})
+	d, log, finish := newFake(), &testenv.LogBuffer{}, make(chan struct{})
 	m := fakeMux(d, MuxOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	job(t, m, func(context.Context) (string, error) {
 		go d.terminate("not wanted")
@@ -313,7 +315,7 @@ func TestPoison(t *testing.T) {
 
 func TestFailureHookMayPanic(t *testing.T) {
 	t.Parallel()
-	log := &logBuffer{}
+	log := &testenv.LogBuffer{}
 	m := fakeMux(newFake(), MuxOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	Handle(m, Define[noArgs, string]("test.job"), func(context.Context, noArgs) (string, error) {
 		return "", errors.New("no")

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
@@ -44,7 +45,7 @@ func TestSnoozeCostsNoRetry(t *testing.T) {
 		taskstest.Serve(t, b, m, "default")
 		res, err := quick.Enqueue(t.Context(), client, pair{}, tasks.MaxRetries(1))
 		require.NoError(t, err)
-		value, err := res.Get(soon(t))
+		value, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 7, value)
 		require.Equal(t, []int{1, 1, 1, 2}, seen)
@@ -96,12 +97,12 @@ func TestRetryRulesOfADefinition(t *testing.T) {
 	require.NoError(t, err)
 	slow, err := choosy.Enqueue(t.Context(), client, pair{N: 1}, tasks.Timeout(20*time.Millisecond))
 	require.NoError(t, err)
-	_, err = bad.Get(soon(t))
+	_, err = bad.Get(testenv.Soon(t))
 	require.ErrorContains(t, err, "bad news")
 	info, err := client.Info(t.Context(), bad.ID())
 	require.NoError(t, err)
 	require.Equal(t, []string{"failure"}, outcomes(info))
-	_, err = slow.Get(soon(t))
+	_, err = slow.Get(testenv.Soon(t))
 	require.NoError(t, err)
 }
 
@@ -123,9 +124,9 @@ func TestHardLimitFreesTheSlot(t *testing.T) {
 		require.NoError(t, err)
 		next, err := quick.Enqueue(t.Context(), client, pair{N: 1})
 		require.NoError(t, err)
-		_, err = stuck.Get(soon(t))
+		_, err = stuck.Get(testenv.Soon(t))
 		require.ErrorContains(t, err, "exceeded its hard time limit of 60ms")
-		value, err := next.Get(soon(t))
+		value, err := next.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 1, value, "the slot is free")
 		close(finish)
@@ -171,7 +172,7 @@ func TestTerminateWhileItRuns(t *testing.T) {
 		<-begun
 		_, err = res.Revoke(t.Context(), tasks.Terminate(), tasks.Reason("not wanted"))
 		require.NoError(t, err)
-		_, err = res.Get(soon(t))
+		_, err = res.Get(testenv.Soon(t))
 		require.ErrorIs(t, err, tasks.ErrRevoked)
 		require.ErrorContains(t, err, "not wanted")
 		require.ErrorIs(t, <-cause, tasks.ErrRevoked)
@@ -192,7 +193,7 @@ func TestPoisonTaskIsNotRunAgain(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, b.Redis().HSet(t.Context(), "asynq:{default}:t:"+res.ID(), "crashes", 3).Err())
 		taskstest.Serve(t, b, m, "default")
-		_, err = res.Get(soon(t))
+		_, err = res.Get(testenv.Soon(t))
 		require.ErrorContains(t, err, "its worker died 3 times while running it")
 		require.Equal(t, res.ID(), receive(t, saw).parent.ID)
 	})
@@ -219,7 +220,7 @@ func TestProgressIsSeen(t *testing.T) {
 			return err == nil && info.State == tasks.StateProgress && info.Progress.Done == 1000
 		}, 20*time.Second, 5*time.Millisecond, "the trailing report is stored")
 		close(finish)
-		_, err = res.Get(soon(t))
+		_, err = res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 	})
 }

@@ -31,7 +31,7 @@ type told struct {
 
 // callbackMux has a parent that ends as run says, and callbacks that tell what they saw.
 func callbackMux(client *tasks.Client, run func(ctx context.Context, a pair) (string, error)) (*tasks.Mux, chan told) {
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: client})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
 	saw := make(chan told, 16)
 	tasks.Handle(m, parentJob, run)
 	tasks.Handle(m, afterJob, func(ctx context.Context, _ pair) (int, error) {
@@ -48,7 +48,7 @@ func receive(t *testing.T, saw <-chan told) told {
 	select {
 	case s := <-saw:
 		return s
-	case <-soon(t).Done():
+	case <-testenv.Soon(t).Done():
 		t.Fatal("no callback")
 		return told{}
 	}
@@ -122,7 +122,7 @@ func TestRevokedTasksCallNobody(t *testing.T) {
 	require.NoError(t, err)
 	<-time.After(5 * time.Millisecond)
 	taskstest.Serve(t, b, m, "default")
-	_, err = late.Get(soon(t))
+	_, err = late.Get(testenv.Soon(t))
 	require.ErrorIs(t, err, tasks.ErrRevoked)
 	last, err := parentJob.Enqueue(t.Context(), client, pair{}, tasks.OnSuccess(afterJob.Signature(pair{})))
 	require.NoError(t, err)
@@ -146,9 +146,9 @@ func TestCallbacksAreMadeOnce(t *testing.T) {
 			for range 3 {
 				res, err := parentJob.Enqueue(t.Context(), client, pair{}, tasks.OnSuccess(callback))
 				require.NoError(t, err)
-				_, err = res.Get(soon(t))
+				_, err = res.Get(testenv.Soon(t))
 				require.NoError(t, err)
-				_, err = afterJob.Result(client, id).Get(soon(t))
+				_, err = afterJob.Result(client, id).Get(testenv.Soon(t))
 				require.NoError(t, err)
 			}
 			require.Equal(t, id, receive(t, saw).id)
@@ -168,7 +168,7 @@ func TestCallbacksWantAClient(t *testing.T) {
 	taskstest.Serve(t, b, m, "default")
 	res, err := parentJob.Enqueue(t.Context(), client, pair{}, tasks.OnSuccess(afterJob.Signature(pair{})))
 	require.NoError(t, err)
-	_, err = res.Get(soon(t))
+	_, err = res.Get(testenv.Soon(t))
 	require.ErrorContains(t, err, "set MuxOptions.Client")
 }
 
@@ -196,7 +196,7 @@ func TestCallbacksWaitForRedis(t *testing.T) {
 	<-time.After(300 * time.Millisecond) // some tries fail
 	server.Start()
 	require.Equal(t, "back", receive(t, saw).result)
-	value, err := res.Get(soon(t))
+	value, err := res.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, "back", value)
 	require.Equal(t, int32(1), runs.Load())
@@ -215,7 +215,7 @@ func TestParentResult(t *testing.T) {
 	taskstest.Serve(t, b, m, "default")
 	res, err := sum.Enqueue(t.Context(), client, pair{}, tasks.MaxRetries(0))
 	require.NoError(t, err)
-	_, err = res.Get(soon(t))
+	_, err = res.Get(testenv.Soon(t))
 	require.ErrorContains(t, err, tasks.ErrNoParent.Error())
 }
 
@@ -230,7 +230,7 @@ func TestHeadersAndTagsReachTheHandler(t *testing.T) {
 	taskstest.Serve(t, b, m, "default")
 	res, err := parentJob.Enqueue(t.Context(), client, pair{}, tasks.Header("tenant", "blue"), tasks.Tags("a", "b"))
 	require.NoError(t, err)
-	value, err := res.Get(soon(t))
+	value, err := res.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, "blue a,b", value)
 }
@@ -257,7 +257,7 @@ func TestCallbacksThatCannotBeMadeCostNoRetry(t *testing.T) {
 	require.Zero(t, info.Retries)
 
 	elsewhere.Start()
-	value, err := res.Get(soon(t))
+	value, err := res.Get(testenv.Soon(t))
 	require.NoError(t, err, "it has no retries, and needs none")
 	require.Equal(t, "luck", value)
 	info, err = client.Info(t.Context(), res.ID())

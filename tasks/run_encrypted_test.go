@@ -122,10 +122,10 @@ func TestEncryptedValuesAreReadByThoseWithKeysOnly(t *testing.T) {
 	require.Nil(t, blind.Progress)
 	close(goOn)
 
-	value, err := res.Get(soon(t))
+	value, err := res.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, "sent to "+number, value)
-	info, err = v.client.Wait(soon(t), res.ID())
+	info, err = v.client.Wait(testenv.Soon(t), res.ID())
 	require.NoError(t, err)
 	require.Len(t, info.Attempts, 2)
 	require.Equal(t, "no answer from "+number, info.Attempts[0].Error)
@@ -168,7 +168,7 @@ func TestFailuresOfEncryptedTasksAreHidden(t *testing.T) {
 	for _, mode := range []tasks.HistoryMode{tasks.HistoryFull, tasks.HistoryMeta} {
 		res, err := secret.Enqueue(t.Context(), v.client, letter{number}, tasks.History(mode))
 		require.NoError(t, err)
-		_, err = res.Get(soon(t))
+		_, err = res.Get(testenv.Soon(t))
 		var failure *tasks.FailureError
 		require.ErrorAs(t, err, &failure)
 		require.Contains(t, failure.Msg, number)
@@ -222,18 +222,18 @@ func TestCallbacksOfEncryptedTasks(t *testing.T) {
 	require.NoError(t, err)
 	v.requireHidden(t)
 	taskstest.Serve(t, v.broker, v.mux, "default")
-	_, err = res.Get(soon(t))
+	_, err = res.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	for range 2 {
 		select {
 		case p := <-parents:
 			require.Equal(t, tasks.StateSuccess, p.State)
 			require.JSONEq(t, `"sent to `+number+`"`, string(p.Result))
-		case <-soon(t).Done():
+		case <-testenv.Soon(t).Done():
 			t.Fatal("no callback")
 		}
 	}
-	value, err := secret.Result(v.client, "first").Get(soon(t))
+	value, err := secret.Result(v.client, "first").Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, "sent to "+number, value)
 	v.requireHidden(t)
@@ -297,7 +297,7 @@ func TestADebouncedEncryptedTask(t *testing.T) {
 	v.requireHidden(t)
 	require.NoError(t, v.client.Retry(t.Context(), first.ID()), "it becomes due")
 	taskstest.Serve(t, v.broker, v.mux, "default")
-	value, err := first.Get(soon(t))
+	value, err := first.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, number, value)
 }
@@ -318,7 +318,7 @@ func TestARollOutAndARotation(t *testing.T) {
 	tasks.Handle(v.mux, secret, func(_ context.Context, a letter) (string, error) { return a.To, nil })
 	taskstest.Serve(t, v.broker, v.mux, "default")
 	for i, res := range made {
-		value, err := res.Get(soon(t))
+		value, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprint(number, i), value)
 		stored, err := v.rdb.HGet(t.Context(), "asynq:{default}:t:"+res.ID(), "result").Result()
@@ -364,7 +364,7 @@ func TestATaskWaitsForItsKey(t *testing.T) {
 			blind.requireHidden(t)
 
 			taskstest.Serve(t, v.broker, v.mux, "default")
-			value, err := res.Get(soon(t))
+			value, err := res.Get(testenv.Soon(t))
 			require.NoError(t, err)
 			require.Equal(t, number, value)
 		})
@@ -402,7 +402,7 @@ func TestTamperedTasksFail(t *testing.T) {
 	require.NoError(t, v.rdb.HSet(t.Context(), "asynq:{default}:t:changed", "msg", strings.Replace(message("changed"), own, flipped, 1)).Err())
 	taskstest.Serve(t, v.broker, v.mux, "default")
 	for _, id := range []string{"moved", "changed"} {
-		_, err := secret.Result(v.client, id).Get(soon(t))
+		_, err := secret.Result(v.client, id).Get(testenv.Soon(t))
 		var failure *tasks.FailureError
 		require.ErrorAs(t, err, &failure, id)
 		require.Contains(t, failure.Msg, "can't be decrypted")
@@ -411,7 +411,7 @@ func TestTamperedTasksFail(t *testing.T) {
 		require.Nil(t, info.Args)
 		require.NotEmpty(t, info.Withheld)
 	}
-	_, err := secret.Result(v.client, "donor").Get(soon(t))
+	_, err := secret.Result(v.client, "donor").Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Len(t, ran, 1)
 }
@@ -451,17 +451,17 @@ func TestCounterfeits(t *testing.T) {
 	failing, err := anyMap.Enqueue(t.Context(), v.client, map[string]any{"fails": true}, tasks.Queue("low"))
 	require.NoError(t, err)
 	taskstest.Serve(t, v.broker, v.mux, "low")
-	value, err := res.Get(soon(t))
+	value, err := res.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"paidui_encrypted": "k1", "to": "x"}, value)
-	_, err = failing.Get(soon(t))
+	_, err = failing.Get(testenv.Soon(t))
 	var failure *tasks.FailureError
 	require.ErrorAs(t, err, &failure)
 	require.Equal(t, forged, failure.Msg)
 	select {
 	case p := <-parents:
 		require.JSONEq(t, `{"paidui_encrypted":"k1","to":"x"}`, string(p.Result))
-	case <-soon(t).Done():
+	case <-testenv.Soon(t).Done():
 		t.Fatal("no callback")
 	}
 

@@ -1,16 +1,16 @@
 package tasks
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
 )
 
 // fakeDelivery is a delivery without Redis.
@@ -120,7 +120,7 @@ func (d *fakeDelivery) lastAttempt(t *testing.T) map[string]any {
 // fakeMux runs tasks of which d is the delivery, with little patience.
 func fakeMux(d *fakeDelivery, opt MuxOptions) *Mux {
 	if opt.Logger == nil {
-		opt.Logger = slog.New(slog.DiscardHandler)
+		opt.Logger = testenv.Quiet()
 	}
 	m := NewMux(opt)
 	m.current = func(context.Context) delivery { return d }
@@ -139,24 +139,6 @@ func job(t *testing.T, m *Mux, h func(context.Context) (string, error), opts ...
 // process runs the job as its first attempt without retries, which is what a context without asynq's data says.
 func process(ctx context.Context, m *Mux, headers map[string]string) error {
 	return m.ProcessTask(ctx, asynq.NewTaskWithHeaders("test.job", []byte(`{}`), headers))
-}
-
-// logBuffer is a log that goroutines may share.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // fakeHistory keeps what it is told.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -58,7 +59,7 @@ func TestLoggerIsMadeWhenItIsAskedFor(t *testing.T) {
 
 	silent, err := sum.Enqueue(t.Context(), client, pair{})
 	require.NoError(t, err)
-	made, err := silent.Get(soon(t))
+	made, err := silent.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Zero(t, made, "nobody has asked for a logger")
 
@@ -73,7 +74,7 @@ func TestLoggerIsMadeWhenItIsAskedFor(t *testing.T) {
 		log.Reset()
 		res, err := sum.Enqueue(ctx, client, pair{N: 1}, tasks.ID(id))
 		require.NoError(t, err)
-		same, err := res.Get(soon(t))
+		same, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 1, same, "all callers get the same logger")
 		got := map[string]any{}

@@ -12,6 +12,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -30,7 +31,7 @@ func TestPanicIsAFailure(t *testing.T) {
 	taskstest.Serve(t, b, m, "default")
 	res, err := quick.Enqueue(tasks.WithRequestID(t.Context(), "req-1"), client, pair{N: 3}, tasks.MaxRetries(0))
 	require.NoError(t, err)
-	_, err = res.Get(soon(t))
+	_, err = res.Get(testenv.Soon(t))
 	require.ErrorContains(t, err, "index out of range [3]")
 	require.NotContains(t, err.Error(), ".go:", "the stack is for the log only")
 	mu.Lock()
@@ -64,7 +65,7 @@ func TestMetricsSeePanics(t *testing.T) {
 			return result, err
 		}
 	}
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Middleware: []tasks.Middleware{watch}})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Middleware: []tasks.Middleware{watch}})
 	tasks.Handle(m, sum, func(context.Context, pair) (int, error) { panic("boom") })
 	require.Error(t, m.ProcessTask(t.Context(), asynq.NewTask("test.sum", []byte(`{"n":1}`))))
 	var panicked *tasks.PanicError
@@ -118,7 +119,7 @@ func TestRequestIDThatIsNoText(t *testing.T) {
 	taskstest.Serve(t, b, m, "default")
 	res, err := sum.Enqueue(tasks.WithRequestID(t.Context(), "a\xffb"), client, pair{})
 	require.NoError(t, err)
-	value, err := res.Get(soon(t))
+	value, err := res.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, len("a\uFFFDb"), value)
 }

@@ -33,7 +33,7 @@ func TestRetriesThenSucceeds(t *testing.T) {
 		taskstest.Serve(t, b, m, "default")
 		res, err := quick.Enqueue(t.Context(), client, pair{})
 		require.NoError(t, err)
-		value, err := res.Get(soon(t))
+		value, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 3, value)
 		require.Equal(t, []int{1, 2, 3}, attempts)
@@ -68,7 +68,7 @@ func TestFinalFailureIsAnnouncedOnce(t *testing.T) {
 			taskstest.Serve(t, b, m, "default")
 			res, err := quick.Enqueue(t.Context(), client, pair{N: 5}, c.opts...)
 			require.NoError(t, err)
-			_, err = res.Get(soon(t))
+			_, err = res.Get(testenv.Soon(t))
 			var failure *tasks.FailureError
 			require.ErrorAs(t, err, &failure)
 			require.Equal(t, c.attempts, attempts.Load())
@@ -102,7 +102,7 @@ func TestBadArgumentsFailAtOnce(t *testing.T) {
 		_, err := plain.Enqueue(asynq.NewTask("test.sum", []byte(payload)), asynq.TaskID(id), asynq.MaxRetry(10))
 		require.NoError(t, err)
 		require.NoError(t, b.Ring(t.Context(), "default"))
-		_, err = sum.Result(client, id).Get(soon(t))
+		_, err = sum.Result(client, id).Get(testenv.Soon(t))
 		var failure *tasks.FailureError
 		require.ErrorAs(t, err, &failure, payload)
 		require.Contains(t, failure.Msg, want)
@@ -123,7 +123,7 @@ func TestTimeout(t *testing.T) {
 	taskstest.Serve(t, b, m, "default")
 	res, err := quick.Enqueue(t.Context(), client, pair{}, tasks.Timeout(20*time.Millisecond), tasks.MaxRetries(0))
 	require.NoError(t, err)
-	_, err = res.Get(soon(t))
+	_, err = res.Get(testenv.Soon(t))
 	require.ErrorContains(t, err, "timed out after 20ms")
 }
 
@@ -153,7 +153,7 @@ func TestNeverEarly(t *testing.T) {
 		}
 		stragglers := 0
 		for _, res := range all {
-			late, err := res.Get(soon(t))
+			late, err := res.Get(testenv.Soon(t))
 			require.NoError(t, err)
 			require.GreaterOrEqual(t, late, int64(0), "nanoseconds late")
 			require.Less(t, time.Duration(late), 20*time.Second)

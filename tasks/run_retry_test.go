@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/paidui/paidui/deploy/testenv"
 )
 
 var errBusy = errors.New("busy")
@@ -22,7 +23,7 @@ func (e codeError) Error() string { return fmt.Sprint("code ", e.code) }
 
 // judged is what a mux makes of an error at an attempt of a task with 3 retries.
 func judged(t require.TestingT, attempt int, err error, opts ...Option) verdict {
-	m := NewMux(MuxOptions{Logger: slog.New(slog.DiscardHandler)})
+	m := NewMux(MuxOptions{Logger: testenv.Quiet()})
 	Handle(m, Define[noArgs, int]("test.judged", opts...), func(context.Context, noArgs) (int, error) { return 0, nil })
 	a := m.newAttempt(context.Background(), asynq.NewTask("test.judged", nil))
 	a.Attempt, a.MaxRetries = attempt, 3

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/catalog"
 )
@@ -75,9 +76,9 @@ func TestAccessLogAndMetrics(t *testing.T) {
 
 func TestTheLogHasWhatFailedOrWasSlow(t *testing.T) {
 	t.Parallel()
-	var usual *logBuffer
+	var usual *testenv.LogBuffer
 	s := assembleEmbedded(t, func(o *server.Options) {
-		usual = &logBuffer{}
+		usual = &testenv.LogBuffer{}
 		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
 		o.Web = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Second) })
 	})
@@ -94,9 +95,9 @@ func TestTheLogHasWhatFailedOrWasSlow(t *testing.T) {
 
 func TestTheLogHasASampleOfStrangersFailures(t *testing.T) {
 	t.Parallel()
-	var usual *logBuffer
+	var usual *testenv.LogBuffer
 	s := assembleEmbedded(t, func(o *server.Options) {
-		usual = &logBuffer{}
+		usual = &testenv.LogBuffer{}
 		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
 	})
 	const asked = 200
@@ -131,10 +132,10 @@ func TestTheLogHasASampleOfStrangersFailures(t *testing.T) {
 
 func TestOverloadDoesNotFillTheLog(t *testing.T) {
 	t.Parallel()
-	var usual *logBuffer
+	var usual *testenv.LogBuffer
 	var store *cache.Store
 	s := assembleEmbedded(t, func(o *server.Options) {
-		usual = &logBuffer{}
+		usual = &testenv.LogBuffer{}
 		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
 		var err error
 		store, err = cache.NewStore(o.Cache, cache.StoreOptions{Loads: 1})

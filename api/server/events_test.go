@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -119,7 +120,7 @@ func TestEventsUntilTheEnd(t *testing.T) {
 	require.Equal(t, map[string]any{"n": 10.0, "m": 20.0}, got.Args)
 
 	begun, report, finish := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	tasks.Handle(mux, demo.Add, func(ctx context.Context, a demo.AddArgs) (int, error) {
 		close(begun)
 		<-report

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/history"
 )
@@ -16,7 +16,7 @@ import (
 // remember writes records to the system's history.
 func (s *system) remember(t *testing.T, records ...tasks.Record) {
 	t.Helper()
-	w, err := history.NewWriter(s.db, history.Options{Logger: slog.New(slog.DiscardHandler)})
+	w, err := history.NewWriter(s.db, history.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	for _, r := range records {
 		w.Record(r)

@@ -1,10 +1,8 @@
 package server_test
 
 import (
-	"bytes"
 	"log/slog"
 	"net/http/httptest"
-	"sync"
 	"testing"
 	"time"
 
@@ -46,7 +44,7 @@ type system struct {
 	tasks    *tasks.Client
 	features catalog.Features
 	redis    *testenv.RedisServer // nil in an embedded system
-	log      *logBuffer
+	log      *testenv.LogBuffer
 	registry *prometheus.Registry
 }
 
@@ -86,7 +84,7 @@ func features(t testing.TB, db *gorm.DB, client *tasks.Client, rdb redis.Univers
 
 func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change) *system {
 	t.Helper()
-	s := &system{log: &logBuffer{}, registry: prometheus.NewRegistry()}
+	s := &system{log: &testenv.LogBuffer{}, registry: prometheus.NewRegistry()}
 	var err error
 	s.db, err = models.Open(t.Context(), dbURL, models.Options{})
 	require.NoError(t, err)
@@ -144,22 +142,4 @@ func (s *system) work(t *testing.T) {
 		Sender: sms.NewOutbox(s.db), Features: s.features,
 	})
 	taskstest.Serve(t, s.broker, mux, "sms", "seckill", "default", "cache", "low")
-}
-
-// logBuffer keeps the log for the test to read.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -1,13 +1,13 @@
 package server_test
 
 import (
-	"log/slog"
 	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/catalog"
@@ -17,7 +17,7 @@ import (
 // BenchmarkReads is what the API adds to net/http's part of an answer from the process's own memory.
 func BenchmarkReads(b *testing.B) {
 	s := assembleEmbedded(b, func(o *server.Options) {
-		o.Logger = slog.New(slog.DiscardHandler)
+		o.Logger = testenv.Quiet()
 		store, err := cache.NewStore(o.Cache, cache.StoreOptions{Near: 10})
 		require.NoError(b, err)
 		b.Cleanup(store.Close)

@@ -85,7 +85,7 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 				t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 				rdb.AddHook(death)
 				s := assemble(t, testenv.MySQL(t), r.URL(1), r.URL(2), []change{func(o *server.Options) {
-					o.Features = features(t, o.DB, o.Tasks, rdb, strategy, taskstest.Quiet())
+					o.Features = features(t, o.DB, o.Tasks, rdb, strategy, testenv.Quiet())
 				}})
 				in := s.login(t, mobile)
 				user, profile := bearer(in.Token), fmt.Sprint("/v1/users/", in.User.ID)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -24,7 +25,7 @@ func (s *system) enqueue(t *testing.T, n int, more ...any) (id string) {
 // serveAdd runs demo.add until the test ends; it fails for good while n is negative.
 func (s *system) serveAdd(t *testing.T, begun func(context.Context)) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	tasks.Handle(mux, demo.Add, func(ctx context.Context, a demo.AddArgs) (int, error) {
 		if begun != nil {
 			begun(ctx)

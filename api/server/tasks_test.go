@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/sms"
@@ -90,7 +91,7 @@ func TestAGuessableIDTellsTheStateAlone(t *testing.T) {
 // fail runs a worker in which every task of the definitions that bind names fails.
 func (s *system) fail(t *testing.T, bind func(*tasks.Mux)) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	bind(mux)
 	taskstest.Serve(t, s.broker, mux, "sms", "seckill", "default")
 }

@@ -49,7 +49,7 @@ func TestACallThatNobodyCanRunSaysSo(t *testing.T) {
 
 	// A worker of another process, with one handler.
 	other := taskstest.Broker(t, s.redis.URL(1))
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	tasks.Handle(mux, demo.Add, func(context.Context, demo.AddArgs) (int, error) { return 3, nil })
 	taskstest.Serve(t, other, mux, "default")
 	silent(add)

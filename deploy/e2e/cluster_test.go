@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,31 +34,14 @@ type program struct {
 	url     string // base URL of the API, "" for other programs
 	cmd     *exec.Cmd
 	command func() *exec.Cmd
-	log     *lockedBuffer
+	log     *testenv.LogBuffer
 	ended   chan error
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // start runs a program until the test ends. Its log is shown when the test has failed.
 func start(t *testing.T, path, name string, env []string, args ...string) *program {
 	t.Helper()
-	p := &program{name: name, log: &lockedBuffer{}, ended: make(chan error, 1)}
+	p := &program{name: name, log: &testenv.LogBuffer{}, ended: make(chan error, 1)}
 	adminPort := testenv.FreePort(t)
 	p.admin = fmt.Sprintf("http://127.0.0.1:%d", adminPort)
 	env = append([]string{ // those of the test, which come later, win

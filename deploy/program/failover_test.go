@@ -3,7 +3,6 @@ package program
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -74,7 +73,7 @@ func TestReadsGoToTheReplicaUntilThePrimaryIsBack(t *testing.T) {
 			replica := testenv.RedisReplica(t, primary)
 			o := storeOptions{
 				cacheURL: primary.URL(2), replicaURL: replica.URL(2),
-				wait: 20 * time.Second, logger: slog.New(slog.DiscardHandler),
+				wait: 20 * time.Second, logger: testenv.Quiet(),
 			}
 			back := primary.Start
 			if sentinel {

@@ -28,7 +28,7 @@ func TestBrokerSwitchesReachItsOptions(t *testing.T) {
 	} {
 		cfg, err := config.Load(config.Scheduler, nil, c.environ, nil)
 		require.NoError(t, err)
-		o := boot{program: config.Scheduler, config: cfg}.stores(slog.New(slog.DiscardHandler))
+		o := boot{program: config.Scheduler, config: cfg}.stores(testenv.Quiet())
 		require.Equal(t, c.noPipelining, o.noPipelining, c.environ)
 		require.Equal(t, c.noWakeUp, o.noWakeUp, c.environ)
 	}

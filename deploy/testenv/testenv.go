@@ -1,4 +1,4 @@
-// Package testenv gives tests real servers: a private redis-server for each test that asks, and one private
+// Package testenv gives tests what several packages need: waiting, a log to read, and real servers: a private redis-server for each test that asks, and one private
 // mariadbd for each test process with a fresh database for each test.
 //
 // The servers listen on 127.0.0.1 only, keep their data in temporary folders and die with the test process,

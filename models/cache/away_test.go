@@ -63,8 +63,8 @@ func TestWithoutRedisReadsAreBoundedLoads(t *testing.T) {
 	require.ErrorIs(t, c.store.Apply(t.Context(), "task", c.Changes(7)), ErrAway)
 
 	server.Start()
-	eventually(t, "the cache is used again", func() bool {
+	testenv.Eventually(t, func() bool {
 		_, err := c.Get(t.Context(), 7)
 		return err == nil && rdb.Exists(t.Context(), key).Val() == 1
-	})
+	}, "the cache is used again")
 }

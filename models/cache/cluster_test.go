@@ -154,29 +154,31 @@ func (c *crew) requireOneTripEach(t *testing.T) {
 	})
 	reader := c.process(t, rdb, 0)
 	c.requireAll(t, reader, c.name)
-	eventually(t, "with nothing else, such as new connections", func() bool {
+	testenv.Eventually(t, func() bool {
 		sent.commands.Store(0)
 		sent.pipelines.Store(0)
 		_, err := reader.GetMany(t.Context(), c.ids)
 		require.NoError(t, err)
 		return sent.pipelines.Load() == 3 && sent.commands.Load() == 0
-	})
+	}, "with nothing else, such as new connections")
 }
 
 // requireHeard changes all users, and awaits that the keeper, who keeps them for long, hears of each.
 func (c *crew) requireHeard(t *testing.T, keeper, writer *Cache[int64, user], name string) {
 	t.Helper()
-	eventually(t, "it listens", keeper.store.heard.on.Load)
+	testenv.Eventually(t, keeper.store.heard.on.Load, "it listens")
 	c.requireAll(t, keeper, c.name)
 	c.rename(name)
-	eventually(t, "it is applied", func() bool {
+	testenv.Eventually(t, func() bool {
 		return writer.store.Apply(t.Context(), name, writer.Changes(c.ids...)) == nil
-	})
+	}, "it is applied")
+
 	for _, id := range c.ids {
-		eventually(t, "the message comes", func() bool {
+		testenv.Eventually(t, func() bool {
 			got, err := keeper.Get(t.Context(), id)
 			return err == nil && got.Name == name
-		})
+		}, "the message comes")
+
 	}
 }
 
@@ -260,16 +262,18 @@ func TestOnAClusterWhosePrimariesFail(t *testing.T) {
 		require.Eventually(t, func() bool {
 			return writer.store.Apply(t.Context(), next, writer.Changes(crew.ids...)) == nil
 		}, time.Minute, 10*time.Millisecond, "a replica takes its place")
-		eventually(t, "all comes from Redis again", func() bool {
+		testenv.Eventually(t, func() bool {
 			loads, degraded := crew.table.asked.Load(), testutil.ToFloat64(reader.counts.degraded)
 			crew.requireAny(t, reader, now, next)
 			return crew.table.asked.Load() == loads && testutil.ToFloat64(reader.counts.degraded) == degraded
-		})
+		}, "all comes from Redis again")
+
 		crew.requireAll(t, reader, next)
-		eventually(t, "what the keeper did not hear of counts as changed", func() bool {
+		testenv.Eventually(t, func() bool {
 			got, err := keeper.GetMany(t.Context(), crew.ids)
 			return err == nil && !slices.ContainsFunc(crew.ids, func(id int64) bool { return got[id].Name != next })
-		})
+		}, "what the keeper did not hear of counts as changed")
+
 	}
 	crew.requireHeard(t, keeper, writer, "told again")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,7 +131,7 @@ func BenchmarkReads(b *testing.B) {
 	require.NoError(b, rdb.Set(b.Context(), "k", strings.Repeat("v", 300), 0).Err())
 	m, err := newStoreMetrics(nil)
 	require.NoError(b, err)
-	r := newReads(newBackends(rdb, StoreOptions{Timeout: accessTimeout, Logger: slog.New(slog.DiscardHandler)}, m).fetch)
+	r := newReads(newBackends(rdb, StoreOptions{Timeout: accessTimeout, Logger: testenv.Quiet()}, m).fetch)
 	for _, keys := range []int{1, 1000} {
 		for i := range keys {
 			require.NoError(b, rdb.Set(b.Context(), fmt.Sprint("k", i), strings.Repeat("v", 300), 0).Err())

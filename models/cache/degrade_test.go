@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +59,7 @@ func TestNoReaderFailsWhenRedisDoes(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
 	proxy := testenv.NewProxy(t, server.Addr)
-	var log logBuffer
+	var log testenv.LogBuffer
 	s := open(t, connect(t, proxy.URL(0)), func(o *StoreOptions) {
 		o.Logger, o.Timeout = slog.New(slog.NewTextHandler(&log, nil)), 0
 	})
@@ -70,11 +69,12 @@ func TestNoReaderFailsWhenRedisDoes(t *testing.T) {
 	stop := crowd(t, c)
 	await := func(what string, hits bool) {
 		t.Helper()
-		eventually(t, what, func() bool {
+		testenv.Eventually(t, func() bool {
 			before := testutil.ToFloat64(c.counts.hits)
 			time.Sleep(50 * time.Millisecond)
 			return testutil.ToFloat64(c.counts.hits) > before+50 == hits && s.backends.primary.breaker.open() == !hits
-		})
+		}, what)
+
 	}
 	began := time.Now()
 	for range 2 {
@@ -98,23 +98,6 @@ func TestNoReaderFailsWhenRedisDoes(t *testing.T) {
 	require.LessOrEqual(t, lines, 20+5*int(took.Seconds()), "%d reads\n%s", reads, log.String())
 }
 
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 func TestTheReplicaSparesTheDatabase(t *testing.T) {
 	t.Parallel()
 	primary, replica := testenv.Redis(t), testenv.Redis(t)
@@ -128,11 +111,11 @@ func TestTheReplicaSparesTheDatabase(t *testing.T) {
 		_, err := c.Get(t.Context(), id)
 		require.NoError(t, err)
 	}
-	eventually(t, "the replica has all", func() bool { return admin.DBSize(t.Context()).Val() >= 50 })
+	testenv.Eventually(t, func() bool { return admin.DBSize(t.Context()).Val() >= 50 }, "the replica has all")
 	before := d.loads.Load()
 	stop := crowd(t, c)
 	primary.Kill()
-	eventually(t, "the primary is left alone", s.backends.primary.breaker.open)
+	testenv.Eventually(t, s.backends.primary.breaker.open, "the primary is left alone")
 	time.Sleep(500 * time.Millisecond)
 	reads, _ := stop()
 	require.Positive(t, reads)
@@ -169,15 +152,16 @@ func TestMadeUpIDsLeaveLittleBehind(t *testing.T) {
 	require.Less(t, bound, int64(ids/2), "the machine was too slow for this test to tell anything")
 	require.LessOrEqual(t, rdb.DBSize(t.Context()).Val(), bound)
 	require.Positive(t, testutil.ToFloat64(c.counts.unfilled))
-	eventually(t, "the process keeps few", func() bool {
+	testenv.Eventually(t, func() bool {
 		c.near.kept.CleanUp()
 		s.nulls.kept.CleanUp()
 		return c.near.kept.EstimatedSize() <= 100 && s.nulls.kept.EstimatedSize() <= nearNulls
-	})
+	}, "the process keeps few")
+
 	_, err := c.Get(t.Context(), ids+2)
 	require.ErrorIs(t, err, ErrNull)
 	d.set(ids+2, "created")
-	eventually(t, "the change is applied", func() bool { return s.Apply(t.Context(), "task", c.Changes(ids+2)) == nil })
+	testenv.Eventually(t, func() bool { return s.Apply(t.Context(), "task", c.Changes(ids+2)) == nil }, "the change is applied")
 	got, err := c.Get(t.Context(), ids+2)
 	require.NoError(t, err)
 	require.Equal(t, user{"created"}, got, "a null value that only the process has is forgotten like any other")
@@ -200,7 +184,7 @@ func TestTooManyLoadsAreRefused(t *testing.T) {
 	for range 2 {
 		<-began
 	}
-	eventually(t, "three wait", func() bool { return s.loads.waiting.Load() == 3 })
+	testenv.Eventually(t, func() bool { return s.loads.waiting.Load() == 3 }, "three wait")
 	_, err := c.Get(t.Context(), 6)
 	var busy *BusyError
 	require.ErrorAs(t, err, &busy)
@@ -252,10 +236,11 @@ func TestASilentDatabaseIsLeftAlone(t *testing.T) {
 	require.Positive(t, testutil.ToFloat64(s.metrics.busy))
 
 	release()
-	eventually(t, "the database is asked again", func() bool {
+	testenv.Eventually(t, func() bool {
 		got, err := c.Get(t.Context(), 3)
 		return err == nil && got == user{"Ann"}
-	})
+	}, "the database is asked again")
+
 	require.False(t, s.database.open())
 }
 

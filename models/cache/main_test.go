@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,7 +42,7 @@ func connect(t testing.TB, url string) redis.UniversalClient {
 // open makes a store, as one process has it. A machine that stands still is no Redis that is away, unless opts say so.
 func open(t testing.TB, rdb redis.UniversalClient, opts ...func(*StoreOptions)) *Store {
 	t.Helper()
-	opt := StoreOptions{Logger: slog.New(slog.DiscardHandler), Timeout: time.Minute}
+	opt := StoreOptions{Logger: testenv.Quiet(), Timeout: time.Minute}
 	for _, set := range opts {
 		set(&opt)
 	}
@@ -141,9 +140,4 @@ func users(s *Store, d *table, change ...func(*Config[int64, user])) *Cache[int6
 		f(&cfg)
 	}
 	return New(s, cfg)
-}
-
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	require.Eventually(t, f, 20*time.Second, 2*time.Millisecond, what)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -30,7 +29,7 @@ func running(t *testing.T, s *Store) *Store {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
-	eventually(t, "it listens", s.heard.on.Load)
+	testenv.Eventually(t, s.heard.on.Load, "it listens")
 	return s
 }
 
@@ -101,10 +100,11 @@ func TestOtherProcessesForgetAtOnce(t *testing.T) {
 			name := fmt.Sprint(i)
 			d.set(7, name)
 			require.NoError(t, writer.store.Apply(t.Context(), name, writer.Changes(7)))
-			eventually(t, "the reader has the new value", func() bool {
+			testenv.Eventually(t, func() bool {
 				got, err := reader.Get(t.Context(), 7)
 				return err == nil && got.Name == name
-			})
+			}, "the reader has the new value")
+
 		}
 		require.Positive(t, testutil.ToFloat64(reader.store.metrics.invalidations))
 	})
@@ -127,10 +127,10 @@ func TestWhatChangedUnheardIsForgottenWhenItHearsAgain(t *testing.T) {
 	require.Equal(t, user{"old"}, got, "it can't know")
 	proxy.Cut()
 	proxy.Stall(false)
-	eventually(t, "the reader has the new value", func() bool {
+	testenv.Eventually(t, func() bool {
 		got, err := reader.Get(t.Context(), 7)
 		return err == nil && got.Name == "new"
-	})
+	}, "the reader has the new value")
 }
 
 func TestNearValuesExpire(t *testing.T) {
@@ -140,10 +140,10 @@ func TestNearValuesExpire(t *testing.T) {
 	_, err := c.Get(t.Context(), 7)
 	require.NoError(t, err)
 	require.NoError(t, rdb.Set(t.Context(), key, `{"name":"new"}`, 0).Err()) // and nobody is told
-	eventually(t, "the value has expired", func() bool {
+	testenv.Eventually(t, func() bool {
 		got, err := c.Get(t.Context(), 7)
 		return err == nil && got.Name == "new"
-	})
+	}, "the value has expired")
 }
 
 func TestAStoreMayForbidNear(t *testing.T) {
@@ -181,10 +181,10 @@ func TestTheLastKnownValueIsServedWhenTheDatabaseFails(t *testing.T) {
 	server.Start()
 	d.fail(nil)
 	d.set(7, "Bob")
-	eventually(t, "the new value", func() bool {
+	testenv.Eventually(t, func() bool {
 		got, err := c.Get(t.Context(), 7)
 		return err == nil && got == user{"Bob"}
-	})
+	}, "the new value")
 }
 
 func TestEncodedValuesAreMadeOnce(t *testing.T) {
@@ -256,6 +256,6 @@ paidui_cache_undecodable_total 1
 	count, err := testutil.GatherAndCount(registry, "paidui_cache_load_seconds")
 	require.NoError(t, err)
 	require.Equal(t, 1, count)
-	_, err = NewStore(rdb, StoreOptions{Registry: registry, Logger: slog.New(slog.DiscardHandler)})
+	_, err = NewStore(rdb, StoreOptions{Registry: registry, Logger: testenv.Quiet()})
 	require.ErrorContains(t, err, "metrics", "one store a process")
 }

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,7 +19,7 @@ func testBackends(t *testing.T, primary, replica redis.UniversalClient) backends
 	t.Helper()
 	m, err := newStoreMetrics(nil)
 	require.NoError(t, err)
-	return newBackends(primary, StoreOptions{Replica: replica, Timeout: accessTimeout, Logger: slog.New(slog.DiscardHandler)}, m)
+	return newBackends(primary, StoreOptions{Replica: replica, Timeout: accessTimeout, Logger: testenv.Quiet()}, m)
 }
 
 func (b backends) get(ctx context.Context, key string) (value string, degraded bool, err error) {

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,7 +33,7 @@ func (h *heard) all() []string {
 func listen(t *testing.T, url string) (*subscription, *heard) {
 	t.Helper()
 	h := &heard{}
-	s := &subscription{rdb: connect(t, url), changed: h.add, lost: func() { h.lost.Add(1) }, log: slog.New(slog.DiscardHandler)}
+	s := &subscription{rdb: connect(t, url), changed: h.add, lost: func() { h.lost.Add(1) }, log: testenv.Quiet()}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.run(ctx) }()

@@ -119,7 +119,7 @@ func TestAWriteOfMoreChangesThanATaskTakes(t *testing.T) {
 	require.Equal(t, c.Changes(ids...), slices.Concat(tasks.changes...))
 	for _, some := range tasks.changes {
 		require.LessOrEqual(t, len(some), MaxChanges)
-		eventually(t, "a task of it is not done", func() bool { return s.Apply(t.Context(), "task", some) == nil })
+		testenv.Eventually(t, func() bool { return s.Apply(t.Context(), "task", some) == nil }, "a task of it is not done")
 	}
 	require.Zero(t, rdb.Exists(t.Context(), keys...).Val())
 }

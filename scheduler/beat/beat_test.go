@@ -40,11 +40,12 @@ func TestEnqueuesWithArgumentsAndQueue(t *testing.T) {
 	clock.Set(next.Add(-time.Nanosecond))
 	require.Never(t, func() bool { return len(queued(t, b.Redis(), "q", "a")) > 0 }, 50*time.Millisecond, 10*time.Millisecond)
 	clock.Set(next.Add(3 * time.Millisecond))
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		list, err = beat.store.List(t.Context())
 		require.NoError(t, err)
 		return list[0].LastTick != nil
 	})
+
 	require.Equal(t, next, *list[0].LastTick)
 	require.Equal(t, next.Add(time.Minute), *list[0].NextTick)
 	info, err := beat.opt.Client.Info(t.Context(), list[0].LastTaskID)
@@ -77,17 +78,18 @@ func TestMisfireAfterARestart(t *testing.T) {
 			clock := newStepClock(noon.Add(5*time.Minute + 30*time.Second))
 			second := newBeat(t, b, path, clock)
 			startReady(t, second)
-			eventually(t, func() bool {
+			testenv.Eventually(t, func() bool {
 				last, err := second.store.LastSettled(t.Context(), "a")
 				require.NoError(t, err)
 				return last.Equal(noon.Add(5 * time.Minute))
 			})
+
 			require.Equal(t, want, queued(t, b.Redis(), "default", "a"))
 			require.EqualValues(t, 5-len(want), testutil.ToFloat64(second.metrics.ticks.WithLabelValues("a", outcomeMissed)))
 
 			clock.Set(noon.Add(6 * time.Minute))
 			want = append(want, noon.Add(6*time.Minute))
-			eventually(t, func() bool { return len(queued(t, b.Redis(), "default", "a")) == len(want) })
+			testenv.Eventually(t, func() bool { return len(queued(t, b.Redis(), "default", "a")) == len(want) })
 			require.Equal(t, want, queued(t, b.Redis(), "default", "a"))
 		})
 	}
@@ -117,16 +119,17 @@ func TestRedisAway(t *testing.T) {
 	clock := newFastClock(noon, 20)
 	beat := newBeat(t, b, scheduleFile(t, "schedules:\n  - {name: a, task: test.noop, every: 1s, misfire: all}\n"), clock)
 	startReady(t, beat)
-	eventually(t, func() bool { return len(queued(t, b.Redis(), "default", "a")) >= 3 })
+	testenv.Eventually(t, func() bool { return len(queued(t, b.Redis(), "default", "a")) >= 3 })
 	server.Kill()
-	eventually(t, func() bool { return beat.Ready(context.Background()) != nil })
+	testenv.Eventually(t, func() bool { return beat.Ready(context.Background()) != nil })
 	server.Start()
-	eventually(t, func() bool { return beat.Ready(t.Context()) == nil })
+	testenv.Eventually(t, func() bool { return beat.Ready(t.Context()) == nil })
 	back := clock.Now()
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		last, err := beat.store.LastSettled(t.Context(), "a")
 		return err == nil && last.After(back)
 	})
+
 	requireContiguous(t, queued(t, b.Redis(), "default", "a"))
 }
 
@@ -145,10 +148,10 @@ func TestRedisEmptied(t *testing.T) {
 	runs := serveCounting(t, b)
 	beat := newBeat(t, b, scheduleFile(t, "schedules:\n  - {name: a, task: test.noop, every: 1s}\n"), newFastClock(noon, 10))
 	startReady(t, beat)
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 2 })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 2 })
 	require.NoError(t, b.Redis().FlushDB(t.Context()).Err())
 	before := len(runs.ticks(t, "a"))
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) >= before+3 })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) >= before+3 })
 }
 
 // TestRedisEmptiedLosesNoTick empties Redis again and again: whatever ticks fall into the time until the schedulers
@@ -166,11 +169,12 @@ func TestRedisEmptiedLosesNoTick(t *testing.T) {
 		t.Helper()
 		for _, one := range []*Beat{beat, other} {
 			key := knownRule{"a", beat.first.entries[0].ruleID()}
-			eventually(t, func() bool {
+			testenv.Eventually(t, func() bool {
 				one.known.mu.Lock()
 				defer one.known.mu.Unlock()
 				return one.known.settled[key].Equal(upTo)
 			})
+
 		}
 	}
 	for range 5 {
@@ -197,10 +201,10 @@ func TestTheScheduleAnnouncedLastIsInForce(t *testing.T) {
 	clock := newFastClock(noon, 50)
 	older := newBeat(t, b, scheduleFile(t, "schedules:\n  - {name: a, task: test.noop, every: 1s}\n  - {name: gone, task: test.noop, every: 1s}\n"), clock)
 	startReady(t, older)
-	eventually(t, func() bool { return testutil.ToFloat64(older.metrics.inForce) == 1 })
+	testenv.Eventually(t, func() bool { return testutil.ToFloat64(older.metrics.inForce) == 1 })
 	newer := newBeat(t, b, scheduleFile(t, "schedules:\n  - {name: a, task: test.noop, every: 2s}\n"), clock)
 	stop := startReady(t, newer)
-	eventually(t, func() bool { return testutil.ToFloat64(older.metrics.inForce) == 0 })
+	testenv.Eventually(t, func() bool { return testutil.ToFloat64(older.metrics.inForce) == 0 })
 	require.EqualValues(t, 1, testutil.ToFloat64(newer.metrics.inForce))
 	require.NoError(t, older.Ready(t.Context()))
 	list, err := newer.store.List(t.Context())
@@ -211,7 +215,7 @@ func TestTheScheduleAnnouncedLastIsInForce(t *testing.T) {
 	// When nobody with the newer one is left, the older one takes over.
 	stop()
 	require.NoError(t, b.Redis().HSet(t.Context(), "paidui:{schedules}:current", "seen", time.Now().Add(-ticks.Silence).Unix()).Err())
-	eventually(t, func() bool { return testutil.ToFloat64(older.metrics.inForce) == 1 })
+	testenv.Eventually(t, func() bool { return testutil.ToFloat64(older.metrics.inForce) == 1 })
 	list, err = older.store.List(t.Context())
 	require.NoError(t, err)
 	require.Len(t, list, 2)
@@ -230,7 +234,7 @@ func TestRestartWithinTheRepeatedHour(t *testing.T) {
 	for _, clock := range []*stepClock{first, second} {
 		clock.Set(tick)
 	}
-	eventually(t, func() bool { return len(queued(t, b.Redis(), "default", "a")) == 1 })
+	testenv.Eventually(t, func() bool { return len(queued(t, b.Redis(), "default", "a")) == 1 })
 	stop()
 	for _, now := range []time.Time{tick.Add(50 * time.Minute), tick.Add(61 * time.Minute)} { // 01:20 and 01:31 EST
 		clock := newStepClock(now)
@@ -241,7 +245,7 @@ func TestRestartWithinTheRepeatedHour(t *testing.T) {
 	}
 	require.Equal(t, []time.Time{tick}, queued(t, b.Redis(), "default", "a"))
 	first.Set(tick.Add(25 * time.Hour)) // 01:30 EST, a day later
-	eventually(t, func() bool { return len(queued(t, b.Redis(), "default", "a")) == 2 })
+	testenv.Eventually(t, func() bool { return len(queued(t, b.Redis(), "default", "a")) == 2 })
 	require.Equal(t, []time.Time{tick, tick.Add(25 * time.Hour)}, queued(t, b.Redis(), "default", "a"))
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/deploy/testenv"
 )
 
 func TestSystemClockWaits(t *testing.T) {
@@ -27,7 +29,7 @@ func TestSystemClockWaits(t *testing.T) {
 
 func TestOutageIsLoggedNowAndThen(t *testing.T) {
 	t.Parallel()
-	var log logBuffer
+	var log testenv.LogBuffer
 	o := newOutage(slog.New(slog.NewTextHandler(&log, nil)))
 	o.answered("a")
 	require.NoError(t, o.current())
@@ -48,7 +50,7 @@ func TestOutageIsLoggedNowAndThen(t *testing.T) {
 // A part that waits for one store keeps the outage up, whatever the other parts are answered.
 func TestAnOutageEndsWithTheLastPartThatWaits(t *testing.T) {
 	t.Parallel()
-	var log logBuffer
+	var log testenv.LogBuffer
 	o := newOutage(slog.New(slog.NewTextHandler(&log, nil)))
 	for range 20 {
 		o.failed("durable", errors.New("database"))

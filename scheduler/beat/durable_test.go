@@ -38,12 +38,12 @@ type durables struct {
 
 func openDurables(t *testing.T, b *broker.Broker, databaseURL string) durables {
 	t.Helper()
-	db, err := models.Open(t.Context(), databaseURL, models.Options{Logger: taskstest.Quiet()})
+	db, err := models.Open(t.Context(), databaseURL, models.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
 	require.NoError(t, models.Migrate(t.Context(), db))
 	client := tasks.NewClient(b)
-	ob, err := outbox.New(db, client, outbox.Options{Logger: taskstest.Quiet()})
+	ob, err := outbox.New(db, client, outbox.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	require.NoError(t, db.Use(ob))
 	taskstest.Run(t, ob.Run)
@@ -54,7 +54,7 @@ func (d durables) beat(t testing.TB, path string, clock Clock) *Beat {
 	t.Helper()
 	beat, err := New(Options{
 		Path: path, Catalog: catalog(t), Client: d.client, Redis: d.b.Redis(), Ledger: ticks.NewLedger(d.db),
-		Logger: taskstest.Quiet(), Clock: clock, Registerer: prometheus.NewRegistry(),
+		Logger: testenv.Quiet(), Clock: clock, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
 	return beat
@@ -117,10 +117,10 @@ func TestDurableTicksOnceWhateverDiesOrIsLost(t *testing.T) {
 				})
 			}
 			for more := 20; more <= 100; more += 20 {
-				eventually(t, func() bool { return len(d.kept(t)) >= more })
+				testenv.Eventually(t, func() bool { return len(d.kept(t)) >= more })
 				require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
 			}
-			eventually(t, func() bool { return len(d.kept(t)) >= 120 && deaths.Load() > 0 })
+			testenv.Eventually(t, func() bool { return len(d.kept(t)) >= 120 && deaths.Load() > 0 })
 			cancel()
 			places.Wait()
 			made := d.kept(t)
@@ -130,7 +130,7 @@ func TestDurableTicksOnceWhateverDiesOrIsLost(t *testing.T) {
 			// The sweep finds them lost a minute later, and sends them again; this has it so at once.
 			require.NoError(t, d.db.Model(&models.OutboxRow{}).Where("1 = 1").Update("sent_at", nil).Error)
 			runs := serveCountingWith(t, b, d.client)
-			eventually(t, func() bool { return len(runs.ticks(t, "a")) == len(made) && len(d.kept(t)) == 0 })
+			testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) == len(made) && len(d.kept(t)) == 0 })
 			require.Equal(t, made, runs.ticks(t, "a"))
 		})
 	}
@@ -147,10 +147,10 @@ func TestALossOfRedisRepeatsNoDurableTick(t *testing.T) {
 	clock := newStepClock(noon)
 	first := d.beat(t, path, clock)
 	died := dieAt(t, first, "enqueued") // and not settled
-	eventually(t, func() bool { return first.Ready(t.Context()) == nil })
+	testenv.Eventually(t, func() bool { return first.Ready(t.Context()) == nil })
 	clock.Set(noon.Add(time.Second))
 	<-died
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) == 1 && len(d.kept(t)) == 0 })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) == 1 && len(d.kept(t)) == 0 })
 
 	require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
 	second := d.beat(t, path, newStepClock(noon.Add(3*time.Second)))
@@ -161,7 +161,7 @@ func TestALossOfRedisRepeatsNoDurableTick(t *testing.T) {
 	require.Equal(t, "a@1-x", id)
 
 	startReady(t, second)
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) == 3 })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) == 3 })
 	requireContiguous(t, runs.ticks(t, "a"))
 }
 
@@ -176,7 +176,7 @@ func TestASlowClockRepeatsNoDurableTick(t *testing.T) {
 	clock := newStepClock(noon)
 	stop := startReady(t, d.beat(t, path, clock))
 	clock.Set(noon.Add(seconds * time.Second))
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) == seconds && len(d.kept(t)) == 0 })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) == seconds && len(d.kept(t)) == 0 })
 	stop()
 	require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
 
@@ -186,15 +186,15 @@ func TestASlowClockRepeatsNoDurableTick(t *testing.T) {
 	for n := range seconds + 1 {
 		now := noon.Add(time.Duration(n+1) * time.Second)
 		behind.Set(now)
-		eventually(t, func() bool { return !settledOf(t, slow).Before(now) })
+		testenv.Eventually(t, func() bool { return !settledOf(t, slow).Before(now) })
 	}
-	eventually(t, func() bool { return len(d.kept(t)) == 0 })
+	testenv.Eventually(t, func() bool { return len(d.kept(t)) == 0 })
 	require.Len(t, runs.ticks(t, "a"), seconds+1)
 	requireContiguous(t, runs.ticks(t, "a"))
 
 	// The ledger says no as well, where Redis does not.
 	r := slow.runner(slow.first.entries[0], slow.first, []byte("another secret"))
-	r.clock = newHeldClock(newStepClock(noon), slow.store, taskstest.Quiet())
+	r.clock = newHeldClock(newStepClock(noon), slow.store, testenv.Quiet())
 	_, err := r.put(t.Context(), ticks.Claim{Entry: "a", Tick: noon.Add(time.Second), TaskID: "a@1-x"}, []tasks.Option{tasks.ID("a@1-x")})
 	require.ErrorIs(t, err, tasks.ErrDuplicate)
 }
@@ -209,42 +209,44 @@ func TestADatabaseThatIsAwayStopsDurableEntriesOnly(t *testing.T) {
 	whole.Host = proxy.Addr
 	d := openDurables(t, b, whole.String())
 	path := scheduleFile(t, durableSecond+"  - {name: p, task: test.noop, every: 1s, misfire: all}\n")
-	var log logBuffer
+	var log testenv.LogBuffer
 	clock := newFastClock(noon, 10)
 	beat := d.beat(t, path, clock)
 	beat.outage.logger = slog.New(slog.NewTextHandler(&log, nil))
 	startReady(t, beat)
-	eventually(t, func() bool { return settledOf(t, beat).After(noon.Add(3 * time.Second)) })
+	testenv.Eventually(t, func() bool { return settledOf(t, beat).After(noon.Add(3 * time.Second)) })
 
 	proxy.Away(true)
-	eventually(t, func() bool { return beat.Ready(t.Context()) != nil })
+	testenv.Eventually(t, func() bool { return beat.Ready(t.Context()) != nil })
 	waits := settledOf(t, beat)
 	before := len(queued(t, b.Redis(), "default", "p"))
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		require.Error(t, beat.Ready(t.Context()))
 		return len(queued(t, b.Redis(), "default", "p")) > before+50
 	})
+
 	require.Equal(t, waits, settledOf(t, beat))
 	require.NotContains(t, log.String(), "answer again")
 	proxy.Away(false)
 	back := clock.Now()
-	eventually(t, func() bool { return beat.Ready(t.Context()) == nil && settledOf(t, beat).After(back) })
+	testenv.Eventually(t, func() bool { return beat.Ready(t.Context()) == nil && settledOf(t, beat).After(back) })
 	require.Equal(t, 1, strings.Count(log.String(), "answer again"), log.String())
 	requireContiguous(t, queued(t, b.Redis(), "default", "p"))
 
 	// A Redis that is emptied meanwhile is taken up again when the database says which ticks are done.
 	proxy.Away(true)
-	eventually(t, func() bool { return beat.Ready(t.Context()) != nil })
+	testenv.Eventually(t, func() bool { return beat.Ready(t.Context()) != nil })
 	require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		beat.outage.mu.Lock()
 		defer beat.outage.mu.Unlock()
 		return beat.outage.waiting[announcing] != nil
 	})
+
 	require.Zero(t, b.Redis().Exists(t.Context(), "paidui:{schedules}:current").Val())
 	proxy.Away(false)
 	back = clock.Now()
-	eventually(t, func() bool { return beat.Ready(t.Context()) == nil && settledOf(t, beat).After(back) })
+	testenv.Eventually(t, func() bool { return beat.Ready(t.Context()) == nil && settledOf(t, beat).After(back) })
 }
 
 // A scheduler whose schedule is not in force any more, and that comes to forget late, forgets nothing.
@@ -270,7 +272,7 @@ func TestDurableNeedsADatabase(t *testing.T) {
 	t.Parallel()
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	path := scheduleFile(t, durableSecond)
-	opt := Options{Path: path, Catalog: catalog(t), Client: tasks.NewClient(b), Redis: b.Redis(), Logger: taskstest.Quiet()}
+	opt := Options{Path: path, Catalog: catalog(t), Client: tasks.NewClient(b), Redis: b.Redis(), Logger: testenv.Quiet()}
 	needs, err := NeedsDatabase(opt)
 	require.NoError(t, err)
 	require.True(t, needs)
@@ -285,10 +287,10 @@ func TestDurableNeedsADatabase(t *testing.T) {
 	require.NoError(t, err)
 	startReady(t, beat)
 	require.NoError(t, os.WriteFile(path, []byte(durableSecond), 0o600))
-	eventually(t, func() bool { return beat.watcher.current() != nil })
+	testenv.Eventually(t, func() bool { return beat.watcher.current() != nil })
 	require.ErrorContains(t, beat.Ready(t.Context()), "start it again")
 	last := settledOf(t, beat)
-	eventually(t, func() bool { return settledOf(t, beat).After(last) }) // the last good file stays in force
+	testenv.Eventually(t, func() bool { return settledOf(t, beat).After(last) }) // the last good file stays in force
 
 	require.NoError(t, os.WriteFile(path, []byte("schedules:\n  - {name: a, task: test.noop, every: 1s, durable: 1}\n"), 0o600))
 	_, err = New(opt)

@@ -49,7 +49,7 @@ func TestAFastClockSilencesNobody(t *testing.T) {
 			b := open(t)
 			runs := serveCounting(t, b)
 			path := scheduleFile(t, everySecond)
-			var log logBuffer
+			var log testenv.LogBuffer
 			clock := &offClock{}
 			clock.set(time.Hour)
 			fast := newBeat(t, b, path, clock)
@@ -64,7 +64,7 @@ func TestAFastClockSilencesNobody(t *testing.T) {
 			require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 			stop()
 			clock.set(0)
-			eventually(t, func() bool { return fast.Ready(t.Context()) == nil })
+			testenv.Eventually(t, func() bool { return fast.Ready(t.Context()) == nil })
 			require.Contains(t, log.String(), "agrees with Redis's again")
 			requireTicks(t, runs, 2)
 		})
@@ -75,7 +75,7 @@ func TestAFastClockSilencesNobody(t *testing.T) {
 func requireTicks(t *testing.T, runs *counter, more int) {
 	t.Helper()
 	before := len(runs.ticks(t, "a"))
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) >= before+more })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) >= before+more })
 	list := runs.ticks(t, "a")
 	requireContiguous(t, list)
 	require.WithinDuration(t, time.Now(), list[len(list)-1], 5*time.Second)
@@ -90,7 +90,7 @@ func TestAClockThatIsSetForwardWhileRunning(t *testing.T) {
 	startReady(t, beat)
 	requireTicks(t, runs, 1)
 	clock.set(time.Hour)
-	eventually(t, func() bool { return beat.Ready(t.Context()) != nil })
+	testenv.Eventually(t, func() bool { return beat.Ready(t.Context()) != nil })
 	requireTicks(t, runs, 2)
 }
 
@@ -103,7 +103,7 @@ func TestATickThatIsEarlyWaits(t *testing.T) {
 	clock := &offClock{}
 	clock.set(time.Hour)
 	r := beat.runner(beat.first.entries[0], beat.first, []byte("secret"))
-	r.clock = newHeldClock(clock, beat.store, taskstest.Quiet())
+	r.clock = newHeldClock(clock, beat.store, testenv.Quiet())
 	tick := clock.Now().Truncate(time.Second)
 	require.ErrorIs(t, r.tick(t.Context(), tick), errEarly)
 	require.ErrorContains(t, r.clock.current(), "ahead of Redis's")
@@ -117,7 +117,7 @@ func TestATickThatIsEarlyWaits(t *testing.T) {
 
 func TestHeldClock(t *testing.T) {
 	t.Parallel()
-	var log logBuffer
+	var log testenv.LogBuffer
 	host := newStepClock(noon)
 	c := newHeldClock(host, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	for _, within := range []time.Duration{-time.Hour, 0, ticks.Tolerance} {

@@ -18,7 +18,6 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
-	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestMain(m *testing.M) {
@@ -116,7 +115,7 @@ func newBeat(t testing.TB, b *broker.Broker, path string, clock Clock) *Beat {
 	t.Helper()
 	beat, err := New(Options{
 		Path: path, Catalog: catalog(t), Client: tasks.NewClient(b), Redis: b.Redis(),
-		Logger: taskstest.Quiet(), Clock: clock, Registerer: prometheus.NewRegistry(),
+		Logger: testenv.Quiet(), Clock: clock, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)
 	return beat
@@ -142,13 +141,8 @@ func start(t testing.TB, b *Beat) (stop func()) {
 func startReady(t testing.TB, b *Beat) (stop func()) {
 	t.Helper()
 	stop = start(t, b)
-	eventually(t, func() bool { return b.Ready(t.Context()) == nil })
+	testenv.Eventually(t, func() bool { return b.Ready(t.Context()) == nil })
 	return stop
-}
-
-func eventually(t testing.TB, condition func() bool) {
-	t.Helper()
-	require.Eventually(t, condition, 2*time.Minute, 5*time.Millisecond)
 }
 
 // queued lists the ticks of an entry that are in a queue, pending, in order.

@@ -40,7 +40,7 @@ func serveCounting(t *testing.T, b *broker.Broker) *counter {
 func serveCountingWith(t *testing.T, b *broker.Broker, client *tasks.Client) *counter {
 	t.Helper()
 	c := &counter{runs: map[string]int{}}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
 	tasks.Handle(mux, noop, func(ctx context.Context, _ noArgs) (int, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -115,7 +115,7 @@ func TestEachTickOnceWhateverDies(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 300 })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 300 })
 	cancel()
 	places.Wait()
 	require.Positive(t, deaths.Load())
@@ -135,7 +135,7 @@ func TestEachTickOnceWithProcesses(t *testing.T) {
 	for i := range children {
 		children[i] = startChild(t, url, path)
 	}
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 1 })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 1 })
 	begin := time.Now()
 	for i := 0; time.Since(begin) < 8*time.Second; i++ {
 		victim := i % len(children)
@@ -150,15 +150,17 @@ func TestEachTickOnceWithProcesses(t *testing.T) {
 		children[victim] = startChild(t, url, path)
 	}
 	target := time.Now().Truncate(time.Second)
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		last, err := store.LastSettled(t.Context(), "a")
 		require.NoError(t, err)
 		return !last.Before(target)
 	})
-	eventually(t, func() bool {
+
+	testenv.Eventually(t, func() bool {
 		list := runs.ticks(t, "a")
 		return !list[len(list)-1].Before(target)
 	})
+
 	list := runs.ticks(t, "a")
 	require.GreaterOrEqual(t, len(list), 8)
 	requireContiguous(t, list)
@@ -203,7 +205,7 @@ func childMain() bool {
 }
 
 func runChild(ctx context.Context, url, path string) error {
-	b, err := broker.Open(ctx, url, broker.Options{Logger: taskstest.Quiet()})
+	b, err := broker.Open(ctx, url, broker.Options{Logger: testenv.Quiet()})
 	if err != nil {
 		return err
 	}
@@ -211,7 +213,7 @@ func runChild(ctx context.Context, url, path string) error {
 	if err != nil {
 		return err
 	}
-	beat, err := New(Options{Path: path, Catalog: cat, Client: tasks.NewClient(b), Redis: b.Redis(), Logger: taskstest.Quiet()})
+	beat, err := New(Options{Path: path, Catalog: cat, Client: tasks.NewClient(b), Redis: b.Redis(), Logger: testenv.Quiet()})
 	if err != nil {
 		return err
 	}
@@ -230,13 +232,13 @@ func TestATickInDoubtIsSeenThrough(t *testing.T) {
 			clock := newStepClock(noon)
 			first := newBeat(t, b, scheduleFile(t, "schedules:\n  - {name: a, task: test.noop, every: 1m, misfire: skip}\n"), clock)
 			stop := dieAt(t, first, step)
-			eventually(t, func() bool { return first.Ready(t.Context()) == nil })
+			testenv.Eventually(t, func() bool { return first.Ready(t.Context()) == nil })
 			clock.Set(noon.Add(time.Minute))
 			<-stop
 
 			second := newBeat(t, b, scheduleFile(t, "schedules:\n  - {name: a, task: test.noop, every: 7m, misfire: skip}\n"), newStepClock(noon.Add(2*time.Minute)))
 			startReady(t, second)
-			eventually(t, func() bool { return len(runs.ticks(t, "a")) == 1 })
+			testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) == 1 })
 			require.Equal(t, noon.Add(time.Minute), runs.ticks(t, "a")[0])
 			list, err := second.store.List(t.Context())
 			require.NoError(t, err)
@@ -272,7 +274,7 @@ func TestATickInDoubtForTooLongIsGivenUp(t *testing.T) {
 	clock := newStepClock(noon)
 	first := newBeat(t, b, path, clock)
 	stop := dieAt(t, first, "begun")
-	eventually(t, func() bool { return first.Ready(t.Context()) == nil })
+	testenv.Eventually(t, func() bool { return first.Ready(t.Context()) == nil })
 	clock.Set(noon.Add(time.Minute))
 	<-stop
 	old := time.Now().Add(-retention(time.Minute)).Unix()
@@ -280,11 +282,12 @@ func TestATickInDoubtForTooLongIsGivenUp(t *testing.T) {
 
 	second := newBeat(t, b, path, newStepClock(noon.Add(2*time.Minute)))
 	startReady(t, second)
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		last, err := second.store.LastSettled(t.Context(), "a")
 		require.NoError(t, err)
 		return last.Equal(noon.Add(2 * time.Minute))
 	})
+
 	require.Equal(t, []time.Time{noon.Add(2 * time.Minute)}, queued(t, b.Redis(), "q", "a"))
 }
 
@@ -335,6 +338,6 @@ func TestOnTheEmbeddedRedis(t *testing.T) {
 	for range 2 {
 		startReady(t, newBeat(t, b, scheduleFile(t, everySecond), clock))
 	}
-	eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 10 })
+	testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 10 })
 	requireContiguous(t, runs.ticks(t, "a"))
 }

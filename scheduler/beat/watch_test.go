@@ -1,13 +1,11 @@
 package beat
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,24 +15,6 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
-
-// logBuffer keeps what is logged; a logger writes to it from several goroutines.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
 
 const (
 	scheduleA     = "schedules:\n  - {name: a, task: test.noop, every: 1h}\n"
@@ -54,7 +34,7 @@ func TestReload(t *testing.T) {
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	path := scheduleFile(t, scheduleA)
 	beat := newBeat(t, b, path, newStepClock(noon))
-	var log logBuffer
+	var log testenv.LogBuffer
 	beat.watcher.logger = slog.New(slog.NewTextHandler(&log, nil))
 	startReady(t, beat)
 	inForce := func(names ...string) func() bool {
@@ -72,10 +52,10 @@ func TestReload(t *testing.T) {
 	require.EqualValues(t, 1, reload())
 
 	replace(t, path, scheduleB)
-	eventually(t, inForce("b"))
+	testenv.Eventually(t, inForce("b"))
 
 	replace(t, path, scheduleWrong)
-	eventually(t, func() bool { return reload() == 0 })
+	testenv.Eventually(t, func() bool { return reload() == 0 })
 	require.ErrorContains(t, beat.Ready(t.Context()), "every: 0s")
 	require.ErrorContains(t, beat.Ready(t.Context()), "test.none")
 	require.Contains(t, log.String(), `level=ERROR msg="the file of schedules is wrong: the last good one stays in force"`)
@@ -84,16 +64,16 @@ func TestReload(t *testing.T) {
 	require.True(t, inForce("b")())
 
 	require.NoError(t, os.Remove(path))
-	eventually(t, func() bool { return errors.Is(beat.Ready(t.Context()), fs.ErrNotExist) })
+	testenv.Eventually(t, func() bool { return errors.Is(beat.Ready(t.Context()), fs.ErrNotExist) })
 	require.True(t, inForce("b")())
 
 	require.NoError(t, os.WriteFile(path, []byte("# the same, in place\n"+scheduleB), 0o600))
-	eventually(t, func() bool { return beat.Ready(t.Context()) == nil })
+	testenv.Eventually(t, func() bool { return beat.Ready(t.Context()) == nil })
 	require.EqualValues(t, 1, reload())
 	require.True(t, inForce("b")())
 
 	replace(t, path, "schedules: []\n")
-	eventually(t, inForce())
+	testenv.Eventually(t, inForce())
 }
 
 // Kubernetes mounts a ConfigMap as a link through the folder ..data, and swaps that.
@@ -113,7 +93,7 @@ func TestReloadOfAConfigMap(t *testing.T) {
 
 	require.NoError(t, os.Symlink("..2", filepath.Join(dir, "..data_tmp")))
 	require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		list, err := beat.store.List(t.Context())
 		require.NoError(t, err)
 		return len(list) == 1 && list[0].Name == "b"
@@ -139,11 +119,12 @@ func TestReloadBehindALinkWithoutPolling(t *testing.T) {
 	for _, text := range []string{scheduleB + "# longer\n", scheduleA} {
 		require.NoError(t, os.WriteFile(target, []byte(text), 0o600))
 		want := text[len("schedules:\n  - {name: "):][:1]
-		eventually(t, func() bool {
+		testenv.Eventually(t, func() bool {
 			list, err := beat.store.List(t.Context())
 			require.NoError(t, err)
 			return len(list) == 1 && list[0].Name == want
 		})
+
 	}
 }
 
@@ -158,7 +139,7 @@ func TestReloadByPolling(t *testing.T) {
 	beat.watcher.poll, beat.watcher.peek = 20*time.Millisecond, 24*time.Hour
 	startReady(t, beat)
 	require.NoError(t, os.WriteFile(target, []byte(scheduleB), 0o600))
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		list, err := beat.store.List(t.Context())
 		require.NoError(t, err)
 		return len(list) == 1 && list[0].Name == "b"

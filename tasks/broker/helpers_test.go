@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,7 +28,7 @@ func open(t testing.TB, url string) *broker.Broker {
 
 func openWith(t testing.TB, url string, opt broker.Options) *broker.Broker {
 	t.Helper()
-	opt.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	opt.Logger = testenv.Quiet()
 	b, err := broker.Open(t.Context(), url, opt)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })

@@ -22,13 +22,13 @@ func TestEveryTaskHasItsHandler(t *testing.T) {
 	c, err := catalog.New()
 	require.NoError(t, err)
 	require.NotEmpty(t, c.All())
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	require.Error(t, m.Verify(c), "nothing is bound yet")
 	b := taskstest.Embedded(t)
 	db, err := models.Open(t.Context(), "sqlite://:memory:", models.Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, models.Close(db)) }()
-	caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Timeout: time.Minute, Logger: taskstest.Quiet()})
+	caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Timeout: time.Minute, Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	catalog.Bind(m, catalog.Deps{
 		DB:     db,

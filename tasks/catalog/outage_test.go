@@ -48,14 +48,14 @@ func outage(t *testing.T, store string, waiting []string) {
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	client := tasks.NewClient(b)
 	caches := taskstest.Connect(t, cacheWay.URL(0))
-	kept, err := cache.NewStore(caches, cache.StoreOptions{Logger: taskstest.Quiet()})
+	kept, err := cache.NewStore(caches, cache.StoreOptions{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(kept.Close)
 	records, err := history.NewStore(db, client)
 	require.NoError(t, err)
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: client})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
 	features := catalog.NewFeatures(catalog.FeatureOptions{
-		DB: db, Store: kept, Client: client, Logger: taskstest.Quiet(),
+		DB: db, Store: kept, Client: client, Logger: testenv.Quiet(),
 		Banners: refresh.BannerOptions{BackendURL: "http://localhost", Count: 3},
 	})
 	catalog.Bind(m, catalog.Deps{

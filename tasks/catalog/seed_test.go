@@ -33,10 +33,10 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 			require.NoError(t, models.Migrate(t.Context(), db))
 			b := taskstest.Embedded(t)
 			client := tasks.NewClient(b)
-			caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: taskstest.Quiet()})
+			caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: testenv.Quiet()})
 			require.NoError(t, err)
 			t.Cleanup(caches.Close)
-			f := catalog.NewFeatures(catalog.FeatureOptions{DB: db, Store: caches, Client: client, Logger: taskstest.Quiet()})
+			f := catalog.NewFeatures(catalog.FeatureOptions{DB: db, Store: caches, Client: client, Logger: testenv.Quiet()})
 			list, err := f.Banners.Get(t.Context())
 			require.NoError(t, err)
 			require.Empty(t, list)
@@ -49,7 +49,7 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 			}
 
 			// As the command has it, which knows no broker.
-			ob, err := outbox.New(db, tasks.NewClient(nil), outbox.Options{Logger: taskstest.Quiet()})
+			ob, err := outbox.New(db, tasks.NewClient(nil), outbox.Options{Logger: testenv.Quiet()})
 			require.NoError(t, err)
 			require.NoError(t, db.Use(ob))
 			seeded, err := catalog.Seed(t.Context(), db, time.Now())
@@ -60,7 +60,7 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 			require.False(t, seeded)
 
 			// As any other program has it, which sends what the command has left.
-			theirs, err := outbox.New(db, client, outbox.Options{Logger: taskstest.Quiet()})
+			theirs, err := outbox.New(db, client, outbox.Options{Logger: testenv.Quiet()})
 			require.NoError(t, err)
 			ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 			done := make(chan error, 1)
@@ -69,7 +69,7 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 				stop()
 				require.NoError(t, <-done)
 			})
-			m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: client})
+			m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
 			catalog.Bind(m, catalog.Deps{DB: db, Cache: b.Redis(), Broker: b.Redis(), Client: client, Sender: sms.NewOutbox(db), Features: f})
 			taskstest.Serve(t, b, m, "cache")
 			require.Eventually(t, func() bool {

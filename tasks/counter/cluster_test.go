@@ -35,7 +35,7 @@ func TestCountsOutliveAPrimary(t *testing.T) {
 	nodes.Await(t.Context())
 	nodes.Servers[at].Kill()
 	begun := time.Now()
-	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Replica: replica, Logger: quiet()})
+	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Replica: replica, Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	c := s.over(store)

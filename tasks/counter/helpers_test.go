@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/refresh"
-	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func timeNow() int64 { return time.Now().UnixMilli() }
@@ -26,8 +24,6 @@ func msTime(ms int64) time.Time { return time.UnixMilli(ms) }
 func splitLines(text string) iter.Seq[string] { return strings.Lines(text) }
 
 func zOf(score float64, member string) redis.Z { return redis.Z{Score: score, Member: member} }
-
-func quiet() *slog.Logger { return taskstest.Quiet() }
 
 // counting counts the scripts that a client runs.
 type counting struct{ n atomic.Int64 }
@@ -51,7 +47,7 @@ func (c *counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // over are the counters of a process with that store.
 func (s *site) over(store *cache.Store) *Counters {
-	return New(Options{DB: s.db, Store: store, Profiles: refresh.NewProfiles(s.db, store), Logger: quiet()})
+	return New(Options{DB: s.db, Store: store, Profiles: refresh.NewProfiles(s.db, store), Logger: testenv.Quiet()})
 }
 
 // replica starts a replica of the Redis, and returns when it has all that this has.

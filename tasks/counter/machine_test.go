@@ -17,7 +17,6 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 // world is a database, in which every commit is one step, and a Redis with the real scripts.
@@ -64,9 +63,9 @@ func newWorld(t *rapid.T, ctx context.Context, rdb *redis.Client, mini *miniredi
 
 // counters are those of one process.
 func (w *world) counters() *Counters {
-	store, err := cache.NewStore(w.rdb, cache.StoreOptions{Timeout: time.Minute, Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(w.rdb, cache.StoreOptions{Timeout: time.Minute, Logger: testenv.Quiet()})
 	require.NoError(w.t, err)
-	return &Counters{store: store, ledger: ledger{w.rdb}, source: w, log: taskstest.Quiet()}
+	return &Counters{store: store, ledger: ledger{w.rdb}, source: w, log: testenv.Quiet()}
 }
 
 // The source.

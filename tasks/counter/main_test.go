@@ -77,7 +77,7 @@ func open(t *testing.T, dbURL, brokerURL, cacheURL string) *site {
 	require.NoError(t, models.Migrate(t.Context(), s.db))
 	s.rdb = taskstest.Connect(t, cacheURL)
 	s.client = tasks.NewClient(s.broker)
-	ob, err := outbox.New(s.db, s.client, outbox.Options{Logger: taskstest.Quiet()})
+	ob, err := outbox.New(s.db, s.client, outbox.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	require.NoError(t, s.db.Use(ob))
 	taskstest.Run(t, ob.Run)
@@ -88,18 +88,18 @@ func open(t *testing.T, dbURL, brokerURL, cacheURL string) *site {
 // process is what another process has on the same servers.
 func (s *site) process(t *testing.T) (*cache.Store, *Counters) {
 	t.Helper()
-	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	return store, New(Options{
-		DB: s.db, Store: store, Profiles: refresh.NewProfiles(s.db, store), Tasks: s.client, Logger: taskstest.Quiet(),
+		DB: s.db, Store: store, Profiles: refresh.NewProfiles(s.db, store), Tasks: s.client, Logger: testenv.Quiet(),
 	})
 }
 
 // work runs the tasks until the test ends, or until stop.
 func (s *site) work(t *testing.T) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: s.client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client})
 	refresh.Bind(mux, s.store, refresh.NewBannerList(s.db, s.other(t), refresh.BannerOptions{}))
 	Bind(mux, s.counters)
 	taskstest.Serve(t, s.broker, mux, "cache")
@@ -108,7 +108,7 @@ func (s *site) work(t *testing.T) {
 // other is a store for what is not looked at.
 func (s *site) other(t *testing.T) *cache.Store {
 	t.Helper()
-	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Timeout: time.Minute, Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Timeout: time.Minute, Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	return store

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 )
@@ -147,7 +148,7 @@ func TestWithoutRedis(t *testing.T) {
 	replica := s.replica(t)
 	s.server.Stop()
 	for name, with := range map[string]redis.UniversalClient{"a replica": replica, "the database": nil} {
-		store, err := cache.NewStore(s.rdb, cache.StoreOptions{Replica: with, Logger: quiet()})
+		store, err := cache.NewStore(s.rdb, cache.StoreOptions{Replica: with, Logger: testenv.Quiet()})
 		require.NoError(t, err)
 		t.Cleanup(store.Close)
 		c := s.over(store)
@@ -165,7 +166,7 @@ func TestWithoutRedis(t *testing.T) {
 		require.Less(t, time.Since(begun), 15*time.Second, name)
 	}
 	// Counting fails, and is quick about it: the task will do it.
-	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Logger: quiet()})
+	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

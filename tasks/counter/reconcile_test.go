@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -332,7 +333,7 @@ func TestABacklogIsWaitedFor(t *testing.T) {
 	_, err = database{s.db}.census(t.Context(), scope{users: users})
 	require.ErrorIs(t, err, errBacklog, "nor are too many of them read")
 
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: s.client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client})
 	s.users(t, 1000)
 	Bind(mux, s.counters)
 	taskstest.Serve(t, s.broker, mux, "cache")

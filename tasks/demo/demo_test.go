@@ -20,7 +20,7 @@ func TestSums(t *testing.T) {
 	t.Parallel()
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	client := tasks.NewClient(b)
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	demo.Bind(mux)
 	taskstest.Serve(t, b, mux, "default", "low")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -39,11 +39,11 @@ func openWorld(t testing.TB, dbURL, redisURL string) *world {
 
 func newWorld(t testing.TB, db *gorm.DB, rdb redis.UniversalClient, opt cache.StoreOptions) *world {
 	t.Helper()
-	opt.Logger, opt.Timeout = taskstest.Quiet(), time.Minute // a machine that stands still is no Redis that is away
+	opt.Logger, opt.Timeout = testenv.Quiet(), time.Minute // a machine that stands still is no Redis that is away
 	store, err := cache.NewStore(rdb, opt)
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
-	f := New(store, db, Options{Exists: existsIn(db), Logger: taskstest.Quiet()})
+	f := New(store, db, Options{Exists: existsIn(db), Logger: testenv.Quiet()})
 	f.patience = time.Minute // so that who has read a list knows that it is loaded
 	return &world{f, db, rdb}
 }

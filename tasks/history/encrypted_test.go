@@ -30,7 +30,7 @@ func TestEncryptedRecordsAreSettledAndShown(t *testing.T) {
 		keys := taskstest.Keys(t, taskstest.Key("k1"))
 		w := writer(t, db, Options{})
 		client := tasks.NewClient(b, tasks.ClientOptions{Keys: keys, History: w})
-		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Keys: keys}) // which tells the history nothing
+		m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Keys: keys}) // which tells the history nothing
 		tasks.Handle(m, secret, func(_ context.Context, a args) (string, error) {
 			if a.To == number {
 				return "sent to " + a.To, nil
@@ -62,7 +62,7 @@ func TestEncryptedRecordsAreSettledAndShown(t *testing.T) {
 		s, err := NewStore(db, client)
 		require.NoError(t, err)
 		s.now = func() time.Time { return time.Now().Add(time.Hour) } // records are old, and compared with Redis
-		settler, err := NewSettler(s, SettlerOptions{Logger: taskstest.Quiet()})
+		settler, err := NewSettler(s, SettlerOptions{Logger: testenv.Quiet()})
 		require.NoError(t, err)
 		_, err = settler.round(t.Context())
 		require.NoError(t, err)

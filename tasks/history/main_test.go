@@ -67,7 +67,7 @@ func proxied(t *testing.T) (db, through *gorm.DB, proxy *testenv.Proxy) {
 func writer(t *testing.T, db *gorm.DB, opt Options) *Writer {
 	t.Helper()
 	if opt.Logger == nil {
-		opt.Logger = slog.New(slog.DiscardHandler)
+		opt.Logger = testenv.Quiet()
 	}
 	w, err := NewWriter(db, opt)
 	require.NoError(t, err)

@@ -120,7 +120,7 @@ func TestPruneTask(t *testing.T) {
 	old.EnqueuedAt = time.Now().Add(-3 * time.Hour)
 	old.StartedAt, old.EndedAt = old.EnqueuedAt, old.EnqueuedAt
 	insert(t, s, old)
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	Bind(mux, s)
 	taskstest.Serve(t, b, mux, "low")
 	for age, want := range map[string]int{"": 0, "2h": 1} {

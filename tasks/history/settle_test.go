@@ -51,7 +51,7 @@ func TestARecordNeverHangs(t *testing.T) {
 		b := taskstest.Embedded(t)
 		client := tasks.NewClient(b)
 		s := stale(t, db, client)
-		mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+		mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 		tasks.Handle(mux, add, func(_ context.Context, a addArgs) (int, error) {
 			if a.N == 0 {
 				return 0, tasks.Permanent(errors.New("nothing to add"))

@@ -18,7 +18,6 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
-	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 // world is a Store whose clock and whose Redis the test has in hand.
@@ -35,9 +34,9 @@ func newWorld(t testing.TB, db *gorm.DB) *world {
 	table, err := newTable(db)
 	require.NoError(t, err)
 	w := &world{clock: epoch, redis: map[string]*tasks.Info{}}
-	w.Store = &Store{tasks: tasks.NewClient(nil), db: db, table: table, now: func() time.Time { return w.clock }, infos: w.infos, logger: taskstest.Quiet(),
+	w.Store = &Store{tasks: tasks.NewClient(nil), db: db, table: table, now: func() time.Time { return w.clock }, infos: w.infos, logger: testenv.Quiet(),
 		looks: make(chan struct{}, bundleLooks)}
-	w.settler, err = NewSettler(w.Store, SettlerOptions{Logger: taskstest.Quiet(), Registry: prometheus.NewRegistry()})
+	w.settler, err = NewSettler(w.Store, SettlerOptions{Logger: testenv.Quiet(), Registry: prometheus.NewRegistry()})
 	require.NoError(t, err)
 	return w
 }
@@ -386,7 +385,7 @@ func TestSettlersShareTheWork(t *testing.T) {
 		s := store(t, db)
 		s.now = func() time.Time { return time.Now().Add(2 * firstLook) } // it need not wait
 		start := func() (stop func()) {
-			settler, err := NewSettler(s, SettlerOptions{Logger: taskstest.Quiet()})
+			settler, err := NewSettler(s, SettlerOptions{Logger: testenv.Quiet()})
 			require.NoError(t, err)
 			settler.pace.idle, settler.pace.young = 5*time.Millisecond, 0
 			ctx, cancel := context.WithCancel(context.Background())

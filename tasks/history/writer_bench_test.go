@@ -14,7 +14,6 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 // BenchmarkRecord is what records cost, in processor time, the server (db-µs/op) and this process (own-µs/op): as rows of
@@ -40,7 +39,7 @@ func BenchmarkRecord(b *testing.B) {
 				ids[i] = newID("default", at[i])
 			}
 			write := func(record func(string, time.Time) tasks.Record) {
-				w, err := NewWriter(db, Options{Logger: taskstest.Quiet()})
+				w, err := NewWriter(db, Options{Logger: testenv.Quiet()})
 				require.NoError(b, err)
 				for i, id := range ids {
 					w.Record(record(id, at[i]))

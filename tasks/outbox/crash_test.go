@@ -35,9 +35,9 @@ func TestRowsWaitWhileRedisIsDown(t *testing.T) {
 			s := openShop(t, url(), taskstest.Broker(t, server.URL(0)))
 			run(t, s.outbox(t))
 			ran := s.serve(t)
-			_, err := s.enqueue(t, 0).Get(soon(t))
+			_, err := s.enqueue(t, 0).Get(testenv.Soon(t))
 			require.NoError(t, err)
-			eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays") // this Redis forgets all when it stops
+			testenv.Eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays") // this Redis forgets all when it stops
 
 			server.Stop()
 			const n = 20
@@ -51,12 +51,12 @@ func TestRowsWaitWhileRedisIsDown(t *testing.T) {
 				require.Nil(t, r.FailedAt)
 			}
 			// While the relay waits for Redis, no transaction of its own is in anybody's way.
-			require.NoError(t, s.db.WithContext(soon(t)).Model(&models.OutboxRow{}).
+			require.NoError(t, s.db.WithContext(testenv.Soon(t)).Model(&models.OutboxRow{}).
 				Where("task_id = ?", last.ID()).Update("task", double.Name()).Error)
 
 			server.Start()
-			eventually(t, func() bool { return ran.numbers() == n+2 }, "not all ran")
-			_, err = durable.Get(soon(t))
+			testenv.Eventually(t, func() bool { return ran.numbers() == n+2 }, "not all ran")
+			_, err = durable.Get(testenv.Soon(t))
 			require.NoError(t, err)
 			for i := range n + 2 {
 				require.Equal(t, 1, ran.of(i), i)
@@ -85,8 +85,8 @@ func TestTheRelayOutlivesTheDatabasesConnections(t *testing.T) {
 			proxy.Cut()
 		}
 	}
-	eventually(t, func() bool { return ran.numbers() == n }, "not all ran")
-	eventually(t, func() bool { return len(s.rows(t)) == 0 }, "rows stay")
+	testenv.Eventually(t, func() bool { return ran.numbers() == n }, "not all ran")
+	testenv.Eventually(t, func() bool { return len(s.rows(t)) == 0 }, "rows stay")
 	for i := range n {
 		require.Equal(t, 1, ran.of(i), i)
 	}
@@ -107,15 +107,15 @@ func TestTasksSurviveTheLossOfRedis(t *testing.T) {
 		require.NoError(t, ob.SendAll(t.Context()))
 		watched := make(chan error, 1)
 		go func() {
-			_, err := all[1].Get(soon(t))
+			_, err := all[1].Get(testenv.Soon(t))
 			watched <- err
 		}()
 		require.NoError(t, s.broker.Redis().FlushAll(t.Context()).Err())
 		run(t, ob)
 		ran := s.serve(t)
-		eventually(t, func() bool { return ran.numbers() == n }, "tasks are lost")
+		testenv.Eventually(t, func() bool { return ran.numbers() == n }, "tasks are lost")
 		require.NoError(t, <-watched, "who waited meanwhile learns of the end")
-		eventually(t, func() bool { return len(s.rows(t)) == 0 }, "rows stay")
+		testenv.Eventually(t, func() bool { return len(s.rows(t)) == 0 }, "rows stay")
 		for i := range n {
 			require.Equal(t, 1, ran.of(i), i)
 		}
@@ -128,8 +128,8 @@ func TestATaskThatEndedIsNotSentAgain(t *testing.T) {
 		res := s.enqueue(t, 1, tasks.Retention(0))
 		require.NoError(t, ob.SendAll(t.Context()))
 		ran := s.serve(t)
-		eventually(t, func() bool { return ran.of(1) == 1 }, "does not run")
-		_, err := res.Get(soon(t))
+		testenv.Eventually(t, func() bool { return ran.of(1) == 1 }, "does not run")
+		_, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err, "it is known although nothing was to be kept")
 		// Its worker died before the row was deleted.
 		ob.SweepAll()
@@ -149,11 +149,11 @@ func TestARepeatableTaskLeavesNoTraceAndIsSentAgain(t *testing.T) {
 			found, err := s.broker.Find(t.Context(), "", id)
 			return err == nil && found == nil
 		}
-		eventually(t, func() bool { return ran.of(1) == 1 && forgotten() }, "Redis keeps it")
+		testenv.Eventually(t, func() bool { return ran.of(1) == 1 && forgotten() }, "Redis keeps it")
 		// Its worker died before the row was deleted.
 		ob.SweepAll()
 		require.NoError(t, ob.Sweep(t.Context()))
-		eventually(t, func() bool { return ran.of(1) == 2 && forgotten() }, "it is not sent again")
+		testenv.Eventually(t, func() bool { return ran.of(1) == 2 && forgotten() }, "it is not sent again")
 		require.Len(t, s.rows(t), 1)
 		require.NoError(t, ob.Clean(t.Context()))
 		require.Empty(t, s.rows(t))
@@ -207,13 +207,13 @@ func TestRelaysAreInNobodysWay(t *testing.T) {
 	for range writers {
 		require.NoError(t, <-done)
 	}
-	eventually(t, func() bool { return ran.numbers() == writers*each }, "not all ran")
+	testenv.Eventually(t, func() bool { return ran.numbers() == writers*each }, "not all ran")
 	require.NoError(t, open.Commit().Error)
-	eventually(t, func() bool { return ran.numbers() == writers*each+1 }, "the long transaction's task does not run")
+	testenv.Eventually(t, func() bool { return ran.numbers() == writers*each+1 }, "the long transaction's task does not run")
 	for i := range writers * each {
 		require.Equal(t, 1, ran.of(i), i)
 	}
-	eventually(t, func() bool { return len(s.rows(t)) == 0 }, "rows stay")
+	testenv.Eventually(t, func() bool { return len(s.rows(t)) == 0 }, "rows stay")
 }
 
 // The environment of the process that TestAnotherProcessSendsWhatADeadOneCommitted kills.
@@ -270,7 +270,7 @@ func TestAnotherProcessSendsWhatADeadOneCommitted(t *testing.T) {
 
 				run(t, s.outbox(t))
 				ran := s.serve(t)
-				eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays")
+				testenv.Eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays")
 				require.Equal(t, 1, ran.of(7))
 			}
 		})
@@ -429,7 +429,7 @@ func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
 	s := openShop(t, through.String(), taskstest.Broker(t, testenv.RedisURL(t)))
 	run(t, s.outbox(t))
 	parent := tasks.Define[numberArgs, int]("outbox.parent", tasks.Queue("numbers"))
-	mux := tasks.NewMux(tasks.MuxOptions{Client: s.client, Logger: quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Client: s.client, Logger: testenv.Quiet()})
 	tasks.Handle(mux, double, func(_ context.Context, a numberArgs) (int, error) { return 2 * a.N, nil })
 	tasks.Handle(mux, parent, func(context.Context, numberArgs) (int, error) { return 1, nil })
 	proxy.Away(true)
@@ -437,15 +437,15 @@ func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
 	res, err := parent.Enqueue(t.Context(), s.client, numberArgs{}, tasks.Timeout(time.Millisecond), tasks.HardTimeout(900*time.Millisecond),
 		tasks.OnSuccess(double.Signature(numberArgs{N: 4}, tasks.ID("callback"), tasks.Durable())))
 	require.NoError(t, err)
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		info, err := s.client.Info(t.Context(), res.ID())
 		require.NoError(t, err)
 		return len(info.Attempts) > 0 && info.Attempts[0].Outcome == "interrupted"
 	}, "the attempt does not wait for the database")
 	proxy.Away(false)
-	_, err = res.Get(soon(t))
+	_, err = res.Get(testenv.Soon(t))
 	require.NoError(t, err)
-	value, err := double.Result(s.client, "callback").Get(soon(t))
+	value, err := double.Result(s.client, "callback").Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, 8, value)
 }
@@ -455,20 +455,20 @@ func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
 func TestARowStaysUntilTheHistoryHasTheEnd(t *testing.T) {
 	eachStore(t, func(t *testing.T, s shop) {
 		var written atomic.Int64 // Unix ns
-		ob := s.outboxWith(t, outbox.Options{Logger: quiet(), Written: func() time.Time { return time.Unix(0, written.Load()) }})
+		ob := s.outboxWith(t, outbox.Options{Logger: testenv.Quiet(), Written: func() time.Time { return time.Unix(0, written.Load()) }})
 		ob.KeepRows()
 		run(t, ob)
 		ran := s.serve(t)
-		_, err := s.enqueue(t, 1, tasks.Retention(time.Hour)).Get(soon(t))
+		_, err := s.enqueue(t, 1, tasks.Retention(time.Hour)).Get(testenv.Soon(t))
 		require.NoError(t, err)
 		rows := s.rows(t)
 		require.Len(t, rows, 1)
-		eventually(t, func() bool { return s.rows(t)[0].SentAt != nil }, "it was not sent")
+		testenv.Eventually(t, func() bool { return s.rows(t)[0].SentAt != nil }, "it was not sent")
 		require.NoError(t, s.broker.Redis().FlushAll(t.Context()).Err())
 		// The sweep finds it lost a minute later, and has it sent again; this has it so at once.
 		require.NoError(t, s.db.Model(&models.OutboxRow{}).Where("task_id = ?", rows[0].TaskID).Update("sent_at", nil).Error)
-		eventually(t, func() bool { return ran.of(1) > 1 }, "it does not run again")
+		testenv.Eventually(t, func() bool { return ran.of(1) > 1 }, "it does not run again")
 		written.Store(time.Now().Add(time.Hour).UnixNano())
-		eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays")
+		testenv.Eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays")
 	})
 }

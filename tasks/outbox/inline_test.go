@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -55,7 +56,7 @@ func inline(t *testing.T, runs bool) (q *taskstest.Queue, db *gorm.DB, ran *[]st
 		}
 	}
 	q = taskstest.New(t, opt)
-	ob, err := outbox.New(db, q.Client, outbox.Options{Logger: taskstest.Quiet()})
+	ob, err := outbox.New(db, q.Client, outbox.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	require.NoError(t, db.Use(ob))
 	return q, db, ran

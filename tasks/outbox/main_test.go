@@ -3,8 +3,6 @@ package outbox_test
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -57,7 +55,7 @@ func openShop(t testing.TB, db string, b *broker.Broker) shop {
 // outbox makes an outbox that does not run.
 func (s shop) outbox(t testing.TB) *outbox.Outbox {
 	t.Helper()
-	return s.outboxWith(t, outbox.Options{Logger: quiet()})
+	return s.outboxWith(t, outbox.Options{Logger: testenv.Quiet()})
 }
 
 func (s shop) outboxWith(t testing.TB, opt outbox.Options) *outbox.Outbox {
@@ -138,7 +136,7 @@ func (r *runs) numbers() int {
 func (s shop) serve(t testing.TB) *runs {
 	t.Helper()
 	r := &runs{times: make(map[int]int)}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: quiet(), Client: s.client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client})
 	tasks.Handle(mux, double, func(_ context.Context, a numberArgs) (int, error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -166,17 +164,3 @@ func (s shop) banners(t testing.TB) int {
 	require.NoError(t, s.db.Model(&models.Banner{}).Count(&n).Error)
 	return int(n)
 }
-
-func eventually(t testing.TB, condition func() bool, what string, args ...any) {
-	t.Helper()
-	require.Eventuallyf(t, condition, patience, 5*time.Millisecond, what, args...)
-}
-
-func soon(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks/outbox"
 )
@@ -16,9 +17,9 @@ import (
 func TestMetrics(t *testing.T) {
 	eachStore(t, func(t *testing.T, s shop) {
 		reg := prometheus.NewPedanticRegistry()
-		ob := s.outboxWith(t, outbox.Options{Logger: quiet(), Registerer: reg})
+		ob := s.outboxWith(t, outbox.Options{Logger: testenv.Quiet(), Registerer: reg})
 		ob.SweepAll()
-		require.NoError(t, reg.Register(outbox.NewBacklog(s.db, quiet())))
+		require.NoError(t, reg.Register(outbox.NewBacklog(s.db, testenv.Quiet())))
 		_, err := outbox.New(s.db, s.client, outbox.Options{Registerer: reg})
 		require.Error(t, err, "the counters are registered already")
 		expect := func(want string) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -24,12 +25,12 @@ func TestCommitThenPickup(t *testing.T) {
 		run(t, ob)
 		ran := s.serve(t)
 		res := s.enqueue(t, 21)
-		got, err := res.Get(soon(t))
+		got, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 42, got)
 		require.Equal(t, 1, ran.of(21))
 		require.Equal(t, 1, s.banners(t))
-		eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays although the task has ended")
+		testenv.Eventually(t, func() bool { return len(s.rows(t)) == 0 }, "the row stays although the task has ended")
 		got, err = res.Peek(t.Context())
 		require.NoError(t, err, "the result is read without the row")
 		require.Equal(t, 42, got)
@@ -51,7 +52,7 @@ func TestRollbackLeavesNothing(t *testing.T) {
 		})
 		require.ErrorIs(t, err, because)
 		last := s.enqueue(t, 2)
-		_, err = last.Get(soon(t))
+		_, err = last.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		_, err = res.State(t.Context())
 		require.ErrorIs(t, err, tasks.ErrNotFound)
@@ -68,7 +69,7 @@ func TestEnqueueTxWithoutATransaction(t *testing.T) {
 		s.serve(t)
 		res, err := double.EnqueueTx(t.Context(), s.db, numberArgs{4})
 		require.NoError(t, err)
-		got, err := res.Get(soon(t))
+		got, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 8, got)
 	})
@@ -85,7 +86,7 @@ func TestATransactionThatCannotTellOfItsCommitIsFoundLater(t *testing.T) {
 				return err
 			})
 		}))
-		got, err := res.Get(soon(t))
+		got, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.Equal(t, 10, got)
 	})
@@ -115,7 +116,7 @@ func TestATaskIsPendingFromItsCommitOn(t *testing.T) {
 		states := make(chan tasks.State, 100)
 		go func() {
 			defer close(states)
-			for info, err := range s.client.Watch(soon(t), waited.ID()) {
+			for info, err := range s.client.Watch(testenv.Soon(t), waited.ID()) {
 				if err != nil {
 					t.Error(err)
 					return
@@ -207,7 +208,7 @@ func TestTheSameIDTwice(t *testing.T) {
 		s.enqueue(t, 4, tasks.ID("elsewhere"))
 		run(t, ob)
 		ran := s.serve(t)
-		eventually(t, func() bool { return len(s.rows(t)) == 0 && ran.numbers() == 2 }, "rows stay")
+		testenv.Eventually(t, func() bool { return len(s.rows(t)) == 0 && ran.numbers() == 2 }, "rows stay")
 		require.Equal(t, 1, ran.of(1))
 		require.Equal(t, 1, ran.of(3))
 	})
@@ -221,7 +222,7 @@ func TestUniqueTasksAreJudgedWhenTheyGetToRedis(t *testing.T) {
 		require.NoError(t, ob.SendAll(t.Context()))
 		_, err := first.State(t.Context())
 		require.NoError(t, err)
-		_, err = second.Get(soon(t))
+		_, err = second.Get(testenv.Soon(t))
 		require.ErrorIs(t, err, tasks.ErrNotFound)
 		rows := s.rows(t)
 		require.Len(t, rows, 1)
@@ -274,16 +275,16 @@ func TestARowThatCannotBeSentBlocksNoOther(t *testing.T) {
 		run(t, ob)
 		ran := s.serve(t)
 		good := s.enqueue(t, 4)
-		_, err := good.Get(soon(t))
+		_, err := good.Get(testenv.Soon(t))
 		require.NoError(t, err)
-		eventually(t, func() bool { return len(s.rows(t)) == 4 }, "the good row stays")
-		eventually(t, func() bool { return s.rows(t)[2].FailedAt != nil }, "the sweeper gives nothing up")
+		testenv.Eventually(t, func() bool { return len(s.rows(t)) == 4 }, "the good row stays")
+		testenv.Eventually(t, func() bool { return s.rows(t)[2].FailedAt != nil }, "the sweeper gives nothing up")
 		for i, reason := range []string{"read the task", "other", "WRONGTYPE", "WRONGTYPE"} {
 			row := s.rows(t)[i]
 			require.NotNil(t, row.FailedAt)
 			require.Contains(t, row.Error, reason)
 		}
-		_, err = locked.Get(soon(t))
+		_, err = locked.Get(testenv.Soon(t))
 		var failure *tasks.FailureError
 		require.ErrorAs(t, err, &failure)
 		require.Equal(t, 1, ran.numbers())
@@ -295,7 +296,7 @@ func TestARowThatCannotBeSentBlocksNoOther(t *testing.T) {
 		require.Equal(t, tasks.StateFailure, info.State)
 		require.Contains(t, info.Error, "WRONGTYPE")
 		require.NoError(t, s.db.Model(&models.OutboxRow{}).Where("task_id = ?", taken.ID()).Update("failed_at", nil).Error)
-		eventually(t, func() bool { return ran.of(3) == 1 }, "not tried again")
+		testenv.Eventually(t, func() bool { return ran.of(3) == 1 }, "not tried again")
 	})
 }
 
@@ -375,7 +376,7 @@ func TestRevokedTasksDoNotComeBack(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, got.Revoked)
 		ran := s.serve(t)
-		_, err = failed.Get(soon(t))
+		_, err = failed.Get(testenv.Soon(t))
 		require.Error(t, err)
 		require.NoError(t, failed.Forget(ctx))
 		require.NoError(t, ob.Clean(ctx))
@@ -399,7 +400,7 @@ func TestWorkersTellOfTheEnd(t *testing.T) {
 		lasts := s.enqueue(t, 3, tasks.Countdown(time.Hour))
 		require.NoError(t, ob.SendAll(t.Context()))
 		s.serve(t)
-		eventually(t, func() bool {
+		testenv.Eventually(t, func() bool {
 			require.NoError(t, ob.Clean(t.Context()))
 			return len(s.rows(t)) == 1
 		}, "rows of tasks that succeeded, failed or expired stay")
@@ -436,7 +437,7 @@ func TestDurable(t *testing.T) {
 		require.ElementsMatch(t, []string{res.ID(), got[0].ID, got[4].ID}, kept)
 		run(t, ob)
 		ran := s.serve(t)
-		eventually(t, func() bool { return ran.numbers() == 4 }, "not all ran")
+		testenv.Eventually(t, func() bool { return ran.numbers() == 4 }, "not all ran")
 	})
 }
 
@@ -461,7 +462,7 @@ func TestEndedTasksLoseTheirRows(t *testing.T) {
 		if s.db.Name() == "sqlite" {
 			require.NoError(t, tx.Rollback().Error)
 		}
-		require.NoError(t, ob.Clean(soon(t)))
+		require.NoError(t, ob.Clean(testenv.Soon(t)))
 		rows := s.rows(t)
 		require.Len(t, rows, 1)
 		require.Equal(t, stays, rows[0].TaskID)

@@ -35,7 +35,7 @@ func TestLostTasksRun(t *testing.T) {
 	// As if it had been there for a while.
 	require.NoError(t, rdb.HSet(t.Context(), "asynq:{default}:t:"+lost.ID(), "pending_since", time.Now().Add(-time.Hour).UnixNano()).Err())
 
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
 	tasks.Handle(mux, sum, func(_ context.Context, a sumArgs) (int, error) { return a.N + a.M, nil })
 	queues.Bind(mux, client)
 	taskstest.Serve(t, b, mux, "default", "low")
@@ -66,7 +66,7 @@ func TestABrokenQueueFailsTheCheck(t *testing.T) {
 	require.EqualValues(t, 1, rdb.LRem(t.Context(), "asynq:{default}:pending", 0, lost.ID()).Val())
 	require.NoError(t, rdb.HSet(t.Context(), "asynq:{default}:t:"+lost.ID(), "pending_since", time.Now().Add(-time.Hour).UnixNano()).Err())
 
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
 	tasks.Handle(mux, sum, func(_ context.Context, a sumArgs) (int, error) { return a.N + a.M, nil })
 	queues.Bind(mux, client)
 	taskstest.Serve(t, b, mux, "default", "low")

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/refresh"
@@ -55,7 +56,7 @@ func TestAllRewritesWhatIsCached(t *testing.T) {
 		require.NoError(t, s.db.Create(&models.Banner{Title: "one", Image: "/1", IsShow: true}).Error)
 
 		for _, batch := range []int{0, 1, 7, n, n + 1, refresh.MaxBatch} {
-			got, err := s.all(t, refresh.AllArgs{Cache: "users", Batch: batch}).Get(soon(t))
+			got, err := s.all(t, refresh.AllArgs{Cache: "users", Batch: batch}).Get(testenv.Soon(t))
 			require.NoError(t, err)
 			require.Equal(t, refresh.AllResult{Cache: "users", Rewritten: n}, got)
 		}
@@ -65,7 +66,7 @@ func TestAllRewritesWhatIsCached(t *testing.T) {
 		left := s.redis.PTTL(t.Context(), refresh.ProfileKey(1)).Val()
 		require.Greater(t, left, time.Hour)
 		for kind, key := range map[string]string{"articles": refresh.ArticleKey(1), "banners": refresh.BannersKey} {
-			got, err := s.all(t, refresh.AllArgs{Cache: kind}).Get(soon(t))
+			got, err := s.all(t, refresh.AllArgs{Cache: kind}).Get(testenv.Soon(t))
 			require.NoError(t, err)
 			require.Equal(t, refresh.AllResult{Cache: kind, Rewritten: 1}, got)
 			require.Contains(t, cached(t, s.redis, key), "title")
@@ -84,7 +85,7 @@ func TestAllThatWaitsStandsForTheNext(t *testing.T) {
 		require.Equal(t, first.ID(), same.ID())
 		require.NotEqual(t, first.ID(), s.all(t, refresh.AllArgs{Cache: "articles"}).ID())
 		s.work(t, s.process(t, nil, 0))
-		_, err = first.Get(soon(t))
+		_, err = first.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.NotEqual(t, first.ID(), s.all(t, refresh.AllArgs{Cache: "users"}).ID(), "it has ended")
 	})
@@ -94,7 +95,7 @@ func TestAllOfAnEmptyTable(t *testing.T) {
 	t.Parallel()
 	s := realSite(t)
 	s.work(t, s.process(t, nil, 0))
-	got, err := s.all(t, refresh.AllArgs{Cache: "articles"}).Get(soon(t))
+	got, err := s.all(t, refresh.AllArgs{Cache: "articles"}).Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.Equal(t, refresh.AllResult{Cache: "articles"}, got)
 }
@@ -103,7 +104,7 @@ func TestAllOfAnUnknownKindNamesThoseThereAre(t *testing.T) {
 	t.Parallel()
 	s := realSite(t)
 	s.work(t, s.process(t, nil, 0))
-	_, err := s.all(t, refresh.AllArgs{Cache: "goods"}).Get(soon(t))
+	_, err := s.all(t, refresh.AllArgs{Cache: "goods"}).Get(testenv.Soon(t))
 	var failed *tasks.FailureError
 	require.ErrorAs(t, err, &failed)
 	require.Contains(t, failed.Msg, `there is no cache "goods" to rewrite; there are articles, banners, users`)
@@ -159,7 +160,7 @@ func TestAllGoesOnWhereItWas(t *testing.T) {
 		p := s.process(t, nil, 0)
 		s.work(t, p)
 		made := s.all(t, refresh.AllArgs{Cache: "users", Batch: batch}, tasks.Backoff(time.Millisecond, time.Millisecond))
-		got, err := made.Get(soon(t))
+		got, err := made.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.EqualValues(t, n, got.Rewritten, "nothing is counted twice")
 		info, err := s.client.Info(t.Context(), made.ID())
@@ -186,12 +187,12 @@ func TestAllReportsItsProgress(t *testing.T) {
 	}))
 	s.work(t, s.process(t, nil, 0))
 	made := s.all(t, refresh.AllArgs{Cache: "users", Batch: batch})
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		info, err := s.client.Info(t.Context(), made.ID())
 		return err == nil && info.Progress != nil && info.Progress.Done == 2*batch && info.Progress.Total == n && info.Progress.Note == "users"
 	}, "no progress")
 	close(hold)
-	got, err := made.Get(soon(t))
+	got, err := made.Get(testenv.Soon(t))
 	require.NoError(t, err)
 	require.EqualValues(t, n, got.Rewritten)
 }
@@ -212,7 +213,7 @@ func TestAllEndsWhenItIsRevoked(t *testing.T) {
 	<-reading
 	_, err := s.client.Revoke(t.Context(), made.ID(), tasks.Terminate(), tasks.Reason("enough"))
 	require.NoError(t, err)
-	_, err = made.Get(soon(t))
+	_, err = made.Get(testenv.Soon(t))
 	require.ErrorIs(t, err, tasks.ErrRevoked)
 }
 
@@ -245,13 +246,13 @@ func TestAllBesideWritesLeavesTheCacheTrue(t *testing.T) {
 		for range 3 {
 			one, two := s.all(t, refresh.AllArgs{Cache: "users", Batch: 7}), s.all(t, refresh.AllArgs{Cache: "users", Batch: 4})
 			for _, made := range []*tasks.Result[refresh.AllResult]{one, two} {
-				got, err := made.Get(soon(t))
+				got, err := made.Get(testenv.Soon(t))
 				require.NoError(t, err)
 				require.LessOrEqual(t, got.Rewritten, int64(n))
 			}
 		}
 		all.Wait()
-		eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+		testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
 		requireTrue(t, s, s.process(t, nil, 0))
 	})
 }
@@ -273,7 +274,7 @@ func TestTwoKindsOfANameAreAMistake(t *testing.T) {
 	s := realSite(t)
 	p := s.process(t, nil, 0)
 	require.Panics(t, func() {
-		refresh.Bind(tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()}), p.store, p.banners, p.profiles.Kind(), p.profiles.Kind())
+		refresh.Bind(tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()}), p.store, p.banners, p.profiles.Kind(), p.profiles.Kind())
 	})
 }
 

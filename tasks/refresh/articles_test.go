@@ -8,10 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/refresh"
-	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestArticles(t *testing.T) {
@@ -49,7 +49,7 @@ func TestCreateTellsWhatElseItMakesUntrue(t *testing.T) {
 	t.Parallel()
 	s := realSite(t)
 	s.outbox(t)
-	store, err := cache.NewStore(s.redis, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(s.redis, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	noted := &notes{name: "counts"}

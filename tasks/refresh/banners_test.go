@@ -105,7 +105,7 @@ func TestStrategies(t *testing.T) {
 			s.work(t, p)
 			made, err := refresh.Banners.Enqueue(t.Context(), s.client, refresh.BannersArgs{})
 			require.NoError(t, err)
-			n, err := made.Get(soon(t))
+			n, err := made.Get(testenv.Soon(t))
 			require.NoError(t, err)
 			require.Equal(t, 2, n)
 			require.Equal(t, both, cachedBanners(t, s.redis), "the schedule's task helps with any of them")

@@ -117,7 +117,7 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 				require.Equal(t, 2, s.waiting(t))
 
 				s.work(t, other)
-				eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+				testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
 				name, titles = read()
 				require.Equal(t, []string{"new", "new"}, append(titles, name))
 			})
@@ -139,7 +139,7 @@ func TestTheTaskFindsItsChangeApplied(t *testing.T) {
 		var row models.OutboxRow
 		require.NoError(t, s.db.Take(&row).Error)
 		s.work(t, p)
-		eventually(t, func() bool { return s.waiting(t) == 0 }, "the task does not end")
+		testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the task does not end")
 		require.Contains(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "Bea", "the task has taken nothing away")
 		_, err = s.client.Info(t.Context(), row.TaskID)
 		require.ErrorIs(t, err, tasks.ErrNotFound, "as many as writes would fill Redis")
@@ -177,7 +177,7 @@ func TestAWriteWhileTheCachesRedisIsDown(t *testing.T) {
 			require.Positive(t, s.waiting(t))
 
 			server.Start()
-			eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+			testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
 			require.NotContains(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "old")
 			got, err = p.profiles.Get(t.Context(), user.ID)
 			require.NoError(t, err)
@@ -213,7 +213,7 @@ func TestAWriteWhileTheBrokersRedisIsDown(t *testing.T) {
 	require.Equal(t, 2, s.waiting(t))
 
 	server.Start()
-	eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+	testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
 	got, err := well.profiles.Get(t.Context(), bob.ID)
 	require.NoError(t, err)
 	require.Equal(t, "new", got.Name)
@@ -245,7 +245,7 @@ func TestChangedIsTriedUntilItWorks(t *testing.T) {
 			{Cache: "late", ID: "1"}, {Cache: "users", ID: "2"}, {Cache: "late", ID: "3"},
 		}})
 		require.NoError(t, err)
-		eventually(t, func() bool { return len(late.all()) == 2 }, "it is not tried again")
+		testenv.Eventually(t, func() bool { return len(late.all()) == 2 }, "it is not tried again")
 		require.Equal(t, []string{"1", "3"}, late.all())
 		require.Equal(t, []string{made.ID()}, late.tasks)
 	})
@@ -263,14 +263,14 @@ func TestAChangeOfAnUnknownCacheWaitsForWhoKnowsIt(t *testing.T) {
 		{Cache: "followers", ID: "1"}, {Cache: "users", ID: "1"},
 	}})
 	require.NoError(t, err)
-	eventually(t, func() bool {
+	testenv.Eventually(t, func() bool {
 		info, err := s.client.Info(t.Context(), made.ID())
 		return err == nil && info.State == tasks.StateRetry && strings.Contains(info.Error, "followers")
 	}, "it is not to be tried again")
 	require.Empty(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "the others are done nevertheless")
 	later := &notes{name: "followers"}
 	p.store.Register(later)
-	eventually(t, func() bool { return len(later.all()) == 1 }, "it is lost")
+	testenv.Eventually(t, func() bool { return len(later.all()) == 1 }, "it is lost")
 }
 
 func TestAMalformedChangeFailsAtOnceAndKeepsNoOthersBack(t *testing.T) {
@@ -285,7 +285,7 @@ func TestAMalformedChangeFailsAtOnceAndKeepsNoOthersBack(t *testing.T) {
 		}})
 		require.NoError(t, err)
 		var info *tasks.Info
-		eventually(t, func() bool {
+		testenv.Eventually(t, func() bool {
 			info, err = s.client.Info(t.Context(), made.ID())
 			return err == nil && info.State == tasks.StateFailure
 		}, "it is tried again")

@@ -86,7 +86,7 @@ func (s site) process(t *testing.T, rdb redis.UniversalClient, strategy cache.St
 	if rdb == nil {
 		rdb = s.redis
 	}
-	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: taskstest.Quiet()})
+	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	taskstest.Run(t, store.Run)
@@ -101,7 +101,7 @@ func (s site) process(t *testing.T, rdb redis.UniversalClient, strategy cache.St
 // outbox runs the site's outbox until the test ends.
 func (s site) outbox(t *testing.T) {
 	t.Helper()
-	ob, err := outbox.New(s.db, s.client, outbox.Options{Logger: taskstest.Quiet()})
+	ob, err := outbox.New(s.db, s.client, outbox.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	require.NoError(t, s.db.Use(ob))
 	taskstest.Run(t, ob.Run)
@@ -110,7 +110,7 @@ func (s site) outbox(t *testing.T) {
 // work runs the process's tasks until the test ends.
 func (s site) work(t *testing.T, p process) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: s.client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client})
 	refresh.Bind(mux, p.store, p.banners, p.banners.Kind(), p.profiles.Kind(), p.articles.Kind())
 	known, err := tasks.NewCatalog(refresh.Banners, refresh.Changed, refresh.All)
 	require.NoError(t, err)
@@ -161,16 +161,4 @@ func titlesOf(list []refresh.Banner) []string {
 		titles = append(titles, b.Title)
 	}
 	return titles
-}
-
-func eventually(t *testing.T, condition func() bool, what string, args ...any) {
-	t.Helper()
-	require.Eventuallyf(t, condition, patience, 10*time.Millisecond, what, args...)
-}
-
-func soon(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
 }

@@ -45,7 +45,7 @@ func eachStack(t *testing.T, test func(t *testing.T, s *stack)) {
 func newStack(t *testing.T, b *broker.Broker, databaseURL string) *stack {
 	s := &stack{db: openDB(t, databaseURL), broker: b, rdb: b.Redis(), client: tasks.NewClient(b)}
 	s.desk = NewDesk(s.db, s.rdb, s.client)
-	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	Bind(s.mux, s.db, s.rdb, s.client)
 	return s
 }

@@ -1,11 +1,9 @@
 package sms
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,28 +16,10 @@ import (
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
-// syncBuffer is a log that is written and read concurrently.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 // startWorker runs the handler of Send on the queue behind url, and returns its log.
-func startWorker(t *testing.T, url string, db *gorm.DB, cache redis.UniversalClient, s Sender) *syncBuffer {
+func startWorker(t *testing.T, url string, db *gorm.DB, cache redis.UniversalClient, s Sender) *testenv.LogBuffer {
 	t.Helper()
-	log := &syncBuffer{}
+	log := &testenv.LogBuffer{}
 	mux := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	Bind(mux, db, cache, s)
 	catalog, err := tasks.NewCatalog(Send)

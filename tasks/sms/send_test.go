@@ -17,7 +17,6 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 // onEachDatabase runs the test on a real MariaDB and on the embedded SQLite, each with tables and no rows.
@@ -33,7 +32,7 @@ func onEachDatabase(t *testing.T, test func(t *testing.T, db *gorm.DB)) {
 
 func openDB(t *testing.T, url string) *gorm.DB {
 	t.Helper()
-	db, err := models.Open(t.Context(), url, models.Options{Logger: taskstest.Quiet()})
+	db, err := models.Open(t.Context(), url, models.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(func() { closeDB(t, db) })
 	require.NoError(t, models.Migrate(t.Context(), db))
@@ -96,7 +95,7 @@ func TestSendThroughTheOutbox(t *testing.T) {
 		setCode(t, cache, "012345")
 		w := newWorker(db, cache, NewOutbox(db))
 		for range 2 { // the second is a task delivered again
-			result, err := w.send(t.Context(), "sms_1", testMobile, taskstest.Quiet())
+			result, err := w.send(t.Context(), "sms_1", testMobile, testenv.Quiet())
 			require.NoError(t, err)
 			require.Equal(t, testMobile+"的短信发送成功", result)
 		}
@@ -120,7 +119,7 @@ func TestALateFailureLeavesASentMessage(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		cache := testCache(t, testenv.RedisURL(t))
 		setCode(t, cache, "012345")
-		_, err := newWorker(db, cache, NewOutbox(db)).send(t.Context(), "sms_1", testMobile, taskstest.Quiet())
+		_, err := newWorker(db, cache, NewOutbox(db)).send(t.Context(), "sms_1", testMobile, testenv.Quiet())
 		require.NoError(t, err)
 		sent := messages(t, db)
 		require.NoError(t, journal{db: db}.finish(t.Context(), "sms_1", Receipt{}, errors.New("the code could not be read")))
@@ -188,7 +187,7 @@ func TestAttemptsShareTheTasksRow(t *testing.T) {
 		sender := &scripted{errs: []error{&TencentError{Code: "LimitExceeded", Message: "slow down"}, errors.New(long)}}
 		w := newWorker(db, cache, sender)
 		send := func() (string, error) {
-			return w.send(t.Context(), "sms_1", testMobile, taskstest.Quiet())
+			return w.send(t.Context(), "sms_1", testMobile, testenv.Quiet())
 		}
 
 		_, err := send()
@@ -230,7 +229,7 @@ func TestSendWithoutACode(t *testing.T) {
 	db := openDB(t, "sqlite://"+t.TempDir()+"/paidui.db")
 	sender := &scripted{}
 	w := newWorker(db, testCache(t, testenv.RedisURL(t)), sender)
-	_, err := w.send(t.Context(), "sms_1", testMobile, taskstest.Quiet())
+	_, err := w.send(t.Context(), "sms_1", testMobile, testenv.Quiet())
 	require.ErrorContains(t, err, testMobile+"的短信发送失败")
 	require.ErrorIs(t, err, errCodeGone)
 	require.True(t, tasks.IsPermanent(err))
@@ -248,7 +247,7 @@ func TestSendWithoutItsServersIsRetried(t *testing.T) {
 	w := newWorker(db, cache, sender)
 	check := func(taskID string) {
 		t.Helper()
-		_, err := w.send(t.Context(), taskID, testMobile, taskstest.Quiet())
+		_, err := w.send(t.Context(), taskID, testMobile, testenv.Quiet())
 		require.EqualError(t, err, testMobile+"的短信发送失败：系统繁忙，请稍后再试", "people are not told of servers")
 		require.False(t, tasks.IsPermanent(err))
 		require.Empty(t, sender.sent())
@@ -281,7 +280,7 @@ func TestOutcomeIsRecordedWhenTheWorkerIsStopped(t *testing.T) {
 	setCode(t, cache, "012345")
 	db := openDB(t, "sqlite://"+t.TempDir()+"/paidui.db")
 	ctx, stop := context.WithCancel(t.Context())
-	_, err := newWorker(db, cache, &scripted{onSend: stop}).send(ctx, "sms_1", testMobile, taskstest.Quiet())
+	_, err := newWorker(db, cache, &scripted{onSend: stop}).send(ctx, "sms_1", testMobile, testenv.Quiet())
 	require.NoError(t, err)
 	require.Equal(t, "serial-1", messages(t, db)[0].SerialNo)
 }

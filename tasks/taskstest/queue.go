@@ -3,6 +3,7 @@ package taskstest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func New(t testing.TB, opt Config) *Queue {
 		Routes: opt.Routes, Now: q.Clock.Now, Enqueued: q.note, Immediate: true,
 	})
 	if opt.Bind != nil {
-		q.mux = tasks.NewMux(tasks.MuxOptions{Logger: Quiet(), Client: q.Client, Now: q.Clock.Now})
+		q.mux = tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.DiscardHandler), Client: q.Client, Now: q.Clock.Now})
 		opt.Bind(q.mux, q.Client)
 	}
 	return q

@@ -4,7 +4,6 @@ package taskstest
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"strconv"
@@ -42,7 +41,7 @@ func Options(t testing.TB) broker.Options {
 		return !on
 	}
 	return broker.Options{
-		Logger:       Quiet(),
+		Logger:       slog.New(slog.DiscardHandler),
 		NoPipelining: off("PAIDUI_BROKER_PIPELINING"),
 		NoWakeUp:     off("PAIDUI_BROKER_WAKE_UP"),
 	}
@@ -103,6 +102,3 @@ func Connect(t testing.TB, url string) redis.UniversalClient {
 	t.Cleanup(func() { _ = rdb.Close() })
 	return rdb
 }
-
-// Quiet is a logger that drops everything.
-func Quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }

@@ -206,12 +206,12 @@ func cutConfig() pool.Config {
 		Queues:      map[string]int{"left": 2, "right": 1},
 		Concurrency: 8,
 		Drain:       30 * time.Second,
-		Logger:      taskstest.Quiet(),
+		Logger:      testenv.Quiet(),
 	}
 }
 
 func cutMux(l *ledger, jobs []*cutJob) *tasks.Mux {
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Middleware: []tasks.Middleware{l.middleware}})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Middleware: []tasks.Middleware{l.middleware}})
 	for _, j := range jobs {
 		tasks.Handle(m, j.job, func(ctx context.Context, _ cutArgs) (string, error) {
 			task := tasks.Current(ctx)

@@ -38,14 +38,14 @@ func backlog(t *testing.T, client *tasks.Client, n int) []string {
 }
 
 func countConfig(concurrency int, drain time.Duration) pool.Config {
-	return pool.Config{Queues: map[string]int{"default": 1}, Concurrency: concurrency, Drain: drain, Logger: taskstest.Quiet()}
+	return pool.Config{Queues: map[string]int{"default": 1}, Concurrency: concurrency, Drain: drain, Logger: testenv.Quiet()}
 }
 
 // finishInOrder runs what is left one at a time and returns the order.
 func finishInOrder(t *testing.T, s shelf, l *ledger) (order []int) {
 	t.Helper()
 	var mu sync.Mutex
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Middleware: []tasks.Middleware{l.middleware}})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Middleware: []tasks.Middleware{l.middleware}})
 	tasks.Handle(m, countJob, func(_ context.Context, a countArgs) (int, error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -85,7 +85,7 @@ func TestDrainUnderFullLoadPutsBackWhatRuns(t *testing.T) {
 	client, s, l := tasks.NewClient(b), newShelf(b, "default"), newLedger(t, b)
 	ids := backlog(t, client, all)
 	var stuck atomic.Int32
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Middleware: []tasks.Middleware{l.middleware}})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Middleware: []tasks.Middleware{l.middleware}})
 	tasks.Handle(m, countJob, func(ctx context.Context, a countArgs) (int, error) {
 		if a.N < quick {
 			return a.N, nil
@@ -127,7 +127,7 @@ func TestDrainUnderFullLoadRunsEachOnce(t *testing.T) {
 	for _, after := range []int32{all / 10, all / 2} {
 		var ran atomic.Int32
 		enough := make(chan struct{})
-		m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Middleware: []tasks.Middleware{l.middleware}})
+		m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Middleware: []tasks.Middleware{l.middleware}})
 		tasks.Handle(m, countJob, func(_ context.Context, a countArgs) (int, error) {
 			if ran.Add(1) == after {
 				close(enough)

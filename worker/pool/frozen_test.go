@@ -100,7 +100,7 @@ func heldConfig(name string, drain, life time.Duration) pool.Config {
 		Concurrency: 2 * len(heldEnds),
 		Drain:       drain,
 		Life:        life,
-		Logger:      taskstest.Quiet(),
+		Logger:      testenv.Quiet(),
 	}
 }
 

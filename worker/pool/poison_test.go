@@ -33,7 +33,7 @@ const (
 // poisonPool has a handler of poison, p, one of what its failure calls, and one of innocent tasks.
 func poisonPool(t *testing.T, b *broker.Broker, name string, p func() (string, error)) *pool.Pool {
 	t.Helper()
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet(), Client: tasks.NewClient(b)})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: tasks.NewClient(b)})
 	tasks.Handle(m, poisonJob, func(context.Context, none) (string, error) { return p() })
 	tasks.Handle(m, afterJob, func(ctx context.Context, _ none) (string, error) {
 		return tasks.Current(ctx).Parent.Error, nil

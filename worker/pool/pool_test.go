@@ -27,11 +27,11 @@ func config() pool.Config {
 		Queues:      map[string]int{"default": 3, "low": 1},
 		Concurrency: 2,
 		Drain:       10 * time.Second,
-		Logger:      taskstest.Quiet(),
+		Logger:      testenv.Quiet(),
 	}
 }
 
-func mux() *tasks.Mux { return tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()}) }
+func mux() *tasks.Mux { return tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()}) }
 
 // run starts a pool and returns how to end it; ending waits for the drain.
 func run(t *testing.T, p *pool.Pool) (stop func()) {
@@ -160,7 +160,7 @@ func TestQueueMetrics(t *testing.T) {
 		require.NoError(t, err)
 	}
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(pool.NewQueueMetrics(b, taskstest.Quiet()))
+	reg.MustRegister(pool.NewQueueMetrics(b, testenv.Quiet()))
 	families, err := reg.Gather()
 	require.NoError(t, err)
 	require.Len(t, families, 5)

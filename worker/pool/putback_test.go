@@ -1,7 +1,6 @@
 package pool_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -37,24 +36,6 @@ func (s *states) all() []tasks.State {
 	return append([]tasks.State(nil), s.list...)
 }
 
-// lockedBuffer is a log that goroutines share.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 // A worker drains with a short limit, and the handler ends, well, just after its task was put back.
 func TestARunThatOutlivesTheDrainIsInterrupted(t *testing.T) {
 	t.Parallel()
@@ -67,7 +48,7 @@ func TestARunThatOutlivesTheDrainIsInterrupted(t *testing.T) {
 			client, told := tasks.NewClient(b), &states{}
 			begun, finish := make(chan struct{}, 2), make(chan struct{})
 			var runs atomic.Int32
-			log := &lockedBuffer{}
+			log := &testenv.LogBuffer{}
 			m := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.NewTextHandler(log, nil)), Client: client, History: told})
 			tasks.Handle(m, countJob, func(_ context.Context, a countArgs) (int, error) {
 				begun <- struct{}{}
@@ -123,7 +104,7 @@ func TestEveryRunIsInTheAttempts(t *testing.T) {
 	ids := backlog(t, client, all)
 	runs := make([]atomic.Int32, all)
 	var begun atomic.Int32
-	m := tasks.NewMux(tasks.MuxOptions{Logger: taskstest.Quiet()})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	draining := make(chan struct{})
 	tasks.Handle(m, countJob, func(_ context.Context, a countArgs) (int, error) {
 		if runs[a.N].Add(1) == 1 {
