@@ -37,7 +37,7 @@ func (c *Client) Retry(ctx context.Context, id string) error {
 	}
 	switch outcome {
 	case broker.Fresh:
-		c.recordRerun(before)
+		c.writeRerun(before)
 	case broker.Waiting:
 		return &StateError{id, StatePending, ErrNotReady}
 	case broker.Started:
@@ -60,9 +60,9 @@ func (c *Client) mayRunAgain(task *broker.StoredTask, fresh bool) ([]broker.Head
 	return []broker.Header{{Key: headerRun, Value: strconv.Itoa(h.run + 1)}}, nil
 }
 
-// recordRerun notes that the task, which is given as it was before, begins anew.
-func (c *Client) recordRerun(before *broker.StoredTask) {
-	if r, ok := c.recordOf(before); ok {
+// writeRerun notes that the task, which is given as it was before, begins anew.
+func (c *Client) writeRerun(before *broker.StoredTask) {
+	if r, ok := c.historyRecord(before); ok {
 		r.State, r.Run, r.Attempt, r.Retries = StatePending, r.Run+1, 0, 0
 		c.history.Record(r)
 	}
@@ -76,7 +76,7 @@ func (c *Client) RetryDead(ctx context.Context, queue string) (int, error) {
 	}
 	n, err := c.broker.RerunDead(ctx, queue, c.mayRunAgain, func(list []*broker.StoredTask) {
 		for _, task := range list {
-			c.recordRerun(task)
+			c.writeRerun(task)
 		}
 	})
 	return n, brokerError(ctx, err)
@@ -136,7 +136,7 @@ func (c *Client) Forget(ctx context.Context, id string) error {
 	}
 	switch state {
 	case "completed", "archived":
-		c.release(id)
+		c.endOutbox(id)
 		return nil
 	case "active":
 		return &StateError{id, StateStarted, ErrNotReady}

@@ -77,7 +77,7 @@ func (c *Client) Revoke(ctx context.Context, id string, opts ...RevokeOption) (S
 		})
 	}
 	if err = inRedis(); errors.Is(err, ErrNotFound) && ValidID(id) {
-		removed, keptErr := c.revokeKept(ctx, id, how.reason)
+		removed, keptErr := c.revokeOutbox(ctx, id, how.reason)
 		switch {
 		case keptErr != nil:
 			return "", keptErr
@@ -109,10 +109,10 @@ func (c *Client) Revoke(ctx context.Context, id string, opts ...RevokeOption) (S
 // noteRevoked tells the outbox and the history what Revoke found.
 func (c *Client) noteRevoked(r broker.Revocation, reason string) {
 	if parseHeaders(r.Task.Headers).outbox {
-		c.release(r.Task.ID)
+		c.endOutbox(r.Task.ID)
 	}
 	if r.Outcome == broker.Revoked {
-		c.recordRevoked(r.Task, reason)
+		c.writeRevoked(r.Task, reason)
 	}
 }
 
@@ -187,9 +187,9 @@ func (c *Client) RevokeTag(ctx context.Context, tag string, opts ...RevokeOption
 	if c.history != nil || c.outboxOrNil() != nil {
 		ended = func(list []*broker.StoredTask) {
 			for _, task := range list {
-				c.recordRevoked(task, how.reason)
+				c.writeRevoked(task, how.reason)
 				if parseHeaders(task.Headers).outbox {
-					c.release(task.ID)
+					c.endOutbox(task.ID)
 				}
 			}
 		}
@@ -198,9 +198,9 @@ func (c *Client) RevokeTag(ctx context.Context, tag string, opts ...RevokeOption
 	return RevokedTag(n), brokerError(ctx, err)
 }
 
-// recordRevoked notes the end of a task that waited.
-func (c *Client) recordRevoked(task *broker.StoredTask, reason string) {
-	r, ok := c.recordOf(task)
+// writeRevoked notes the end of a task that waited.
+func (c *Client) writeRevoked(task *broker.StoredTask, reason string) {
+	r, ok := c.historyRecord(task)
 	if !ok {
 		return
 	}
@@ -208,8 +208,8 @@ func (c *Client) recordRevoked(task *broker.StoredTask, reason string) {
 	c.history.Record(r)
 }
 
-// recordOf is what the history is told of every change by hand, if it is told at all.
-func (c *Client) recordOf(task *broker.StoredTask) (r Record, ok bool) {
+// historyRecord is what the history is told of every change by hand, if it is told at all.
+func (c *Client) historyRecord(task *broker.StoredTask) (r Record, ok bool) {
 	if c.history == nil {
 		return r, false
 	}

@@ -20,7 +20,7 @@ type Client struct {
 	notify    func(ctx context.Context, id string, m *broker.Message) // may be nil
 	immediate bool
 	outbox    atomic.Pointer[Outbox]
-	services  services
+	services  serviceCache
 }
 
 // ClientOptions configure a Client. The zero value is a plain one.
@@ -57,18 +57,18 @@ const backstop = 10 * time.Second
 // holds the task's own limit.
 const crashAllowance = 1
 
-// fixed is when and for which request a call was resolved.
-type fixed struct {
+// resolution is when a call was made, and for which HTTP request.
+type resolution struct {
 	enqueued  time.Time
 	requestID string
 }
 
-// origin is when the call is made and for which request, which a resolved one has settled.
-func (o *options) origin(ctx context.Context, now func() time.Time) fixed {
-	if settled := o.extra().fixed; settled != nil {
+// resolution is that of a call which Signature.Resolve has settled, else now and the request of ctx.
+func (o *options) resolution(ctx context.Context, now func() time.Time) resolution {
+	if settled := o.extra().resolution; settled != nil {
 		return *settled
 	}
-	return fixed{enqueued: now(), requestID: RequestID(ctx)}
+	return resolution{enqueued: now(), requestID: RequestID(ctx)}
 }
 
 // QueueOf is where a call of the task goes that names no queue: where a route sends it, or its definition.
@@ -91,7 +91,7 @@ func (c *Client) queueOf(name string, o *options) string {
 
 // message is the task as the broker stores it. It refuses with an *OptionError.
 func (c *Client) message(ctx context.Context, name string, payload []byte, o *options) (*broker.Message, error) {
-	from := o.origin(ctx, c.now)
+	from := o.resolution(ctx, c.now)
 	if err := o.validate(from.enqueued); err != nil {
 		return nil, err
 	}
@@ -165,10 +165,10 @@ func (c *Client) addExtras(m *broker.Message, h *headers, e *extras) (err error)
 		return nil
 	}
 	var settled extras
-	if settled.onSuccess, err = c.fixCalls(e.onSuccess); err != nil {
+	if settled.onSuccess, err = c.settleCalls(e.onSuccess); err != nil {
 		return err
 	}
-	if settled.onFailure, err = c.fixCalls(e.onFailure); err != nil {
+	if settled.onFailure, err = c.settleCalls(e.onFailure); err != nil {
 		return err
 	}
 	h.onSuccess, h.onFailure, err = settled.encodeCallbacks()
@@ -190,7 +190,7 @@ func (c *Client) enqueue(ctx context.Context, name string, payload []byte, o *op
 func (c *Client) accept(ctx context.Context, m *broker.Message, o *options, r broker.Receipt) (id string, err error) {
 	id, err = accept(m, o.id != "" && !o.idMade, r)
 	if err == nil {
-		c.record(ctx, m, o, id)
+		c.writeEnqueued(ctx, m, o, id)
 		if c.notify != nil {
 			c.notify(ctx, id, m)
 		}

@@ -56,9 +56,9 @@ func TestIDsAreOneSpace(t *testing.T) {
 		require.NoError(t, err, "it is free when nothing is known of the task any more")
 
 		// An outbox sends what it holds, and nothing that another queue has.
-		p := new(tasks.Parcel)
+		p := new(tasks.OutboxMessage)
 		require.NoError(t, p.UnmarshalJSON([]byte(`{"id":"order-1","chosen":true,"task":"test.sum","queue":"default","args":{},"timeout":1}`)))
-		require.ErrorIs(t, client.Send(t.Context(), []*tasks.Parcel{p})[0], tasks.ErrDuplicate)
+		require.ErrorIs(t, client.Send(t.Context(), []*tasks.OutboxMessage{p})[0], tasks.ErrDuplicate)
 	})
 }
 

@@ -59,7 +59,7 @@ func (s Signature) Enqueue(ctx context.Context, c *Client) (id string, err error
 // harmless while the first is queued, running or retained. It refuses with an *OptionError or *ArgsError.
 func (s Signature) Resolve(ctx context.Context, c *Client) (resolved Signature, id string, err error) {
 	o := &s.options
-	from := o.origin(ctx, c.now)
+	from := o.resolution(ctx, c.now)
 	from.enqueued = from.enqueued.Round(0) // as JSON has it
 	if err := s.validate(from.enqueued); err != nil {
 		return Signature{}, "", err
@@ -70,10 +70,10 @@ func (s Signature) Resolve(ctx context.Context, c *Client) (resolved Signature, 
 	}
 	o.countdown, o.expiresIn = 0, 0
 	o.eta, o.expires = start, end
-	if err := c.fix(&s); err != nil {
+	if err := c.settleCall(&s); err != nil {
 		return Signature{}, "", err
 	}
-	o.change(func(e *extras) { e.fixed = &from })
+	o.change(func(e *extras) { e.resolution = &from })
 	if _, _, err := o.extras.encodeCallbacks(); err != nil {
 		return Signature{}, "", err
 	}
@@ -121,7 +121,7 @@ const manyChunk = 256
 // in the order of the calls: one that is refused does not keep back the others. The tasks of one queue keep their order.
 func EnqueueMany(ctx context.Context, c *Client, calls []Signature) []Enqueued {
 	results := make([]Enqueued, len(calls))
-	prepared := make(chan []submission)
+	prepared := make(chan []preparedCall)
 	var sender sync.WaitGroup
 	sender.Go(func() {
 		for batch := range prepared {
@@ -137,23 +137,23 @@ func EnqueueMany(ctx context.Context, c *Client, calls []Signature) []Enqueued {
 	return results
 }
 
-// submission is a message, and where to say what became of it.
-type submission struct {
+// preparedCall is a call's message, and where its result goes.
+type preparedCall struct {
 	message *broker.Message
 	options *options
 	result  *Enqueued
 }
 
 // prepare makes the messages of the calls that are not refused.
-func prepare(ctx context.Context, c *Client, calls []Signature, results []Enqueued) []submission {
-	batch := make([]submission, 0, len(calls))
+func prepare(ctx context.Context, c *Client, calls []Signature, results []Enqueued) []preparedCall {
+	batch := make([]preparedCall, 0, len(calls))
 	for i := range calls {
 		s := &calls[i]
 		err := s.check()
 		if err == nil {
 			var m *broker.Message
 			if m, err = c.message(ctx, s.name, s.payload, &s.options); err == nil {
-				batch = append(batch, submission{m, &s.options, &results[i]})
+				batch = append(batch, preparedCall{m, &s.options, &results[i]})
 			}
 		}
 		results[i].Err = err
@@ -161,7 +161,7 @@ func prepare(ctx context.Context, c *Client, calls []Signature, results []Enqueu
 	return batch
 }
 
-func send(ctx context.Context, c *Client, batch []submission) {
+func send(ctx context.Context, c *Client, batch []preparedCall) {
 	batch = sendDurable(ctx, c, batch)
 	messages := make([]*broker.Message, len(batch))
 	for i, s := range batch {

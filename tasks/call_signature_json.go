@@ -46,8 +46,8 @@ func (s Signature) MarshalJSON() ([]byte, error) {
 	} else {
 		j.DefinitionQueue = o.queue
 	}
-	if e.fixed != nil {
-		j.EnqueuedAt, j.RequestID = &e.fixed.enqueued, e.fixed.requestID
+	if e.resolution != nil {
+		j.EnqueuedAt, j.RequestID = &e.resolution.enqueued, e.resolution.requestID
 	}
 	return jsonv1.Marshal(j)
 }
@@ -78,7 +78,7 @@ func (s *Signature) UnmarshalJSON(raw []byte) error {
 		o.change(func(e *extras) {
 			e.onSuccess, e.onFailure, e.parent = j.OnSuccess, j.OnFailure, j.Parent
 			if j.EnqueuedAt != nil {
-				e.fixed = &fixed{enqueued: *j.EnqueuedAt, requestID: j.RequestID}
+				e.resolution = &resolution{enqueued: *j.EnqueuedAt, requestID: j.RequestID}
 			}
 		})
 	}

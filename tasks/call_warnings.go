@@ -50,9 +50,9 @@ const (
 	maxServices = 1000                   // answers that are kept
 )
 
-// services remembers who runs what. The zero value is ready.
-type services struct {
-	flights singleflight.Group
+// serviceCache holds which queues and tasks have workers. The zero value is ready.
+type serviceCache struct {
+	group singleflight.Group
 
 	mu    sync.Mutex
 	known map[serviceKey]service
@@ -65,7 +65,7 @@ type service struct {
 	at time.Time
 }
 
-func (s *services) of(ctx context.Context, b *broker.Broker, queue, task string) broker.Service {
+func (s *serviceCache) of(ctx context.Context, b *broker.Broker, queue, task string) broker.Service {
 	key := serviceKey{queue, task}
 	s.mu.Lock()
 	seen, known := s.known[key]
@@ -76,7 +76,7 @@ func (s *services) of(ctx context.Context, b *broker.Broker, queue, task string)
 	if ctx.Err() != nil {
 		return broker.Served
 	}
-	is, _, _ := s.flights.Do(queue+" "+task, func() (any, error) {
+	is, _, _ := s.group.Do(queue+" "+task, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serviceWait)
 		defer cancel()
 		is, err := b.Service(ctx, queue, task)

@@ -47,7 +47,7 @@ func readArgs[A any](raw []byte) (A, error) {
 		}
 	}
 	if err != nil {
-		return args, explainDecode(err)
+		return args, argsError(err)
 	}
 	return args, nil
 }
@@ -65,7 +65,7 @@ func validateArgs(args any) error {
 	return &ArgsError{Msg: err.Error()}
 }
 
-func explainDecode(err error) error {
+func argsError(err error) error {
 	var (
 		syntax  *jsontext.SyntacticError
 		meaning *json.SemanticError
@@ -74,7 +74,7 @@ func explainDecode(err error) error {
 	case errors.As(err, &meaning) && errors.Is(meaning.Err, json.ErrUnknownName):
 		return &ArgsError{Field: fieldOf(meaning.JSONPointer), Msg: "unknown field"}
 	case errors.As(err, &meaning):
-		return &ArgsError{Field: fieldOf(meaning.JSONPointer), Msg: explainMeaning(meaning)}
+		return &ArgsError{Field: fieldOf(meaning.JSONPointer), Msg: explainSemantic(meaning)}
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
 		return &ArgsError{Field: fieldOf(syntax.JSONPointer), Msg: "is given twice"}
 	case errors.As(err, &syntax):
@@ -83,7 +83,7 @@ func explainDecode(err error) error {
 	return &ArgsError{Msg: err.Error()}
 }
 
-func explainMeaning(e *json.SemanticError) string {
+func explainSemantic(e *json.SemanticError) string {
 	got := e.JSONKind.String()
 	switch e.JSONKind {
 	case '[':

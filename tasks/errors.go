@@ -115,7 +115,7 @@ func (e *ending) Error() string {
 	if e.encrypted != "" {
 		return e.encrypted
 	}
-	return storable(e.cause)
+	return storableText(e.cause)
 }
 func (e *ending) Unwrap() error        { return e.cause }
 func (e *ending) Is(target error) bool { return target == asynq.SkipRetry }

@@ -59,14 +59,14 @@ type options struct {
 
 // extras are what few tasks have. Copies of options share them, so they are replaced and never changed.
 type extras struct {
-	tags      []string
-	headers   []broker.Header // by key
-	uniqueKey string
-	onSuccess []Signature
-	onFailure []Signature
-	retry     *retryRules
-	fixed     *fixed
-	parent    string // of a callback: JSON
+	tags       []string
+	headers    []broker.Header // by key
+	uniqueKey  string
+	onSuccess  []Signature
+	onFailure  []Signature
+	retry      *retryRules
+	resolution *resolution
+	parent     string // of a callback: JSON
 }
 
 var noExtras extras

@@ -43,7 +43,7 @@ func validateCalls(field string, calls []Signature, now time.Time) error {
 	}
 	for i := range calls {
 		if err := calls[i].validate(now); err != nil {
-			return within(indexed(field, i), err)
+			return atCallback(indexedField(field, i), err)
 		}
 	}
 	return nil
@@ -66,7 +66,7 @@ func (o *options) validateCallbackIDs() error {
 func (e *extras) takeCallbackIDs(path string, taken map[string]bool) error {
 	for field, calls := range e.callbacks() {
 		for i := range calls {
-			o, at := &calls[i].options, path+indexed(field, i)
+			o, at := &calls[i].options, path+indexedField(field, i)
 			if o.id != "" {
 				if taken[o.id] {
 					return optionErrorf(at+".id", "%s is the id of the task itself or of another callback", o.id)
@@ -88,11 +88,11 @@ func (e *extras) callbacks() iter.Seq2[string, []Signature] {
 	}
 }
 
-// indexed names one of a field's list.
-func indexed(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
+// indexedField names one element of a field, as on_success[0].
+func indexedField(field string, i int) string { return fmt.Sprintf("%s[%d]", field, i) }
 
-// within puts the field at which an option or argument of a callback is at fault behind the callback's own.
-func within(field string, err error) error {
+// atCallback is the error of a callback's option or argument, with the callback's field before that of the option.
+func atCallback(field string, err error) error {
 	var option *OptionError
 	var args *ArgsError
 	switch {
@@ -106,12 +106,11 @@ func within(field string, err error) error {
 	return fmt.Errorf("%s: %w", field, err)
 }
 
-// fixCalls settles the ids and queues of callbacks, those of their callbacks included, and encrypts their arguments. The
-// calls stay as they are.
-func (c *Client) fixCalls(calls []Signature) ([]Signature, error) {
+// settleCalls is settleCall for copies of the calls.
+func (c *Client) settleCalls(calls []Signature) ([]Signature, error) {
 	settled := slices.Clone(calls)
 	for i := range settled {
-		if err := c.fix(&settled[i]); err != nil {
+		if err := c.settleCall(&settled[i]); err != nil {
 			return nil, err
 		}
 		if c.keys == nil && !isSealed(settled[i].payload) {
@@ -121,8 +120,9 @@ func (c *Client) fixCalls(calls []Signature) ([]Signature, error) {
 	return settled, nil
 }
 
-// fix settles the id and the queue of a call, and those of its callbacks, and encrypts what is to be.
-func (c *Client) fix(s *Signature) error {
+// settleCall gives a call its id and its queue, encrypts its arguments if its definition is so, and does the same for its
+// callbacks.
+func (c *Client) settleCall(s *Signature) error {
 	o := &s.options
 	o.queue, o.queueChosen = c.queueOf(s.name, o), true
 	if o.id == "" {
@@ -134,11 +134,11 @@ func (c *Client) fix(s *Signature) error {
 	if !o.extra().hasCallbacks() {
 		return nil
 	}
-	onSuccess, err := c.fixCalls(o.extras.onSuccess)
+	onSuccess, err := c.settleCalls(o.extras.onSuccess)
 	if err != nil {
 		return err
 	}
-	onFailure, err := c.fixCalls(o.extras.onFailure)
+	onFailure, err := c.settleCalls(o.extras.onFailure)
 	if err != nil {
 		return err
 	}

@@ -27,18 +27,18 @@ func DecodeOptions(raw []byte) (Options, error) {
 	switch {
 	case errors.As(err, &meaning) && errors.Is(meaning.Err, json.ErrUnknownName):
 		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "unknown option")
-	case errors.As(err, &meaning) && readsItself(meaning.GoType):
-		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "%v", describe(meaning))
+	case errors.As(err, &meaning) && decodesItself(meaning.GoType):
+		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "%v", decodeMessage(meaning))
 	case errors.As(err, &meaning):
-		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "%s", explainMeaning(meaning))
+		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "%s", explainSemantic(meaning))
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
 		return Options{}, optionErrorf(optionField(syntax.JSONPointer), "is given twice")
 	}
 	return Options{}, optionErrorf("", "%v", err)
 }
 
-// readsItself reports whether the type says itself what it takes.
-func readsItself(t reflect.Type) bool {
+// decodesItself reports whether the type has its own way of reading JSON or text, and so its own errors.
+func decodesItself(t reflect.Type) bool {
 	if t == nil {
 		return false
 	}
@@ -46,8 +46,8 @@ func readsItself(t reflect.Type) bool {
 	return p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-// describe is what a type that reads itself says of a value.
-func describe(e *json.SemanticError) error {
+// decodeMessage is the error of a type that decodes itself.
+func decodeMessage(e *json.SemanticError) error {
 	switch e.GoType {
 	case reflect.TypeFor[PriorityLevel]():
 		return errNoPriority
@@ -55,7 +55,7 @@ func describe(e *json.SemanticError) error {
 		return errNoHistory
 	}
 	if e.Err == nil {
-		return errors.New(explainMeaning(e))
+		return errors.New(explainSemantic(e))
 	}
 	return e.Err
 }

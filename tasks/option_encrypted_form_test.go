@@ -111,7 +111,7 @@ func FuzzUnseal(f *testing.F) {
 			return
 		}
 		require.Error(t, err)
-		o := opener{keys: keys, task: "sms.send", id: "a"}
+		o := decrypter{keys: keys, task: "sms.send", id: "a"}
 		kept := escaped(stored)
 		require.Equal(t, string(stored), string(o.open(argsField, kept)))
 		require.NoError(t, o.failure)

@@ -48,7 +48,7 @@ type Call struct {
 func (c *Call) Signature(catalog *Catalog) (Signature, error) {
 	spec, known := catalog.Lookup(c.Task)
 	if !known {
-		return Signature{}, optionErrorf("task", "there is no task %s", shown(c.Task))
+		return Signature{}, optionErrorf("task", "there is no task %s", quoted(c.Task))
 	}
 	opts, err := c.Options.List(catalog)
 	if err != nil {
@@ -80,7 +80,7 @@ func (o *Options) List(catalog *Catalog) ([]Option, error) {
 		if len(callbacks.calls) == 0 {
 			continue
 		}
-		signatures, err := bind(callbacks.field, callbacks.calls, catalog)
+		signatures, err := callbackSignatures(callbacks.field, callbacks.calls, catalog)
 		if err != nil {
 			return nil, err
 		}
@@ -100,26 +100,26 @@ func (o *Options) list() ([]Option, error) {
 	case o.UniqueUntilDone != nil && o.UniqueFor != nil:
 		return nil, optionErrorf("unique_until_done", "excludes unique_for: give one of them")
 	}
-	with(&list, ID, o.ID)
-	with(&list, Queue, o.Queue)
-	with(&list, Priority, o.Priority)
-	withSeconds(&list, Countdown, o.Countdown)
-	with(&list, ETA, o.ETA)
-	with(&list, Expiry.option, o.Expires)
-	with(&list, MaxRetries, o.MaxRetries)
-	with(&list, BackoffSettings.option, o.Backoff)
-	withSeconds(&list, Timeout, o.Timeout)
-	withSeconds(&list, HardTimeout, o.HardTimeout)
-	with(&list, MaxCrashes, o.MaxCrashes)
-	with(&list, ResultLimit, o.ResultLimit)
-	withSeconds(&list, UniqueFor, o.UniqueFor)
-	with(&list, uniqueUntilDone, o.UniqueUntilDone)
-	with(&list, UniqueKey, o.UniqueKey)
-	withSeconds(&list, Throttle, o.Throttle)
-	withSeconds(&list, Debounce, o.Debounce)
-	withSeconds(&list, Retention, o.Retention)
-	with(&list, History, o.History)
-	with(&list, durable, o.Durable)
+	appendOption(&list, ID, o.ID)
+	appendOption(&list, Queue, o.Queue)
+	appendOption(&list, Priority, o.Priority)
+	appendSeconds(&list, Countdown, o.Countdown)
+	appendOption(&list, ETA, o.ETA)
+	appendOption(&list, Expiry.option, o.Expires)
+	appendOption(&list, MaxRetries, o.MaxRetries)
+	appendOption(&list, BackoffSettings.option, o.Backoff)
+	appendSeconds(&list, Timeout, o.Timeout)
+	appendSeconds(&list, HardTimeout, o.HardTimeout)
+	appendOption(&list, MaxCrashes, o.MaxCrashes)
+	appendOption(&list, ResultLimit, o.ResultLimit)
+	appendSeconds(&list, UniqueFor, o.UniqueFor)
+	appendOption(&list, uniqueUntilDone, o.UniqueUntilDone)
+	appendOption(&list, UniqueKey, o.UniqueKey)
+	appendSeconds(&list, Throttle, o.Throttle)
+	appendSeconds(&list, Debounce, o.Debounce)
+	appendSeconds(&list, Retention, o.Retention)
+	appendOption(&list, History, o.History)
+	appendOption(&list, durable, o.Durable)
 	if len(o.Tags) > 0 {
 		list = append(list, Tags(o.Tags...))
 	}
@@ -129,15 +129,15 @@ func (o *Options) list() ([]Option, error) {
 	return list, nil
 }
 
-// with adds the option of a value that is there.
-func with[T any](list *[]Option, option func(T) Option, value *T) {
+// appendOption adds the option of a value that is there.
+func appendOption[T any](list *[]Option, option func(T) Option, value *T) {
 	if value != nil {
 		*list = append(*list, option(*value))
 	}
 }
 
-func withSeconds(list *[]Option, option func(time.Duration) Option, value *Seconds) {
-	with(list, option, (*time.Duration)(value))
+func appendSeconds(list *[]Option, option func(time.Duration) Option, value *Seconds) {
+	appendOption(list, option, (*time.Duration)(value))
 }
 
 func (e Expiry) option() Option {
@@ -163,7 +163,7 @@ func uniqueUntilDone(on bool) Option {
 	return UniqueFor(0)
 }
 
-func bind(field string, calls []Call, catalog *Catalog) ([]Signature, error) {
+func callbackSignatures(field string, calls []Call, catalog *Catalog) ([]Signature, error) {
 	if len(calls) > MaxCallbacks {
 		return nil, optionErrorf(field, "%d calls are more than %d", len(calls), MaxCallbacks)
 	}
@@ -171,7 +171,7 @@ func bind(field string, calls []Call, catalog *Catalog) ([]Signature, error) {
 	for i := range calls {
 		var err error
 		if signatures[i], err = calls[i].Signature(catalog); err != nil {
-			return nil, within(indexed(field, i), err)
+			return nil, atCallback(indexedField(field, i), err)
 		}
 	}
 	return signatures, nil
@@ -181,21 +181,21 @@ func bind(field string, calls []Call, catalog *Catalog) ([]Signature, error) {
 func (o *options) json() Options {
 	standard, e := standardOptions(), o.extra()
 	j := Options{
-		ID:          unless("", o.id),
-		Priority:    unless(standard.priority, o.priority),
-		Countdown:   unless(0, Seconds(o.countdown)),
-		MaxRetries:  unless(standard.maxRetries, o.maxRetries),
-		Timeout:     unless(Seconds(standard.timeout), Seconds(o.timeout)),
-		HardTimeout: unless(0, Seconds(o.hardTimeout)),
-		MaxCrashes:  unless(standard.maxCrashes, o.maxCrashes),
-		ResultLimit: unless(standard.resultLimit, o.resultLimit),
-		UniqueFor:   unless(0, Seconds(o.uniqueFor)),
-		UniqueKey:   unless("", e.uniqueKey),
-		Throttle:    unless(0, Seconds(o.throttle)),
-		Debounce:    unless(0, Seconds(o.debounce)),
-		Retention:   unless(Seconds(standard.retention), Seconds(o.retention)),
-		History:     unless(standard.history, o.history),
-		Durable:     unless(standard.durable, o.durable),
+		ID:          unlessStandard("", o.id),
+		Priority:    unlessStandard(standard.priority, o.priority),
+		Countdown:   unlessStandard(0, Seconds(o.countdown)),
+		MaxRetries:  unlessStandard(standard.maxRetries, o.maxRetries),
+		Timeout:     unlessStandard(Seconds(standard.timeout), Seconds(o.timeout)),
+		HardTimeout: unlessStandard(0, Seconds(o.hardTimeout)),
+		MaxCrashes:  unlessStandard(standard.maxCrashes, o.maxCrashes),
+		ResultLimit: unlessStandard(standard.resultLimit, o.resultLimit),
+		UniqueFor:   unlessStandard(0, Seconds(o.uniqueFor)),
+		UniqueKey:   unlessStandard("", e.uniqueKey),
+		Throttle:    unlessStandard(0, Seconds(o.throttle)),
+		Debounce:    unlessStandard(0, Seconds(o.debounce)),
+		Retention:   unlessStandard(Seconds(standard.retention), Seconds(o.retention)),
+		History:     unlessStandard(standard.history, o.history),
+		Durable:     unlessStandard(standard.durable, o.durable),
 		Tags:        e.tags,
 		Headers:     headerMap(e.headers),
 	}
@@ -214,8 +214,8 @@ func (o *options) json() Options {
 	return j
 }
 
-// unless is the value, or nil for the standard.
-func unless[T comparable](standard, value T) *T {
+// unlessStandard is a pointer to the value, or nil for the standard.
+func unlessStandard[T comparable](standard, value T) *T {
 	if value == standard {
 		return nil
 	}

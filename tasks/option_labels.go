@@ -141,7 +141,7 @@ func (e *extras) validateTags() error {
 	}
 	for _, tag := range e.tags {
 		if !ValidTag(tag) {
-			return optionErrorf("tags", "%s: want 1 to %d visible characters without white space and commas", shown(tag), MaxTag)
+			return optionErrorf("tags", "%s: want 1 to %d visible characters without white space and commas", quoted(tag), MaxTag)
 		}
 	}
 	return nil
@@ -156,7 +156,7 @@ func (e *extras) validateHeaders() error {
 		size += len(h.Key) + len(h.Value)
 		switch {
 		case len(h.Key) > maxHeaderKey || !consistsOf(h.Key, "._-"):
-			return optionErrorf("headers", "key %s: want 1 to %d of the characters A-Z a-z 0-9 . _ -", shown(h.Key), maxHeaderKey)
+			return optionErrorf("headers", "key %s: want 1 to %d of the characters A-Z a-z 0-9 . _ -", quoted(h.Key), maxHeaderKey)
 		case len(h.Value) > MaxHeader:
 			return optionErrorf("headers", "%s: its %d bytes are more than %d", h.Key, len(h.Value), MaxHeader)
 		case !utf8.ValidString(h.Value):
@@ -171,8 +171,8 @@ func (e *extras) validateHeaders() error {
 
 const maxHeaderKey = 64
 
-// shown quotes what may be long.
-func shown(s string) string {
+// quoted quotes s, of which it shows 80 bytes at most.
+func quoted(s string) string {
 	const most = 80
 	if len(s) > most {
 		return fmt.Sprintf("%q…", s[:most])

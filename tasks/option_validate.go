@@ -24,7 +24,7 @@ func (o *options) validate(now time.Time) error {
 	case o.err != nil:
 		return o.err
 	case !ValidQueue(o.queue):
-		return optionErrorf("queue", "%s is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit", shown(o.queue))
+		return optionErrorf("queue", "%s is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit", quoted(o.queue))
 	case o.id != "" && !ValidID(o.id):
 		return optionErrorf("id", "want 1 to 128 of the characters A-Z a-z 0-9 . _ : @ -, but not . or .. alone")
 	case o.countdown != 0 && !o.eta.IsZero():

@@ -21,11 +21,11 @@ var ErrNoOutbox = errors.New("the database has no outbox: make one with outbox.N
 type Outbox interface {
 	// Client is what the tasks are sent with.
 	Client() *Client
-	// Put stores parcels with tx, or with the outbox's own database when tx is nil, all or none. With ErrDuplicate the
+	// Put stores messages with tx, or with the outbox's own database when tx is nil, all or none. With ErrDuplicate the
 	// outbox has a task of the same id already.
-	Put(ctx context.Context, tx *gorm.DB, parcels ...*Parcel) error
+	Put(ctx context.Context, tx *gorm.DB, messages ...*OutboxMessage) error
 	// Find returns the task that the outbox keeps under the id, or nil; failure says why it was given up, if it was.
-	Find(ctx context.Context, id string) (p *Parcel, failure string, err error)
+	Find(ctx context.Context, id string) (p *OutboxMessage, failure string, err error)
 	// Remove takes a task out that has not been sent, in the transaction of tx or in one of its own when that is nil, and
 	// tells whether there was one.
 	Remove(ctx context.Context, tx *gorm.DB, id string) (bool, error)
@@ -48,26 +48,26 @@ func (c *Client) outboxOrNil() Outbox {
 	return nil
 }
 
-// Send puts parcels into their queues in few round trips and says what became of each: nil when Redis has the task, by
+// Send puts the tasks of messages into their queues in few round trips and says what became of each: nil when Redis has the task, by
 // this call or by an earlier one; ErrDuplicate when it is not to run because a unique or throttled task is there already;
-// ErrBroker when it is not known, so that the parcel must be sent again.
-func (c *Client) Send(ctx context.Context, parcels []*Parcel) []error {
-	return c.send(ctx, parcels, c.notify)
+// ErrBroker when it is not known, so that it must be sent again.
+func (c *Client) Send(ctx context.Context, list []*OutboxMessage) []error {
+	return c.send(ctx, list, c.notify)
 }
 
 // send tells notify, unless that is nil, of each task that is made.
-func (c *Client) send(ctx context.Context, parcels []*Parcel, notify func(context.Context, string, *broker.Message)) []error {
-	messages := make([]*broker.Message, len(parcels))
-	for i, p := range parcels {
+func (c *Client) send(ctx context.Context, list []*OutboxMessage, notify func(context.Context, string, *broker.Message)) []error {
+	messages := make([]*broker.Message, len(list))
+	for i, p := range list {
 		m := *p.message
 		messages[i] = &m
 	}
-	errs := make([]error, len(parcels))
+	errs := make([]error, len(list))
 	for i, receipt := range c.broker.Enqueue(ctx, messages...) {
 		// Taken is the id by the same task, sent before; or by one that had the chosen id already.
 		_, errs[i] = accept(messages[i], false, receipt)
 		if receipt.Outcome == broker.Made {
-			c.recordParcel(parcels[i])
+			c.recordSent(list[i])
 			if notify != nil {
 				notify(ctx, messages[i].ID, messages[i])
 			}
@@ -77,10 +77,10 @@ func (c *Client) send(ctx context.Context, parcels []*Parcel, notify func(contex
 }
 
 // SendAgain is Send for tasks that Redis has lost. Whoever waits for one of them goes on waiting.
-func (c *Client) SendAgain(ctx context.Context, parcels []*Parcel) []error {
-	errs := c.send(ctx, parcels, nil) // they were enqueued before
+func (c *Client) SendAgain(ctx context.Context, list []*OutboxMessage) []error {
+	errs := c.send(ctx, list, nil) // they were enqueued before
 	var ids []string
-	for i, p := range parcels {
+	for i, p := range list {
 		if errs[i] == nil {
 			ids = append(ids, p.ID())
 		}
@@ -89,8 +89,8 @@ func (c *Client) SendAgain(ctx context.Context, parcels []*Parcel) []error {
 	return errs
 }
 
-// recordParcel notes in the history that a parcel's task is enqueued.
-func (c *Client) recordParcel(p *Parcel) {
+// recordSent notes in the history that an outbox message's task is enqueued.
+func (c *Client) recordSent(p *OutboxMessage) {
 	if c.history == nil {
 		return
 	}
@@ -109,28 +109,28 @@ func (c *Client) recordParcel(p *Parcel) {
 	c.history.Record(r)
 }
 
-// Whereabouts is what Redis knows of a parcel's task.
-type Whereabouts int
+// RedisPresence is what Redis knows of an outbox message's task.
+type RedisPresence int
 
-// The answers of Locate.
+// The answers of Presence.
 const (
-	Lost    Whereabouts = iota // nothing: it was never sent, or Redis has lost it
-	Alive                      // it waits or runs
-	Ended                      // and is still known
-	Blocked                    // it can't be there: something else has its key
+	Lost    RedisPresence = iota // nothing: it was never sent, or Redis has lost it
+	Alive                        // it waits or runs
+	Ended                        // and is still known
+	Blocked                      // it can't be there: something else has its key
 )
 
-// Locate asks Redis what has become of the tasks of parcels, in few round trips.
-func (c *Client) Locate(ctx context.Context, parcels []*Parcel) ([]Whereabouts, error) {
-	refs := make([]broker.Ref, len(parcels))
-	for i, p := range parcels {
+// Presence asks Redis what has become of the tasks of messages, in few round trips.
+func (c *Client) Presence(ctx context.Context, list []*OutboxMessage) ([]RedisPresence, error) {
+	refs := make([]broker.Ref, len(list))
+	for i, p := range list {
 		refs[i] = broker.Ref{Queue: p.Queue(), ID: p.ID()}
 	}
 	states, err := c.broker.States(ctx, refs)
 	if err != nil {
 		return nil, fmt.Errorf("locate tasks: %w: %w", ErrBroker, err)
 	}
-	found := make([]Whereabouts, len(states))
+	found := make([]RedisPresence, len(states))
 	for i, state := range states {
 		switch state {
 		case "":
@@ -146,20 +146,20 @@ func (c *Client) Locate(ctx context.Context, parcels []*Parcel) ([]Whereabouts, 
 	return found, nil
 }
 
-// release notes that a task is over, whatever Redis may forget from now on.
-func (c *Client) release(id string) {
+// endOutbox tells the outbox that the task has ended, so that it is not sent again when Redis loses it.
+func (c *Client) endOutbox(id string) {
 	if ob := c.outboxOrNil(); ob != nil {
 		ob.Ended(id)
 	}
 }
 
-// revokeKept revokes a task that waits in the outbox. It reports false when there is none.
-func (c *Client) revokeKept(ctx context.Context, id, reason string) (bool, error) {
+// revokeOutbox revokes a task that waits in the outbox. It reports false when there is none.
+func (c *Client) revokeOutbox(ctx context.Context, id, reason string) (bool, error) {
 	ob := c.outboxOrNil()
 	if ob == nil {
 		return false, nil
 	}
-	record, err := c.kept(ctx, id)
+	record, err := c.outboxTask(ctx, id)
 	if err != nil || record == nil {
 		return false, err
 	}
@@ -168,13 +168,13 @@ func (c *Client) revokeKept(ctx context.Context, id, reason string) (bool, error
 		return false, err
 	}
 	if removed {
-		c.recordRevoked(record, reason)
+		c.writeRevoked(record, reason)
 	}
 	return removed, nil
 }
 
-// kept is the record of a task that Redis does not know and the outbox keeps, or nil.
-func (c *Client) kept(ctx context.Context, id string) (*broker.StoredTask, error) {
+// outboxTask is the record of a task that waits in the outbox, or nil.
+func (c *Client) outboxTask(ctx context.Context, id string) (*broker.StoredTask, error) {
 	ob := c.outboxOrNil()
 	if ob == nil {
 		return nil, nil
@@ -186,24 +186,24 @@ func (c *Client) kept(ctx context.Context, id string) (*broker.StoredTask, error
 	case p == nil:
 		return nil, nil
 	}
-	r := p.record()
+	r := p.storedTask()
 	if failure != "" {
 		r.State, r.LastError = "archived", failure
 	}
 	return r, nil
 }
 
-// findKept is kept, and once more what Redis has: the task may have gone there, and its row with its end, meanwhile.
-func (c *Client) findKept(ctx context.Context, id string) (*broker.StoredTask, error) {
-	r, err := c.kept(ctx, id)
+// findOutbox is outboxTask, and then asks Redis again: meanwhile the task may have been sent, and its row deleted.
+func (c *Client) findOutbox(ctx context.Context, id string) (*broker.StoredTask, error) {
+	r, err := c.outboxTask(ctx, id)
 	if err != nil || r != nil || c.outboxOrNil() == nil {
 		return r, err
 	}
 	return c.broker.Find(ctx, "", id)
 }
 
-// record is what Redis would tell of the task if it had it.
-func (p *Parcel) record() *broker.StoredTask {
+// storedTask is the record that Redis would have of the task.
+func (p *OutboxMessage) storedTask() *broker.StoredTask {
 	m := p.message
 	r := &broker.StoredTask{
 		Queue:     m.Queue,

@@ -19,14 +19,14 @@ func durable(on bool) Option { return func(o *options) { o.durable = on } }
 
 // Repeatable says that it does no harm to run the task again after it has ended, as happens now and then when the worker
 // that ran it dies at once, or the database does not answer. So a task from an outbox leaves no trace in Redis beyond its
-// Retention, where others are known for ParcelTrace, at about a kilobyte each. It is for definitions of tasks that come in
+// Retention, where others are known for OutboxRetention, at about a kilobyte each. It is for definitions of tasks that come in
 // great numbers.
 func Repeatable() Option { return func(o *options) { o.repeatable = true } }
 
 // trace is how long the task is to be known to Redis after its end, at least.
 func (o *options) trace() time.Duration {
 	if o.durable && !o.repeatable {
-		return max(o.retention, ParcelTrace)
+		return max(o.retention, OutboxRetention)
 	}
 	return o.retention
 }
@@ -54,22 +54,22 @@ func (c *Client) putDurable(ctx context.Context, messages ...*broker.Message) []
 	if ob == nil {
 		return fail(optionErrorf("durable", "needs a client with an outbox: make one with outbox.New"))
 	}
-	parcels := make([]*Parcel, len(messages))
+	rows := make([]*OutboxMessage, len(messages))
 	for i, m := range messages {
-		parcels[i] = newParcel(m)
+		rows[i] = newOutboxMessage(m)
 	}
 	if len(messages) == 1 && c.isElsewhere(ctx, messages[0]) {
 		return fail(fmt.Errorf("task %s: %w", messages[0].ID, ErrDuplicate))
 	}
-	err := ob.Put(ctx, nil, parcels...)
+	err := ob.Put(ctx, nil, rows...)
 	if !errors.Is(err, ErrDuplicate) {
 		if err != nil {
 			err = fmt.Errorf("enqueue: %w", err)
 		}
 		return fail(err)
 	}
-	if len(parcels) == 1 {
-		return fail(fmt.Errorf("task %s: %w", parcels[0].ID(), ErrDuplicate))
+	if len(rows) == 1 {
+		return fail(fmt.Errorf("task %s: %w", rows[0].ID(), ErrDuplicate))
 	}
 	for i := range messages { // none was stored: find out which can be
 		errs[i] = c.putDurable(ctx, messages[i])[0]
@@ -96,8 +96,8 @@ func acceptDurable(m *broker.Message, err error) (id string, _ error) {
 }
 
 // sendDurable stores the durable ones of a batch, and returns the others.
-func sendDurable(ctx context.Context, c *Client, batch []submission) []submission {
-	isDurable := func(s submission) bool { return s.options.durable }
+func sendDurable(ctx context.Context, c *Client, batch []preparedCall) []preparedCall {
+	isDurable := func(s preparedCall) bool { return s.options.durable }
 	if !slices.ContainsFunc(batch, isDurable) {
 		return batch
 	}

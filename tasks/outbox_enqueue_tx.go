@@ -50,7 +50,7 @@ func (s Signature) enqueueTx(ctx context.Context, tx *gorm.DB) (id string, clien
 	if err != nil {
 		return "", nil, err
 	}
-	p := newParcel(m)
+	p := newOutboxMessage(m)
 	err = ob.Put(ctx, tx, p)
 	if err != nil && !errors.Is(err, ErrDuplicate) {
 		return "", nil, fmt.Errorf("enqueue %s: %w", s.name, err)

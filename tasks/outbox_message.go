@@ -10,29 +10,29 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// Parcel is a task on its way through an outbox: all about it is settled, its id, queue, times and options, so that it
+// OutboxMessage is a task on its way through an outbox: all about it is settled, its id, queue, times and options, so that it
 // can be sent later, by another process and more than once, and is always the same task. Its JSON form is what an outbox
-// keeps. Parcels are made by EnqueueTx and the option Durable.
-type Parcel struct{ message *broker.Message }
+// keeps. Messages are made by EnqueueTx and the option Durable.
+type OutboxMessage struct{ message *broker.Message }
 
 // ID is the task's.
-func (p *Parcel) ID() string { return p.message.ID }
+func (p *OutboxMessage) ID() string { return p.message.ID }
 
 // Task is the task's name.
-func (p *Parcel) Task() string { return p.message.Task }
+func (p *OutboxMessage) Task() string { return p.message.Task }
 
 // Queue is where the task goes.
-func (p *Parcel) Queue() string { return p.message.Queue }
+func (p *OutboxMessage) Queue() string { return p.message.Queue }
 
 // Args are the task's arguments, as JSON. They must not be changed.
-func (p *Parcel) Args() json.RawMessage { return p.message.Payload }
+func (p *OutboxMessage) Args() json.RawMessage { return p.message.Payload }
 
-// ParcelTrace is how long a task from an outbox is known to Redis after its end, at least, so that one which Redis does
+// OutboxRetention is how long a task from an outbox is known to Redis after its end, at least, so that one which Redis does
 // not know is one that Redis has lost, or is Repeatable. An outbox has to look at each task that it sent more often than this.
-const ParcelTrace = 15 * time.Minute
+const OutboxRetention = 15 * time.Minute
 
 // headers are those that the task will have.
-func (p *Parcel) headers() map[string]string {
+func (p *OutboxMessage) headers() map[string]string {
 	list := make(map[string]string, len(p.message.Headers))
 	for _, h := range p.message.Headers {
 		list[h.Key] = h.Value
@@ -40,17 +40,17 @@ func (p *Parcel) headers() map[string]string {
 	return list
 }
 
-// newParcel makes a message one of an outbox. Calling it again changes nothing.
-func newParcel(m *broker.Message) *Parcel {
+// newOutboxMessage makes a message one of an outbox. Calling it again changes nothing.
+func newOutboxMessage(m *broker.Message) *OutboxMessage {
 	mark := broker.Header{Key: headerOutbox, Value: "1"}
 	if !slices.Contains(m.Headers, mark) {
 		m.Headers = append(m.Headers, mark)
 	}
-	return &Parcel{m}
+	return &OutboxMessage{m}
 }
 
-// parcelJSON is the stored form. Durations are in seconds, the time in Unix seconds; what is absent is zero.
-type parcelJSON struct {
+// outboxMessageJSON is the stored form. Durations are in seconds, the time in Unix seconds; what is absent is zero.
+type outboxMessageJSON struct {
 	ID        string          `json:"id"`
 	Chosen    bool            `json:"chosen,omitempty"`
 	Task      string          `json:"task"`
@@ -69,9 +69,9 @@ type parcelJSON struct {
 }
 
 // MarshalJSON writes the form that an outbox keeps.
-func (p *Parcel) MarshalJSON() ([]byte, error) {
+func (p *OutboxMessage) MarshalJSON() ([]byte, error) {
 	m := p.message
-	stored := parcelJSON{
+	stored := outboxMessageJSON{
 		ID:        m.ID,
 		Chosen:    m.Chosen,
 		Task:      m.Task,
@@ -96,12 +96,12 @@ func (p *Parcel) MarshalJSON() ([]byte, error) {
 	return json.Marshal(stored)
 }
 
-// maxParcelLimit is beyond what any option allows, in seconds, and fits a time.Duration.
-const maxParcelLimit = 100 * 366 * 24 * 3600
+// maxOutboxSeconds is beyond what any option allows, in seconds, and fits a time.Duration.
+const maxOutboxSeconds = 100 * 366 * 24 * 3600
 
 // UnmarshalJSON reads what MarshalJSON wrote, here or in a later version, and refuses what no task can be.
-func (p *Parcel) UnmarshalJSON(raw []byte) error {
-	var stored parcelJSON
+func (p *OutboxMessage) UnmarshalJSON(raw []byte) error {
+	var stored outboxMessageJSON
 	if err := json.Unmarshal(raw, &stored); err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (p *Parcel) UnmarshalJSON(raw []byte) error {
 	case checkName(stored.Task) != nil:
 		return checkName(stored.Task)
 	case stored.Timeout < 1 || min(stored.Retention, stored.UniqueFor, stored.Throttle, int64(stored.MaxRetry)) < 0,
-		max(stored.Timeout, stored.Retention, stored.UniqueFor, stored.Throttle) > maxParcelLimit:
+		max(stored.Timeout, stored.Retention, stored.UniqueFor, stored.Throttle) > maxOutboxSeconds:
 		return errors.New("a limit is out of its range")
 	}
 	m := &broker.Message{

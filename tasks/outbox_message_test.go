@@ -9,15 +9,15 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// FuzzParcel reads what may stand in an outbox. What is read is written as it was.
-func FuzzParcel(f *testing.F) {
+// FuzzOutboxMessage reads what may stand in an outbox. What is read is written as it was.
+func FuzzOutboxMessage(f *testing.F) {
 	f.Add([]byte(`{"id":"default_1","task":"demo.add","queue":"default","args":{"n":1},"headers":[["enq","1"],["ob","1"]],` +
 		`"max_retry":4,"timeout":1805,"retention":3600,"at":1700000000,"priority":1,"tags":["a"],"unique_for":5,"key":"aw=="}`))
 	f.Add([]byte(`{"id":"x","task":"t","queue":"q","args":null,"headers":null,"timeout":1,"retention":0,"unknown":1}`))
 	f.Add([]byte(`{"id":"","task":"T","queue":"no queue"}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var p tasks.Parcel
+		var p tasks.OutboxMessage
 		if json.Unmarshal(raw, &p) != nil {
 			return
 		}
@@ -25,7 +25,7 @@ func FuzzParcel(f *testing.F) {
 		require.True(t, tasks.ValidQueue(p.Queue()))
 		first, err := json.Marshal(&p)
 		require.NoError(t, err)
-		var again tasks.Parcel
+		var again tasks.OutboxMessage
 		require.NoError(t, json.Unmarshal(first, &again))
 		second, err := json.Marshal(&again)
 		require.NoError(t, err)

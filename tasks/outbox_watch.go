@@ -10,12 +10,12 @@ import (
 
 // The pauses between looks for a task that an outbox has not sent yet, or that Redis has lost.
 const (
-	firstArrivalPause = 2 * time.Millisecond
-	maxArrivalPause   = time.Second
+	firstOutboxPause = 2 * time.Millisecond
+	maxOutboxPause   = time.Second
 )
 
-// arrival follows a task of an outbox: in Redis when it is there, else until it comes there.
-type arrival struct {
+// outboxWatcher watches a task of an outbox: in Redis while Redis has it, and in the outbox otherwise.
+type outboxWatcher struct {
 	client  *Client
 	id      string
 	changed chan struct{} // holds a token while there is something to take
@@ -26,11 +26,11 @@ type arrival struct {
 	err    error
 }
 
-// followKept watches a task that from follows already, unless that is nil.
-func (c *Client) followKept(ctx context.Context, id string, from *broker.Watcher, record *broker.StoredTask) (*Watcher, *Info, error) {
+// followOutbox watches a task that may be in the outbox. from watches it in Redis, and is nil when Redis does not have it.
+func (c *Client) followOutbox(ctx context.Context, id string, from *broker.Watcher, record *broker.StoredTask) (*Watcher, *Info, error) {
 	if from == nil {
 		var err error
-		if record, err = c.findKept(ctx, id); err != nil {
+		if record, err = c.findOutbox(ctx, id); err != nil {
 			return nil, nil, lookupError(ctx, id, err)
 		}
 		if record == nil {
@@ -40,25 +40,25 @@ func (c *Client) followKept(ctx context.Context, id string, from *broker.Watcher
 		return &Watcher{client: c, id: id, from: from}, c.info(record), nil
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a := &arrival{client: c, id: id, changed: make(chan struct{}, 1), stop: stop}
+	a := &outboxWatcher{client: c, id: id, changed: make(chan struct{}, 1), stop: stop}
 	go a.run(running, from)
 	return &Watcher{client: c, id: id, from: a}, c.info(record), nil
 }
 
 // Changed implements source.
-func (a *arrival) Changed() <-chan struct{} { return a.changed }
+func (a *outboxWatcher) Changed() <-chan struct{} { return a.changed }
 
 // Take implements source.
-func (a *arrival) Take() (*broker.StoredTask, error) {
+func (a *outboxWatcher) Take() (*broker.StoredTask, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.record, a.err
 }
 
 // Close implements source.
-func (a *arrival) Close() { a.stop() }
+func (a *outboxWatcher) Close() { a.stop() }
 
-func (a *arrival) tell(r *broker.StoredTask, err error) {
+func (a *outboxWatcher) publish(r *broker.StoredTask, err error) {
 	a.mu.Lock()
 	a.record, a.err = r, err
 	a.mu.Unlock()
@@ -69,10 +69,10 @@ func (a *arrival) tell(r *broker.StoredTask, err error) {
 }
 
 // run follows the task until it has ended, is found nowhere, or ctx ends.
-func (a *arrival) run(ctx context.Context, from *broker.Watcher) {
+func (a *outboxWatcher) run(ctx context.Context, from *broker.Watcher) {
 	for {
 		if from == nil {
-			if from = a.await(ctx); from == nil {
+			if from = a.awaitSent(ctx); from == nil {
 				return
 			}
 		}
@@ -83,8 +83,8 @@ func (a *arrival) run(ctx context.Context, from *broker.Watcher) {
 	}
 }
 
-// forward passes on what Redis tells of the task. It reports true when Redis has it no longer.
-func (a *arrival) forward(ctx context.Context, from *broker.Watcher) (lost bool) {
+// forward publishes the task's changes in Redis. It reports true when Redis has lost the task.
+func (a *outboxWatcher) forward(ctx context.Context, from *broker.Watcher) (lost bool) {
 	defer from.Close()
 	for {
 		select {
@@ -96,19 +96,19 @@ func (a *arrival) forward(ctx context.Context, from *broker.Watcher) (lost bool)
 		if err == nil && r == nil {
 			return true
 		}
-		a.tell(r, err)
+		a.publish(r, err)
 		if err != nil || r.Final() {
 			return false
 		}
 	}
 }
 
-// await waits for Redis to have the task. It returns nil when ctx has ended, or when the task was found nowhere or given
+// awaitSent waits until Redis has the task. It returns nil when ctx has ended, or when the task was found nowhere or given
 // up, which it tells. What can't be asked now is asked again.
-func (a *arrival) await(ctx context.Context) *broker.Watcher {
+func (a *outboxWatcher) awaitSent(ctx context.Context) *broker.Watcher {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for pause := firstArrivalPause; ; pause = min(2*pause, maxArrivalPause) {
+	for pause := firstOutboxPause; ; pause = min(2*pause, maxOutboxPause) {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -116,13 +116,13 @@ func (a *arrival) await(ctx context.Context) *broker.Watcher {
 		}
 		from, record, err := a.client.follow(ctx, a.id)
 		if from != nil {
-			a.tell(record, nil)
+			a.publish(record, nil)
 			return from
 		}
 		if err == nil {
-			record, err = a.client.findKept(ctx, a.id)
+			record, err = a.client.findOutbox(ctx, a.id)
 			if err == nil && (record == nil || record.Final()) {
-				a.tell(record, nil)
+				a.publish(record, nil)
 				return nil
 			}
 		}

@@ -30,7 +30,7 @@ func (c *Client) Info(ctx context.Context, id string) (*Info, error) {
 	}
 	found, err := c.broker.Find(ctx, "", id)
 	if err == nil && found == nil {
-		found, err = c.findKept(ctx, id)
+		found, err = c.findOutbox(ctx, id)
 	}
 	if err != nil {
 		return nil, lookupError(ctx, id, err)

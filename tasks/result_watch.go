@@ -15,7 +15,7 @@ type Watcher struct {
 	from   source
 }
 
-// source is a *broker.Watcher, or an *arrival.
+// source is a *broker.Watcher, or an *outboxWatcher.
 type source interface {
 	Changed() <-chan struct{}
 	Take() (*broker.StoredTask, error)
@@ -33,7 +33,7 @@ func (c *Client) Follow(ctx context.Context, id string) (*Watcher, *Info, error)
 		return nil, nil, lookupError(ctx, id, err)
 	}
 	if ob := c.outboxOrNil(); ob != nil {
-		return c.followKept(ctx, id, from, record)
+		return c.followOutbox(ctx, id, from, record)
 	}
 	if from == nil {
 		return nil, nil, notFound(id)

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// slowAfter is how long an attempt runs before anything but its handler's return is watched for.
-	slowAfter = 50 * time.Millisecond
-	// startedAfter is how long an attempt runs before the history is told that it has begun.
-	startedAfter = time.Second
-	// endGrace is how long a handler may go on after its task was terminated, or after its delivery has ended.
-	endGrace = 5 * time.Second
+	// watchAfter is how long an attempt runs before anything but its handler's return is watched for.
+	watchAfter = 50 * time.Millisecond
+	// historyStartAfter is how long an attempt runs before the history is told that it has begun.
+	historyStartAfter = time.Second
+	// handlerEndGrace is how long a handler may go on after its task was terminated, or after its delivery has ended.
+	handlerEndGrace = 5 * time.Second
 )
 
 // waiter is what the mux waits with for a handler. It is used again when the handler has returned in time.
@@ -33,10 +33,10 @@ var waiters = sync.Pool{New: func() any {
 // run has the handler run in a goroutine of its own, and waits until it returns or loses its slot.
 func (a *attempt) run(ctx context.Context) verdict {
 	hard := a.headers.hardTimeout
-	a.begun = time.Now()
-	a.ctx.begin(ctx, &a.Task, a.begun, min(a.headers.timeout, hard))
+	a.startedAt = time.Now()
+	a.ctx.begin(ctx, &a.Task, a.startedAt, min(a.headers.timeout, hard))
 	w := waiters.Get().(*waiter)
-	w.timer.Reset(min(slowAfter, hard))
+	w.timer.Reset(min(watchAfter, hard))
 	go a.handle(w.done)
 	select {
 	case <-w.done:
@@ -55,7 +55,7 @@ func (a *attempt) run(ctx context.Context) verdict {
 func (a *attempt) handle(done chan<- struct{}) {
 	err := errHandlerExit
 	defer func() {
-		a.err, a.ranOut = err, err != nil && a.ctx.Err() != nil
+		a.err, a.timedOut = err, err != nil && a.ctx.Err() != nil
 		a.ctx.end()
 		a.progress.close()
 		if a.state.Swap(finished) == abandoned {
@@ -76,7 +76,7 @@ func (a *attempt) failure(ctx context.Context) error {
 	switch {
 	case over != nil && a.err == nil:
 		return fmt.Errorf("the result came too late: %w", over)
-	case over == nil && a.ranOut:
+	case over == nil && a.timedOut:
 		return fmt.Errorf("timed out after %v: %w", a.headers.timeout, a.err)
 	}
 	return a.err
@@ -85,7 +85,7 @@ func (a *attempt) failure(ctx context.Context) error {
 // watch waits for a slow handler. It returns nil when the handler has returned, and otherwise why it has lost its slot.
 func (a *attempt) watch(ctx context.Context, w *waiter) error {
 	var (
-		end        = a.begun.Add(a.headers.hardTimeout)
+		end        = a.startedAt.Add(a.headers.hardTimeout)
 		why        = Permanent(&TimeLimitError{Limit: a.headers.hardTimeout})
 		over       = ctx.Done()
 		terminated <-chan struct{}
@@ -99,8 +99,8 @@ func (a *attempt) watch(ctx context.Context, w *waiter) error {
 	if a.delivery != nil {
 		terminated = a.delivery.Terminated()
 	}
-	if a.remembers() {
-		started = a.begun.Add(startedAfter)
+	if a.keepsHistory() {
+		started = a.startedAt.Add(historyStartAfter)
 	}
 	for {
 		next := end
@@ -116,7 +116,7 @@ func (a *attempt) watch(ctx context.Context, w *waiter) error {
 			cause := ErrRevoked
 			if _, ok := a.delivery.Revoked(); !ok { // another worker has the task
 				cause = ErrFenced
-				if a.state.CompareAndSwap(running, cut) {
+				if a.state.CompareAndSwap(running, fenced) {
 					a.fence()
 				}
 			}
@@ -124,7 +124,7 @@ func (a *attempt) watch(ctx context.Context, w *waiter) error {
 			giveUp(cause)
 		case <-over:
 			over = nil
-			if a.state.CompareAndSwap(running, cut) {
+			if a.state.CompareAndSwap(running, fenced) {
 				a.fence()
 			}
 			giveUp(ctx.Err())
@@ -137,18 +137,18 @@ func (a *attempt) watch(ctx context.Context, w *waiter) error {
 				return nil
 			}
 			started = time.Time{}
-			a.rememberStart()
+			a.writeHistoryStart()
 		}
 	}
 }
 
 // abandon takes the slot away from the handler, unless it has returned.
 func (a *attempt) abandon(ctx context.Context, why error) bool {
-	if !a.state.CompareAndSwap(running, abandoned) && !a.state.CompareAndSwap(cut, abandoned) {
+	if !a.state.CompareAndSwap(running, abandoned) && !a.state.CompareAndSwap(fenced, abandoned) {
 		return false
 	}
 	a.fence()
-	took := time.Since(a.begun)
+	took := time.Since(a.startedAt)
 	var limit *TimeLimitError
 	a.measured.Load().abandon(a.Task.outcome(ctx, why), took, errors.As(why, &limit))
 	a.Logger().ErrorContext(ctx, "the handler ignores the end of its context: its slot is taken away, and what it still writes is refused",
@@ -159,7 +159,7 @@ func (a *attempt) abandon(ctx context.Context, why error) bool {
 // returnedLate says that a handler whose slot was taken away has returned.
 func (a *attempt) returnedLate() {
 	a.measured.Load().returned()
-	attrs := []any{"queue", a.Queue, milliseconds(time.Since(a.begun))}
+	attrs := []any{"queue", a.Queue, milliseconds(time.Since(a.startedAt))}
 	if a.err != nil {
 		attrs = append(attrs, a.errorAttrs(a.err)...)
 	}

@@ -36,29 +36,29 @@ func currentDelivery(ctx context.Context) delivery {
 // see state.
 type attempt struct {
 	Task
-	mux      *Mux
-	binding  *binding // nil without a handler
-	headers  headers
-	delivery delivery // nil under a server that is not on a broker.Fetcher
-	args     []byte   // in the clear; nil when they can't be read
-	secrecy  *secrecy // nil for a task in the clear
+	mux        *Mux
+	binding    *binding // nil without a handler
+	headers    headers
+	delivery   delivery           // nil under a server that is not on a broker.Fetcher
+	args       []byte             // in the clear; nil when they can't be read
+	encryption *attemptEncryption // nil for a task in the clear
 
-	ctx      attemptContext
-	begun    time.Time // zero until the handler begins
-	state    atomic.Int32
-	progress progress
-	measured atomic.Pointer[measurement] // nil without metrics
+	ctx       attemptContext
+	startedAt time.Time // zero until the handler begins
+	state     atomic.Int32
+	progress  progress
+	measured  atomic.Pointer[measurement] // nil without metrics
 
 	// Of the handler's goroutine until the state is finished:
-	result []byte
-	err    error
-	ranOut bool // it failed after the end of its context
+	result   []byte
+	err      error
+	timedOut bool // it failed after the end of its context
 }
 
-// The states of an attempt's handler. From cut on, whatever it writes is refused.
+// The states of an attempt's handler. From fenced on, whatever the handler writes is refused.
 const (
 	running   int32 = iota
-	cut             // the delivery is over, and the handler has not returned
+	fenced          // the delivery is over, and the handler has not returned
 	abandoned       // the handler has lost its slot
 	finished        // the handler has returned in time
 )

@@ -20,7 +20,7 @@ const (
 
 // callbackTrace is how long a callback is known to Redis after its end, at least: its parent may run again when its worker
 // has died, and then calls back once more.
-const callbackTrace = ParcelTrace
+const callbackTrace = OutboxRetention
 
 // Parent is the task whose end enqueued a callback.
 type Parent struct {
@@ -55,7 +55,7 @@ func ParentResult[R any](ctx context.Context) (R, error) {
 	return value, nil
 }
 
-// parentJSON is the header of a callback.
+// parentJSON is the form of a callback's parent in its header.
 type parentJSON struct {
 	Parent
 	Encrypted bool `json:"encrypted,omitempty"` // the result and the error are
@@ -70,7 +70,7 @@ func parseParent(keys *keyring.Ring, header string) (*Parent, error) {
 	if !p.Encrypted {
 		return &p.Parent, nil
 	}
-	o := opener{keys: keys, task: p.Task, id: p.ID}
+	o := decrypter{keys: keys, task: p.Task, id: p.ID}
 	p.Result, p.Error = o.open(resultField, p.Result), o.text(p.Error)
 	return &p.Parent, o.failure
 }
@@ -109,7 +109,7 @@ func (a *attempt) callBack(ctx context.Context, v verdict) error {
 			calls[i].options.encrypted = true
 		}
 	}
-	ctx, cancel := patient(ctx, context.WithValue(ctx, taskKey{}, &a.Task)) // for its request id
+	ctx, cancel := withAckReserve(ctx, context.WithValue(ctx, taskKey{}, &a.Task)) // for its request id
 	defer cancel()
 	for pause := firstCallbackPause; ; pause = min(2*pause, maxCallbackPause) {
 		if calls, err = a.enqueueCallbacks(ctx, calls); len(calls) == 0 {

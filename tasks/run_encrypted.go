@@ -16,69 +16,69 @@ import (
 // maxEncryptedError bounds the error of an encrypted task, in bytes, so that the history has room for it.
 const maxEncryptedError = 5 << 10
 
-// secrecy is what an attempt of an encrypted task has beside others, and one whose parent can't be read.
-type secrecy struct {
-	outcome    bool   // what comes of the attempt is encrypted
-	payload    []byte // the arguments as they are stored; nil when that is in the clear
-	unreadable error  // why they, or the parent's values, can't be read
+// attemptEncryption is what an attempt has in addition when its task is encrypted, or when its parent can't be decrypted.
+type attemptEncryption struct {
+	encryptsResult bool   // what comes of the attempt is encrypted
+	storedArgs     []byte // the arguments as they are stored; nil when that is in the clear
+	decryptError   error  // why they, or the parent's values, can't be read
 }
 
 // encrypted tells whether what comes of the attempt is.
-func (a *attempt) encrypted() bool { return a.secrecy != nil && a.secrecy.outcome }
+func (a *attempt) encrypted() bool { return a.encryption != nil && a.encryption.encryptsResult }
 
-// unreadable is why the task can't be read, nil when it can.
-func (a *attempt) unreadable() error {
-	if a.secrecy == nil {
+// decryptError is why the task's values can't be decrypted; nil when they can.
+func (a *attempt) decryptError() error {
+	if a.encryption == nil {
 		return nil
 	}
-	return a.secrecy.unreadable
+	return a.encryption.decryptError
 }
 
 // decrypt reads what the task carries, and tells what is to be encrypted of what comes of it.
 func (a *attempt) decrypt() {
 	keys := a.mux.keys
-	var s secrecy
-	s.outcome = keys != nil && (a.headers.encrypted || a.binding != nil && a.binding.encrypted)
+	var s attemptEncryption
+	s.encryptsResult = keys != nil && (a.headers.encrypted || a.binding != nil && a.binding.encrypted)
 	if a.headers.encrypted {
-		s.payload = a.args
-		if a.args, s.unreadable = unseal(keys, argsField, a.Name, a.ID, s.payload); s.unreadable == nil {
-			a.mux.lacking.outage.over(time.Now())
+		s.storedArgs = a.args
+		if a.args, s.decryptError = unseal(keys, argsField, a.Name, a.ID, s.storedArgs); s.decryptError == nil {
+			a.mux.missingKeys.outage.over(time.Now())
 		}
 	}
-	if s.unreadable == nil && a.headers.parent != "" {
-		a.Parent, s.unreadable = parseParent(keys, a.headers.parent)
+	if s.decryptError == nil && a.headers.parent != "" {
+		a.Parent, s.decryptError = parseParent(keys, a.headers.parent)
 	}
-	if s.unreadable != nil {
-		s.outcome = false // what the handler does not see is in no error
+	if s.decryptError != nil {
+		s.encryptsResult = false // what the handler does not see is in no error
 	}
-	if s.outcome || s.payload != nil || s.unreadable != nil {
+	if s.encryptsResult || s.storedArgs != nil || s.decryptError != nil {
 		kept := s
-		a.secrecy = &kept
+		a.encryption = &kept
 	}
 }
 
-// lacking is that tasks of this process wait for keys.
-type lacking struct {
+// missingKeys notes that tasks wait because this process lacks their keys.
+type missingKeys struct {
 	outage outage
 	warned atomic.Int64 // Unix ns
 }
 
-const lackingPause = 30 * time.Second // between two warnings
+const missingKeysPause = 30 * time.Second // between two warnings
 
 // refuseUnreadable puts the task off until a worker has its key, at no cost; one that was tampered with fails.
 func (a *attempt) refuseUnreadable(ctx context.Context) verdict {
 	var lacks *KeyError
-	if !errors.As(a.unreadable(), &lacks) {
-		v := a.judge(ctx, nil, Permanent(fmt.Errorf("it can't be decrypted: %w", a.unreadable())))
+	if !errors.As(a.decryptError(), &lacks) {
+		v := a.judge(ctx, nil, Permanent(fmt.Errorf("it can't be decrypted: %w", a.decryptError())))
 		v.refusal = refusedForged
 		return v
 	}
 	now := time.Now()
-	if last := a.mux.lacking.warned.Load(); now.UnixNano()-last >= int64(lackingPause) && a.mux.lacking.warned.CompareAndSwap(last, now.UnixNano()) {
+	if last := a.mux.missingKeys.warned.Load(); now.UnixNano()-last >= int64(missingKeysPause) && a.mux.missingKeys.warned.CompareAndSwap(last, now.UnixNano()) {
 		a.mux.logger.WarnContext(ctx, "tasks are put off that this worker can't decrypt", "setting", "PAIDUI_PAYLOAD_KEYS",
 			"key", lacks.ID, "keys", a.mux.keys.IDs(), "task", a.Name, "task_id", a.ID, "error", lacks)
 	}
-	return verdict{outcome: snoozed, err: lacks, delay: a.mux.lacking.outage.pause(now), refusal: refusedKey}
+	return verdict{outcome: snoozed, err: lacks, delay: a.mux.missingKeys.outage.pause(now), refusal: refusedKey}
 }
 
 // encryptedVerdict is what is stored of an attempt in place of its result and its error.
@@ -103,7 +103,7 @@ func (a *attempt) encrypt(v *verdict) {
 	if !a.encrypted() || v.outcome == revoked {
 		return
 	}
-	text := v.text()
+	text := v.plainText()
 	v.encrypted = &encryptedVerdict{text: a.sealError(text, maxEncryptedError), brief: a.sealError(text, maxErrorText)}
 	if len(v.result) > 0 {
 		v.encrypted.result = a.seal(resultField, v.result)
@@ -123,7 +123,7 @@ func (v *verdict) storedText() string {
 	if v.encrypted != nil {
 		return v.encrypted.text
 	}
-	return v.text()
+	return v.plainText()
 }
 
 // briefText is the error as it stands in the list of attempts.
@@ -131,7 +131,7 @@ func (v *verdict) briefText() string {
 	if v.encrypted != nil {
 		return v.encrypted.brief
 	}
-	return shorten(v.text(), maxErrorText)
+	return shorten(v.plainText(), maxErrorText)
 }
 
 // encryptedText is "" for a task in the clear.
@@ -144,7 +144,7 @@ func (v *verdict) encryptedText() string {
 
 // redacted is the error for a history that is not to have the arguments.
 func (a *attempt) redacted(v verdict) string {
-	text := Redact(v.text(), a.args)
+	text := Redact(v.plainText(), a.args)
 	if v.encrypted == nil {
 		return text
 	}
@@ -155,7 +155,7 @@ func (a *attempt) redacted(v verdict) string {
 func (a *attempt) storedArgs() []byte {
 	switch {
 	case a.headers.encrypted:
-		return asJSON(a.secrecy.payload)
+		return asJSON(a.encryption.storedArgs)
 	case a.encrypted():
 		return a.seal(argsField, asJSON(a.args))
 	}
@@ -175,7 +175,7 @@ func errorTypes(err error, types []string) []string {
 		return types
 	}
 	name := fmt.Sprintf("%T", err)
-	dull := slices.Contains([]string{"*fmt.wrapError", "*fmt.wrapErrors", "*errors.joinError", "*tasks.permanentError", "*tasks.askedError"}, name)
+	dull := slices.Contains([]string{"*fmt.wrapError", "*fmt.wrapErrors", "*errors.joinError", "*tasks.permanentError", "*tasks.delayError"}, name)
 	if !dull && !slices.Contains(types, name) {
 		types = append(types, name)
 	}
@@ -190,15 +190,15 @@ func errorTypes(err error, types []string) []string {
 	return types
 }
 
-// opener decrypts the values of one task, and keeps why it could not.
-type opener struct {
+// decrypter decrypts the values of one task, and keeps the first failure.
+type decrypter struct {
 	keys     *keyring.Ring
 	task, id string
 	failure  error
 }
 
-// open is a stored value in the clear, nil when it can't be decrypted.
-func (o *opener) open(f field, stored []byte) []byte {
+// open is the plain text of a stored value; nil when it can't be decrypted.
+func (o *decrypter) open(f field, stored []byte) []byte {
 	if !isSealed(stored) {
 		return unescaped(stored)
 	}
@@ -209,8 +209,8 @@ func (o *opener) open(f field, stored []byte) []byte {
 	return plain
 }
 
-// text is open of an error, which says why when it can't be decrypted.
-func (o *opener) text(stored string) string {
+// text is open for an error. When it can't be decrypted, the text says why.
+func (o *decrypter) text(stored string) string {
 	if !isSealed(stored) {
 		return unescaped(stored)
 	}
@@ -222,7 +222,7 @@ func (o *opener) text(stored string) string {
 
 // Decrypt replaces what of info is encrypted. What can't be decrypted is left out, and Withheld says why.
 func (c *Client) Decrypt(info *Info) {
-	o := opener{keys: c.keys, task: info.Task, id: info.ID}
+	o := decrypter{keys: c.keys, task: info.Task, id: info.ID}
 	info.Args, info.Result = o.open(argsField, info.Args), o.open(resultField, info.Result)
 	if info.State != StateRevoked { // then it is a reason
 		info.Error = o.text(info.Error)
@@ -247,7 +247,7 @@ func (c *Client) info(r *broker.StoredTask) *Info {
 
 // Redacted is the error of info, which is as stored, with the arguments hidden in it: see Redact. It stays encrypted.
 func (c *Client) Redacted(info *Info) string {
-	o := opener{keys: c.keys, task: info.Task, id: info.ID}
+	o := decrypter{keys: c.keys, task: info.Task, id: info.ID}
 	args := o.open(argsField, info.Args)
 	if !isSealed(info.Error) {
 		return Redact(info.Error, args)

@@ -14,21 +14,21 @@ const (
 	maxStoredError = 16 << 10
 )
 
-// record gives what came of the attempt to the acknowledgement, for the task's list of attempts. It is false when the
-// attempt does not count.
-func (a *attempt) record(v verdict) bool {
+// attachLog gives the attempt's log to the acknowledgement, which adds it to the task's list of attempts. It reports false
+// when another worker has the task, so that this attempt does not count.
+func (a *attempt) attachLog(v verdict) bool {
 	if a.delivery == nil {
 		return true
 	}
-	if v.outcome == revoked && a.begun.IsZero() ||
+	if v.outcome == revoked && a.startedAt.IsZero() ||
 		a.headers.noResult && (v.outcome == succeeded || v.outcome == revoked) { // nothing is left of the task
 		return a.delivery.Record(nil)
 	}
-	return a.delivery.Record(a.appendRecord(make([]byte, 0, 192), v, time.Now()))
+	return a.delivery.Record(a.appendLog(make([]byte, 0, 192), v, time.Now()))
 }
 
-// appendRecord appends the attempt as JSON: by hand, as every attempt pays for it.
-func (a *attempt) appendRecord(b []byte, v verdict, now time.Time) []byte {
+// appendLog appends the attempt's log as JSON. It is written by hand, because every attempt pays for it.
+func (a *attempt) appendLog(b []byte, v verdict, now time.Time) []byte {
 	b = append(b, `{"number":`...)
 	b = strconv.AppendInt(b, int64(a.Attempt), 10)
 	b = append(b, `,"worker":`...)
@@ -43,8 +43,8 @@ func (a *attempt) appendRecord(b []byte, v verdict, now time.Time) []byte {
 	return append(appendQuoted(b, v.briefText()), '}')
 }
 
-// text is the attempt's error as it is stored: why it failed, was interrupted or revoked.
-func (v *verdict) text() string {
+// plainText is the attempt's error before encryption: why it failed, was interrupted or revoked.
+func (v *verdict) plainText() string {
 	switch v.outcome {
 	case succeeded:
 		return ""
@@ -53,11 +53,11 @@ func (v *verdict) text() string {
 	case revoked:
 		return v.reason
 	}
-	return storable(v.err)
+	return storableText(v.err)
 }
 
-// storable is an error's text as a task can keep it: asynq cannot store what is not UTF-8.
-func storable(err error) string {
+// storableText is an error's text in valid UTF-8, since asynq stores nothing else, of maxStoredError bytes at most.
+func storableText(err error) string {
 	return escaped(strings.ToValidUTF8(shorten(err.Error(), maxStoredError), "\uFFFD"))
 }
 
@@ -74,31 +74,34 @@ func shorten(s string, limit int) string {
 	return s[:cut] + dots
 }
 
-// remembers tells whether the history takes this task.
-func (a *attempt) remembers() bool {
+// keepsHistory reports whether the history keeps this task.
+func (a *attempt) keepsHistory() bool {
 	return a.mux.history != nil && a.headers.history != HistoryOff
 }
 
-// rememberStart tells the history that the attempt has begun; only that of a long one, since the end comes soon otherwise.
-func (a *attempt) rememberStart() { a.mux.history.Record(a.historic(StateStarted, a.Attempt-1)) }
+// writeHistoryStart tells the history that the attempt has begun. It is called for long attempts only: of others the end
+// follows at once.
+func (a *attempt) writeHistoryStart() {
+	a.mux.history.Record(a.historyRecord(StateStarted, a.Attempt-1))
+}
 
-// remember tells the history what came of the attempt.
-func (a *attempt) remember(v verdict) {
-	if !a.remembers() {
+// writeHistory tells the history how the attempt ended.
+func (a *attempt) writeHistory(v verdict) {
+	if !a.keepsHistory() {
 		return
 	}
 	var r Record
 	switch v.outcome {
 	case retrying:
-		r = a.historic(StateRetry, a.Attempt)
+		r = a.historyRecord(StateRetry, a.Attempt)
 	case snoozed:
-		r = a.historic(StateRetry, a.Attempt-1)
+		r = a.historyRecord(StateRetry, a.Attempt-1)
 	case succeeded:
-		r = a.historic(StateSuccess, a.Attempt-1)
+		r = a.historyRecord(StateSuccess, a.Attempt-1)
 	case failed:
-		r = a.historic(StateFailure, a.Attempt-1)
+		r = a.historyRecord(StateFailure, a.Attempt-1)
 	case revoked:
-		r = a.historic(StateRevoked, a.Attempt-1)
+		r = a.historyRecord(StateRevoked, a.Attempt-1)
 	default:
 		return
 	}
@@ -114,8 +117,8 @@ func (a *attempt) remember(v verdict) {
 	a.mux.history.Record(r)
 }
 
-// historic is what the history is told in any case.
-func (a *attempt) historic(state State, retries int) Record {
+// historyRecord is the record of the attempt, without its end.
+func (a *attempt) historyRecord(state State, retries int) Record {
 	r := Record{
 		ID:         a.ID,
 		Task:       a.Name,
@@ -128,7 +131,7 @@ func (a *attempt) historic(state State, retries int) Record {
 		Tags:       a.Tags,
 		RequestID:  a.RequestID,
 		EnqueuedAt: a.headers.enqueued,
-		StartedAt:  a.begun,
+		StartedAt:  a.startedAt,
 	}
 	if a.delivery != nil {
 		r.Worker = a.delivery.Worker()

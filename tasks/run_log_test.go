@@ -49,7 +49,7 @@ func TestRecordsAreJSON(t *testing.T) {
 		at := time.UnixMilli(rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "at"))
 		a := m.newAttempt(context.Background(), asynq.NewTask("test.job", nil))
 		a.Attempt = number
-		raw := a.appendRecord(nil, verdict{outcome: failed, err: errors.New(text)}, at)
+		raw := a.appendLog(nil, verdict{outcome: failed, err: errors.New(text)}, at)
 		require.NotContains(t, string(raw), "\n")
 		var got struct {
 			Number    int       `json:"number"`

@@ -35,20 +35,20 @@ type MuxOptions struct {
 // Mux finds the handler of a task and runs it; it implements asynq.Handler. Bind all handlers before it is used; from
 // then on it is safe for concurrent use.
 type Mux struct {
-	logger     *slog.Logger
-	middleware []Middleware
-	metrics    *Metrics
-	client     *Client
-	history    Recorder
-	keys       *keyring.Ring // nil: nothing is encrypted
-	now        func() time.Time
-	lacking    lacking
-	bindings   map[string]*binding
-	duplicates []string
+	logger      *slog.Logger
+	middleware  []Middleware
+	metrics     *Metrics
+	client      *Client
+	history     Recorder
+	keys        *keyring.Ring // nil: nothing is encrypted
+	now         func() time.Time
+	missingKeys missingKeys
+	bindings    map[string]*binding
+	duplicates  []string
 
 	// For tests to replace:
 	current func(context.Context) delivery // nil without one
-	grace   time.Duration                  // endGrace
+	grace   time.Duration                  // handlerEndGrace
 }
 
 type binding struct {
@@ -80,7 +80,7 @@ func NewMux(opt MuxOptions) *Mux {
 		history:    opt.History,
 		bindings:   make(map[string]*binding),
 		current:    currentDelivery,
-		grace:      endGrace,
+		grace:      handlerEndGrace,
 	}
 }
 

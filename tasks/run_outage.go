@@ -49,7 +49,7 @@ func (a *attempt) snoozes(err error) bool {
 
 // noteOutage ends the outage of the attempt's definition when the attempt has come to something else.
 func (a *attempt) noteOutage(ctx context.Context, v verdict) {
-	if a.binding == nil || a.begun.IsZero() || v.outcome != succeeded && v.outcome != retrying && v.outcome != failed {
+	if a.binding == nil || a.startedAt.IsZero() || v.outcome != succeeded && v.outcome != retrying && v.outcome != failed {
 		return
 	}
 	if lasted := a.binding.outage.over(time.Now()); lasted > 0 {
@@ -59,9 +59,9 @@ func (a *attempt) noteOutage(ctx context.Context, v verdict) {
 
 // snoozeText is the error of a snoozed attempt as it is stored: "" when its handler asked to be snoozed.
 func snoozeText(err error) string {
-	var asked *askedError
+	var asked *delayError
 	if errors.As(err, &asked) {
 		return ""
 	}
-	return storable(err)
+	return storableText(err)
 }

@@ -40,7 +40,7 @@ func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 	case a.binding == nil:
 		why = refusedUnknown
 		err = fmt.Errorf("this worker has no handler for task %q", a.Name)
-	case a.unreadable() != nil:
+	case a.decryptError() != nil:
 		return a.refuseUnreadable(ctx), true
 	case a.delivery != nil && a.delivery.Crashes() >= h.maxCrashes:
 		why = refusedPoison
@@ -59,8 +59,8 @@ func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 	return v, true
 }
 
-// end tells everybody what the attempt came to, asynq last: when any of it fails, the attempt was interrupted, and the
-// task runs again. An attempt that has lost its task to another has nothing to tell.
+// end reports how the attempt ended: to the failure hook, the log, the callbacks, the history and the metrics, and to asynq
+// last. When one of these fails, the attempt counts as interrupted, and the task runs again.
 func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 	if err := a.owned(ctx); err != nil {
 		v = verdict{outcome: interrupted, err: err}
@@ -76,14 +76,14 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 		a.log(ctx, v)
 		a.encrypt(&v)
 	}
-	if !a.record(v) && v.outcome != interrupted {
+	if !a.attachLog(v) && v.outcome != interrupted {
 		v = verdict{outcome: interrupted, err: ErrFenced}
 		a.log(ctx, v)
 	}
-	a.remember(v)
+	a.writeHistory(v)
 	a.mux.metrics.count(a, v)
 	if a.headers.outbox && a.mux.client != nil && (v.outcome == succeeded || v.outcome == failed || v.outcome == revoked) {
-		a.mux.client.release(a.ID)
+		a.mux.client.endOutbox(a.ID)
 	}
 	switch v.outcome {
 	case succeeded:
@@ -96,24 +96,24 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 	return &repetition{cause: v.err, encrypted: v.encryptedText(), delay: v.delay, counts: v.outcome == retrying}
 }
 
-// reserve is how long before asynq gives an attempt up, which would cost a retry, the mux stops waiting for a broker that
+// ackReserve is how long before asynq gives an attempt up, which would cost a retry, the mux stops waiting for a broker that
 // is away: half of what asynq waits beyond the task's hard limit.
-const reserve = backstop / 2
+const ackReserve = backstop / 2
 
-// patient is parent until then. The context is the delivery's.
-func patient(ctx, parent context.Context) (context.Context, context.CancelFunc) {
+// withAckReserve is parent, ended ackReserve before the deadline of ctx, which is the delivery's context.
+func withAckReserve(ctx, parent context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
-		return context.WithDeadline(parent, deadline.Add(-reserve))
+		return context.WithDeadline(parent, deadline.Add(-ackReserve))
 	}
 	return context.WithCancel(parent)
 }
 
-// owned tells whether the attempt may say what became of its task.
+// owned returns an error when another worker has the task.
 func (a *attempt) owned(ctx context.Context) error {
 	if a.delivery == nil {
 		return nil
 	}
-	asking, cancel := patient(ctx, context.WithoutCancel(ctx)) // which may have ended with the lease
+	asking, cancel := withAckReserve(ctx, context.WithoutCancel(ctx)) // which may have ended with the lease
 	defer cancel()
 	return a.delivery.Owned(asking)
 }
@@ -124,7 +124,7 @@ func (a *attempt) callHook(ctx context.Context, failure verdict) verdict {
 		return nil, a.binding.failureHook(ctx, args, failure.err)
 	})
 	_, err := hook(context.WithValue(ctx, taskKey{}, &a.Task), &a.Task, a.args)
-	var asked *askedError
+	var asked *delayError
 	switch {
 	case err == nil:
 		return failure

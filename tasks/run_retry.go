@@ -14,26 +14,26 @@ func RetryIn(d time.Duration, causes ...error) error {
 	if len(causes) == 1 {
 		cause = causes[0]
 	}
-	return &askedError{delay: bounded(d), cause: cause}
+	return &delayError{delay: boundedDelay(d), cause: cause}
 }
 
 // Snooze is what a handler returns to be run again no earlier than d from now, up to about a second later, as if this
 // attempt had not been: it costs no retry and is no error to log or metrics. A d below 0 is 0, one above MaxDelay is
 // MaxDelay. Nothing but ExpiresIn bounds how often a task may snooze.
 func Snooze(d time.Duration) error {
-	return &askedError{delay: bounded(d), free: true}
+	return &delayError{delay: boundedDelay(d), free: true}
 }
 
-func bounded(d time.Duration) time.Duration { return min(max(d, 0), MaxDelay) }
+func boundedDelay(d time.Duration) time.Duration { return min(max(d, 0), MaxDelay) }
 
-// askedError is what RetryIn and Snooze make.
-type askedError struct {
+// delayError is what RetryIn and Snooze make.
+type delayError struct {
 	delay time.Duration
 	free  bool  // costs no retry
 	cause error // nil without one
 }
 
-func (e *askedError) Error() string {
+func (e *delayError) Error() string {
 	switch {
 	case e.cause != nil:
 		return e.cause.Error()
@@ -43,11 +43,11 @@ func (e *askedError) Error() string {
 	return fmt.Sprintf("asked to be retried in %v", e.delay)
 }
 
-func (e *askedError) Unwrap() error { return e.cause }
+func (e *delayError) Unwrap() error { return e.cause }
 
 // delay is the wait before the next attempt after err.
 func (a *attempt) delay(err error) time.Duration {
-	var asked *askedError
+	var asked *delayError
 	if errors.As(err, &asked) {
 		return asked.delay
 	}
@@ -89,7 +89,7 @@ func (e *repetition) Error() string {
 	if !e.counts {
 		return snoozeText(e.cause)
 	}
-	return storable(e.cause)
+	return storableText(e.cause)
 }
 
 func (e *repetition) Unwrap() error { return e.cause }

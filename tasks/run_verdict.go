@@ -79,7 +79,7 @@ func (t *Task) outcome(ctx context.Context, err error) outcome {
 	if IsPermanent(err) {
 		return failed
 	}
-	var asked *askedError
+	var asked *delayError
 	switch {
 	case errors.As(err, &asked) && asked.free, asked == nil && t.run.snoozes(err):
 		return snoozed
@@ -113,8 +113,8 @@ func (a *attempt) log(ctx context.Context, v verdict) {
 	if state != "" {
 		attrs = append(attrs, slog.String("state", string(state)))
 	}
-	if !a.begun.IsZero() {
-		attrs = append(attrs, milliseconds(time.Since(a.begun)))
+	if !a.startedAt.IsZero() {
+		attrs = append(attrs, milliseconds(time.Since(a.startedAt)))
 	}
 	switch v.outcome {
 	case revoked:
@@ -122,7 +122,7 @@ func (a *attempt) log(ctx context.Context, v verdict) {
 	case retrying, snoozed:
 		attrs = append(attrs, slog.String("retry_in", v.delay.String()))
 	}
-	if v.err != nil && v.text() != "" {
+	if v.err != nil && v.plainText() != "" {
 		attrs = append(attrs, a.errorAttrs(v.err)...)
 	}
 	a.Logger().Log(ctx, level, text, attrs...)

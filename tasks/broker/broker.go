@@ -109,7 +109,7 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-// Locate finds the queues that hold a task of the id, which in most cases is one. It looks into all queues in one round
+// Presence finds the queues that hold a task of the id, which in most cases is one. It looks into all queues in one round
 // trip. The queue that the id begins with comes first.
 func (b *Broker) Locate(ctx context.Context, id string) (holders []string, err error) {
 	queues, err := b.rdb.SMembers(ctx, allQueuesKey).Result()

@@ -215,7 +215,7 @@ func (d database) underway(tx *gorm.DB, s scope, c *census) error {
 		in = func(user int64) bool { return listed[user] }
 	}
 	kept := 0
-	more, err := outbox.Each(tx, refresh.Changed.Name(), maxOutbox, func(p *tasks.Parcel) error {
+	more, err := outbox.Each(tx, refresh.Changed.Name(), maxOutbox, func(p *tasks.OutboxMessage) error {
 		if !bytes.Contains(p.Args(), []byte(applier)) {
 			return nil
 		}

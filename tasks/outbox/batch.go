@@ -25,19 +25,19 @@ type row struct {
 	CreatedAt time.Time
 }
 
-// verdict says what became of the rows of a batch. Rows that are in none of the lists stay as they are.
-type verdict struct {
+// batchResult is what became of the rows of a batch. Rows that are in none of the lists stay as they are.
+type batchResult struct {
 	sent    []row
 	resent  []row // by the sweeper
 	alive   []row // known to Redis
 	ended   []row
 	gone    []row // not to run: a unique or throttled task is there already
-	refused []refusal
+	refused []refusedRow
 	err     error // why others were not sent
 }
 
-// refusal is a row that can't be sent, now or ever.
-type refusal struct {
+// refusedRow is a row that can't be sent, now or ever.
+type refusedRow struct {
 	row
 	reason error
 }
@@ -53,8 +53,9 @@ func (o *Outbox) locked(ctx context.Context, f func(tx *gorm.DB) error) error {
 	return db.Transaction(f, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 }
 
-// take reads and locks the next batch of a query, past what others have locked. full tells that there may be more.
-func (o *Outbox) take(query *gorm.DB) (batch []row, full bool, err error) {
+// lockBatch reads and locks the next rows of a query, and skips those that others have locked. full reports that there may
+// be more.
+func (o *Outbox) lockBatch(query *gorm.DB) (batch []row, full bool, err error) {
 	query = query.Model(&models.OutboxRow{}).Select("id", "task_id", "task", "body", "created_at").Limit(o.pace.batch)
 	if o.locks {
 		query = query.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked})
@@ -83,53 +84,53 @@ func (o *Outbox) take(query *gorm.DB) (batch []row, full bool, err error) {
 }
 
 // send puts the tasks of rows into Redis, by Send or SendAgain.
-func (v *verdict) send(ctx context.Context, by func(context.Context, []*tasks.Parcel) []error, rows []row) {
-	rows, parcels := v.open(rows)
-	for i, err := range by(ctx, parcels) {
+func (v *batchResult) send(ctx context.Context, by func(context.Context, []*tasks.OutboxMessage) []error, rows []row) {
+	rows, messages := v.decode(rows)
+	for i, err := range by(ctx, messages) {
 		if wrongType(err) { // and so are those that went with it
-			err = by(ctx, parcels[i:i+1])[0]
+			err = by(ctx, messages[i:i+1])[0]
 		}
-		v.judge(rows[i], err)
+		v.add(rows[i], err)
 	}
 }
 
-// open reads the bodies of rows. What can't be read is refused.
-func (v *verdict) open(rows []row) (sound []row, parcels []*tasks.Parcel) {
+// decode reads the bodies of rows. A row that can't be read is refused.
+func (v *batchResult) decode(rows []row) (sound []row, messages []*tasks.OutboxMessage) {
 	for _, r := range rows {
-		p := new(tasks.Parcel)
+		p := new(tasks.OutboxMessage)
 		err := json.Unmarshal([]byte(r.Body), p)
 		if err == nil && p.ID() != r.TaskID {
 			err = fmt.Errorf("the body is of task %s", p.ID())
 		}
 		if err != nil {
-			v.refused = append(v.refused, refusal{r, fmt.Errorf("read the task: %w", err)})
+			v.refused = append(v.refused, refusedRow{r, fmt.Errorf("read the task: %w", err)})
 			continue
 		}
-		sound, parcels = append(sound, r), append(parcels, p)
+		sound, messages = append(sound, r), append(messages, p)
 	}
-	return sound, parcels
+	return sound, messages
 }
 
-// judge takes the answer to one row that was sent.
-func (v *verdict) judge(r row, err error) {
+// add sorts a row by the answer to its sending.
+func (v *batchResult) add(r row, err error) {
 	switch {
 	case err == nil:
 		v.sent = append(v.sent, r)
 	case errors.Is(err, tasks.ErrDuplicate):
 		v.gone = append(v.gone, r)
 	case wrongType(err):
-		v.refused = append(v.refused, refusal{r, err})
+		v.refused = append(v.refused, refusedRow{r, err})
 	default:
 		v.err = err
 	}
 }
 
-// wrongType tells that Redis holds something else under a key of the task, which no waiting will change. A script has
+// wrongType reports that Redis holds something else under a key of the task, which no waiting will change. A script has
 // the error's name somewhere in its text.
 func wrongType(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }
 
-// settle writes a verdict into the rows.
-func (o *Outbox) settle(tx *gorm.DB, v verdict) error {
+// settle writes the result of a batch into its rows.
+func (o *Outbox) settle(tx *gorm.DB, v batchResult) error {
 	now := o.db.NowFunc()
 	if there := ids(v.sent, v.resent, v.alive); len(there) > 0 {
 		if err := models.SetKeys(tx, byID, there, "sent_at", now).Error; err != nil {
@@ -172,16 +173,16 @@ func shorten(text string, n int) string {
 	return string(runes[:n-1]) + "…"
 }
 
-// maxTold is how many lines a batch may log of the same kind of news: when Redis loses everything, it is about everything.
-const maxTold = 10
+// maxLogLines bounds the lines that a batch logs of one kind: when Redis loses everything, each row would have one.
+const maxLogLines = 10
 
-// tell logs and counts a verdict that was committed.
-func (o *Outbox) tell(ctx context.Context, v verdict) {
+// logResult logs and counts a result that was committed.
+func (o *Outbox) logResult(ctx context.Context, v batchResult) {
 	o.counters.sent.Add(float64(len(v.sent)))
 	o.counters.failed.Add(float64(len(v.refused)))
 	o.counters.resent.Add(float64(len(v.resent)))
 	for i, r := range v.resent {
-		if i == maxTold {
+		if i == maxLogLines {
 			o.logger.WarnContext(ctx, "and more tasks sent again, for Redis has lost them", "tasks", len(v.resent)-i)
 			break
 		}

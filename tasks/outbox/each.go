@@ -14,7 +14,7 @@ import (
 // or whose end the outbox has not noted yet; those that were given up are among them. A row that can't be read is left out,
 // as it never runs. It reads most rows, and tells whether there are more. Rows are read one after the other, so f must not
 // use tx; its error ends the reading and is returned.
-func Each(tx *gorm.DB, task string, most int, f func(p *tasks.Parcel) error) (more bool, err error) {
+func Each(tx *gorm.DB, task string, most int, f func(p *tasks.OutboxMessage) error) (more bool, err error) {
 	rows, err := tx.Model(&models.OutboxRow{}).Select("body").Where("task = ?", task).Limit(most + 1).Rows()
 	if err != nil {
 		return false, fmt.Errorf("read the outbox: %w", err)
@@ -28,7 +28,7 @@ func Each(tx *gorm.DB, task string, most int, f func(p *tasks.Parcel) error) (mo
 		if err := rows.Scan(&body); err != nil {
 			return false, fmt.Errorf("read the outbox: %w", err)
 		}
-		p := new(tasks.Parcel)
+		p := new(tasks.OutboxMessage)
 		if json.Unmarshal(body, p) != nil {
 			continue
 		}

@@ -19,7 +19,7 @@ func TestEachReadsTheTasksOfANameInATransaction(t *testing.T) {
 		s.outbox(t)
 		numbers := func(tx *gorm.DB) []int {
 			var found []int
-			more, err := outbox.Each(tx, double.Name(), 4, func(p *tasks.Parcel) error {
+			more, err := outbox.Each(tx, double.Name(), 4, func(p *tasks.OutboxMessage) error {
 				var a numberArgs
 				require.NoError(t, json.Unmarshal(p.Args(), &a))
 				require.Equal(t, double.Name(), p.Task())
@@ -48,7 +48,7 @@ func TestEachReadsTheTasksOfANameInATransaction(t *testing.T) {
 		}))
 
 		enough, calls := errors.New("enough"), 0
-		_, err = outbox.Each(s.db, double.Name(), 4, func(*tasks.Parcel) error {
+		_, err = outbox.Each(s.db, double.Name(), 4, func(*tasks.OutboxMessage) error {
 			calls++
 			return enough
 		})
@@ -56,7 +56,7 @@ func TestEachReadsTheTasksOfANameInATransaction(t *testing.T) {
 		require.Equal(t, 1, calls)
 
 		calls = 0
-		count := func(*tasks.Parcel) error { calls++; return nil }
+		count := func(*tasks.OutboxMessage) error { calls++; return nil }
 		more, err := outbox.Each(s.db, double.Name(), 3, count)
 		require.NoError(t, err)
 		require.True(t, more)

@@ -10,7 +10,7 @@
 //   - after it, the row waits for any relay to find it, a second later at most;
 //   - after Redis has the task and before the row says so, the next relay sends it again, and Redis has it already;
 //   - after the task has ended and before its row is gone, the sweeper finds it ended in Redis, where a task of an outbox
-//     is known for tasks.ParcelTrace after its end. One that is tasks.Repeatable need not be: it is sent, and runs, again.
+//     is known for tasks.OutboxRetention after its end. One that is tasks.Repeatable need not be: it is sent, and runs, again.
 package outbox
 
 import (
@@ -46,7 +46,7 @@ type Outbox struct {
 	pace     pace
 	written  func() time.Time
 	locks    bool          // the database has row locks, else one writer at a time
-	nudges   chan struct{} // holds one when there may be rows to send
+	wake     chan struct{} // holds one when there may be rows to send
 
 	mu    sync.Mutex
 	ended []endedTask   // whose rows can go, oldest first
@@ -101,7 +101,7 @@ func New(db *gorm.DB, client *tasks.Client, opt Options) (*Outbox, error) {
 		pace:     standardPace,
 		written:  opt.Written,
 		locks:    db.Name() != "sqlite",
-		nudges:   make(chan struct{}, 1),
+		wake:     make(chan struct{}, 1),
 		full:     make(chan struct{}, 1),
 	}
 	if err := o.counters.register(opt.Registerer); err != nil {
@@ -144,16 +144,16 @@ func (o *Outbox) Run(ctx context.Context) error {
 	return nil
 }
 
-// nudge has the relay of this process look at once.
-func (o *Outbox) nudge() {
+// wakeRelay has the relay of this process look at once.
+func (o *Outbox) wakeRelay() {
 	select {
-	case o.nudges <- struct{}{}:
+	case o.wake <- struct{}{}:
 	default:
 	}
 }
 
-// errTaken is the answer of Put to an id that the outbox has.
-func errTaken(p *tasks.Parcel) error {
+// newTakenError is the answer of Put to an id that the outbox has already.
+func newTakenError(p *tasks.OutboxMessage) error {
 	return &takenError{p.ID()}
 }
 

@@ -13,16 +13,16 @@ import (
 )
 
 // Put implements tasks.Outbox.
-func (o *Outbox) Put(ctx context.Context, tx *gorm.DB, parcels ...*tasks.Parcel) error {
-	if len(parcels) == 0 {
+func (o *Outbox) Put(ctx context.Context, tx *gorm.DB, messages ...*tasks.OutboxMessage) error {
+	if len(messages) == 0 {
 		return nil
 	}
 	if tx == nil {
 		tx = o.db
 	}
 	tx = tx.Session(&gorm.Session{NewDB: true, Context: ctx, SkipHooks: true})
-	rows := make([]models.OutboxRow, len(parcels))
-	for i, p := range parcels {
+	rows := make([]models.OutboxRow, len(messages))
+	for i, p := range messages {
 		body, err := json.Marshal(p)
 		if err != nil {
 			return fmt.Errorf("write task %s for the outbox: %w", p.ID(), err)
@@ -31,14 +31,14 @@ func (o *Outbox) Put(ctx context.Context, tx *gorm.DB, parcels ...*tasks.Parcel)
 	}
 	if err := tx.Create(&rows).Error; err != nil {
 		if models.IsDuplicate(err) {
-			return errTaken(parcels[0])
+			return newTakenError(messages[0])
 		}
 		return fmt.Errorf("put tasks into the outbox: %w", err)
 	}
 	// A transaction that can't tell of its commit, as one within gorm's Connection, is found by the next look.
-	send := o.nudge
+	send := o.wakeRelay
 	if o.client.Immediate() {
-		send = func() { o.sendNow(parcels) }
+		send = func() { o.sendNow(messages) }
 	}
 	if _, within := tx.Statement.ConnPool.(gorm.TxCommitter); !within || !models.AfterCommit(tx, send) {
 		send()
@@ -47,7 +47,7 @@ func (o *Outbox) Put(ctx context.Context, tx *gorm.DB, parcels ...*tasks.Parcel)
 }
 
 // Find implements tasks.Outbox.
-func (o *Outbox) Find(ctx context.Context, id string) (p *tasks.Parcel, failure string, err error) {
+func (o *Outbox) Find(ctx context.Context, id string) (p *tasks.OutboxMessage, failure string, err error) {
 	var row models.OutboxRow
 	err = o.table(ctx).Select("body", "failed_at", "error").Where("task_id = ?", id).Take(&row).Error
 	switch {
@@ -56,7 +56,7 @@ func (o *Outbox) Find(ctx context.Context, id string) (p *tasks.Parcel, failure 
 	case err != nil:
 		return nil, "", err
 	}
-	p = new(tasks.Parcel)
+	p = new(tasks.OutboxMessage)
 	if err := json.Unmarshal([]byte(row.Body), p); err != nil {
 		return nil, "", fmt.Errorf("read task %s: %w", id, err)
 	}

@@ -19,15 +19,15 @@ func (o *Outbox) relay(ctx context.Context) {
 	defer timer.Stop()
 	failures := 0
 	for {
-		nudges := o.nudges
+		wake := o.wake
 		if failures > 0 {
-			nudges = nil
+			wake = nil
 		}
 		certain := false
 		select {
 		case <-ctx.Done():
 			return
-		case <-nudges:
+		case <-wake:
 			certain = true
 		case <-timer.C:
 		}
@@ -105,9 +105,9 @@ func (o *Outbox) sendSome(ctx context.Context) (more bool, err error) {
 }
 
 // sendNow sends tasks that have been committed, one after the other, and deletes the rows of those that have ended.
-func (o *Outbox) sendNow(parcels []*tasks.Parcel) {
+func (o *Outbox) sendNow(messages []*tasks.OutboxMessage) {
 	ctx := context.Background() // a commit has none; and it waits for as long as the client has it wait
-	for _, p := range parcels {
+	for _, p := range messages {
 		_, err := o.send(ctx, func(tx *gorm.DB) *gorm.DB { return tx.Where(waiting).Where("task_id = ?", p.ID()) })
 		if err != nil {
 			o.logger.Warn("the outbox can't send a task at once", "task_id", p.ID(), "task", p.Task(), "error", err)
@@ -120,26 +120,26 @@ func (o *Outbox) sendNow(parcels []*tasks.Parcel) {
 
 // send sends those of a query's rows that fit a batch, and tells whether there may be more.
 func (o *Outbox) send(ctx context.Context, which func(tx *gorm.DB) *gorm.DB) (more bool, err error) {
-	var v verdict
+	var v batchResult
 	err = o.locked(ctx, func(tx *gorm.DB) error {
-		rows, full, err := o.take(which(tx))
+		rows, full, err := o.lockBatch(which(tx))
 		if err != nil || len(rows) == 0 {
 			return err
 		}
 		more = full
-		o.at(stepTaken)
+		o.atStep(stepTaken)
 		v.send(ctx, o.client.Send, rows)
-		o.at(stepSent)
+		o.atStep(stepSent)
 		if err := o.settle(tx, v); err != nil {
 			return err
 		}
-		o.at(stepSettled)
+		o.atStep(stepSettled)
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	o.tell(ctx, v)
+	o.logResult(ctx, v)
 	return more, v.err
 }
 
@@ -152,8 +152,8 @@ const (
 	stepSettled             // the rows say so, uncommitted
 )
 
-// at lets tests do something at a step.
-func (o *Outbox) at(s step) {
+// atStep lets tests do something at a step.
+func (o *Outbox) atStep(s step) {
 	if o.step != nil {
 		o.step(s)
 	}

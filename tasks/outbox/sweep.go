@@ -59,14 +59,14 @@ func (o *Outbox) sweep(ctx context.Context) (more bool, err error) {
 func (o *Outbox) sweepSome(ctx context.Context, since time.Time) (more bool, err error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
-	var v verdict
+	var v batchResult
 	err = o.locked(ctx, func(tx *gorm.DB) error {
-		rows, full, err := o.take(tx.Where("sent_at < ?", since).Order("sent_at"))
+		rows, full, err := o.lockBatch(tx.Where("sent_at < ?", since).Order("sent_at"))
 		if err != nil || len(rows) == 0 {
 			return err
 		}
 		more = full
-		if v, err = o.lookAfter(ctx, rows); err != nil {
+		if v, err = o.checkSent(ctx, rows); err != nil {
 			return err
 		}
 		return o.settle(tx, v)
@@ -74,15 +74,15 @@ func (o *Outbox) sweepSome(ctx context.Context, since time.Time) (more bool, err
 	if err != nil {
 		return false, err
 	}
-	o.tell(ctx, v)
+	o.logResult(ctx, v)
 	return more, v.err
 }
 
-// lookAfter judges rows that were sent.
-func (o *Outbox) lookAfter(ctx context.Context, rows []row) (verdict, error) {
-	var v verdict
-	rows, parcels := v.open(rows)
-	found, err := o.client.Locate(ctx, parcels)
+// checkSent asks Redis about rows that were sent.
+func (o *Outbox) checkSent(ctx context.Context, rows []row) (batchResult, error) {
+	var v batchResult
+	rows, messages := v.decode(rows)
+	found, err := o.client.Presence(ctx, messages)
 	if err != nil {
 		return v, err
 	}
@@ -94,13 +94,13 @@ func (o *Outbox) lookAfter(ctx context.Context, rows []row) (verdict, error) {
 		case tasks.Alive:
 			v.alive = append(v.alive, r)
 		case tasks.Blocked:
-			v.refused = append(v.refused, refusal{r, errBlocked})
+			v.refused = append(v.refused, refusedRow{r, errBlocked})
 		default:
 			lost = append(lost, r)
 		}
 	}
 	if len(lost) > 0 {
-		var again verdict
+		var again batchResult
 		again.send(ctx, o.client.SendAgain, lost)
 		v.resent, v.gone, v.err = again.sent, again.gone, again.err
 		v.refused = append(v.refused, again.refused...)
