@@ -9,9 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// nodes are the primaries of a cluster, each with a breaker of its own: one that does not answer costs nobody the others,
-// nor a timeout for each read that is about several of them. It is a hook of the client, and lets all pass that a server
-// did not send. It is safe for concurrent use.
+// nodes are the primaries of a cluster, each with a breaker of its own: while one does not answer, the others can still be
+// read, and a read of several does not wait for it each time. It is a hook of the client, and ignores commands that were not
+// sent by its server. It is safe for concurrent use.
 type nodes struct {
 	cluster *redis.ClusterClient
 	server  *server
@@ -94,13 +94,13 @@ func (n *nodes) resting() (yes bool) {
 	return yes
 }
 
-// unasked is why a node is not asked; nil: it may be.
-func (who *node) unasked(ctx context.Context, now time.Time) error {
+// refusal is why a node is not asked; nil: it may be.
+func (who *node) refusal(ctx context.Context, now time.Time) error {
 	switch {
 	case ctx.Err() != nil: // for what was asked before
 		return &nodeError{who.addr, context.Cause(ctx)}
 	case !who.breaker.allow(now):
-		return &nodeError{who.addr, errResting}
+		return &nodeError{who.addr, errBreakerOpen}
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (n *nodes) answered(ctx, caller context.Context, who *node, err error) {
 }
 
 // findTimeout is short of the time between two probes of a node.
-const findTimeout = restFor / 2
+const findTimeout = openFor / 2
 
 // find asks the cluster, beside its caller, who has which slots now: another may have the place of a node that does not
 // answer. The client does so by itself, but seldom, and is ready to wait for long for a node that is frozen.
@@ -151,7 +151,7 @@ func (n *nodes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if who == nil {
 			return next(ctx, cmd)
 		}
-		err := who.unasked(ctx, time.Now())
+		err := who.refusal(ctx, time.Now())
 		if err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ func (n *nodes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 			if who != nil {
 				why, known := refused[who]
 				if !known {
-					why = who.unasked(ctx, now)
+					why = who.refusal(ctx, now)
 					refused[who] = why
 				}
 				if why != nil {

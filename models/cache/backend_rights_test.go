@@ -25,7 +25,7 @@ func TestARefusedPublishUndoesNothing(t *testing.T) {
 	ctx, entries := t.Context(), []entry{{key: "k", message: "c k"}}
 
 	for _, drop := range []bool{false, true} {
-		done, err := s.seize(ctx, "", "token", entries, drop, 0)
+		done, err := s.takeOver(ctx, "", "token", entries, drop, 0)
 		require.NoError(t, err)
 		require.Equal(t, []bool{true}, done)
 		done, err = s.fill(ctx, "", "token", []filling{{entry: entries[0], value: raw(`1`), expiry: time.Minute}}, true)
@@ -33,7 +33,7 @@ func TestARefusedPublishUndoesNothing(t *testing.T) {
 		require.Equal(t, []bool{true}, done)
 	}
 	require.Equal(t, "1", admin.Get(ctx, "k").Val())
-	done, err := s.void(ctx, "task", entries, 0)
+	done, err := s.invalidate(ctx, "task", entries, 0)
 	require.NoError(t, err)
 	require.Equal(t, []bool{true}, done)
 	require.Zero(t, admin.Exists(ctx, "k").Val())

@@ -45,14 +45,14 @@ type server struct {
 	lines   throttle
 }
 
-// errResting is the error while the breaker keeps callers away.
-var errResting = errors.New("it failed a moment ago and is left alone for now")
+// errBreakerOpen is the error while the breaker keeps callers away.
+var errBreakerOpen = errors.New("it failed a moment ago and is left alone for now")
 
 // use calls f with a client and a time limit, unless the breaker is open. An error that is no *awayError is f's own, or
 // the caller's ctx's.
 func (s *server) use(ctx context.Context, f func(context.Context, redis.UniversalClient) error) error {
 	if !s.breaker.allow(time.Now()) {
-		return &awayError{s.role, errResting}
+		return &awayError{s.role, errBreakerOpen}
 	}
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	if s.nodes != nil {
@@ -119,7 +119,7 @@ func newBackends(primary redis.UniversalClient, opt StoreOptions, m *storeMetric
 	if opt.Replica != nil {
 		b.replica = &server{role: "replica", rdb: opt.Replica, timeout: opt.Timeout / 2, log: opt.Logger, metrics: m}
 		if cluster, ok := opt.Replica.(*redis.ClusterClient); ok {
-			cluster.AddHook(scripts{cluster})
+			cluster.AddHook(replicaHook{cluster})
 		}
 	}
 	return b

@@ -29,8 +29,8 @@ type ListConfig[T any] struct {
 // List keeps one list. All methods may be called concurrently. The list is shared between callers, who must not change it.
 type List[T any] struct{ cache *Cache[string, []T] }
 
-// whole is the id of a list's only value.
-const whole = "all"
+// listID is the id of a list's only value.
+const listID = "all"
 
 // NewList makes a cached list and registers it with the store. It panics on a ListConfig that makes no sense.
 func NewList[T any](s *Store, cfg ListConfig[T]) *List[T] {
@@ -48,7 +48,7 @@ func NewList[T any](s *Store, cfg ListConfig[T]) *List[T] {
 			if list == nil {
 				list = []T{}
 			}
-			return map[string][]T{whole: list}, nil
+			return map[string][]T{listID: list}, nil
 		},
 		Valid: func(_ string, list []T) bool {
 			return list != nil && (cfg.Valid == nil || !slices.ContainsFunc(list, func(one T) bool { return !cfg.Valid(one) }))
@@ -67,19 +67,19 @@ func NewList[T any](s *Store, cfg ListConfig[T]) *List[T] {
 }
 
 // Get returns the list: from the cache, or else from the database, and then the cache has it.
-func (l *List[T]) Get(ctx context.Context) ([]T, error) { return l.cache.Get(ctx, whole) }
+func (l *List[T]) Get(ctx context.Context) ([]T, error) { return l.cache.Get(ctx, listID) }
 
 // Encoded returns the JSON of what View shows of the list, and a strong entity tag of it. The caller must not change the
 // JSON.
 func (l *List[T]) Encoded(ctx context.Context) (data []byte, etag string, err error) {
-	return l.cache.Encoded(ctx, whole)
+	return l.cache.Encoded(ctx, listID)
 }
 
 // Refresh loads the list and stores it, whatever is cached, and returns it. An error says that it was not stored.
 func (l *List[T]) Refresh(ctx context.Context) ([]T, error) {
-	l.cache.forgetAll([]string{whole})
-	defer l.cache.forgetAll([]string{whole})
-	done, left, err := l.cache.rewrite(ctx, "", []string{whole}, false)
+	l.cache.forgetAll([]string{listID})
+	defer l.cache.forgetAll([]string{listID})
+	done, left, err := l.cache.rewrite(ctx, "", []string{listID}, false)
 	if err == nil && len(left) > 0 {
 		err = errors.New("it was being written all the while")
 	}
@@ -91,8 +91,8 @@ func (l *List[T]) Refresh(ctx context.Context) ([]T, error) {
 
 // Clear takes the list from the cache. Call it after the commit of a write that has no task, and no reader brings the
 // old list back.
-func (l *List[T]) Clear(ctx context.Context) error { return l.cache.Clear(ctx, whole) }
+func (l *List[T]) Clear(ctx context.Context) error { return l.cache.Clear(ctx, listID) }
 
 // Changes are what a write to the list's rows makes untrue, for Store.Write; none where the strategy does not follow
 // writes.
-func (l *List[T]) Changes() []Change { return l.cache.Changes(whole) }
+func (l *List[T]) Changes() []Change { return l.cache.Changes(listID) }

@@ -166,7 +166,7 @@ func (c *crew) requireOneTripEach(t *testing.T) {
 // requireHeard changes all users, and awaits that the keeper, who keeps them for long, hears of each.
 func (c *crew) requireHeard(t *testing.T, keeper, writer *Cache[int64, user], name string) {
 	t.Helper()
-	testenv.Eventually(t, keeper.store.heard.on.Load, "it listens")
+	testenv.Eventually(t, keeper.store.subscription.stands.Load, "it listens")
 	c.requireAll(t, keeper, c.name)
 	c.rename(name)
 	testenv.Eventually(t, func() bool {

@@ -208,7 +208,7 @@ func TestASilentDatabaseIsLeftAlone(t *testing.T) {
 	require.NoError(t, c.Clear(t.Context(), 7))
 	_, release := d.hold()
 	var readers sync.WaitGroup
-	for id := range int64(breakAfter) {
+	for id := range int64(failuresToOpen) {
 		readers.Go(func() {
 			if _, err := c.Get(t.Context(), id); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v", err)

@@ -1,40 +1,44 @@
-// Package cache keeps values of the database in Redis, as JSON (cache-aside), and keeps them true: after a committed
-// write no reader is left with the value of before.
+// Package cache keeps values of the database in Redis, as JSON (cache-aside), and keeps them true: once a committed write
+// is applied, no reader gets the old value.
+//
+// The files are in groups: cache_* is the generic Cache and what configures one; read_* a read, from the batch that many
+// readers share to the load from the database; near_* what the process keeps; lease* the scripts in lua/, which guard every
+// change in Redis; write_* what follows a commit; backend* the primary and the replica, with their circuit breakers; store_*
+// the rest of what the caches of a process share. Begin with cache.go, then read_miss.go and lease.go.
 //
 // # The race, and the lease
 //
 // Every cache-aside has a race: a reader misses and reads the old row; a writer commits and deletes the key; and then the
 // reader stores the old value, which stays until it expires. Here a reader stores only under a lease, as in Facebook's
-// memcache (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013). A miss gives one reader a token; a value is
-// stored only while Redis still holds that token; and what follows a commit takes the token away. So a reader who began
-// before the commit and stores after it is refused, and reads again. Each of these is one Lua script on one cluster slot:
+// memcache (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013). A miss gives one reader a token. A value is stored
+// only while Redis still holds that token. What follows a commit deletes the token. So a reader who began before the commit
+// and stores after it is refused, and reads again. Each of these is one script, on keys of one cluster slot:
 //
-//	look   the value, or else the lease if nobody has it
-//	fill   stores a value if the token holds the lease, which it gives up
-//	void   takes value and lease away, after a commit
-//	seize  takes the lease from whoever has it, to rewrite the value
+//	get_or_lease  the value, or else the lease if nobody holds it
+//	fill          stores a value if the token holds the lease, which it gives up
+//	invalidate    deletes value and lease, after a commit
+//	take_over     takes the lease from whoever holds it, to rewrite the value
 //
-// What Redis loses, leases too, refuses fills and never admits one.
+// If Redis loses data, a lease included, fills are refused; none is wrongly allowed.
 //
-// The lease also holds back a stampede: of all that miss, one in the process (single flight) and one of the processes
-// (the lease) reads the database. The others wait for its value, at most two seconds; then they take the last known value
-// where the cache allows stale ones, and else read the database without storing.
+// The lease also prevents a stampede: of all readers that miss a value, one in the process (single flight) and one of the
+// processes (the lease) reads the database. The others wait for its value, at most two seconds. Then they take the last
+// known value where the cache allows stale ones, or else read the database without storing.
 //
 // # Writes
 //
 // [Store.Write] changes rows and, in the same transaction, makes the task that applies the changes to the caches; it
-// applies them itself right after the commit, too. A process that dies, or a Redis that is away, between commit and
-// application delays it and can't lose it: the task goes on until it has done it. A marker for each task and value lets
-// the task find what was done already; it lasts a minute, and to apply a change again later does no harm.
+// applies them itself right after the commit, too. A process that dies between the commit and the application, or a Redis
+// that is away, only delays the application: the task is retried until it has applied the changes. A marker for each task and
+// value says what was applied already. It lasts a minute; to apply a change again later does no harm.
 //
 // # What is guaranteed
 //
 // Once the change of a commit has been applied, Redis holds nothing or a value that was read after that commit, whatever
-// readers, writers and refreshers do at the same time, whatever expires, and whoever dies; a property test holds single
-// steps of all of them against it. Until then, which is a moment unless Redis or the process fails, readers may get the
-// value of before. A read that begins after Write has returned without such a failure gets the new value in the same
-// process at once; others may still have the old one in the process until the message arrives, and at most for
-// NearExpiry.
+// readers, writers and refreshers do at the same time, whatever expires, and whichever process dies. A property test checks
+// this between any two steps of them. Until then, which is a moment unless Redis or the process fails, readers may get the
+// old value. A read that begins after Write has returned without such a failure gets the new value in the same process at
+// once. Other processes may keep the old value until the message arrives, at most for NearExpiry.
 //
 // # Limits
 //

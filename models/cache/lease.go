@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,35 +24,40 @@ type entry struct {
 	message string // says that it changed
 }
 
-// own is how the keys that go with the value's begin; they share its cluster slot.
-func (e entry) own() string { return "paidui:cache:{" + e.key + "}:" }
+// prefix is the beginning of the keys that go with the value's; they share its cluster slot.
+func (e entry) prefix() string { return "paidui:cache:{" + e.key + "}:" }
 
 // last is the key of the last known value.
-func (e entry) last() string { return e.own() + "last" }
+func (e entry) last() string { return e.prefix() + "last" }
 
-// keys are those of the scripts.
+// lease is the key of the token of whoever may fill.
+func (e entry) lease() string { return e.prefix() + "lease" }
+
+// keys are those of the scripts. The last of them, where there is a task, is the marker of a change that was applied.
 func (e entry) keys(task string) []string {
-	own := e.own()
-	keys := []string{e.key, own + "lease", e.last()}
+	keys := []string{e.key, e.lease(), e.last()}
 	if task != "" {
-		keys = append(keys, own+"done:"+task)
+		keys = append(keys, e.prefix()+"done:"+task)
 	}
 	return keys
 }
 
-// looked is what look found: a value, or a lease, or that another has the lease.
-type looked struct {
+// lookup is an answer of getOrLease: the value, or whether the token holds the lease.
+type lookup struct {
 	value raw
 	mine  bool
 	err   error
 }
 
-// look reads the values and takes the leases of those that are missing; bad[i] counts as missing, too. An error is one for
-// all of them.
-func (s *Store) look(ctx context.Context, entries []entry, token string, bad []raw) ([]looked, error) {
+// getOrLease reads the values and takes the leases of those that are missing; the value bad[i] counts as missing, too. It
+// returns an error when it got no answer at all; otherwise each lookup has its own.
+//
+// The script is sent once, with a new token: a copy of it that came late would bring the token back, and a late copy of
+// the fill then an old value. All other scripts but takeOver's may be repeated.
+func (s *Store) getOrLease(ctx context.Context, entries []entry, token string, bad []raw) ([]lookup, error) {
 	calls := make([]*redisx.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = &redisx.Call{Script: lookScript, Once: true, Keys: e.keys(""), Args: []any{
+		calls[i] = &redisx.Call{Script: getOrLeaseScript, Once: true, Keys: e.keys(""), Args: []any{
 			token, leaseFor.Milliseconds(), []byte(bad[i]),
 		}}
 	}
@@ -61,7 +65,7 @@ func (s *Store) look(ctx context.Context, entries []entry, token string, bad []r
 	if err != nil && !slices.ContainsFunc(calls, answered) {
 		return nil, err
 	}
-	found := make([]looked, len(calls))
+	found := make([]lookup, len(calls))
 	for i, c := range calls {
 		switch v := c.Cmd.Val().(type) {
 		case string:
@@ -78,7 +82,7 @@ func (s *Store) look(ctx context.Context, entries []entry, token string, bad []r
 	return found, nil
 }
 
-// filling is one value on its way to Redis.
+// filling is one value to store.
 type filling struct {
 	entry  entry
 	value  raw
@@ -86,7 +90,7 @@ type filling struct {
 	stale  time.Duration // how long it may be served beyond its expiry
 }
 
-// fill stores the values whose leases the token holds, and tells which. With publish the world is told.
+// fill stores the values whose leases the token holds, and tells which. With publish the other processes are told.
 func (s *Store) fill(ctx context.Context, task, token string, values []filling, publish bool) ([]bool, error) {
 	calls := make([]*redisx.Call, len(values))
 	for i, v := range values {
@@ -104,34 +108,34 @@ func (s *Store) fill(ctx context.Context, task, token string, values []filling, 
 	return s.runBools(ctx, "filling", calls)
 }
 
-// seize takes the leases, whoever holds them, and with drop takes the values away. It tells which changes of the task
-// have not been applied before.
-func (s *Store) seize(ctx context.Context, task, token string, entries []entry, drop bool, stale time.Duration) ([]bool, error) {
+// takeOver takes the leases, whoever holds them, and with drop deletes the values. It tells which changes of the task have
+// not been applied before.
+func (s *Store) takeOver(ctx context.Context, task, token string, entries []entry, drop bool, stale time.Duration) ([]bool, error) {
 	calls := make([]*redisx.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = &redisx.Call{Script: seizeScript, Once: true, Keys: e.keys(task), Args: []any{
+		calls[i] = &redisx.Call{Script: takeOverScript, Once: true, Keys: e.keys(task), Args: []any{
 			token, leaseFor.Milliseconds(), flag(drop), stale.Milliseconds(), channel, e.message,
 		}}
 	}
-	return s.runBools(ctx, "seizing", calls)
+	return s.runBools(ctx, "taking over the lease of", calls)
 }
 
-// void takes values and leases away. It tells which changes of the task have not been applied before.
-func (s *Store) void(ctx context.Context, task string, entries []entry, stale time.Duration) ([]bool, error) {
+// invalidate deletes values and leases. It tells which changes of the task have not been applied before.
+func (s *Store) invalidate(ctx context.Context, task string, entries []entry, stale time.Duration) ([]bool, error) {
 	calls := make([]*redisx.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = &redisx.Call{Script: voidScript, Keys: e.keys(task), Args: []any{
+		calls[i] = &redisx.Call{Script: invalidateScript, Keys: e.keys(task), Args: []any{
 			stale.Milliseconds(), markerFor.Milliseconds(), channel, e.message,
 		}}
 	}
-	return s.runBools(ctx, "voiding", calls)
+	return s.runBools(ctx, "invalidating", calls)
 }
 
-// release gives leases up, for others to load at once.
+// release gives leases up, so that others may load at once.
 func (s *Store) release(ctx context.Context, token string, entries []entry) error {
 	calls := make([]*redisx.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = &redisx.Call{Script: releaseScript, Keys: e.keys(""), Args: []any{token}}
+		calls[i] = &redisx.Call{Script: redisx.ReleaseLease, Keys: []string{e.lease()}, Args: []any{token}}
 	}
 	_, err := s.runBools(ctx, "releasing", calls)
 	return err
@@ -161,7 +165,3 @@ func flag(b bool) string {
 	}
 	return "0"
 }
-
-// newToken is for one time that leases are asked for. That is asked once: a copy of the question that comes late would
-// bring the token back, and a late copy of its fill then an old value. All else may be repeated.
-func newToken() string { return rand.Text() }

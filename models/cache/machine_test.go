@@ -10,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // machine is one value and its row, and everybody who is about them. One at a time takes one step, which is one question
@@ -96,11 +98,11 @@ func (m *machine) accidents() []func() {
 		},
 		func() {
 			if len(m.tasks) > 0 {
-				forget("a marker", place.own()+"done:"+m.tasks[m.choose("marker", len(m.tasks))].id)()
+				forget("a marker", place.prefix()+"done:"+m.tasks[m.choose("marker", len(m.tasks))].id)()
 			}
 		},
 		forget("the value", place.key),
-		forget("the lease", place.own()+"lease"),
+		forget("the lease", place.prefix()+"lease"),
 		func() {
 			m.note("Redis loses all")
 			m.rdb.FlushDB(ctx)
@@ -220,17 +222,17 @@ func must[T any](v T, err error) T {
 }
 
 func (l leases) reader(m *machine) step {
-	var look step
+	var read step
 	refused := 0
-	look = func() step {
-		token := newToken()
-		found := must(l.s.look(context.Background(), []entry{place}, token, []raw{nil}))[0]
+	read = func() step {
+		token := redisx.NewLeaseToken()
+		found := must(l.s.getOrLease(context.Background(), []entry{place}, token, []raw{nil}))[0]
 		switch {
 		case found.value != nil:
 			m.note("  finds %s", found.value)
 			return nil
 		case !found.mine:
-			m.note("  finds the lease taken") // it would look again, or load without filling
+			m.note("  finds the lease taken") // it would read again, or load without filling
 			return nil
 		}
 		return func() step {
@@ -242,11 +244,11 @@ func (l leases) reader(m *machine) step {
 				if refused++; refused > refusals {
 					return nil
 				}
-				return look
+				return read
 			}
 		}
 	}
-	return look
+	return read
 }
 
 func (m *machine) read() int {
@@ -265,21 +267,21 @@ func (l leases) fill(m *machine, task, token string, row int) bool {
 	return again()
 }
 
-// rewrite seizes the lease, reads and fills, at most three times, and ends with done, or with failed.
+// rewrite takes the lease over, reads and fills, at most three times, and ends with done, or with failed.
 func (l leases) rewrite(m *machine, task string, drop bool, done func(), failed step) step {
-	var seize step
+	var takeOver step
 	tries := 0
-	seize = func() step {
+	takeOver = func() step {
 		if tries++; tries > refusals+1 {
 			return failed
 		}
-		token := newToken()
-		if !must(l.s.seize(context.Background(), task, token, []entry{place}, drop, 0))[0] {
+		token := redisx.NewLeaseToken()
+		if !must(l.s.takeOver(context.Background(), task, token, []entry{place}, drop, 0))[0] {
 			m.note("  finds the change applied")
 			done()
 			return nil
 		}
-		m.note("  seizes the lease")
+		m.note("  takes the lease over")
 		return func() step {
 			if m.choose("load fails", 8) == 0 {
 				return failed
@@ -287,41 +289,41 @@ func (l leases) rewrite(m *machine, task string, drop bool, done func(), failed 
 			row := m.read()
 			return func() step {
 				if !l.fill(m, task, token, row) {
-					return seize
+					return takeOver
 				}
 				done()
 				return nil
 			}
 		}
 	}
-	return seize
+	return takeOver
 }
 
 func (l leases) refresher(m *machine) step { return l.rewrite(m, "", false, func() {}, nil) }
 
-func (l leases) void(m *machine, task string) {
+func (l leases) invalidate(m *machine, task string) {
 	again := func() {
-		voided := must(l.s.void(context.Background(), task, []entry{place}, 0))[0]
-		m.note("  takes the value away: %v", voided)
+		done := must(l.s.invalidate(context.Background(), task, []entry{place}, 0))[0]
+		m.note("  deletes the value: %v", done)
 	}
 	m.late = append(m.late, again)
 	again()
 }
 
 func (l leases) clear(m *machine) step {
-	return func() step { l.void(m, ""); return nil }
+	return func() step { l.invalidate(m, ""); return nil }
 }
 
 func (l leases) apply(m *machine, t *task) step {
-	void := func() step {
-		l.void(m, t.id)
+	invalidate := func() step {
+		l.invalidate(m, t.id)
 		t.applied = true
 		return nil
 	}
 	if !t.update {
-		return void
+		return invalidate
 	}
-	return l.rewrite(m, t.id, t.drop, func() { t.applied = true }, void)
+	return l.rewrite(m, t.id, t.drop, func() { t.applied = true }, invalidate)
 }
 
 // classic is what caches do without leases: readers set what they loaded, and writers delete after the commit, or set

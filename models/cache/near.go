@@ -10,10 +10,11 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// What a process keeps of Redis's values is made untrue by writes elsewhere, of which a message tells. A reader can meet
-// such a message between its read of Redis and the moment at which it keeps what it read. So every key has a generation,
-// which a message moves on: a reader notes it before it asks Redis, and what it keeps is fresh only while the generation
-// is still the one it noted. Keys share generations by their hash, which costs a needless read of Redis now and then.
+// Writes of other processes make the values that this process keeps untrue; a message tells of each. Such a message can
+// arrive between a reader's read of Redis and the moment at which it keeps the value. So every key has a generation, which
+// each message increases: a reader notes the generation before it asks Redis, and the value that it keeps is fresh only
+// while the generation is still the same. Keys share generations by their hash, which costs a needless read of Redis now and
+// then.
 
 // generations tell what was read before an invalidation from what was read after it. They are safe for concurrent use.
 type generations struct {
@@ -98,8 +99,9 @@ func newNearStore(size int) nearStore {
 	return otter.Must(&otter.Options[nearKey, known]{MaximumSize: size})
 }
 
-// near keeps values in the process: fresh ones for a short time; the last known ones for the time in which nobody can be
-// asked; and those that Redis says are still the same, which need not be decoded again. It is safe for concurrent use.
+// near keeps values in the process: fresh ones, for a short time; the last known ones, for when neither Redis nor the
+// database answers; and decoded ones, so that a value that is still the same in Redis is not decoded again. It is safe for
+// concurrent use.
 type near[K ID, T any] struct {
 	kept  nearStore
 	fresh time.Duration // 0: a value is never fresh, but may be the last one known
@@ -167,7 +169,7 @@ func (n *near[K, T]) same(id K, v raw) (*item[T], bool) {
 	return it, true
 }
 
-// keep has an item be what is known of id. One that was overtaken by a message is no better than what is there.
+// keep stores item as the known value of id. An item that a message has made untrue since it was read replaces none.
 func (n *near[K, T]) keep(id K, it *item[T], r reading) {
 	if n.fresh <= 0 && n.stale <= 0 { // to be the same again
 		if _, kept := n.same(id, it.raw); !kept && len(it.raw) <= maxSame {

@@ -29,7 +29,7 @@ func running(t *testing.T, s *Store) *Store {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
-	testenv.Eventually(t, s.heard.on.Load, "it listens")
+	testenv.Eventually(t, s.subscription.stands.Load, "it listens")
 	return s
 }
 

@@ -2,10 +2,10 @@ package cache
 
 import "sync"
 
-// flight is the way of one value through a miss. All readers of the process who miss it meanwhile share it.
+// flight is one miss of a value, which all readers of the process that miss the value meanwhile share (single flight).
 type flight[K ID, T any] struct {
 	id   K
-	done chan struct{} // closed when the rest is there
+	done chan struct{} // closed when item and err are set
 	item *item[T]
 	err  error
 }
@@ -16,7 +16,7 @@ type flights[K ID, T any] struct {
 	open map[K]*flight[K, T]
 }
 
-// join gives the flight of id, and whether it begins with this caller, who must end it.
+// join returns the flight of id, and whether this caller began it and so must end it.
 func (f *flights[K, T]) join(id K) (fl *flight[K, T], first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -28,7 +28,7 @@ func (f *flights[K, T]) join(id K) (fl *flight[K, T], first bool) {
 	return fl, true
 }
 
-// end tells the readers what became of it.
+// end gives the readers the item or the error.
 func (f *flights[K, T]) end(fl *flight[K, T], it *item[T], err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -39,14 +39,14 @@ func (f *flights[K, T]) end(fl *flight[K, T], it *item[T], err error) {
 	close(fl.done)
 }
 
-// forgetAll has the next reader of each begin a flight of its own.
+// forgetAll makes the next reader of each value begin a new flight.
 func (f *flights[K, T]) forgetAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.open)
 }
 
-// forget has the next reader begin a flight of its own.
+// forget makes the next reader of id begin a new flight.
 func (f *flights[K, T]) forget(id K) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

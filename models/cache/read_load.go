@@ -28,8 +28,8 @@ const (
 	parallelLoads = 16              // loads of a process that run at once
 	waitingLoads  = 1024            // that wait for their turn
 	loadTimeout   = 5 * time.Second // of one load, the wait for its turn included; shorter than a lease
-	// queueFor is how long a load waits for its turn.
-	queueFor = 2 * time.Second
+	// queueTimeout is how long a load waits for its turn.
+	queueTimeout = 2 * time.Second
 	// busyRetry is when those who were refused may try again.
 	busyRetry = time.Second
 	// silentAfter is how long a load has run at least whose end by its time limit says that the database is silent.
@@ -96,7 +96,7 @@ func newLoads(atOnce, queue int, refused prometheus.Counter) *loads {
 type inLoad struct{}
 
 // run calls f as soon as fewer than the bound run. It returns a *BusyError when too many wait already, or when its turn
-// does not come within queueFor. Within f, run calls at once: who holds a turn needs no second one.
+// does not come within queueTimeout. Within f, run calls at once: who holds a turn needs no second one.
 func (l *loads) run(ctx context.Context, f func(context.Context) error) error {
 	if ctx.Value(inLoad{}) != nil {
 		return f(ctx)
@@ -118,7 +118,7 @@ func (l *loads) wait(ctx context.Context) error {
 		l.refused.Inc()
 		return &BusyError{RetryAfter: busyRetry}
 	}
-	timer := time.NewTimer(queueFor)
+	timer := time.NewTimer(queueTimeout)
 	defer timer.Stop()
 	select {
 	case l.slots <- struct{}{}:

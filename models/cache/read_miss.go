@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -27,7 +29,7 @@ type want[K ID, T any] struct {
 	refused int
 }
 
-// miss gets values that are not in the cache. It is this process's only one about each of them, or waits for that.
+// miss gets values that are not in the cache. A value that another reader of the process is getting is awaited.
 func (c *Cache[K, T]) miss(ctx context.Context, wants []want[K, T]) ([]*item[T], error) {
 	c.counts.misses.Add(float64(len(wants)))
 	var mine []*want[K, T]
@@ -38,7 +40,7 @@ func (c *Cache[K, T]) miss(ctx context.Context, wants []want[K, T]) ([]*item[T],
 			mine = append(mine, &wants[i])
 		}
 	}
-	if len(mine) > 0 && !c.store.life.run(ctx, func(ctx context.Context) { c.lead(ctx, mine) }) {
+	if len(mine) > 0 && !c.store.shutdown.run(ctx, func(ctx context.Context) { c.lead(ctx, mine) }) {
 		for _, w := range mine {
 			c.end(w, nil, ErrClosed)
 		}
@@ -59,7 +61,7 @@ func (c *Cache[K, T]) miss(ctx context.Context, wants []want[K, T]) ([]*item[T],
 	return items, nil
 }
 
-// lead ends the flights, each as soon as it can.
+// lead runs the flights that this process began, and ends each as soon as it can.
 func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 	ctx, cancel := context.WithTimeout(ctx, flightTimeout)
 	defer cancel()
@@ -77,8 +79,8 @@ func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 		for _, w := range open {
 			w.read = c.reading(w.entry)
 		}
-		token := newToken()
-		found, err := c.store.look(ctx, entriesOf(open), token, badOf(open))
+		token := redisx.NewLeaseToken()
+		found, err := c.store.getOrLease(ctx, entriesOf(open), token, badOf(open))
 		if err != nil {
 			c.loadOnly(ctx, open)
 			return
@@ -108,7 +110,7 @@ func (c *Cache[K, T]) lead(ctx context.Context, open []*want[K, T]) {
 		again = append(again, c.loadAndFill(ctx, token, held)...)
 		c.loadOnly(ctx, failed)
 		if len(others) > 0 && time.Since(began) >= leaseWait {
-			c.outwait(ctx, others)
+			c.leaseTimeout(ctx, others)
 			others = nil
 		}
 		if len(others) > 0 && len(again) == 0 {
@@ -178,8 +180,8 @@ func (c *Cache[K, T]) loadOnly(ctx context.Context, open []*want[K, T]) {
 	}
 }
 
-// outwait is about values whose lease another has held for long: he is slow, or dead.
-func (c *Cache[K, T]) outwait(ctx context.Context, open []*want[K, T]) {
+// leaseTimeout is about values whose lease another process has held for long: it is slow, or dead.
+func (c *Cache[K, T]) leaseTimeout(ctx context.Context, open []*want[K, T]) {
 	c.loadOnly(ctx, c.serveLast(ctx, open))
 }
 

@@ -45,7 +45,7 @@ func TestALeaseHolderWhoDiesHoldsNobodyForLong(t *testing.T) {
 	c := users(open(t, rdb), newTable(map[int64]user{7: {"Ann"}}))
 	e, err := c.entry(7)
 	require.NoError(t, err)
-	found, err := c.store.look(t.Context(), []entry{e}, "the dead", []raw{nil})
+	found, err := c.store.getOrLease(t.Context(), []entry{e}, "the dead", []raw{nil})
 	require.NoError(t, err)
 	require.True(t, found[0].mine)
 	got, err := c.Get(t.Context(), 7)
@@ -111,7 +111,7 @@ func TestAPanicInALoadIsAnError(t *testing.T) {
 	require.Empty(t, rdb.Keys(t.Context(), "*").Val())
 }
 
-// TestAFullRedisIsStillRead has a Redis without room for another byte: what it holds is read, and what changed is voided.
+// TestAFullRedisIsStillRead has a Redis without room for another byte: what it holds is read, and what changed is deleted.
 func TestAFullRedisIsStillRead(t *testing.T) {
 	t.Parallel()
 	rdb := connect(t, testenv.RedisURL(t))
@@ -120,7 +120,7 @@ func TestAFullRedisIsStillRead(t *testing.T) {
 	_, err := c.Get(t.Context(), 7)
 	require.NoError(t, err)
 	require.NoError(t, rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
-	for range 2 * breakAfter {
+	for range 2 * failuresToOpen {
 		got, err := c.Get(t.Context(), 8)
 		require.NoError(t, err)
 		require.Equal(t, user{"Bob"}, got)

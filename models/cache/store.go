@@ -43,11 +43,11 @@ type Store struct {
 	generations *generations // of what processes keep, by the messages about it
 	began       time.Time
 	lines       sync.Map // of the log: *throttle by message
-	life        life
+	shutdown    shutdown
 
-	mu       sync.RWMutex
-	appliers map[string]Applier
-	heard    subscription
+	mu           sync.RWMutex
+	appliers     map[string]Applier
+	subscription subscription
 }
 
 // NewStore makes a Store over rdb, the primary. It makes no connection.
@@ -84,8 +84,8 @@ func NewStore(rdb redis.UniversalClient, opt StoreOptions) (*Store, error) {
 		appliers:    make(map[string]Applier),
 	}
 	s.reads = newReads(s.backends.fetch)
-	s.heard = subscription{rdb: rdb, changed: s.changed, lost: s.lost, log: opt.Logger}
-	return s, observe(opt.Registry, s.backends, s.loads, &s.database, s.heard.on.Load)
+	s.subscription = subscription{rdb: rdb, changed: s.changed, lost: s.lost, log: opt.Logger}
+	return s, observe(opt.Registry, s.backends, s.loads, &s.database, s.subscription.stands.Load)
 }
 
 // Redis is the primary, for appliers that keep structures of their own there.

@@ -18,7 +18,9 @@ func (s *Store) Use(ctx context.Context, f func(ctx context.Context, rdb redis.U
 
 // Go runs f beside its caller, with the values of ctx but not its end: f's context ends with Close, which waits for f. It
 // reports false, and does not run f, when the store is closed.
-func (s *Store) Go(ctx context.Context, f func(ctx context.Context)) bool { return s.life.run(ctx, f) }
+func (s *Store) Go(ctx context.Context, f func(ctx context.Context)) bool {
+	return s.shutdown.run(ctx, f)
+}
 
 // Meter counts what becomes of reads, in the metrics that every cache has.
 type Meter struct{ m cacheMetrics }

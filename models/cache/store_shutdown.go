@@ -9,45 +9,45 @@ import (
 // ErrClosed is what a Store says to a miss after Close.
 var ErrClosed = errors.New("the store of the caches is closed")
 
-// life is how long a Store lives: its zero value is one that lives.
-type life struct {
-	mu     sync.Mutex
-	closed bool
-	last   context.CancelFunc // of all that runs
-	ctx    context.Context
-	runs   sync.WaitGroup
+// shutdown ends what a Store runs in the background. The zero value is open.
+type shutdown struct {
+	mu      sync.Mutex
+	closed  bool
+	ctx     context.Context // ends with Close; nil before the first run
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 }
 
-// run has f run beside its caller, with the values of ctx but not its end: f's context ends with the life. It reports
-// false when that is over.
-func (l *life) run(ctx context.Context, f func(ctx context.Context)) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+// run calls f in a goroutine, with the values of ctx but not its end: f's context ends with Close. It reports false, and
+// does not call f, after Close.
+func (s *shutdown) run(ctx context.Context, f func(ctx context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return false
 	}
-	if l.ctx == nil {
-		l.ctx, l.last = context.WithCancel(context.Background())
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancel(context.Background())
 	}
-	end := l.ctx
-	l.runs.Go(func() {
+	closing := s.ctx
+	s.running.Go(func() {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
-		defer context.AfterFunc(end, cancel)()
+		defer context.AfterFunc(closing, cancel)()
 		f(ctx)
 	})
 	return true
 }
 
-// Close ends the reads of the database that nobody waits for any more, and those that somebody does, and returns when
-// they have ended. What is cached can still be read, and the Redis stays open. Closing again does nothing.
+// Close cancels the reads of the database, whether or not a caller waits for them, and returns when they have ended. What
+// is cached can still be read, and the Redis stays open. Closing again does nothing.
 func (s *Store) Close() {
-	l := &s.life
-	l.mu.Lock()
-	l.closed = true
-	if l.last != nil {
-		l.last()
+	d := &s.shutdown
+	d.mu.Lock()
+	d.closed = true
+	if d.cancel != nil {
+		d.cancel()
 	}
-	l.mu.Unlock()
-	l.runs.Wait()
+	d.mu.Unlock()
+	d.running.Wait()
 }

@@ -17,14 +17,14 @@ type forgetter interface {
 	forgetEverything()
 }
 
-// Run listens for what other processes change, until ctx ends, and has the caches forget it. Without it, and while there is
-// no connection, values that the process keeps live out their expiry. It returns nil.
+// Run subscribes to what other processes change, until ctx ends, and has the caches forget it. Without Run, and while there
+// is no connection, values that the process keeps live until they expire. It returns nil.
 func (s *Store) Run(ctx context.Context) error {
-	s.heard.run(ctx)
+	s.subscription.run(ctx)
 	return nil
 }
 
-// changed is called with each message.
+// changed is called with each message: "<name> <id>".
 func (s *Store) changed(message string) {
 	s.metrics.invalidations.Inc()
 	s.generations.invalidate(message)
@@ -46,36 +46,36 @@ func (s *Store) lost() {
 	}
 }
 
-// subscription hears which values have changed. What was not heard, because the connection was down, may have been
-// anything: when it is there again, all that is kept counts as changed.
+// subscription receives which values have changed. Messages that came while there was no connection are lost: when it
+// stands again, all that the process keeps counts as changed.
 type subscription struct {
 	rdb     redis.UniversalClient
 	changed func(message string)
-	lost    func() // anything may have changed
+	lost    func() // messages may have been missed
 	log     *slog.Logger
-	on      atomic.Bool // it stands
+	stands  atomic.Bool
 }
 
-// run listens until ctx ends.
+// run subscribes until ctx ends.
 func (s *subscription) run(ctx context.Context) {
-	defer s.on.Store(false)
+	defer s.stands.Store(false)
 	redisx.Subscription{
 		Client:  s.rdb,
 		Channel: channel,
 		Subscribed: func() {
-			s.lost() // for whatever happened before
-			s.on.Store(true)
+			s.lost() // what was published before may have been missed
+			s.stands.Store(true)
 		},
 		Message: s.changed,
-		Lost:    func(err error) { s.deaf(ctx, err) },
+		Lost:    func(err error) { s.onLost(ctx, err) },
 	}.Run(ctx)
 }
 
-func (s *subscription) deaf(ctx context.Context, err error) {
+func (s *subscription) onLost(ctx context.Context, err error) {
 	if cluster, ok := s.rdb.(*redis.ClusterClient); ok {
-		cluster.ReloadState(ctx) // another node may have the place of the one that is gone
+		cluster.ReloadState(ctx) // another node may have replaced the one that is gone
 	}
-	if s.on.Swap(false) {
+	if s.stands.Swap(false) {
 		s.log.Warn("changes of cached values are not heard: what this process keeps is up to its expiry old", "error", err)
 	}
 }

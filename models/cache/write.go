@@ -70,14 +70,14 @@ func (s *Store) Write(ctx context.Context, db *gorm.DB, f func(tx *gorm.DB) ([]C
 	return err
 }
 
-// portion is the changes of one task.
-type portion struct {
+// taskChanges are the changes of one task.
+type taskChanges struct {
 	task    string
 	changes []Change
 }
 
 // announce makes the tasks of changes.
-func (s *Store) announce(ctx context.Context, tx *gorm.DB, changes []Change) (all []portion, err error) {
+func (s *Store) announce(ctx context.Context, tx *gorm.DB, changes []Change) (all []taskChanges, err error) {
 	for some := range slices.Chunk(changes, MaxChanges) {
 		task := uuid.Must(uuid.NewV7()).String() // which tells its time, as the ids of tasks do
 		if s.opt.Announcer != nil {
@@ -85,13 +85,13 @@ func (s *Store) announce(ctx context.Context, tx *gorm.DB, changes []Change) (al
 				return nil, err
 			}
 		}
-		all = append(all, portion{task, some})
+		all = append(all, taskChanges{task, some})
 	}
 	return all, nil
 }
 
 // applyNow is the attempt right after a commit, which has happened even if the request is over.
-func (s *Store) applyNow(ctx context.Context, all []portion) {
+func (s *Store) applyNow(ctx context.Context, all []taskChanges) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 	defer cancel()
 	for _, p := range all {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // Apply implements Applier, as the strategy says. A value that can't be rewritten is taken away instead.
@@ -28,13 +30,13 @@ func (c *Cache[K, T]) Apply(ctx context.Context, task string, texts []string) er
 		case !c.cfg.Strategy.follows():
 			return nil
 		case c.cfg.Strategy&UpdateOnWrite == 0:
-			return c.void(ctx, task, ids)
+			return c.invalidate(ctx, task, ids)
 		}
 		_, left, err := c.rewrite(ctx, task, ids, c.cfg.Strategy&DeleteOnWrite != 0)
 		if err == nil && len(left) == 0 {
 			return nil
 		}
-		if err := c.void(ctx, task, left); err != nil {
+		if err := c.invalidate(ctx, task, left); err != nil {
 			return err
 		}
 		c.store.warn(ctx, "a value could not be rewritten: it was taken from the cache", "cache", c.cfg.Name, "error", err)
@@ -49,7 +51,7 @@ func (c *Cache[K, T]) Clear(ctx context.Context, ids ...K) error {
 	return inBatches(unique(ids), func(ids []K) error {
 		c.forgetAll(ids)
 		defer c.forgetAll(ids)
-		return c.void(ctx, "", ids)
+		return c.invalidate(ctx, "", ids)
 	})
 }
 
@@ -76,12 +78,12 @@ func (c *Cache[K, T]) forgetAll(ids []K) {
 	}
 }
 
-func (c *Cache[K, T]) void(ctx context.Context, task string, ids []K) error {
+func (c *Cache[K, T]) invalidate(ctx context.Context, task string, ids []K) error {
 	entries, err := c.entries(ids)
 	if err != nil {
 		return err
 	}
-	_, err = c.store.void(ctx, task, entries, c.cfg.Stale)
+	_, err = c.store.invalidate(ctx, task, entries, c.cfg.Stale)
 	return err
 }
 
@@ -96,13 +98,13 @@ func (c *Cache[K, T]) rewrite(ctx context.Context, task string, ids []K, drop bo
 		if err != nil {
 			return done, ids, err
 		}
-		token := newToken()
-		seized, err := c.store.seize(ctx, task, token, entries, drop, c.cfg.Stale)
+		token := redisx.NewLeaseToken()
+		taken, err := c.store.takeOver(ctx, task, token, entries, drop, c.cfg.Stale)
 		if err != nil {
 			return done, ids, err
 		}
-		ids = only(ids, seized)
-		entries = only(entries, seized)
+		ids = only(ids, taken)
+		entries = only(entries, taken)
 		if len(ids) == 0 {
 			break
 		}

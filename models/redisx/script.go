@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -24,8 +25,8 @@ var include = regexp.MustCompile(`(?m)^--- @include (\S+)$`)
 //
 //	--- @include other.lua
 //
-// stands for the text of another file there, which defines local functions. A file that is missing, or includes itself,
-// is a programmer's error: LoadScript panics.
+// stands for the text of another file there, which defines local functions; redisx/lease.lua is this package's lua/lease.lua.
+// A file that is missing, or includes itself, is a programmer's error: LoadScript panics.
 func LoadScript(folder fs.FS, file string) *Script { return NewScript(readScript(folder, file, nil)) }
 
 func readScript(folder fs.FS, file string, within []string) string {
@@ -34,7 +35,11 @@ func readScript(folder fs.FS, file string, within []string) string {
 			panic(fmt.Sprintf("the script %s includes itself", file))
 		}
 	}
-	text, err := fs.ReadFile(folder, file)
+	from, name := folder, file
+	if shared, ok := strings.CutPrefix(file, "redisx/"); ok {
+		from, name = scripts, "lua/"+shared
+	}
+	text, err := fs.ReadFile(from, name)
 	if err != nil {
 		panic(fmt.Sprintf("reading a script: %v", err))
 	}
