@@ -5,7 +5,7 @@
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin
 
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-BUILDFLAGS = -trimpath -buildvcs=false -ldflags '-s -w -X github.com/paidui/paidui/deploy/process.version=$(VERSION)'
+BUILDFLAGS = -trimpath -buildvcs=false -ldflags '-s -w -X github.com/paidui/paidui/deploy/boot.version=$(VERSION)'
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 run: ## Run everything in one process; needs nothing but Go

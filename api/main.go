@@ -2,13 +2,12 @@
 package main
 
 import (
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/deploy/process"
-	"github.com/paidui/paidui/deploy/program"
 )
 
 func main() {
-	cmd := program.Command(config.API, "Paidui's HTTP API: enqueues tasks and answers what became of them", program.API)
-	cmd.AddCommand(program.DatabaseCommands()...)
-	process.Main(cmd)
+	cmd := boot.Command(config.API, "Paidui's HTTP API: enqueues tasks and answers what became of them", boot.API)
+	cmd.AddCommand(boot.DatabaseCommands()...)
+	boot.Main(cmd)
 }

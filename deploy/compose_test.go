@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/deploy/program"
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/testenv"
 )
 
@@ -100,9 +100,9 @@ func TestComposeSettings(t *testing.T) {
 	}))
 	defer admin.Close()
 	commands := map[string]*cobra.Command{
-		"api":       program.Command("api", "", program.API),
-		"worker":    program.Command("worker", "", program.Worker),
-		"scheduler": program.Command("scheduler", "", program.Scheduler),
+		"api":       boot.Command("api", "", boot.API),
+		"worker":    boot.Command("worker", "", boot.Worker),
+		"scheduler": boot.Command("scheduler", "", boot.Scheduler),
 	}
 	known := knownVariables(t)
 	project := compose(t)
@@ -134,7 +134,7 @@ func knownVariables(t *testing.T) []string {
 	t.Helper()
 	var out strings.Builder
 	for _, cmd := range []*cobra.Command{
-		program.Command("api", "", program.API), program.Command("worker", "", program.Worker), program.Command("scheduler", "", program.Scheduler),
+		boot.Command("api", "", boot.API), boot.Command("worker", "", boot.Worker), boot.Command("scheduler", "", boot.Scheduler),
 	} {
 		cmd.SetOut(&out)
 		cmd.SetArgs([]string{"--help"})

@@ -87,8 +87,8 @@ func TestDockerfileBuildsEveryProgram(t *testing.T) {
 
 	run := last(build, "RUN")
 	require.Contains(t, run, "CGO_ENABLED=0")
-	require.Contains(t, run, "-X github.com/paidui/paidui/deploy/process.version=$VERSION")
-	raw, err := os.ReadFile("process/version.go")
+	require.Contains(t, run, "-X github.com/paidui/paidui/deploy/boot.version=$VERSION")
+	raw, err := os.ReadFile("boot/run_version.go")
 	require.NoError(t, err)
 	require.Regexp(t, `(?m)^var version string$`, string(raw), "the linker has nothing to set")
 

@@ -18,7 +18,7 @@ import (
 
 const (
 	module = "github.com/paidui/paidui"
-	root   = "deploy/program" // assembles the programs; main packages alone import it
+	root   = "deploy/boot" // assembles the programs; main packages alone import it
 )
 
 // layers says which layers each layer may import; a package may import its own layer only where it is listed.
@@ -212,7 +212,6 @@ func TestImportRules(t *testing.T) {
 		{"api/server", test, false, "worker/pool", false},
 		{"api/server", library, false, "deploy/config", false},
 		{"api/server", test, false, "deploy/config", false},
-		{"api/server", library, false, "deploy/process", false},
 		{"api", library, true, "api/server", true},
 		{"api", library, true, "deploy/config", true},
 		{"api", library, true, "scheduler/beat", false},
@@ -220,14 +219,12 @@ func TestImportRules(t *testing.T) {
 		{"deploy/local", library, true, "api/server", true},
 		{"deploy/local", library, true, "worker/pool", true},
 		{"deploy/local", library, true, "deploy/config", true},
-		{"deploy/process", library, false, "deploy/config", false},
-		{"deploy/program", library, false, "deploy/config", true},
-		{"deploy/program", library, false, "worker/pool", true},
-		{"deploy/program", test, false, "deploy/testenv", true},
-		{"api", library, true, "deploy/program", true},
-		{"deploy/process", library, false, "deploy/program", false},
-		{"api/server", library, false, "deploy/program", false},
-		{"deploy", test, false, "deploy/program", true},
+		{"deploy/boot", library, false, "deploy/config", true},
+		{"deploy/boot", library, false, "worker/pool", true},
+		{"deploy/boot", test, false, "deploy/testenv", true},
+		{"api", library, true, "deploy/boot", true},
+		{"api/server", library, false, "deploy/boot", false},
+		{"deploy", test, false, "deploy/boot", true},
 		{"deploy/config", library, false, "models", false},
 		{"deploy/config", library, false, "models/plainyaml", true},
 		{"scheduler/beat", library, false, "models/plainyaml", true},
@@ -238,7 +235,6 @@ func TestImportRules(t *testing.T) {
 		{"deploy/bench", library, true, "worker/pool", true},
 		{"deploy/bench", library, true, "deploy/testenv", true},
 		{"deploy/chaos", library, true, "deploy/testenv", true},
-		{"deploy/process", test, false, "worker/pool", false},
 		{"tasks/sms", test, false, "deploy/testenv", true},
 		{"tasks/sms", library, false, "deploy/testenv", false},
 		{"api", library, true, "deploy/testenv", false},

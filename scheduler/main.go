@@ -2,11 +2,10 @@
 package main
 
 import (
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/deploy/process"
-	"github.com/paidui/paidui/deploy/program"
 )
 
 func main() {
-	process.Main(program.Command(config.Scheduler, "Paidui's scheduler: enqueues periodic tasks", program.Scheduler))
+	boot.Main(boot.Command(config.Scheduler, "Paidui's scheduler: enqueues periodic tasks", boot.Scheduler))
 }

@@ -2,11 +2,10 @@
 package main
 
 import (
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/deploy/process"
-	"github.com/paidui/paidui/deploy/program"
 )
 
 func main() {
-	process.Main(program.Command(config.Worker, "Paidui's worker: runs the tasks of its queues", program.Worker))
+	boot.Main(boot.Command(config.Worker, "Paidui's worker: runs the tasks of its queues", boot.Worker))
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/deploy/boot"
 )
 
 // options are what the command line says.
@@ -23,7 +23,7 @@ type options struct {
 
 func command() *cobra.Command {
 	var opt options
-	cmd := process.NewCommand("bench", "Measure Paidui against plain asynq, on private servers", "")
+	cmd := boot.NewCommand("bench", "Measure Paidui against plain asynq, on private servers", "")
 	cmd.Long = cmd.Short + ".\n\nRows:\n" + describe(rows())
 	flags := cmd.Flags()
 	flags.StringSliceVar(&opt.only, "only", nil, "run these `rows` alone, as run,enqueue; may be repeated")
@@ -38,7 +38,7 @@ func command() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		process.CollectLess() // as Paidui's programs do; plain asynq has the same process
+		boot.CollectLess() // as Paidui's programs do; plain asynq has the same process
 		return profiled(opt.cpuprofile, func() error {
 			return bench(cmd.Context(), chosen, opt, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		})

@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/testenv"
 )
 
@@ -29,7 +29,7 @@ type lab struct {
 }
 
 func newLab(opt options) (*lab, error) {
-	if _, err := process.NewLogger(os.Stderr, "json", opt.logLevel); err != nil {
+	if _, err := boot.NewLogger(os.Stderr, "json", opt.logLevel); err != nil {
 		return nil, fmt.Errorf("--log-level: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "paidui-bench-")

@@ -8,6 +8,6 @@
 // Echo server or no-op worker.
 package main
 
-import "github.com/paidui/paidui/deploy/process"
+import "github.com/paidui/paidui/deploy/boot"
 
-func main() { process.Main(command()) }
+func main() { boot.Main(command()) }

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/testenv"
 )
 
@@ -13,7 +13,7 @@ const asProgram = "BENCH_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		process.Main(command())
+		boot.Main(command())
 	}
 	testenv.Main(m)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/worker/pool"
@@ -40,7 +40,7 @@ func openPaidui(ctx context.Context, l *lab, db int, kind taskKind) (queue, erro
 }
 
 func newPaidui(ctx context.Context, url, logLevel string, kind taskKind) (*paidui, error) {
-	logger, err := process.NewLogger(os.Stderr, "json", logLevel)
+	logger, err := boot.NewLogger(os.Stderr, "json", logLevel)
 	if err != nil {
 		return nil, err
 	}

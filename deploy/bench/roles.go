@@ -9,8 +9,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/spf13/cobra"
 
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/deploy/program"
 )
 
 // The roles that the program starts itself in.
@@ -26,8 +26,8 @@ const (
 // roles are the commands of the roles. The API and the worker are the real ones, as their own programs compose them.
 func roles() []*cobra.Command {
 	return []*cobra.Command{
-		program.Command(config.API, "The API", program.API),
-		program.Command(config.Worker, "The worker", program.Worker),
+		boot.Command(config.API, "The API", boot.API),
+		boot.Command(config.Worker, "The worker", boot.Worker),
 		echoCommand(),
 		noopCommand(),
 		singleCommand(),

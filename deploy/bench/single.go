@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
-	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
@@ -30,7 +30,7 @@ func singleCommand() *cobra.Command {
 }
 
 func runSingle(ctx context.Context, redis, database, logLevel string) (err error) {
-	logger, err := process.NewLogger(os.Stderr, "json", logLevel)
+	logger, err := boot.NewLogger(os.Stderr, "json", logLevel)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/paidui/paidui/deploy/process"
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/testenv"
 )
 
@@ -22,7 +22,7 @@ type options struct {
 
 func command() *cobra.Command {
 	var opt options
-	cmd := process.NewCommand("chaos", "Break a running Paidui by a plan, and judge whether it kept its promises", "")
+	cmd := boot.NewCommand("chaos", "Break a running Paidui by a plan, and judge whether it kept its promises", "")
 	cmd.Long = cmd.Short + `.
 
 It starts two APIs, three workers and two schedulers on a private redis-server (which keeps every write) and a private

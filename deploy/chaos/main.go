@@ -10,6 +10,6 @@
 // judge (judge_*.go), who sees nothing else, returns findings for the report (report.go).
 package main
 
-import "github.com/paidui/paidui/deploy/process"
+import "github.com/paidui/paidui/deploy/boot"
 
-func main() { process.Main(command()) }
+func main() { boot.Main(command()) }

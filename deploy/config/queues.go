@@ -14,7 +14,7 @@ import (
 const maxWeight = 1000
 
 // queueName is what a queue may be called: the name is part of Redis keys and of task ids. It is the rule of package
-// tasks, which this package does not know; a test of deploy/program holds the two together.
+// tasks, which this package does not know; a test of deploy/boot holds the two together.
 var queueName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // Queues maps the names of queues to their weights, 1..1000: a queue of weight 6 is asked first six times as often

@@ -5,12 +5,11 @@ import (
 	"context"
 	"os"
 
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/deploy/process"
-	"github.com/paidui/paidui/deploy/program"
 )
 
 func main() {
-	process.Main(program.Command(config.Local, "Paidui in one process: API, worker and scheduler, for development",
-		func(ctx context.Context, cfg config.Config) error { return program.Local(ctx, cfg, os.Stdout) }))
+	boot.Main(boot.Command(config.Local, "Paidui in one process: API, worker and scheduler, for development",
+		func(ctx context.Context, cfg config.Config) error { return boot.Local(ctx, cfg, os.Stdout) }))
 }

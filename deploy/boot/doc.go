@@ -1,0 +1,14 @@
+// Package boot starts, drains and stops Paidui's programs. It is the one package besides the main.go files that reads the
+// configuration: every other package takes what it needs as arguments.
+//
+// Read boot.go first: it opens the stores, assembles the parts of a program, and runs them until one fails or a signal
+// comes. The other files are grouped by how their names begin:
+//
+//	program_  one file a program, which names its parts; its command line; the subcommands for the database
+//	env_      what the parts of a program share: stores, caches, outbox, history, the limits of connections
+//	http_     an HTTP server that bounds its connections and drains, its certificate, and the admin endpoints
+//	run_      what every command has: signals, exit codes, the group of parts, waiting for stores, logging, the version
+//
+// Each part of a Group has one goroutine. Group.Run, on the goroutine of the command, starts them all and stops them in
+// the order in which they were added: what takes work in first, the admin server last; then the stores are closed.
+package boot

@@ -1,9 +1,0 @@
-package program
-
-import (
-	"testing"
-
-	"github.com/paidui/paidui/deploy/testenv"
-)
-
-func TestMain(m *testing.M) { testenv.Main(m) }
