@@ -14,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/demo"
@@ -123,7 +124,7 @@ var celeryCalls = map[string]func(*testing.T){
 		require.Equal(t, errBroken.Error(), seen)
 	},
 	"apply_async(retry_policy)": func(t *testing.T) {
-		e, err := broker.StartEmbedded(context.WithoutCancel(t.Context()))
+		e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		client, _ := withOutbox(t, taskstest.Broker(t, e.URL(0)))

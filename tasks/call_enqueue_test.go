@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -242,7 +243,7 @@ func TestCatalogAndMuxRefuseMistakes(t *testing.T) {
 
 func TestEnqueueWithoutBroker(t *testing.T) {
 	t.Parallel()
-	e, err := broker.StartEmbedded(t.Context())
+	e, err := redisx.StartEmbedded(t.Context())
 	require.NoError(t, err)
 	b := taskstest.Broker(t, e.URL(0))
 	e.Close()

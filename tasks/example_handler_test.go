@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 )
@@ -19,7 +20,7 @@ import (
 // exampleWorker runs the handlers that bind gives it, on an embedded Redis; worker/pool is the real thing. Call stop at
 // the end.
 func exampleWorker(ctx context.Context, bind func(m *tasks.Mux)) (client *tasks.Client, stop func()) {
-	redis, err := broker.StartEmbedded(ctx)
+	redis, err := redisx.StartEmbedded(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}

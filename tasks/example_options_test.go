@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 )
@@ -24,7 +25,7 @@ var (
 // onEmbedded runs f with a client on a Redis of its own.
 func onEmbedded(f func(ctx context.Context, c *tasks.Client), opt ...tasks.ClientOptions) {
 	ctx := context.Background()
-	e, err := broker.StartEmbedded(ctx)
+	e, err := redisx.StartEmbedded(ctx)
 	if err != nil {
 		panic(err)
 	}

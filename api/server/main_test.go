@@ -15,6 +15,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/catalog"
@@ -63,7 +64,7 @@ func startEmbedded(t *testing.T) *system { return assembleEmbedded(t) }
 
 func assembleEmbedded(t testing.TB, changes ...change) *system {
 	t.Helper()
-	e, err := broker.StartEmbedded(t.Context())
+	e, err := redisx.StartEmbedded(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return assemble(t, "sqlite://"+t.TempDir()+"/paidui.db", e.URL(1), e.URL(2), changes)

@@ -10,6 +10,7 @@ import (
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -32,13 +33,13 @@ func TestConnectionLimits(t *testing.T) {
 	db, err := models.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "paidui.db"), models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	redis, err := broker.StartEmbedded(t.Context())
+	redis, err := redisx.StartEmbedded(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(redis.Close)
 	b, err := broker.Open(t.Context(), redis.URL(1)+"?pool_size=33", broker.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	cache, err := broker.Connect(t.Context(), cacheSetting, redis.URL(2)+"?pool_size=44")
+	cache, err := redisx.Connect(t.Context(), cacheSetting, redis.URL(2)+"?pool_size=44")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cache.Close()) })
 	stores := &Stores{DB: db, Broker: b, Cache: cache}

@@ -58,7 +58,7 @@ func openStores(ctx context.Context, o storeOptions) (*Stores, error) {
 			return err
 		}},
 		{"cache", o.cacheURL, func(ctx context.Context) (err error) {
-			s.Cache, err = broker.Connect(ctx, cacheSetting, o.cacheURL)
+			s.Cache, err = redisx.Connect(ctx, cacheSetting, o.cacheURL)
 			return err
 		}},
 		{"replica of the cache", o.cacheURL, func(ctx context.Context) error { return s.openReplica(ctx, o) }},
@@ -117,7 +117,7 @@ func (s *Stores) openReplica(ctx context.Context, o storeOptions) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, replicaWait)
 	defer cancel()
 	var away error
-	s.CacheReplica, away, err = broker.ConnectReplica(ctx, setting, url)
+	s.CacheReplica, away, err = redisx.ConnectReplica(ctx, setting, url)
 	if away != nil {
 		o.logger.WarnContext(ctx, "the replica of the cache does not answer; it will be tried when it is needed", "error", away)
 	}
@@ -126,7 +126,7 @@ func (s *Stores) openReplica(ctx context.Context, o storeOptions) (err error) {
 
 // markFatal tells errors in the configuration, which waiting does not mend, from servers that are not up yet.
 func markFatal(err error) error {
-	var urlErr *broker.URLError
+	var urlErr *redisx.URLError
 	if errors.As(err, &urlErr) || errors.Is(err, models.ErrConfig) {
 		return Fatal(err)
 	}

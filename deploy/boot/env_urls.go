@@ -6,7 +6,7 @@ import (
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/keyring"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // Settings that packages below check.
@@ -34,8 +34,8 @@ func checkKeys(text string) error {
 }
 
 func checkRedis(url string) error {
-	_, err := broker.ParseURL("", url)
-	var wrong *broker.URLError
+	_, err := redisx.ParseURL("", url)
+	var wrong *redisx.URLError
 	if errors.As(err, &wrong) {
 		return errors.New(wrong.Msg) // the caller names the setting
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/catalog"
 )
 
@@ -54,7 +54,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 	embedded := cfg.BrokerURL == "" || cfg.CacheURL == ""
 	if embedded {
 		// It outlives ctx: the parts that drain still need it.
-		e, err := broker.StartEmbedded(context.WithoutCancel(ctx))
+		e, err := redisx.StartEmbedded(context.WithoutCancel(ctx))
 		if err != nil {
 			return err
 		}

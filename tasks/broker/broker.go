@@ -56,13 +56,15 @@ type Broker struct {
 	end        context.CancelFunc
 }
 
-// Open connects to the Redis at raw (see ParseURL) and warns when it may evict tasks. Errors are as of Connect.
+// Open connects to the Redis at raw (see redisx.ParseURL) and warns when it may evict tasks. Errors are as of redisx.Connect.
 func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
 	connects := new(atomic.Uint64)
-	rdb, err := connect(ctx, Setting, raw, func() { connects.Add(1) })
+	rdb, err := redisx.Connect(ctx, Setting, raw, func(o *redis.UniversalOptions) {
+		o.OnConnect = func(context.Context, *redis.Conn) error { connects.Add(1); return nil }
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -25,7 +26,7 @@ func bury(t testing.TB, rdb redis.UniversalClient, second int64, ids ...string) 
 
 func embeddedURL(t testing.TB) string {
 	t.Helper()
-	e, err := broker.StartEmbedded(context.WithoutCancel(t.Context()))
+	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return e.URL(0)

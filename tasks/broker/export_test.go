@@ -29,9 +29,6 @@ func (f *Fetcher) Beat(ctx context.Context) error {
 // LifeName is the fetcher's life in Redis.
 func (f *Fetcher) LifeName() string { return f.life.name }
 
-// SetTime makes the server's clock stand still at now.
-func (e *Embedded) SetTime(now time.Time) { e.server.SetTime(now) }
-
 // Forget makes the fetcher forget all its deliveries, as it does with those that asynq has given up.
 func (f *Fetcher) Forget() {
 	f.deliveries.mu.Lock()

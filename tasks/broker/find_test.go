@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -159,7 +160,7 @@ func TestFindManyTakesFewRoundTrips(t *testing.T) {
 // TestAMessageThatMakesNoSenseIsRead: other programs may store what they like.
 func TestAMessageThatMakesNoSenseIsRead(t *testing.T) {
 	t.Parallel()
-	e, err := broker.StartEmbedded(context.WithoutCancel(t.Context()))
+	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	b := open(t, e.URL(0))

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -44,7 +45,7 @@ func onSingle(t *testing.T, test func(t *testing.T, url string)) {
 	})
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		e, err := broker.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the workers
+		e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the workers
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		test(t, e.URL(0))

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -321,7 +322,7 @@ func TestRedisAwayForLongerThanALife(t *testing.T) {
 func TestClocksOfHosts(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range []time.Duration{-30 * time.Second, 30 * time.Second} {
-		e, err := broker.StartEmbedded(context.WithoutCancel(t.Context()))
+		e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		b := open(t, e.URL(0))
@@ -354,7 +355,7 @@ func TestClocksOfHosts(t *testing.T) {
 // TestFailoverToAnotherClock: the new primary's clock is far behind or before the old one's.
 func TestFailoverToAnotherClock(t *testing.T) {
 	t.Parallel()
-	e, err := broker.StartEmbedded(context.WithoutCancel(t.Context()))
+	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	b := open(t, e.URL(0))

@@ -11,7 +11,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // TestCountsOutliveAPrimary kills the primary of a cluster that counts articles.
@@ -19,7 +19,7 @@ func TestCountsOutliveAPrimary(t *testing.T) {
 	t.Parallel()
 	nodes := testenv.RedisNodes(t, 3, true)
 	s := open(t, "sqlite://"+filepath.Join(t.TempDir(), "site.db"), testenv.RedisURL(t), nodes.URL())
-	replica, away, err := broker.ConnectReplica(t.Context(), "PAIDUI_CACHE_URL", nodes.URL())
+	replica, away, err := redisx.ConnectReplica(t.Context(), "PAIDUI_CACHE_URL", nodes.URL())
 	require.NoError(t, err)
 	require.NoError(t, away)
 	t.Cleanup(func() { _ = replica.Close() })

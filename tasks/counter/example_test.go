@@ -8,6 +8,7 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/counter"
@@ -28,7 +29,7 @@ func Example() {
 	check(err)
 	defer func() { check(models.Close(db)) }()
 	check(models.Migrate(ctx, db))
-	embedded, err := broker.StartEmbedded(ctx)
+	embedded, err := redisx.StartEmbedded(ctx)
 	check(err)
 	defer embedded.Close()
 	b, err := broker.Open(ctx, embedded.URL(1), broker.Options{})
@@ -37,7 +38,7 @@ func Example() {
 	ob, err := outbox.New(db, tasks.NewClient(b), outbox.Options{})
 	check(err)
 	check(db.Use(ob))
-	rdb, err := broker.Connect(ctx, "CACHE_URL", embedded.URL(2))
+	rdb, err := redisx.Connect(ctx, "CACHE_URL", embedded.URL(2))
 	check(err)
 	defer func() { check(rdb.Close()) }()
 	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}})

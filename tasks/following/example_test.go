@@ -9,7 +9,7 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/following"
 )
 
@@ -24,7 +24,7 @@ func Example() {
 	for i := range 3 {
 		check(db.Create(&models.User{Mobile: strconv.Itoa(13800000000 + i)}).Error)
 	}
-	server, err := broker.StartEmbedded(ctx)
+	server, err := redisx.StartEmbedded(ctx)
 	check(err)
 	defer server.Close()
 	address, err := redis.ParseURL(server.URL(0))

@@ -17,7 +17,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -75,7 +75,7 @@ func existsIn(db *gorm.DB) func(context.Context, int64) (bool, error) {
 // embeddedURL is the address of an embedded Redis.
 func embeddedURL(t testing.TB) string {
 	t.Helper()
-	e, err := broker.StartEmbedded(context.WithoutCancel(t.Context()))
+	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return e.URL(0)

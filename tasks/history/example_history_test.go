@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/history"
@@ -30,7 +31,7 @@ func Example() {
 	exampleCheck(err)
 	defer models.Close(db)
 	exampleCheck(models.Migrate(ctx, db))
-	redis, err := broker.StartEmbedded(ctx)
+	redis, err := redisx.StartEmbedded(ctx)
 	exampleCheck(err)
 	defer redis.Close()
 	b, err := broker.Open(ctx, redis.URL(0), broker.Options{Logger: quiet})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/history"
@@ -24,7 +25,7 @@ func ExampleSettler() {
 	exampleCheck(err)
 	defer models.Close(db)
 	exampleCheck(models.Migrate(ctx, db))
-	redis, err := broker.StartEmbedded(ctx)
+	redis, err := redisx.StartEmbedded(ctx)
 	exampleCheck(err)
 	defer redis.Close()
 	b, err := broker.Open(ctx, redis.URL(0), broker.Options{Logger: quiet})

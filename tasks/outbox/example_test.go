@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -23,7 +24,7 @@ func openExample(ctx context.Context) (db *gorm.DB, client *tasks.Client, ob *ou
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	check(err)
 	check(models.Migrate(ctx, db))
-	redis, err := broker.StartEmbedded(ctx)
+	redis, err := redisx.StartEmbedded(ctx)
 	check(err)
 	b, err := broker.Open(ctx, redis.URL(0), broker.Options{})
 	check(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -20,14 +21,14 @@ func openExample(ctx context.Context) (db *gorm.DB, store *cache.Store, end func
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	check(err)
 	check(models.Migrate(ctx, db))
-	embedded, err := broker.StartEmbedded(ctx)
+	embedded, err := redisx.StartEmbedded(ctx)
 	check(err)
 	b, err := broker.Open(ctx, embedded.URL(1), broker.Options{})
 	check(err)
 	ob, err := outbox.New(db, tasks.NewClient(b), outbox.Options{})
 	check(err)
 	check(db.Use(ob))
-	rdb, err := broker.Connect(ctx, "CACHE_URL", embedded.URL(2))
+	rdb, err := redisx.Connect(ctx, "CACHE_URL", embedded.URL(2))
 	check(err)
 	store, err = cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}})
 	check(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -65,7 +66,7 @@ func eachSite(t *testing.T, test func(t *testing.T, s site)) {
 	})
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		e, err := broker.StartEmbedded(context.WithoutCancel(t.Context()))
+		e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		test(t, openSite(t, "sqlite://"+filepath.Join(t.TempDir(), "site.db"), e.URL(2), taskstest.Broker(t, e.URL(1))))

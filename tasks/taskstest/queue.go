@@ -11,6 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 )
@@ -32,7 +33,7 @@ type Queue struct {
 	Clock  *Clock
 
 	t        testing.TB
-	embedded *broker.Embedded
+	embedded *redisx.Embedded
 	mux      *tasks.Mux
 
 	mu       sync.Mutex
@@ -43,7 +44,7 @@ type Queue struct {
 // New makes a queue that lives as long as the test.
 func New(t testing.TB, opt Config) *Queue {
 	t.Helper()
-	e, err := broker.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the test's workers
+	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the test's workers
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	q := &Queue{Clock: newClock(), t: t, embedded: e, Broker: Broker(t, e.URL(0)), served: make(map[string]bool)}

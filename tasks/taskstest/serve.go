@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 )
@@ -50,7 +51,7 @@ func Options(t testing.TB) broker.Options {
 // Embedded starts an embedded Redis for one test and opens it.
 func Embedded(t testing.TB) *broker.Broker {
 	t.Helper()
-	e, err := broker.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the test's workers
+	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the test's workers
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return Broker(t, e.URL(0))
@@ -97,7 +98,7 @@ func Run(t testing.TB, part func(context.Context) error) {
 // Connect opens a client of the Redis at the URL until the test ends, which may have stopped that Redis.
 func Connect(t testing.TB, url string) redis.UniversalClient {
 	t.Helper()
-	rdb, err := broker.Connect(t.Context(), broker.Setting, url)
+	rdb, err := redisx.Connect(t.Context(), broker.Setting, url)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = rdb.Close() })
 	return rdb

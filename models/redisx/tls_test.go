@@ -1,4 +1,4 @@
-package broker_test
+package redisx_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // TestConnectWithAPrivateAuthority: the server has a certificate of a private authority, and asks for one of it.
@@ -29,21 +29,21 @@ func TestConnectWithAPrivateAuthority(t *testing.T) {
 		return "rediss://127.0.0.1:" + port + "/1?" + values.Encode()
 	}
 
-	client, err := broker.Connect(t.Context(), "PAIDUI_X_URL", query("ca_file", a.File, "cert_file", ours, "key_file", oursKey))
+	client, err := redisx.Connect(t.Context(), "PAIDUI_X_URL", query("ca_file", a.File, "cert_file", ours, "key_file", oursKey))
 	require.NoError(t, err)
 	require.NoError(t, client.Set(t.Context(), "k", "v", 0).Err())
 	require.NoError(t, client.Close())
 
-	var wrong *broker.URLError
-	_, err = broker.Connect(t.Context(), "PAIDUI_X_URL", query("cert_file", ours, "key_file", oursKey))
+	var wrong *redisx.URLError
+	_, err = redisx.Connect(t.Context(), "PAIDUI_X_URL", query("cert_file", ours, "key_file", oursKey))
 	require.ErrorAs(t, err, &wrong, "the machine's own trust store does not know the authority")
 	require.ErrorContains(t, err, "PAIDUI_X_URL")
 	require.ErrorContains(t, err, "ca_file")
-	_, err = broker.Connect(t.Context(), "PAIDUI_X_URL", query("ca_file", testenv.NewAuthority(t).File))
+	_, err = redisx.Connect(t.Context(), "PAIDUI_X_URL", query("ca_file", testenv.NewAuthority(t).File))
 	require.ErrorAs(t, err, &wrong, "another authority")
-	_, err = broker.Connect(t.Context(), "PAIDUI_X_URL", query("ca_file", a.File))
+	_, err = redisx.Connect(t.Context(), "PAIDUI_X_URL", query("ca_file", a.File))
 	require.Error(t, err, "the server wants a certificate")
-	_, err = broker.Connect(t.Context(), "PAIDUI_X_URL", query("ca_file", "/no/such/file"))
+	_, err = redisx.Connect(t.Context(), "PAIDUI_X_URL", query("ca_file", "/no/such/file"))
 	require.ErrorAs(t, err, &wrong)
 	require.ErrorContains(t, err, "PAIDUI_X_URL: ca_file: open /no/such/file")
 }
@@ -52,10 +52,10 @@ func TestConnectWithAPrivateAuthority(t *testing.T) {
 func TestEachFormOfURLTakesFiles(t *testing.T) {
 	t.Parallel()
 	for _, form := range []string{"rediss://h/1?%s", "rediss+sentinel://h,i/name/1?%s&sentinel_password=p", "rediss+cluster://h,i?%s"} {
-		o, err := broker.ParseURL("S", fmt.Sprintf(form, "ca_file=/ca&cert_file=/cert&key_file=/key"))
+		o, err := redisx.ParseURL("S", fmt.Sprintf(form, "ca_file=/ca&cert_file=/cert&key_file=/key"))
 		require.NoError(t, err, form)
 		require.NotNil(t, o.TLSConfig)
-		_, err = broker.Connect(t.Context(), "S", fmt.Sprintf(form, "ca_file=/no/such/file"))
+		_, err = redisx.Connect(t.Context(), "S", fmt.Sprintf(form, "ca_file=/no/such/file"))
 		require.EqualError(t, err, "S: ca_file: open /no/such/file: no such file or directory", form)
 	}
 	for raw, want := range map[string]string{
@@ -63,7 +63,7 @@ func TestEachFormOfURLTakesFiles(t *testing.T) {
 		"rediss://h/1?cert_file=/ca":  "S: cert_file and key_file go together",
 		"rediss+cluster://h?ca_file=": "S: ca_file is not the path of one file",
 	} {
-		_, err := broker.ParseURL("S", raw)
+		_, err := redisx.ParseURL("S", raw)
 		require.EqualError(t, err, want, raw)
 	}
 }

@@ -1,4 +1,4 @@
-package broker
+package redisx
 
 import (
 	"context"
@@ -14,18 +14,15 @@ import (
 
 // Connect opens the Redis at raw, which came from the named setting, and asks it for a sign of life. A URL that makes
 // no sense, a wrong password or a missing database gives a *URLError; a server that does not answer gives an error
-// that names its address.
-func Connect(ctx context.Context, setting, raw string) (redis.UniversalClient, error) {
-	return connect(ctx, setting, raw, func() {})
-}
-
-// connect is Connect that reports every connection it makes, now and later.
-func connect(ctx context.Context, setting, raw string, connected func()) (redis.UniversalClient, error) {
+// that names its address. Each change gets the options that the URL gives, before they are used.
+func Connect(ctx context.Context, setting, raw string, changes ...func(*redis.UniversalOptions)) (redis.UniversalClient, error) {
 	o, err := readURL(setting, raw)
 	if err != nil {
 		return nil, err
 	}
-	o.OnConnect = func(context.Context, *redis.Conn) error { connected(); return nil }
+	for _, change := range changes {
+		change(o)
+	}
 	client := newClient(o)
 	if err := client.Ping(ctx).Err(); err != nil {
 		err = explain(setting, o, err)

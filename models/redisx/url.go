@@ -1,4 +1,4 @@
-package broker
+package redisx
 
 import (
 	"crypto/tls"

@@ -1,4 +1,4 @@
-package broker
+package redisx
 
 import (
 	"context"
@@ -54,6 +54,9 @@ func (e *Embedded) URL(db int) string { return fmt.Sprintf("redis://%s/%d", e.se
 
 // FastForward ages every key that expires by d.
 func (e *Embedded) FastForward(d time.Duration) { e.server.FastForward(d) }
+
+// SetTime makes the server's clock stand still at now.
+func (e *Embedded) SetTime(now time.Time) { e.server.SetTime(now) }
 
 // Close stops the server and drops all it holds. Twice is safe.
 func (e *Embedded) Close() {

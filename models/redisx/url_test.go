@@ -1,4 +1,4 @@
-package broker_test
+package redisx_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 func TestParseURL(t *testing.T) {
@@ -31,7 +31,7 @@ func TestParseURL(t *testing.T) {
 		{url: "rediss+cluster://h1/", addrs: []string{"h1:6379"}, cluster: true, tls: true},
 	} {
 		t.Run(c.url, func(t *testing.T) {
-			o, err := broker.ParseURL("PAIDUI_X_URL", c.url)
+			o, err := redisx.ParseURL("PAIDUI_X_URL", c.url)
 			require.NoError(t, err)
 			require.Equal(t, c.addrs, o.Addrs)
 			require.Equal(t, c.user, o.Username)
@@ -72,8 +72,8 @@ func TestParseURLErrors(t *testing.T) {
 		"redis+cluster://:x/hunter2@h":       "",
 	} {
 		t.Run(url, func(t *testing.T) {
-			_, err := broker.ParseURL("PAIDUI_X_URL", url)
-			var urlErr *broker.URLError
+			_, err := redisx.ParseURL("PAIDUI_X_URL", url)
+			var urlErr *redisx.URLError
 			require.ErrorAs(t, err, &urlErr)
 			require.ErrorContains(t, err, "PAIDUI_X_URL: ")
 			require.ErrorContains(t, err, want)
@@ -86,8 +86,8 @@ func FuzzParseURL(f *testing.F) {
 	f.Add("redis://:pw@127.0.0.1:6379/1?db=2")
 	f.Add("redis+sentinel://a,b/name/1")
 	f.Fuzz(func(t *testing.T, raw string) {
-		o, err := broker.ParseURL("S", raw)
-		var urlErr *broker.URLError
+		o, err := redisx.ParseURL("S", raw)
+		var urlErr *redisx.URLError
 		if err != nil && !errors.As(err, &urlErr) {
 			t.Fatalf("error of another type: %T", err)
 		}

@@ -1,4 +1,4 @@
-package broker_test
+package redisx_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const replicaSetting = "PAIDUI_CACHE_REPLICA_URL"
@@ -25,13 +25,13 @@ func TestConnectReplicaReadsWithoutThePrimary(t *testing.T) {
 			t.Parallel()
 			primary := testenv.Redis(t)
 			replica := testenv.RedisReplica(t, primary)
-			writer, err := broker.Connect(t.Context(), replicaSetting, primary.URL(0))
+			writer, err := redisx.Connect(t.Context(), replicaSetting, primary.URL(0))
 			require.NoError(t, err)
 			require.NoError(t, writer.Set(t.Context(), "key", "value", 0).Err())
 			require.NoError(t, writer.Do(t.Context(), "WAIT", 1, 0).Err())
 			require.NoError(t, writer.Close())
 
-			rdb, away, err := broker.ConnectReplica(t.Context(), replicaSetting, url(primary, replica))
+			rdb, away, err := redisx.ConnectReplica(t.Context(), replicaSetting, url(primary, replica))
 			require.NoError(t, err)
 			require.NoError(t, away)
 			primary.Kill()
@@ -44,7 +44,7 @@ func TestConnectReplicaReadsWithoutThePrimary(t *testing.T) {
 
 func TestConnectReplicaOfACluster(t *testing.T) {
 	t.Parallel()
-	rdb, away, err := broker.ConnectReplica(t.Context(), replicaSetting, testenv.RedisCluster(t))
+	rdb, away, err := redisx.ConnectReplica(t.Context(), replicaSetting, testenv.RedisCluster(t))
 	require.NoError(t, err)
 	require.NoError(t, away)
 	require.NoError(t, rdb.Set(t.Context(), "key", "value", 0).Err())
@@ -56,16 +56,16 @@ func TestConnectReplicaDoesNotWaitForOne(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
 	server.Stop()
-	rdb, away, err := broker.ConnectReplica(t.Context(), replicaSetting, server.URL(0))
+	rdb, away, err := redisx.ConnectReplica(t.Context(), replicaSetting, server.URL(0))
 	require.NoError(t, err)
 	require.ErrorContains(t, away, "no answer from Redis at "+server.Addr)
 	server.Start()
 	require.NoError(t, rdb.Ping(t.Context()).Err())
 	require.NoError(t, rdb.Close())
 
-	var wrong *broker.URLError
-	_, _, err = broker.ConnectReplica(t.Context(), replicaSetting, "redis://:wrong@"+testenv.Redis(t, testenv.WithPassword("x")).Addr)
+	var wrong *redisx.URLError
+	_, _, err = redisx.ConnectReplica(t.Context(), replicaSetting, "redis://:wrong@"+testenv.Redis(t, testenv.WithPassword("x")).Addr)
 	require.ErrorAs(t, err, &wrong)
-	_, _, err = broker.ConnectReplica(t.Context(), replicaSetting, fmt.Sprint("http://", server.Addr))
+	_, _, err = redisx.ConnectReplica(t.Context(), replicaSetting, fmt.Sprint("http://", server.Addr))
 	require.ErrorAs(t, err, &wrong)
 }

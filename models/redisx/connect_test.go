@@ -1,23 +1,21 @@
-package broker_test
+package redisx_test
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 func TestConnectSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	open := testenv.Redis(t)
 	locked := testenv.Redis(t, testenv.WithPassword("Admin123"))
-	client, err := broker.Connect(t.Context(), "PAIDUI_CACHE_URL", "redis://:Admin123@"+locked.Addr+"/1")
+	client, err := redisx.Connect(t.Context(), "PAIDUI_CACHE_URL", "redis://:Admin123@"+locked.Addr+"/1")
 	require.NoError(t, err)
 	require.NoError(t, client.Close())
 
@@ -28,11 +26,11 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		{"nobody there", fmt.Sprintf("redis://:hunter2@127.0.0.1:%d", testenv.FreePort(t)), "no answer from Redis at 127.0.0.1:"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := broker.Connect(t.Context(), "PAIDUI_CACHE_URL", c.url)
+			_, err := redisx.Connect(t.Context(), "PAIDUI_CACHE_URL", c.url)
 			require.ErrorContains(t, err, "PAIDUI_CACHE_URL")
 			require.ErrorContains(t, err, c.want)
 			require.NotContains(t, err.Error(), "hunter2")
-			var urlErr *broker.URLError
+			var urlErr *redisx.URLError
 			if c.name == "nobody there" {
 				require.NotErrorAs(t, err, &urlErr, "waiting may help")
 			} else {
@@ -42,29 +40,12 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestOpenWarnsOfEviction(t *testing.T) {
-	t.Parallel()
-	for policy, warned := range map[string]bool{"allkeys-lru": true, "noeviction": false, "volatile-ttl": false} {
-		t.Run(policy, func(t *testing.T) {
-			t.Parallel()
-			server := testenv.Redis(t, testenv.WithArgs("--maxmemory-policy", policy))
-			var log bytes.Buffer
-			b, err := broker.Open(t.Context(), server.URL(0), broker.Options{
-				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
-			})
-			require.NoError(t, err)
-			require.NoError(t, b.Close())
-			require.Equal(t, warned, bytes.Contains(log.Bytes(), []byte("noeviction")), log.String())
-		})
-	}
-}
-
 func TestEmbeddedExpiresKeys(t *testing.T) {
 	t.Parallel()
-	e, err := broker.StartEmbedded(t.Context())
+	e, err := redisx.StartEmbedded(t.Context())
 	require.NoError(t, err)
 	defer e.Close()
-	client, err := broker.Connect(t.Context(), broker.Setting, e.URL(3))
+	client, err := redisx.Connect(t.Context(), "PAIDUI_BROKER_URL", e.URL(3))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, client.Close()) }()
 	require.NoError(t, client.Set(t.Context(), "k", "v", 200*time.Millisecond).Err())
