@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -26,18 +27,20 @@ const (
 var layers = map[string][]string{
 	"yaml":      {},
 	"models":    {"models"},
-	"broker":    {"models"},
-	"tasks":     {"models", "broker"},
+	"format":    {},
+	"broker":    {"models", "format"},
+	"fetch":     {"models", "format", "broker"},
+	"tasks":     {"models", "broker", "fetch"},
 	"outbox":    {"models", "broker", "tasks"},
 	"refresh":   {"models", "broker", "tasks", "outbox"},
 	"job":       {"models", "broker", "tasks", "outbox", "refresh"},
 	"catalog":   {"models", "broker", "tasks", "outbox", "refresh", "job"},
 	"api":       {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "api"},
-	"worker":    {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "worker"},
+	"worker":    {"models", "broker", "fetch", "tasks", "outbox", "refresh", "job", "catalog", "worker"},
 	"scheduler": {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "scheduler", "yaml"},
 	"config":    {"yaml"},
 	"deploy":    {"models", "broker", "tasks", "outbox", "refresh", "job", "catalog", "deploy"},
-	"testing":   {"models", "broker", "tasks", "testing"},
+	"testing":   {"models", "broker", "fetch", "tasks", "testing"},
 }
 
 // source is what the rules need to know of one Go file. Dir is relative to the module, with slashes.
@@ -45,6 +48,7 @@ type source struct {
 	dir, file string
 	main      bool
 	imports   []string // of this module, relative to it
+	asynq     bool     // whether it imports asynq
 	inits     []token.Position
 }
 
@@ -62,6 +66,10 @@ func layerOf(dir string) string {
 		return "yaml" // below all
 	case dir == "tasks/broker":
 		return "broker"
+	case dir == "tasks/broker/fetch":
+		return "fetch"
+	case dir == "tasks/broker/internal/format":
+		return "format"
 	case dir == "tasks/outbox", dir == "tasks/refresh", dir == "tasks/catalog":
 		return rest
 	case top == "tasks" && rest != "":
@@ -94,6 +102,8 @@ func refuse(s source, target string) string {
 	case s.dir == "deploy/testenv":
 		return "it serves the tests of every package and knows none"
 	case to == "testing":
+		return ""
+	case to == "fetch" && s.isTest(): // what a package stores, a worker of its tests runs
 		return ""
 	case to == "config" && !composes:
 		return "only a main package and " + root + " read the configuration; take what you need as an argument"
@@ -152,6 +162,7 @@ func read(files *token.FileSet, parsed *ast.File, dir, file string) source {
 		if rest, ours := strings.CutPrefix(target, module+"/"); err == nil && ours {
 			s.imports = append(s.imports, path.Clean(rest))
 		}
+		s.asynq = s.asynq || target == "github.com/hibiken/asynq"
 	}
 	for _, declaration := range parsed.Decls {
 		if f, ok := declaration.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
@@ -168,6 +179,34 @@ func TestImportsRunOneWay(t *testing.T) {
 	for _, s := range all {
 		for _, message := range broken(s) {
 			t.Error(message)
+		}
+	}
+}
+
+// doors are the packages that speak to asynq, and what of it.
+var doors = map[string]string{
+	"tasks":              "the handler that asynq calls, and the configuration of its server",
+	"tasks/broker/fetch": "the Redis client that asynq's server gets",
+	"tasks/taskstest":    "a server for tests",
+	"worker/pool":        "the server, and the inspector for the sizes of queues",
+	"deploy/bench":       "plain asynq, to compare with",
+}
+
+func TestImportsOfAsynq(t *testing.T) {
+	t.Parallel()
+	opened := make(map[string]bool)
+	for _, s := range sources(t) {
+		if !s.asynq || s.isTest() || layerOf(s.dir) == "testing" && s.dir != "tasks/taskstest" {
+			continue
+		}
+		opened[s.dir] = true
+		if doors[s.dir] == "" {
+			t.Errorf("%s/%s imports asynq: go through one of %v", s.dir, s.file, slices.Sorted(maps.Keys(doors)))
+		}
+	}
+	for dir := range doors {
+		if !opened[dir] {
+			t.Errorf("%s does not import asynq any more: take it off the list", dir)
 		}
 	}
 }
@@ -196,6 +235,16 @@ func TestImportRules(t *testing.T) {
 		{"models", test, false, "tasks", false},
 		{"tasks", library, false, "tasks/broker", true},
 		{"tasks/broker", library, false, "tasks", false},
+		{"tasks/broker", library, false, "tasks/broker/fetch", false},
+		{"tasks/broker", test, false, "tasks/broker/fetch", true},
+		{"tasks/broker/fetch", library, false, "tasks/broker", true},
+		{"tasks/broker/fetch", library, false, "tasks", false},
+		{"tasks/broker/internal/format", library, false, "tasks/broker", false},
+		{"tasks", library, false, "tasks/broker/fetch", true},
+		{"tasks/history", library, false, "tasks/broker/fetch", false},
+		{"tasks/history", test, false, "tasks/broker/fetch", true},
+		{"worker/pool", library, false, "tasks/broker/fetch", true},
+		{"api/server", library, false, "tasks/broker/fetch", false},
 		{"tasks", library, false, "tasks/sms", false},
 		{"tasks/sms", library, false, "tasks", true},
 		{"tasks/sms", library, false, "tasks/seckill", false},

@@ -8,7 +8,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 )
 
 var (
@@ -31,7 +31,7 @@ var (
 	ErrNoTask = errors.New("the context is not that of a running task")
 	// ErrFenced says that an attempt may not write any more: it has returned or lost its slot, or another worker has the
 	// task.
-	ErrFenced = broker.ErrFenced
+	ErrFenced = fetch.ErrFenced
 )
 
 // FailureError is the outcome of a task that failed for good.

@@ -15,6 +15,7 @@ import (
 	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 )
 
 // exampleWorker runs the handlers that bind gives it, on an embedded Redis; worker/pool is the real thing. Call stop at
@@ -32,7 +33,7 @@ func exampleWorker(ctx context.Context, bind func(m *tasks.Mux)) (client *tasks.
 	m := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.DiscardHandler), Client: client})
 	bind(m)
 	queues := map[string]int{"default": 1}
-	fetcher := b.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: 4})
+	fetcher := fetch.New(b, fetch.Config{Queues: queues, Slots: 4})
 	server := asynq.NewServerFromRedisClient(fetcher, m.Engine(asynq.Config{
 		Concurrency: 4, Queues: queues, LogLevel: asynq.FatalLevel,
 		BaseContext: func() context.Context { return fetcher.Context(ctx) },

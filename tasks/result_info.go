@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 )
 
 // Info looks a task up by its id, or returns ErrNotFound. An id that was made here costs one round trip; one that a
@@ -184,7 +185,7 @@ func asJSON(raw []byte) json.RawMessage {
 // errorText is asynq's record of the last error, with asynq's own words in ours.
 func errorText(recorded string) string {
 	if recorded == asynq.ErrLeaseExpired.Error() {
-		return broker.WorkerDied
+		return fetch.WorkerDied
 	}
 	return recorded
 }

@@ -7,10 +7,10 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 )
 
-// delivery is what an attempt needs of its broker.Delivery.
+// delivery is what an attempt needs of its fetch.Delivery.
 type delivery interface {
 	Worker() string
 	Began() time.Time
@@ -26,7 +26,7 @@ type delivery interface {
 }
 
 func currentDelivery(ctx context.Context) delivery {
-	if d := broker.CurrentDelivery(ctx); d != nil {
+	if d := fetch.CurrentDelivery(ctx); d != nil {
 		return d
 	}
 	return nil
@@ -39,7 +39,7 @@ type attempt struct {
 	mux        *Mux
 	binding    *binding // nil without a handler
 	headers    headers
-	delivery   delivery           // nil under a server that is not on a broker.Fetcher
+	delivery   delivery           // nil under a server that is not on a fetch.Fetcher
 	args       []byte             // in the clear; nil when they can't be read
 	encryption *attemptEncryption // nil for a task in the clear
 

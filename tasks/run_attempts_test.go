@@ -15,6 +15,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -143,7 +144,7 @@ func TestHardLimitFreesTheSlot(t *testing.T) {
 func serveOne(t *testing.T, b *broker.Broker, m *tasks.Mux) {
 	t.Helper()
 	queues := map[string]int{"default": 1}
-	fetcher := b.NewFetcher(broker.FetcherConfig{Name: "one", Queues: queues, Slots: 1})
+	fetcher := fetch.New(b, fetch.Config{Name: "one", Queues: queues, Slots: 1})
 	server := asynq.NewServerFromRedisClient(fetcher, m.Engine(asynq.Config{
 		Concurrency: 1, Queues: queues, LogLevel: asynq.FatalLevel, ShutdownTimeout: 5 * time.Second,
 		BaseContext: func() context.Context { return fetcher.Context(context.Background()) },

@@ -7,14 +7,14 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// How often asynq's own loops look, on a connection where broker.Fetcher answers for an empty queue. They cost nothing
+// How often asynq's own loops look, on a connection where fetch.Fetcher answers for an empty queue. They cost nothing
 // there: the fetcher waits when there is nothing to fetch, and lets one forward call a second through.
 const (
 	fetchInterval   = 100 * time.Microsecond
 	forwardInterval = 50 * time.Millisecond
 )
 
-// Engine completes the configuration of an asynq server that runs the mux on a broker.Fetcher: when failed attempts are
+// Engine completes the configuration of an asynq server that runs the mux on a fetch.Fetcher: when failed attempts are
 // repeated, which failures count, and how often asynq looks for work. It sets those fields and leaves the others.
 func (m *Mux) Engine(cfg asynq.Config) asynq.Config {
 	cfg.TaskCheckInterval = fetchInterval

@@ -20,7 +20,7 @@ const (
 // Progress reports how far the running task is, to whoever looks at it: done of total, which is 0 when it is not known,
 // and a note of up to MaxProgressNote bytes. It costs next to nothing, so that a tight loop may call it, from several
 // goroutines at a time: the first report is stored at once and then the latest one five times a second at most, in the
-// background, and the last one when the handler has returned. On a server that is not on a broker.Fetcher none is stored at
+// background, and the last one when the handler has returned. On a server that is not on a fetch.Fetcher none is stored at
 // all.
 //
 // It returns ErrNoTask outside a handler; an *OptionError for values out of range; and ErrFenced when the attempt may not

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 // Setting is the name under which the broker's URL is configured; its errors carry it.
@@ -39,10 +40,9 @@ type Broker struct {
 	soon      redisx.SharedTimer
 	gates     gates // with the enqueue
 	questions gates // without
-	fences    fences
 	rights    *redisx.Rights
 	events    *hub
-	roster    roster
+	workers   workers
 
 	died, lapsed atomic.Uint64 // tasks taken over: see TakenOver
 
@@ -99,6 +99,27 @@ func (b *Broker) Ping(ctx context.Context) error {
 // had ended without a worker that was known to have them.
 func (b *Broker) TakenOver() (died, lapsed uint64) { return b.died.Load(), b.lapsed.Load() }
 
+// CountTakenOver adds to what TakenOver counts.
+func (b *Broker) CountTakenOver(died, lapsed int) {
+	b.died.Add(uint64(died))
+	b.lapsed.Add(uint64(lapsed))
+}
+
+// Options are those of Open; the logger is not nil.
+func (b *Broker) Options() Options { return b.opt }
+
+// Clustered tells whether it is a Redis Cluster, where no script or transaction may touch two queues.
+func (b *Broker) Clustered() bool { return b.cluster }
+
+// Connects counts the connections that were made so far.
+func (b *Broker) Connects() uint64 { return b.connects.Load() }
+
+// Closing ends with Close.
+func (b *Broker) Closing() context.Context { return b.closing }
+
+// Go runs what a worker does beside running tasks. Close waits for its end.
+func (b *Broker) Go(f func()) { b.background.Go(f) }
+
 // Close ends the connection. Close clients' and servers' work first.
 func (b *Broker) Close() error {
 	b.events.close()
@@ -114,7 +135,7 @@ func (b *Broker) Close() error {
 // Presence finds the queues that hold a task of the id, which in most cases is one. It looks into all queues in one round
 // trip. The queue that the id begins with comes first.
 func (b *Broker) Locate(ctx context.Context, id string) (holders []string, err error) {
-	queues, err := b.rdb.SMembers(ctx, allQueuesKey).Result()
+	queues, err := b.rdb.SMembers(ctx, format.AllQueuesKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
@@ -124,7 +145,7 @@ func (b *Broker) Locate(ctx context.Context, id string) (holders []string, err e
 	pipe := b.rdb.Pipeline()
 	found := make([]*redis.IntCmd, len(queues))
 	for i, q := range queues {
-		found[i] = pipe.Exists(ctx, taskKey(q, id))
+		found[i] = pipe.Exists(ctx, format.TaskKey(q, id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("look for task %s: %w", id, err)
@@ -153,4 +174,12 @@ func (b *Broker) warnOfEviction(ctx context.Context) {
 		b.logger.WarnContext(ctx, "the broker may drop tasks when its memory is full: set maxmemory-policy noeviction",
 			"setting", Setting, "maxmemory_policy", policy)
 	}
+}
+
+// Together groups queues by what one script may touch: all, or on a Redis Cluster one.
+func (b *Broker) Together(queues []string) [][]string {
+	if !b.cluster {
+		return [][]string{queues}
+	}
+	return slices.Collect(slices.Chunk(queues, 1))
 }

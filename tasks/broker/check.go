@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 // Fault is a way in which a task's hash and the lists of its queue contradict each other.
@@ -42,6 +44,8 @@ type Checked struct {
 const (
 	// checkRest is the pause after each script.
 	checkRest = 2 * time.Millisecond
+	// mendBatch bounds the tasks of one script that mends.
+	mendBatch = 64
 	// checkVisits bounds the list elements that one mending script passes by, unless one task alone needs more.
 	checkVisits = 100_000
 )
@@ -117,7 +121,7 @@ type checkedQueue struct {
 
 // run checks one queue after another. It reads all tasks once for as many queues as their ids may be kept together.
 func (c *checker) run(ctx context.Context) error {
-	names, err := c.b.rdb.SMembers(ctx, allQueuesKey).Result()
+	names, err := c.b.rdb.SMembers(ctx, format.AllQueuesKey).Result()
 	if err != nil {
 		return fmt.Errorf("list queues: %w", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 // lookAgain looks at what was suspect in a queue once more: it counts active tasks that are nobody's still, and mends what
@@ -15,7 +17,7 @@ func (c *checker) lookAgain(ctx context.Context, q *checkedQueue) error {
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(q.unowned)), c.limits.step) {
 		keys := make([]string, len(ids))
 		for i, id := range ids {
-			keys[i] = taskKey(q.name, id)
+			keys[i] = format.TaskKey(q.name, id)
 		}
 		tasks, err := c.look(ctx, q, keys)
 		if err != nil {
@@ -38,8 +40,8 @@ func (c *checker) lookAgain(ctx context.Context, q *checkedQueue) error {
 // at least half of the time.
 func (c *checker) mend(ctx context.Context, q *checkedQueue, ids []string) error {
 	keys := []string{
-		pendingKey(q.name), highKey(q.name), lowKey(q.name), activeKey(q.name), leaseKey(q.name), scheduledKey(q.name), retryKey(q.name),
-		archivedKey(q.name), completedKey(q.name), wakeKey(q.name),
+		format.PendingKey(q.name), format.HighKey(q.name), format.LowKey(q.name), format.ActiveKey(q.name), format.LeaseKey(q.name), format.ScheduledKey(q.name), format.RetryKey(q.name),
+		format.ArchivedKey(q.name), format.CompletedKey(q.name), format.WakeKey(q.name),
 	}
 	for size := 1; len(ids) > 0; {
 		if c.visits >= c.limits.visits {
@@ -52,9 +54,9 @@ func (c *checker) mend(ctx context.Context, q *checkedQueue, ids []string) error
 			return err
 		}
 		call := slices.Clone(keys)
-		args := []any{time.Now().UnixNano(), c.b.wakeUps(), int(leaseTime.Seconds())}
+		args := []any{time.Now().UnixNano(), c.b.WakeUps(), int(format.LeaseTime.Seconds())}
 		for i, id := range some {
-			call = append(call, taskKey(q.name, id))
+			call = append(call, format.TaskKey(q.name, id))
 			args = append(args, id, scores[i])
 		}
 		began := time.Now()
@@ -67,7 +69,7 @@ func (c *checker) mend(ctx context.Context, q *checkedQueue, ids []string) error
 			return errors.New("unexpected reply of the mend script")
 		}
 		listed, _ := reply[0].(int64)
-		faults := texts(reply[1:])
+		faults := format.Texts(reply[1:])
 		for i := 0; i+1 < len(faults); i += 2 {
 			f := Fault(faults[i+1])
 			c.count(f, 1)
@@ -76,7 +78,7 @@ func (c *checker) mend(ctx context.Context, q *checkedQueue, ids []string) error
 		}
 		c.visits += int(listed) * len(some)
 		ids = ids[len(some):]
-		size = int(max(1, min(takeBatch, checkVisits/max(listed, 1))))
+		size = int(max(1, min(mendBatch, checkVisits/max(listed, 1))))
 		if err := c.step(ctx, max(checkRest, took)); err != nil {
 			return err
 		}

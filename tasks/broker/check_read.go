@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 // listedIDs are sorted hashes of the ids in lists: of two ids with one hash, a fault may be missed until the next check.
@@ -28,14 +30,14 @@ func (l listedIDs) times(sum uint64) int {
 
 // readLists reads the lists and sets of a queue.
 func (c *checker) readLists(ctx context.Context, q *checkedQueue) (err error) {
-	if q.waiting, err = c.readBothWays(ctx, q, "pending", pendingKey(q.name), highKey(q.name), lowKey(q.name)); err != nil {
+	if q.waiting, err = c.readBothWays(ctx, q, "pending", format.PendingKey(q.name), format.HighKey(q.name), format.LowKey(q.name)); err != nil {
 		return err
 	}
-	if q.active, err = c.readBothWays(ctx, q, "active", activeKey(q.name)); err != nil {
+	if q.active, err = c.readBothWays(ctx, q, "active", format.ActiveKey(q.name)); err != nil {
 		return err
 	}
 	for state, key := range map[string]string{
-		"scheduled": scheduledKey(q.name), "retry": retryKey(q.name), "archived": archivedKey(q.name), "completed": completedKey(q.name),
+		"scheduled": format.ScheduledKey(q.name), "retry": format.RetryKey(q.name), "archived": format.ArchivedKey(q.name), "completed": format.CompletedKey(q.name),
 	} {
 		if err := c.readStates(ctx, q, key, state, true, func(string) {}); err != nil {
 			return err
@@ -87,7 +89,7 @@ func (c *checker) readBothWays(ctx context.Context, q *checkedQueue, state strin
 // readStates reads a list, from the end that is fetched first, or a set, and suspects ids whose tasks have another state.
 func (c *checker) readStates(ctx context.Context, q *checkedQueue, key, state string, set bool, seen func(id string)) error {
 	for skip := 0; ; skip += c.limits.step {
-		found, err := listedScript.Run(ctx, c.b.rdb, []string{key}, number(set), skip, c.limits.step, taskKeyPrefix(q.name)).StringSlice()
+		found, err := listedScript.Run(ctx, c.b.rdb, []string{key}, format.Flag(set), skip, c.limits.step, format.TaskKeyPrefix(q.name)).StringSlice()
 		if err != nil {
 			return fmt.Errorf("read %s tasks: %w", state, err)
 		}
@@ -142,13 +144,13 @@ func (c *checker) readTasks(ctx context.Context) error {
 
 func (c *checker) scan(ctx context.Context, node redis.Cmdable) error {
 	for cursor := uint64(0); ; {
-		keys, next, err := node.Scan(ctx, cursor, keyPrefix+"*"+taskInfix+"*", int64(c.limits.step)).Result()
+		keys, next, err := node.Scan(ctx, cursor, format.KeyPrefix+"*"+format.TaskInfix+"*", int64(c.limits.step)).Result()
 		if err != nil {
 			return fmt.Errorf("scan: %w", err)
 		}
 		byQueue := make(map[string][]string)
 		for _, key := range keys {
-			name := keyQueue(key)
+			name := format.KeyQueue(key)
 			byQueue[name] = append(byQueue[name], key)
 		}
 		for name, keys := range byQueue {
@@ -208,9 +210,9 @@ type lookedTask struct {
 
 func (c *checker) look(ctx context.Context, q *checkedQueue, tasks []string) ([]lookedTask, error) {
 	keys := append([]string{
-		scheduledKey(q.name), retryKey(q.name), archivedKey(q.name), completedKey(q.name), livesKey(q.name), leaseKey(q.name),
+		format.ScheduledKey(q.name), format.RetryKey(q.name), format.ArchivedKey(q.name), format.CompletedKey(q.name), format.LivesKey(q.name), format.LeaseKey(q.name),
 	}, tasks...)
-	reply, err := judgeScript.Run(ctx, c.b.rdb, keys, len(taskKeyPrefix(q.name))).StringSlice()
+	reply, err := judgeScript.Run(ctx, c.b.rdb, keys, len(format.TaskKeyPrefix(q.name))).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("look at tasks: %w", err)
 	}

@@ -1,6 +1,9 @@
 package broker
 
-import "github.com/paidui/paidui/models/redisx"
+import (
+	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
+)
 
 // luaRevoked defines revoked, which tells of a completed task whether it was revoked.
 const luaRevoked = `
@@ -40,7 +43,7 @@ return out
 // judgeScript KEYS: scheduled, retry, archived, completed, lives, lease, then tasks. ARGV: length of the prefix of the tasks'
 // keys. It returns of each task the id, the state, since when it has it (pending: ns, active: ms, else ”), and 0 if the set of
 // its state lacks it, or no living worker has it and its lease, which plain asynq workers prolong, has ended; else 1.
-var judgeScript = redisx.NewScript(luaClock + luaHolder + `
+var judgeScript = redisx.NewScript(format.LuaClock + format.LuaHolder + `
 local sets, out = {scheduled = KEYS[1], retry = KEYS[2], archived = KEYS[3], completed = KEYS[4]}, {}
 for k = 7, #KEYS do
 	local id = string.sub(KEYS[k], tonumber(ARGV[1]) + 1)
@@ -74,7 +77,7 @@ return out
 // 1 to ring, time of a lease (s); then for each task its id and where it belongs in the set of its state (s). It has each task
 // be once in the lists of its state and in no other. One that was in none goes to the head of its queue. A revoked one may stay
 // in a list of those that wait. It returns how long the lists are together, and ids and faults.
-var mendScript = redisx.NewScript(luaRevoked + luaClock + luaRing + luaEvents + luaDespiteFull("KEYS[5]") + `
+var mendScript = redisx.NewScript(luaRevoked + format.LuaClock + format.LuaRing + format.LuaEvents + format.LuaDespiteFull("KEYS[5]") + `
 local lists = {KEYS[1], KEYS[2], KEYS[3], KEYS[4]}
 local sets = {scheduled = KEYS[6], retry = KEYS[7], archived = KEYS[8], completed = KEYS[9]}
 

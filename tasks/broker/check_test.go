@@ -17,13 +17,15 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
+	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
 )
 
-func TestCheckMends(t *testing.T) { onSingle(t, checkMends) }
+func TestCheckMends(t *testing.T) { brokertest.OnSingle(t, checkMends) }
 
 // checkMends breaks a queue at random, by hand, and has it mended: whatever was accepted runs, and nothing runs twice at once.
 func checkMends(t *testing.T, url string) {
-	b := open(t, url)
+	b := brokertest.Open(t, url)
 	for round := range 8 {
 		seed := rand.Uint64()
 		t.Logf("round %d, seed %d", round, seed)
@@ -46,37 +48,37 @@ var stateSets = []string{"scheduled", "retry", "archived", "completed"}
 func breakAndMend(t *testing.T, b *broker.Broker, dice *rand.Rand) {
 	t.Helper()
 	ctx, rdb := t.Context(), b.Redis()
-	lists := map[string]string{"pending": key("q", "pending"), "high": "paidui:{q}:high", "low": "paidui:{q}:low", "active": key("q", "active")}
+	lists := map[string]string{"pending": brokertest.Key("q", "pending"), "high": "paidui:{q}:high", "low": "paidui:{q}:low", "active": brokertest.Key("q", "active")}
 	waits := []string{lists["pending"], lists["high"], lists["low"]}
 
-	alive, dead := mortal(t, b, "alive", 3), mortal(t, b, "dead", 3)
-	enqueue(t, b, numbered("q", 6)...)
-	held := takeTasks(t, alive, 3) // by one that lives
-	orphans := takeTasks(t, dead, 3)
-	kill(t, b, dead)
+	alive, dead := brokertest.Mortal(t, b, "alive", 3), brokertest.Mortal(t, b, "dead", 3)
+	brokertest.Enqueue(t, b, brokertest.Numbered("q", 6)...)
+	held := brokertest.TakeTasks(t, alive, 3) // by one that lives
+	orphans := brokertest.TakeTasks(t, dead, 3)
+	brokertest.Kill(t, b, dead)
 	var waiting []string
 	for i := range 40 {
-		m := message("q", "w"+strconv.Itoa(i))
+		m := brokertest.Message("q", "w"+strconv.Itoa(i))
 		m.Priority = []broker.Priority{broker.Normal, broker.High, broker.Low}[i%3]
 		if i%10 == 9 {
 			m.At = time.Now().Add(-time.Second)
 		}
-		enqueue(t, b, m)
+		brokertest.Enqueue(t, b, m)
 		waiting = append(waiting, m.ID)
 	}
 	for i, state := range []string{"archived", "completed"} {
 		id := "ended" + strconv.Itoa(i)
-		enqueue(t, b, message("q", id))
+		brokertest.Enqueue(t, b, brokertest.Message("q", id))
 		require.NoError(t, rdb.LRem(ctx, lists["pending"], 0, id).Err())
-		require.NoError(t, rdb.HSet(ctx, key("q", "t:"+id), "state", state).Err())
-		require.NoError(t, rdb.ZAdd(ctx, key("q", state), redis.Z{Score: float64(time.Now().Unix() + 1000), Member: id}).Err())
+		require.NoError(t, rdb.HSet(ctx, brokertest.Key("q", "t:"+id), "state", state).Err())
+		require.NoError(t, rdb.ZAdd(ctx, brokertest.Key("q", state), redis.Z{Score: float64(time.Now().Unix() + 1000), Member: id}).Err())
 	}
 	every := slices.Concat(held, orphans, waiting, []string{"ended0", "ended1"})
 
 	// What a hand, a bad restore or another program may do.
 	for range 30 {
 		id := every[dice.IntN(len(every))]
-		set := key("q", stateSets[dice.IntN(len(stateSets))])
+		set := brokertest.Key("q", stateSets[dice.IntN(len(stateSets))])
 		list := slices.Sorted(func(yield func(string) bool) {
 			for _, l := range lists {
 				if !yield(l) {
@@ -90,14 +92,14 @@ func breakAndMend(t *testing.T, b *broker.Broker, dice *rand.Rand) {
 				require.NoError(t, rdb.LRem(ctx, l, 0, id).Err())
 			}
 			for _, s := range stateSets {
-				require.NoError(t, rdb.ZRem(ctx, key("q", s), id).Err())
+				require.NoError(t, rdb.ZRem(ctx, brokertest.Key("q", s), id).Err())
 			}
-			require.NoError(t, rdb.HSet(ctx, key("q", "t:"+id), "began", 1).Err()) // a while ago
+			require.NoError(t, rdb.HSet(ctx, brokertest.Key("q", "t:"+id), "began", 1).Err()) // a while ago
 			if slices.Contains(waiting, id) {
-				require.NoError(t, rdb.HSet(ctx, key("q", "t:"+id), "pending_since", 1).Err())
+				require.NoError(t, rdb.HSet(ctx, brokertest.Key("q", "t:"+id), "pending_since", 1).Err())
 			}
 		case 1: // its lease only
-			require.NoError(t, rdb.ZRem(ctx, key("q", "lease"), id).Err())
+			require.NoError(t, rdb.ZRem(ctx, brokertest.Key("q", "lease"), id).Err())
 		case 2:
 			require.NoError(t, rdb.LPush(ctx, list, id).Err())
 		case 3:
@@ -110,7 +112,7 @@ func breakAndMend(t *testing.T, b *broker.Broker, dice *rand.Rand) {
 	}
 	states := make(map[string]string)
 	for _, id := range every {
-		states[id] = fields(t, b, id)["state"]
+		states[id] = brokertest.Fields(t, b, id)["state"]
 	}
 
 	found, err := b.Check(ctx, broker.CheckOptions{})
@@ -132,33 +134,33 @@ func breakAndMend(t *testing.T, b *broker.Broker, dice *rand.Rand) {
 		where[id] = append(where[id], "active")
 	}
 	for _, s := range stateSets {
-		for _, id := range rdb.ZRange(ctx, key("q", s), 0, -1).Val() {
+		for _, id := range rdb.ZRange(ctx, brokertest.Key("q", s), 0, -1).Val() {
 			where[id] = append(where[id], s)
 		}
 	}
 	require.Len(t, where, len(every))
 	for _, id := range every {
-		require.Equal(t, states[id], fields(t, b, id)["state"], "a check changes no state: %s", id)
+		require.Equal(t, states[id], brokertest.Fields(t, b, id)["state"], "a check changes no state: %s", id)
 		require.Equal(t, []string{states[id]}, where[id], id)
 	}
 
 	// The living worker has what it had, and the dead one's is taken over.
 	for _, id := range held {
-		require.NoError(t, alive.done(ctx, "q", id), id)
+		require.NoError(t, alive.Done(ctx, "q", id), id)
 	}
-	other := mortal(t, b, "other", 64)
+	other := brokertest.Mortal(t, b, "other", 64)
 	require.NoError(t, other.Beat(ctx))
 	for _, id := range waiting { // what is due
 		if states[id] == "scheduled" {
-			require.NoError(t, rdb.ZAdd(ctx, key("q", "scheduled"), redis.Z{Score: 1, Member: id}).Err())
+			require.NoError(t, rdb.ZAdd(ctx, brokertest.Key("q", "scheduled"), redis.Z{Score: 1, Member: id}).Err())
 		}
 	}
 	forwardDue(t, other)
 	want := slices.Concat(orphans, waiting)
-	got := takeTasks(t, other, len(want))
+	got := brokertest.TakeTasks(t, other, len(want))
 	require.ElementsMatch(t, want, got)
 	for _, id := range got {
-		require.NoError(t, other.done(ctx, "q", id))
+		require.NoError(t, other.Done(ctx, "q", id))
 	}
 	for _, l := range lists {
 		require.Zero(t, rdb.LLen(ctx, l).Val(), l)
@@ -168,19 +170,19 @@ func breakAndMend(t *testing.T, b *broker.Broker, dice *rand.Rand) {
 }
 
 // forwardDue is asynq's call that moves due tasks.
-func forwardDue(t *testing.T, w *worker) {
+func forwardDue(t *testing.T, w *brokertest.Worker) {
 	t.Helper()
 	now := time.Now()
-	err := w.EvalSha(t.Context(), "forward", []string{key("q", "scheduled"), key("q", "pending")},
-		now.Unix(), key("q", "t:"), now.UnixNano(), key("q", "g:")).Err()
+	err := w.EvalSha(t.Context(), "forward", []string{brokertest.Key("q", "scheduled"), brokertest.Key("q", "pending")},
+		now.Unix(), brokertest.Key("q", "t:"), now.UnixNano(), brokertest.Key("q", "g:")).Err()
 	require.NoError(t, err)
 }
 
 // TestCheckHarmsNothing checks all the time, in small steps and without leaving out what is new or well, while tasks come, run,
 // fail, wait, are revoked in lists that keep their ids, and end.
 func TestCheckHarmsNothing(t *testing.T) {
-	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url)
+	brokertest.OnSingle(t, func(t *testing.T, url string) {
+		b := brokertest.Open(t, url)
 		b.SetShortList(5)
 		const count = 600
 		var mu sync.Mutex
@@ -188,7 +190,7 @@ func TestCheckHarmsNothing(t *testing.T) {
 		queues := map[string]int{"q": 1}
 		var ended atomic.Int64
 		h := func(ctx context.Context, task *asynq.Task) error {
-			id := taskID(ctx)
+			id := brokertest.TaskID(ctx)
 			mu.Lock()
 			if running[id] {
 				mu.Unlock()
@@ -210,9 +212,9 @@ func TestCheckHarmsNothing(t *testing.T) {
 			ended.Add(1)
 			return nil
 		}
-		cfg := serverConfig(queues)
+		cfg := brokertest.ServerConfig(queues)
 		cfg.RetryDelayFunc = func(int, error, *asynq.Task) time.Duration { return 0 }
-		serveWith(t, b.NewFetcher(fetcherConfig(queues)), cfg, h)
+		brokertest.ServeWith(t, fetch.New(b, brokertest.FetcherConfig(queues)), cfg, h)
 		ctx, stop := context.WithCancel(t.Context())
 		var ids []string
 		for i := range count {
@@ -235,14 +237,14 @@ func TestCheckHarmsNothing(t *testing.T) {
 		revoked := 0
 		var batch []*broker.Message
 		for i, id := range ids {
-			m := message("q", id)
+			m := brokertest.Message("q", id)
 			m.Priority = []broker.Priority{broker.Normal, broker.High, broker.Low}[i%3]
 			m.Retention = time.Duration(i%2) * time.Hour
 			batch = append(batch, m)
 			if len(batch) < 100 {
 				continue
 			}
-			enqueue(t, b, batch...)
+			brokertest.Enqueue(t, b, batch...)
 			for _, m := range batch {
 				if m.ID[len(m.ID)-1] == '3' {
 					r, err := b.Revoke(t.Context(), "q", m.ID, "no longer", false)
@@ -254,7 +256,7 @@ func TestCheckHarmsNothing(t *testing.T) {
 			}
 			batch = nil
 		}
-		require.Eventually(t, func() bool { return ended.Load() >= int64(count-revoked) }, patience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return ended.Load() >= int64(count-revoked) }, brokertest.Patience, 10*time.Millisecond)
 		stop()
 		<-checked
 		require.Positive(t, revoked)
@@ -270,37 +272,37 @@ func TestCheckOnACluster(t *testing.T) {
 
 // TestCheckLooksPastWhatIsNotItsOwn leaves groups of asynq's, keys of others, and delayed tasks as they are.
 func TestCheckLooksPastWhatIsNotItsOwn(t *testing.T) {
-	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url)
+	brokertest.OnSingle(t, func(t *testing.T, url string) {
+		b := brokertest.Open(t, url)
 		ctx, rdb := t.Context(), b.Redis()
 		client := asynq.NewClientFromRedisClient(rdb)
 		_, err := client.Enqueue(asynq.NewTask("t", nil), asynq.Queue("q"), asynq.TaskID("grouped"), asynq.Group("g"))
 		require.NoError(t, err)
-		require.NoError(t, rdb.Set(ctx, key("q", "t:foreign"), "text", 0).Err())
-		require.NoError(t, rdb.LPush(ctx, key("q", "pending"), "foreign").Err())
+		require.NoError(t, rdb.Set(ctx, brokertest.Key("q", "t:foreign"), "text", 0).Err())
+		require.NoError(t, rdb.LPush(ctx, brokertest.Key("q", "pending"), "foreign").Err())
 		due := time.Now().Add(time.Hour).Truncate(time.Second)
-		later := message("q", "later")
+		later := brokertest.Message("q", "later")
 		later.At = due
-		enqueue(t, b, later)
-		require.NoError(t, rdb.ZRem(ctx, key("q", "scheduled"), "later").Err())
+		brokertest.Enqueue(t, b, later)
+		require.NoError(t, rdb.ZRem(ctx, brokertest.Key("q", "scheduled"), "later").Err())
 
 		found, err := b.Check(ctx, broker.CheckOptions{Due: func(*broker.StoredTask) time.Time { return due }})
 		require.NoError(t, err)
 		require.Equal(t, map[broker.Fault]int{broker.FaultLost: 1}, found.Faults)
-		require.EqualValues(t, due.Unix(), rdb.ZScore(ctx, key("q", "scheduled"), "later").Val(), "not before its time")
-		require.Equal(t, "aggregating", fields(t, b, "grouped")["state"])
-		require.EqualValues(t, 1, rdb.ZCard(ctx, key("q", "g:g")).Val())
+		require.EqualValues(t, due.Unix(), rdb.ZScore(ctx, brokertest.Key("q", "scheduled"), "later").Val(), "not before its time")
+		require.Equal(t, "aggregating", brokertest.Fields(t, b, "grouped")["state"])
+		require.EqualValues(t, 1, rdb.ZCard(ctx, brokertest.Key("q", "g:g")).Val())
 		require.EqualValues(t, 1, b.Faults()[broker.FaultLost])
 
 		stopped := fmt.Errorf("enough")
 		for i := range 600 {
-			require.NoError(t, rdb.LPush(ctx, key("q", "pending"), "gone"+strconv.Itoa(i)).Err())
+			require.NoError(t, rdb.LPush(ctx, brokertest.Key("q", "pending"), "gone"+strconv.Itoa(i)).Err())
 		}
 		_, err = b.Check(ctx, broker.CheckOptions{Step: func(int, int) error { return stopped }})
 		require.ErrorIs(t, err, stopped)
 		found, err = b.Check(ctx, broker.CheckOptions{Pause: time.Millisecond})
 		require.NoError(t, err)
 		require.Equal(t, 600, found.Faults[broker.FaultStray])
-		require.Equal(t, []string{"foreign"}, rdb.LRange(ctx, key("q", "pending"), 0, -1).Val())
+		require.Equal(t, []string{"foreign"}, rdb.LRange(ctx, brokertest.Key("q", "pending"), 0, -1).Val())
 	})
 }

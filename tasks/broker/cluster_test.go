@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
 )
 
 // TestOnACluster runs tests on a Redis Cluster, which takes two seconds to begin.
@@ -17,8 +18,6 @@ func TestOnACluster(t *testing.T) {
 		"queues are listed":     queuesAreListed,
 		"gate replies":          gateReplies,
 		"gate with keys":        gateWithKeys,
-		"late acknowledgements": lateAcknowledgementHasNoEffect,
-		"wake-ups":              enqueueWakesAnIdleWorker,
 		"revoke what waits":     revokeWhatWaits,
 		"revoke what does not":  revokeWhatRunsOrHasEnded,
 		"revoke by tag":         revokeTag,
@@ -29,11 +28,9 @@ func TestOnACluster(t *testing.T) {
 		"forget":                forget,
 		"chosen ids":            chosenIDs,
 		"claim left behind":     claimLeftBehind,
-		"takeover":              takeover,
-		"who runs a task":       service,
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.NoError(t, open(t, url).Redis().FlushAll(t.Context()).Err())
+			require.NoError(t, brokertest.Open(t, url).Redis().FlushAll(t.Context()).Err())
 			test(t, url)
 		})
 	}

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 const (
@@ -106,9 +108,9 @@ func (b *Broker) store(ctx context.Context, gate *Gate, messages ...*Message) []
 		s := &list[i]
 		*s = submission{msg: m, at: m.due(), extra: m.extra(!b.cluster), gate: gate, receipt: &receipts[i], ticket: ticket}
 		if m.UniqueFor > 0 {
-			s.unique = uniqueKey(m.Queue, m.Task, m.key())
+			s.unique = format.UniqueKey(m.Queue, m.Task, m.key())
 		}
-		s.encoded = m.encode(make([]byte, 0, m.encodedSize(s.unique)), s.unique)
+		s.encoded = m.stored(s.unique)
 		batch[i] = s
 	}
 	if len(batch) == 1 {
@@ -183,7 +185,7 @@ func (b *Broker) flushEnqueues(batch []*submission) {
 	if b.cluster { // asynq's list of queues has another slot than the scripts
 		redisx.RunScripts(ctx, b.rdb, calls, func(p redis.Pipeliner) {
 			for _, group := range of {
-				p.SAdd(ctx, allQueuesKey, group[0].msg.Queue)
+				p.SAdd(ctx, format.AllQueuesKey, group[0].msg.Queue)
 			}
 		})
 	} else {
@@ -203,12 +205,12 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *redisx.Call {
 		Keys:   make([]string, 0, 4+2*len(group)),
 		Args:   make([]any, 0, 4+5*len(group)),
 	}
-	queues, listed := allQueuesKey, queue
+	queues, listed := format.AllQueuesKey, queue
 	if b.cluster {
-		queues, listed = pendingKey(queue), ""
+		queues, listed = format.PendingKey(queue), ""
 	}
-	c.Keys = append(c.Keys, pendingKey(queue), scheduledKey(queue), wakeKey(queue), queues)
-	c.Args = append(c.Args, now.UnixNano(), b.wakeUps(), listed, len(group))
+	c.Keys = append(c.Keys, format.PendingKey(queue), format.ScheduledKey(queue), format.WakeKey(queue), queues)
+	c.Args = append(c.Args, now.UnixNano(), b.WakeUps(), listed, len(group))
 	if gate := first.gate; gate != nil {
 		c.Script = b.gates.script(gate)
 		c.Keys = append(c.Keys, gate.Keys...)
@@ -219,7 +221,7 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *redisx.Call {
 		if !s.at.IsZero() {
 			at = s.at.Unix()
 		}
-		c.Keys = append(c.Keys, taskKey(queue, s.msg.ID))
+		c.Keys = append(c.Keys, format.TaskKey(queue, s.msg.ID))
 		if s.unique != "" {
 			unique = int64((s.msg.UniqueFor + max(s.at.Sub(now), 0)) / time.Second)
 			c.Keys = append(c.Keys, s.unique)
@@ -232,8 +234,8 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *redisx.Call {
 	return c
 }
 
-// wakeUps is how many workers one batch wakes: one, which wakes the next if there is more than it can take.
-func (b *Broker) wakeUps() int {
+// WakeUps is how many workers one batch wakes: one, which wakes the next if there is more than it can take.
+func (b *Broker) WakeUps() int {
 	if b.opt.NoWakeUp {
 		return 0
 	}

@@ -1,6 +1,8 @@
 package broker
 
-import "context"
+import (
+	"context"
+)
 
 // RevokeTwice sends one revocation twice, as happens when the first answer is lost.
 func (b *Broker) RevokeTwice(ctx context.Context, queue, id string) (first, second []Revocation, err error) {
@@ -33,6 +35,3 @@ func RoundTrip(cursor string) (string, error) {
 	p, err := readPosition(cursor)
 	return p.String(), err
 }
-
-// Delivery is this worker's of a task, nil without one.
-func (f *Fetcher) Delivery(queue, id string) *Delivery { return f.deliveries.get(taskKey(queue, id)) }

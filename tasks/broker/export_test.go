@@ -6,55 +6,6 @@ import (
 	"time"
 )
 
-// Deliveries is how many tasks the fetcher believes to be in the hands of its worker.
-func (f *Fetcher) Deliveries() int { return f.deliveries.len() }
-
-// Die ends the fetcher's heartbeat without a word, as the death of its process does.
-func (f *Fetcher) Die() {
-	f.life.end()
-	<-f.life.over
-}
-
-// Begin is what the first dequeue begins with.
-func (f *Fetcher) Begin() { f.start() }
-
-// Beat is one heartbeat, with all that comes of it.
-func (f *Fetcher) Beat(ctx context.Context) error {
-	err := f.beat(ctx)
-	f.life.taking.Lock() // what it found to do is done
-	defer f.life.taking.Unlock()
-	return err
-}
-
-// LifeName is the fetcher's life in Redis.
-func (f *Fetcher) LifeName() string { return f.life.name }
-
-// Forget makes the fetcher forget all its deliveries, as it does with those that asynq has given up.
-func (f *Fetcher) Forget() {
-	f.deliveries.mu.Lock()
-	defer f.deliveries.mu.Unlock()
-	clear(f.deliveries.byKey)
-}
-
-// Ahead is how many tasks wait here for asynq.
-func (f *Fetcher) Ahead() int { return f.prefetched.len() }
-
-// Stopped tells whether the fetcher finds nothing any more.
-func (f *Fetcher) Stopped() bool { return f.stopped() }
-
-// StandStill makes the last beat of the delivery's worker so long ago that another may have its task.
-func (d *Delivery) StandStill() { d.f.life.doubt() }
-
-// SetTurnaround is the time from delivery to acknowledgement that the fetcher goes by.
-func (f *Fetcher) SetTurnaround(d time.Duration) {
-	f.deliveries.mu.Lock()
-	defer f.deliveries.mu.Unlock()
-	f.deliveries.turnaround = d
-}
-
-// SetPatience is how long tasks that were fetched ahead wait for a free slot.
-func (f *Fetcher) SetPatience(d time.Duration) { f.prefetched.patience = d }
-
 // SetWatching changes how often watched tasks are checked for lost events, and how long the subscription outlives the
 // last watcher. Call it before the first Watch.
 func (b *Broker) SetWatching(check, linger time.Duration) {
@@ -81,17 +32,8 @@ func (b *Broker) Listening() bool {
 	return b.events.ear != nil && b.events.ear.heard
 }
 
-// Spread is how long a task waits after its worker's death, when it has outlived so many before.
-var Spread = spread
-
-// SetCancelPause is the first pause between tries to subscribe to asynq's cancellations.
-func (f *Fetcher) SetCancelPause(d time.Duration) { f.cancels.first = d }
-
 // SetUnheard changes how often watched tasks are checked while there is no subscription. Call it before the first Watch.
 func (b *Broker) SetUnheard(d time.Duration) { b.events.unheard = d }
-
-// BeatEvery is how often a worker beats.
-const BeatEvery = standardLife / beatsPerLife
 
 // SetShortList is the longest list that a revoked task is looked for in.
 func (b *Broker) SetShortList(n int) { b.shortList = n }

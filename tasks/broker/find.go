@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 // Ref names one task.
@@ -60,7 +61,7 @@ func (b *Broker) Find(ctx context.Context, queue, id string) (*StoredTask, error
 		}
 		return found[0], nil
 	}
-	queues, err := b.rdb.SMembers(ctx, allQueuesKey).Result()
+	queues, err := b.rdb.SMembers(ctx, format.AllQueuesKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
@@ -117,11 +118,11 @@ func (b *Broker) lookups(refs []Ref, script *redisx.Script, size int) (calls []*
 		if !ok || len(of[at]) == size {
 			at = len(calls)
 			last[ref.Queue] = at
-			calls = append(calls, &redisx.Call{Script: script, Keys: []string{scheduledKey(ref.Queue), retryKey(ref.Queue)}})
+			calls = append(calls, &redisx.Call{Script: script, Keys: []string{format.ScheduledKey(ref.Queue), format.RetryKey(ref.Queue)}})
 			of = append(of, nil)
 		}
 		c := calls[at]
-		c.Keys = append(c.Keys, taskKey(ref.Queue, ref.ID))
+		c.Keys = append(c.Keys, format.TaskKey(ref.Queue, ref.ID))
 		c.Args = append(c.Args, ref.ID)
 		of[at] = append(of[at], i)
 	}
@@ -159,27 +160,30 @@ func newStoredTask(ref Ref, reply any) *StoredTask {
 		}
 		return ""
 	}
+	m := format.Decode([]byte(text(0)))
 	r := &StoredTask{
-		Queue:    ref.Queue,
-		ID:       ref.ID,
-		State:    text(1),
+		Queue: ref.Queue, ID: ref.ID, Task: m.Task,
+		State:   text(1),
+		Payload: m.Payload, Headers: m.Headers,
+		MaxRetry: m.MaxRetry, Retried: m.Retried,
+		LastError: m.LastError, LastFailedAt: m.LastFailedAt, CompletedAt: m.CompletedAt,
+		Retention: m.Retention, Timeout: m.Timeout,
 		Result:   bytesOf(text(2)),
 		Owner:    text(3),
-		Worker:   workerOf(text(3)),
+		Worker:   format.WorkerOf(text(3)),
 		Priority: text(5),
 		Tags:     strings.Fields(text(6)),
 		Revoked:  text(8),
 		Attempts: bytesOf(text(9)),
 		Progress: bytesOf(text(10)),
 	}
-	r.decode([]byte(text(0)))
 	if ms, err := strconv.ParseInt(text(4), 10, 64); err == nil {
 		r.Began = time.UnixMilli(ms)
 	}
 	r.Crashes, _ = strconv.Atoi(text(7)) // 0 without
 	r.IsRevoked = len(fields) > 8 && fields[8] != nil
 	if due, err := strconv.ParseFloat(text(11), 64); err == nil {
-		r.NextRunAt = unixSecond(int64(due))
+		r.NextRunAt = format.UnixSecond(int64(due))
 	}
 	return r
 }
@@ -190,12 +194,4 @@ func bytesOf(s string) []byte {
 		return nil
 	}
 	return []byte(s)
-}
-
-// workerOf is the name in a delivery's token, "" when it has none.
-func workerOf(token string) string {
-	if i := strings.LastIndexByte(token, '|'); i >= 0 {
-		return token[:i]
-	}
-	return ""
 }

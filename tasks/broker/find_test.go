@@ -13,11 +13,12 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
 )
 
 // onEach runs a test on a real Redis, on the embedded one and on a cluster.
 func onEach(t *testing.T, test func(t *testing.T, url string)) {
-	onSingle(t, test)
+	brokertest.OnSingle(t, test)
 	t.Run("cluster", func(t *testing.T) {
 		t.Parallel()
 		test(t, testenv.RedisCluster(t))
@@ -28,7 +29,7 @@ func onEach(t *testing.T, test func(t *testing.T, url string)) {
 // state: it fails when an upgrade changes the format.
 func TestFindReadsWhatAsynqWrites(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
-		b := open(t, url)
+		b := brokertest.Open(t, url)
 		client := asynq.NewClientFromRedisClient(b.Redis())
 		inspector := asynq.NewInspectorFromRedisClient(b.Redis())
 		add := func(queue, id string, opts ...asynq.Option) {
@@ -37,7 +38,7 @@ func TestFindReadsWhatAsynqWrites(t *testing.T) {
 			require.NoError(t, err)
 		}
 		held, release := make(chan struct{}), make(chan struct{})
-		server := asynq.NewServerFromRedisClient(b.Redis(), serverConfig(map[string]int{"q": 1}))
+		server := asynq.NewServerFromRedisClient(b.Redis(), brokertest.ServerConfig(map[string]int{"q": 1}))
 		require.NoError(t, server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 			switch task.Type() {
 			case "kind:active":
@@ -77,7 +78,7 @@ func TestFindReadsWhatAsynqWrites(t *testing.T) {
 				}
 			}
 			return true
-		}, patience, 5*time.Millisecond)
+		}, brokertest.Patience, 5*time.Millisecond)
 
 		for _, ref := range refs {
 			want, err := inspector.GetTaskInfo(ref.Queue, ref.ID)
@@ -103,10 +104,10 @@ func TestFindReadsWhatAsynqWrites(t *testing.T) {
 
 func TestFindReadsOurFields(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
-		b := open(t, url)
-		enqueue(t, b, message("q", "a"), message("q", "plain"), message("other", "q_b"), message("q", "q_b"))
+		b := brokertest.Open(t, url)
+		brokertest.Enqueue(t, b, brokertest.Message("q", "a"), brokertest.Message("q", "plain"), brokertest.Message("other", "q_b"), brokertest.Message("q", "q_b"))
 		began := time.UnixMilli(time.Now().UnixMilli())
-		require.NoError(t, b.Redis().HSet(t.Context(), key("q", "t:a"), map[string]any{
+		require.NoError(t, b.Redis().HSet(t.Context(), brokertest.Key("q", "t:a"), map[string]any{
 			"owner": "worker|with|bars|x1.7", "began": began.UnixMilli(), "prio": "high", "tags": "red blue", "crashes": 2,
 			"revoked": "", "attempts": "{\"number\":1}\n{\"number\":2}", "progress": `{"done":3}`,
 		}).Err())
@@ -140,21 +141,21 @@ func TestFindReadsOurFields(t *testing.T) {
 
 func TestFindManyTakesFewRoundTrips(t *testing.T) {
 	t.Parallel()
-	b := open(t, testenv.RedisURL(t))
+	b := brokertest.Open(t, testenv.RedisURL(t))
 	const n = 1000
-	enqueue(t, b, numbered("q", n)...)
+	brokertest.Enqueue(t, b, brokertest.Numbered("q", n)...)
 	refs := make([]broker.Ref, n)
-	for i, m := range numbered("q", n) {
+	for i, m := range brokertest.Numbered("q", n) {
 		refs[i] = broker.Ref{Queue: "q", ID: m.ID}
 	}
-	before := scriptCalls(t, b.Redis())
+	before := brokertest.ScriptCalls(t, b.Redis())
 	found, err := b.FindMany(t.Context(), refs)
 	require.NoError(t, err)
 	for i, r := range found {
 		require.Equal(t, refs[i].ID, r.ID)
 		require.Equal(t, "pending", r.State)
 	}
-	require.LessOrEqual(t, scriptCalls(t, b.Redis())-before, 10)
+	require.LessOrEqual(t, brokertest.ScriptCalls(t, b.Redis())-before, 10)
 }
 
 // TestAMessageThatMakesNoSenseIsRead: other programs may store what they like.
@@ -163,10 +164,10 @@ func TestAMessageThatMakesNoSenseIsRead(t *testing.T) {
 	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
-	b := open(t, e.URL(0))
+	b := brokertest.Open(t, e.URL(0))
 	rapid.Check(t, func(r *rapid.T) {
 		raw := rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(r, "message")
-		if err := b.Redis().HSet(context.Background(), key("q", "t:x"), "msg", raw, "state", "pending").Err(); err != nil {
+		if err := b.Redis().HSet(context.Background(), brokertest.Key("q", "t:x"), "msg", raw, "state", "pending").Err(); err != nil {
 			r.Fatal(err)
 		}
 		found, err := b.Find(context.Background(), "q", "x")

@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/paidui/paidui/models/redisx"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 // RevokedPrefix begins the result of a revoked task, which to asynq is one that completed; the reason follows. It is not
@@ -125,10 +127,10 @@ func (r *revoker) revoke(ctx context.Context, ids []string) ([]Revocation, error
 
 func (r *revoker) call(some []int, ids []string, list []Revocation) *redisx.Call {
 	now := time.Now()
-	completed := protowire.AppendVarint(protowire.AppendTag(nil, fieldCompletedAt, protowire.VarintType), uint64(now.Unix()))
+	completed := protowire.AppendVarint(protowire.AppendTag(nil, format.FieldCompletedAt, protowire.VarintType), uint64(now.Unix()))
 	tag, terminate := "", 0
 	if r.tag != "" {
-		tag = tagKey(r.queue, r.tag)
+		tag = format.TagKey(r.queue, r.tag)
 	}
 	if r.terminate {
 		terminate = 1
@@ -136,9 +138,9 @@ func (r *revoker) call(some []int, ids []string, list []Revocation) *redisx.Call
 	q := r.queue
 	c := &redisx.Call{
 		Script: revokeScript,
-		Keys:   []string{pendingKey(q), highKey(q), lowKey(q), scheduledKey(q), retryKey(q), completedKey(q)},
+		Keys:   []string{format.PendingKey(q), format.HighKey(q), format.LowKey(q), format.ScheduledKey(q), format.RetryKey(q), format.CompletedKey(q)},
 		Args: []any{
-			ownPrefix(q), r.reason, RevokedPrefix + r.reason, completed, terminate, q, tag, r.command, r.b.shortList, revokeVisits,
+			format.OwnPrefix(q), r.reason, RevokedPrefix + r.reason, completed, terminate, q, tag, r.command, r.b.shortList, revokeVisits,
 		},
 	}
 	for _, i := range some {
@@ -146,7 +148,7 @@ func (r *revoker) call(some []int, ids []string, list []Revocation) *redisx.Call
 		if task := list[i].Task; task != nil {
 			until = now.Add(cmp.Or(task.Retention, minRevokedRetention)).Unix()
 		}
-		c.Keys = append(c.Keys, taskKey(q, ids[i]))
+		c.Keys = append(c.Keys, format.TaskKey(q, ids[i]))
 		c.Args = append(c.Args, ids[i], until)
 	}
 	return c
@@ -179,7 +181,7 @@ func (r *Revocation) read(word string) error {
 // elements to pass by; then for each task its id and the end of its record (s). It returns a word for each task, of the
 // first ones only when that passed by enough. A task
 // without an end of its record was not there a moment ago, and is left alone.
-var revokeScript = redisx.NewScript(luaEvents + luaEnd + `
+var revokeScript = redisx.NewScript(format.LuaEvents + format.LuaEnd + `
 local lists = {high = KEYS[2], low = KEYS[3]}
 local out, events, stops, visits = {}, {}, {}, 0
 for k = 7, #KEYS do
@@ -189,7 +191,7 @@ for k = 7, #KEYS do
 	local state = ARGV[a + 1] ~= '0' and held[1]
 	if state == 'active' then
 		word = state
-		redis.call('HDEL', task, '') -- see luaDespiteFull
+		redis.call('HDEL', task, '') -- see format.LuaDespiteFull
 		redis.call('HSET', task, 'revoked', ARGV[2])
 		if ARGV[5] == '1' then redis.call('HSET', task, 'terminate', 1) end
 		stops[#stops + 1] = ARGV[6] .. ' ' .. id
@@ -221,6 +223,6 @@ for k = 7, #KEYS do
 	if visits >= tonumber(ARGV[10]) then break end
 end
 publish(events)
-if ARGV[5] == '1' and #stops > 0 then redis.pcall('PUBLISH', '` + terminateChannel + `', table.concat(stops, '\n')) end
+if ARGV[5] == '1' and #stops > 0 then redis.pcall('PUBLISH', '` + format.TerminateChannel + `', table.concat(stops, '\n')) end
 return out
 `)

@@ -15,101 +15,13 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
 )
-
-// places are where a queue's tasks of each state are.
-var places = map[string][]string{
-	"pending":   {"asynq:{q}:pending", "paidui:{q}:high", "paidui:{q}:low"},
-	"active":    {"asynq:{q}:active"},
-	"scheduled": {"asynq:{q}:scheduled"},
-	"retry":     {"asynq:{q}:retry"},
-	"archived":  {"asynq:{q}:archived"},
-	"completed": {"asynq:{q}:completed"},
-}
-
-func members(t testing.TB, rdb redis.UniversalClient, key string) []string {
-	t.Helper()
-	kind, err := rdb.Type(t.Context(), key).Result()
-	require.NoError(t, err)
-	var ids []string
-	switch kind {
-	case "list":
-		ids, err = rdb.LRange(t.Context(), key, 0, -1).Result()
-	case "zset":
-		ids, err = rdb.ZRange(t.Context(), key, 0, -1).Result()
-	case "set":
-		ids, err = rdb.SMembers(t.Context(), key).Result()
-	}
-	require.NoError(t, err)
-	return ids
-}
-
-// stateOf is asynq's state of a task, "" without one.
-func stateOf(t testing.TB, rdb redis.UniversalClient, id string) string {
-	t.Helper()
-	state, err := rdb.HGet(t.Context(), key("q", "t:"+id), "state").Result()
-	if err != redis.Nil {
-		require.NoError(t, err)
-	}
-	return state
-}
-
-// requireSound holds what queue q is made of together: each of the tasks is in one place, that of its state, nothing else
-// is anywhere, and asynq's own tools agree.
-func requireSound(t testing.TB, rdb redis.UniversalClient, ids ...string) {
-	t.Helper()
-	found := make(map[string][]string)
-	counts := make(map[string]int)
-	for state, keys := range places {
-		for _, k := range keys {
-			for _, id := range members(t, rdb, k) {
-				found[id] = append(found[id], state)
-				counts[state]++
-			}
-		}
-	}
-	for _, id := range ids {
-		state := stateOf(t, rdb, id)
-		if state == "" {
-			require.Empty(t, found[id], "the deleted task %s", id)
-			continue
-		}
-		require.Equal(t, []string{state}, found[id], "places of task %s", id)
-		delete(found, id)
-		seen, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo("q", id)
-		require.NoError(t, err)
-		require.Equal(t, []string{id, state}, []string{seen.ID, seen.State.String()})
-		owner, err := rdb.HGet(t.Context(), key("q", "t:"+id), "tags").Result()
-		if err == nil {
-			for tag := range strings.FieldsSeq(owner) {
-				require.Equal(t, state != "completed" && state != "archived",
-					rdb.SIsMember(t.Context(), "paidui:{q}:tag:"+tag, id).Val(), "task %s, which is %s, has tag %s", id, state, tag)
-			}
-		}
-	}
-	require.Empty(t, found)
-	info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo("q")
-	require.NoError(t, err)
-	high, low := len(members(t, rdb, "paidui:{q}:high")), len(members(t, rdb, "paidui:{q}:low"))
-	require.Equal(t, counts, nonZero(map[string]int{
-		"pending": info.Pending + high + low, "active": info.Active, "scheduled": info.Scheduled, "retry": info.Retry,
-		"archived": info.Archived, "completed": info.Completed,
-	}))
-}
-
-func nonZero(m map[string]int) map[string]int {
-	for k, n := range m {
-		if n == 0 {
-			delete(m, k)
-		}
-	}
-	return m
-}
 
 // give adds what the task's hash has of ours, and its tags.
 func give(t testing.TB, rdb redis.UniversalClient, id string, fields ...any) {
 	t.Helper()
-	require.NoError(t, rdb.HSet(t.Context(), key("q", "t:"+id), fields...).Err())
+	require.NoError(t, rdb.HSet(t.Context(), brokertest.Key("q", "t:"+id), fields...).Err())
 	for i := 0; i < len(fields); i += 2 {
 		if fields[i] == "tags" {
 			for tag := range strings.FieldsSeq(fields[i+1].(string)) {
@@ -123,21 +35,21 @@ func give(t testing.TB, rdb redis.UniversalClient, id string, fields ...any) {
 func become(t testing.TB, rdb redis.UniversalClient, id, state string) {
 	t.Helper()
 	ctx := t.Context()
-	require.NoError(t, rdb.LRem(ctx, key("q", "pending"), 0, id).Err())
+	require.NoError(t, rdb.LRem(ctx, brokertest.Key("q", "pending"), 0, id).Err())
 	switch state {
 	case "high", "low":
 		require.NoError(t, rdb.LPush(ctx, "paidui:{q}:"+state, id).Err())
 		give(t, rdb, id, "prio", state)
 		return
 	case "pending":
-		require.NoError(t, rdb.LPush(ctx, key("q", state), id).Err())
+		require.NoError(t, rdb.LPush(ctx, brokertest.Key("q", state), id).Err())
 	case "active":
-		require.NoError(t, rdb.LPush(ctx, key("q", state), id).Err())
-		require.NoError(t, rdb.ZAdd(ctx, key("q", "lease"), redis.Z{Member: id, Score: float64(time.Now().Add(time.Hour).Unix())}).Err())
+		require.NoError(t, rdb.LPush(ctx, brokertest.Key("q", state), id).Err())
+		require.NoError(t, rdb.ZAdd(ctx, brokertest.Key("q", "lease"), redis.Z{Member: id, Score: float64(time.Now().Add(time.Hour).Unix())}).Err())
 	case "archived":
-		require.NoError(t, rdb.ZAdd(ctx, key("q", state), redis.Z{Member: id, Score: float64(time.Now().Unix())}).Err())
+		require.NoError(t, rdb.ZAdd(ctx, brokertest.Key("q", state), redis.Z{Member: id, Score: float64(time.Now().Unix())}).Err())
 	default:
-		require.NoError(t, rdb.ZAdd(ctx, key("q", state), redis.Z{Member: id, Score: float64(time.Now().Add(time.Hour).Unix())}).Err())
+		require.NoError(t, rdb.ZAdd(ctx, brokertest.Key("q", state), redis.Z{Member: id, Score: float64(time.Now().Add(time.Hour).Unix())}).Err())
 	}
 	give(t, rdb, id, "state", state)
 }
@@ -153,22 +65,22 @@ func listen(t testing.TB, rdb redis.UniversalClient, channel string) (heard func
 		select {
 		case m := <-sub.Channel():
 			return m.Payload
-		case <-time.After(patience):
+		case <-time.After(brokertest.Patience):
 			return "nothing"
 		}
 	}
 }
 
-func TestRevokeWhatWaits(t *testing.T) { onSingle(t, revokeWhatWaits) }
+func TestRevokeWhatWaits(t *testing.T) { brokertest.OnSingle(t, revokeWhatWaits) }
 
 func revokeWhatWaits(t *testing.T, url string) {
-	b := open(t, url)
+	b := brokertest.Open(t, url)
 	rdb := b.Redis()
 	heard := listen(t, rdb, "paidui:events")
 	for _, state := range []string{"pending", "high", "low", "scheduled", "retry"} {
-		m := message("q", state)
+		m := brokertest.Message("q", state)
 		m.UniqueFor, m.Retention = time.Hour, 10*time.Minute
-		enqueue(t, b, m, message("q", "other-"+state))
+		brokertest.Enqueue(t, b, m, brokertest.Message("q", "other-"+state))
 		become(t, rdb, state, state)
 		give(t, rdb, state, "tags", "a b", "watch", "1")
 
@@ -178,7 +90,7 @@ func revokeWhatWaits(t *testing.T, url string) {
 		require.Equal(t, broker.Revoked, got.Outcome)
 		require.Equal(t, []string{"q", state, "a", "b"}, append([]string{got.Task.Queue, got.Task.ID}, got.Task.Tags...))
 		require.Equal(t, "."+state, heard())
-		requireSound(t, rdb, "pending", "high", "low", "scheduled", "retry", "other-pending", "other-high", "other-low",
+		brokertest.RequireSound(t, rdb, "pending", "high", "low", "scheduled", "retry", "other-pending", "other-high", "other-low",
 			"other-scheduled", "other-retry")
 
 		seen, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo("q", state)
@@ -187,35 +99,35 @@ func revokeWhatWaits(t *testing.T, url string) {
 		require.Equal(t, "!REVOKED by hand", string(seen.Result))
 		require.Equal(t, strconv.Quote(state), string(seen.Payload))
 		require.False(t, seen.CompletedAt.Before(begun), seen.CompletedAt)
-		until := rdb.ZScore(t.Context(), key("q", "completed"), state).Val()
+		until := rdb.ZScore(t.Context(), brokertest.Key("q", "completed"), state).Val()
 		require.InDelta(t, begun.Add(10*time.Minute).Unix(), until, 20)
 
-		again := message("q", "again-"+state)
+		again := brokertest.Message("q", "again-"+state)
 		again.Payload, again.UniqueFor = m.Payload, time.Hour
 		require.Equal(t, broker.Made, b.Enqueue(t.Context(), again)[0].Outcome, "the uniqueness is free")
 		require.NoError(t, asynq.NewInspectorFromRedisClient(rdb).DeleteTask("q", again.ID))
-		require.Equal(t, broker.Taken, b.Enqueue(t.Context(), message("q", state))[0].Outcome, "the id is taken")
+		require.Equal(t, broker.Taken, b.Enqueue(t.Context(), brokertest.Message("q", state))[0].Outcome, "the id is taken")
 	}
 }
 
 func TestRevokeKeepsATraceOfATaskWithoutRetention(t *testing.T) {
-	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url)
-		enqueue(t, b, message("q", "1"))
+	brokertest.OnSingle(t, func(t *testing.T, url string) {
+		b := brokertest.Open(t, url)
+		brokertest.Enqueue(t, b, brokertest.Message("q", "1"))
 		_, err := b.Revoke(t.Context(), "q", "1", "x", false)
 		require.NoError(t, err)
-		until := b.Redis().ZScore(t.Context(), key("q", "completed"), "1").Val()
+		until := b.Redis().ZScore(t.Context(), brokertest.Key("q", "completed"), "1").Val()
 		require.InDelta(t, time.Now().Add(time.Hour).Unix(), until, 20)
 	})
 }
 
 func TestRevokeLeavesTheUniquenessOfOthers(t *testing.T) {
-	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url)
-		m := message("q", "1")
+	brokertest.OnSingle(t, func(t *testing.T, url string) {
+		b := brokertest.Open(t, url)
+		m := brokertest.Message("q", "1")
 		m.UniqueFor = time.Hour
-		enqueue(t, b, m)
-		unique := b.Redis().HGet(t.Context(), key("q", "t:1"), "unique_key").Val()
+		brokertest.Enqueue(t, b, m)
+		unique := b.Redis().HGet(t.Context(), brokertest.Key("q", "t:1"), "unique_key").Val()
 		require.NoError(t, b.Redis().Set(t.Context(), unique, "2", 0).Err())
 		_, err := b.Revoke(t.Context(), "q", "1", "x", false)
 		require.NoError(t, err)
@@ -223,14 +135,14 @@ func TestRevokeLeavesTheUniquenessOfOthers(t *testing.T) {
 	})
 }
 
-func TestRevokeWhatRunsOrHasEnded(t *testing.T) { onSingle(t, revokeWhatRunsOrHasEnded) }
+func TestRevokeWhatRunsOrHasEnded(t *testing.T) { brokertest.OnSingle(t, revokeWhatRunsOrHasEnded) }
 
 func revokeWhatRunsOrHasEnded(t *testing.T, url string) {
-	b := open(t, url)
+	b := brokertest.Open(t, url)
 	rdb := b.Redis()
 	heard := listen(t, rdb, "paidui:terminate")
 	for _, id := range []string{"active", "archived", "completed"} {
-		enqueue(t, b, message("q", id))
+		brokertest.Enqueue(t, b, brokertest.Message("q", id))
 		become(t, rdb, id, id)
 	}
 	revoke := func(id string, terminate bool) broker.Revocation {
@@ -239,27 +151,27 @@ func revokeWhatRunsOrHasEnded(t *testing.T, url string) {
 		return r
 	}
 	require.Equal(t, broker.Running, revoke("active", false).Outcome)
-	require.Equal(t, "by hand", rdb.HGet(t.Context(), key("q", "t:active"), "revoked").Val())
-	require.False(t, rdb.HExists(t.Context(), key("q", "t:active"), "terminate").Val())
+	require.Equal(t, "by hand", rdb.HGet(t.Context(), brokertest.Key("q", "t:active"), "revoked").Val())
+	require.False(t, rdb.HExists(t.Context(), brokertest.Key("q", "t:active"), "terminate").Val())
 	require.Equal(t, broker.Running, revoke("active", true).Outcome)
-	require.Equal(t, "1", rdb.HGet(t.Context(), key("q", "t:active"), "terminate").Val())
+	require.Equal(t, "1", rdb.HGet(t.Context(), brokertest.Key("q", "t:active"), "terminate").Val())
 	require.Equal(t, "q active", heard())
 	for id, failed := range map[string]bool{"archived": true, "completed": false} {
 		got := revoke(id, true)
 		require.Equal(t, []any{broker.EndedBefore, failed}, []any{got.Outcome, got.Failed})
 	}
 	require.Equal(t, broker.Revocation{}, revoke("never", true))
-	enqueue(t, b, message("q", "pending"))
+	brokertest.Enqueue(t, b, brokertest.Message("q", "pending"))
 	require.Equal(t, broker.Revoked, revoke("pending", false).Outcome)
 	require.Equal(t, broker.RevokedAlready, revoke("pending", false).Outcome)
-	requireSound(t, rdb, "active", "archived", "completed", "pending")
+	brokertest.RequireSound(t, rdb, "active", "archived", "completed", "pending")
 }
 
 // TestRevokeWhoseAnswerIsLost sends a call again, which must not find that the task is revoked already.
 func TestRevokeWhoseAnswerIsLost(t *testing.T) {
-	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url)
-		enqueue(t, b, message("q", "1"))
+	brokertest.OnSingle(t, func(t *testing.T, url string) {
+		b := brokertest.Open(t, url)
+		brokertest.Enqueue(t, b, brokertest.Message("q", "1"))
 		first, second, err := b.RevokeTwice(t.Context(), "q", "1")
 		require.NoError(t, err)
 		require.Equal(t, []broker.RevokeOutcome{broker.Revoked, broker.Revoked}, []broker.RevokeOutcome{first[0].Outcome, second[0].Outcome})
@@ -267,10 +179,10 @@ func TestRevokeWhoseAnswerIsLost(t *testing.T) {
 }
 
 func TestRevokeOfManyInShortLists(t *testing.T) {
-	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url)
+	brokertest.OnSingle(t, func(t *testing.T, url string) {
+		b := brokertest.Open(t, url)
 		const n = 500 // of which one script takes about 40
-		enqueue(t, b, numbered("q", n)...)
+		brokertest.Enqueue(t, b, brokertest.Numbered("q", n)...)
 		ids := make([]string, n)
 		for i := range ids {
 			ids[i] = strconv.Itoa(i)
@@ -279,49 +191,49 @@ func TestRevokeOfManyInShortLists(t *testing.T) {
 		got, err := b.RevokeTag(t.Context(), "a", "x", false, nil)
 		require.NoError(t, err)
 		require.Equal(t, broker.RevokedTag{Revoked: n}, got)
-		requireSound(t, b.Redis(), ids...)
+		brokertest.RequireSound(t, b.Redis(), ids...)
 	})
 }
 
 // TestRevokeInALongList leaves the id where it is; whoever fetches it drops it.
 func TestRevokeInALongList(t *testing.T) {
-	onSingle(t, func(t *testing.T, url string) {
-		b := open(t, url+"?read_timeout=1m")
+	brokertest.OnSingle(t, func(t *testing.T, url string) {
+		b := brokertest.Open(t, url+"?read_timeout=1m")
 		const n = 10_100
-		for some := range slices.Chunk(numbered("q", n), 1000) {
-			enqueue(t, b, some...)
+		for some := range slices.Chunk(brokertest.Numbered("q", n), 1000) {
+			brokertest.Enqueue(t, b, some...)
 		}
 		for _, id := range []string{"0", "1", "3"} {
 			got, err := b.Revoke(t.Context(), "q", id, "x", false)
 			require.NoError(t, err)
 			require.Equal(t, broker.Revoked, got.Outcome)
 		}
-		require.Len(t, pendingIDs(t, b.Redis(), "q"), n)
-		w := newWorker(t, b, 1, map[string]int{"q": 1})
+		require.Len(t, brokertest.PendingIDs(t, b.Redis(), "q"), n)
+		w := brokertest.NewWorker(t, b, 1, map[string]int{"q": 1})
 		for _, want := range []string{"2", "4", "5"} {
-			_, id := w.mustNext()
+			_, id := w.MustNext()
 			require.Equal(t, want, id)
 		}
-		got, err := b.Rerun(t.Context(), "q", "1", nextRun)
+		got, err := b.Rerun(t.Context(), "q", "1", brokertest.NextRun)
 		require.NoError(t, err)
 		require.Equal(t, broker.Fresh, got)
-		require.Equal(t, "1", b.Redis().LIndex(t.Context(), key("q", "pending"), 0).Val(), "behind the others")
+		require.Equal(t, "1", b.Redis().LIndex(t.Context(), brokertest.Key("q", "pending"), 0).Val(), "behind the others")
 	})
 }
 
-func TestRevokeTag(t *testing.T) { onSingle(t, revokeTag) }
+func TestRevokeTag(t *testing.T) { brokertest.OnSingle(t, revokeTag) }
 
 func revokeTag(t *testing.T, url string) {
-	b := open(t, url)
+	b := brokertest.Open(t, url)
 	rdb := b.Redis()
 	states := []string{"pending", "high", "low", "scheduled", "retry", "active", "archived", "completed"}
 	for _, state := range states {
-		enqueue(t, b, message("q", state), message("q", "not-"+state))
+		brokertest.Enqueue(t, b, brokertest.Message("q", state), brokertest.Message("q", "not-"+state))
 		become(t, rdb, state, state)
 		give(t, rdb, state, "tags", "shop:7 x")
 		become(t, rdb, "not-"+state, state)
 	}
-	enqueue(t, b, message("r", "elsewhere"))
+	brokertest.Enqueue(t, b, brokertest.Message("r", "elsewhere"))
 	require.NoError(t, rdb.SAdd(t.Context(), "paidui:{r}:tag:shop:7", "elsewhere", "gone").Err())
 
 	revoked := make(map[string][]string)
@@ -334,14 +246,14 @@ func revokeTag(t *testing.T, url string) {
 	require.Equal(t, broker.RevokedTag{Revoked: 6, Running: 1}, got)
 	require.ElementsMatch(t, []string{"pending", "high", "low", "scheduled", "retry"}, revoked["q"])
 	require.Equal(t, []string{"elsewhere"}, revoked["r"])
-	require.Equal(t, []string{"active"}, members(t, rdb, "paidui:{q}:tag:shop:7"), "what has ended is not kept")
-	require.Empty(t, members(t, rdb, "paidui:{r}:tag:shop:7"))
+	require.Equal(t, []string{"active"}, brokertest.Members(t, rdb, "paidui:{q}:tag:shop:7"), "what has ended is not kept")
+	require.Empty(t, brokertest.Members(t, rdb, "paidui:{r}:tag:shop:7"))
 	for _, state := range states {
 		want := state
 		if state == "high" || state == "low" {
 			want = "pending"
 		}
-		require.Equal(t, want, stateOf(t, rdb, "not-"+state))
+		require.Equal(t, want, brokertest.StateOf(t, rdb, "not-"+state))
 	}
 	got, err = b.RevokeTag(t.Context(), "shop:7", "by hand", true, nil)
 	require.NoError(t, err)
@@ -354,15 +266,15 @@ func revokeTag(t *testing.T, url string) {
 // TestRevokeTagOfMany measures that a hundred thousand tasks take seconds, and that nobody waits long meanwhile.
 func TestRevokeTagOfMany(t *testing.T) {
 	t.Parallel()
-	b := open(t, testenv.RedisURL(t))
+	b := brokertest.Open(t, testenv.RedisURL(t))
 	rdb := b.Redis()
 	const n = 100_000
-	messages := numbered("q", n)
+	messages := brokertest.Numbered("q", n)
 	for i := 0; i < n; i += 10_000 {
-		enqueue(t, b, messages[i:i+10_000]...)
+		brokertest.Enqueue(t, b, messages[i:i+10_000]...)
 		pipe := rdb.Pipeline()
 		for _, m := range messages[i : i+10_000] {
-			pipe.HSet(t.Context(), key("q", "t:"+m.ID), "tags", "many")
+			pipe.HSet(t.Context(), brokertest.Key("q", "t:"+m.ID), "tags", "many")
 			pipe.SAdd(t.Context(), "paidui:{q}:tag:many", m.ID)
 		}
 		_, err := pipe.Exec(t.Context())
@@ -381,32 +293,32 @@ func TestRevokeTagOfMany(t *testing.T) {
 	require.NoError(t, err)
 	t.Logf("%d tasks in %v: %s scripts of %.0f µs", n, took, calls[1], each)
 	require.Less(t, each, 20_000.0, "µs in which nobody else is served")
-	require.EqualValues(t, n, rdb.ZCard(t.Context(), key("q", "completed")).Val())
+	require.EqualValues(t, n, rdb.ZCard(t.Context(), brokertest.Key("q", "completed")).Val())
 }
 
-func TestForget(t *testing.T) { onSingle(t, forget) }
+func TestForget(t *testing.T) { brokertest.OnSingle(t, forget) }
 
 func forget(t *testing.T, url string) {
-	b := open(t, url)
+	b := brokertest.Open(t, url)
 	rdb := b.Redis()
 	for _, state := range []string{"pending", "scheduled", "retry", "active", "archived", "completed"} {
-		m := message("q", state)
+		m := brokertest.Message("q", state)
 		m.UniqueFor = time.Hour
-		enqueue(t, b, m)
+		brokertest.Enqueue(t, b, m)
 		become(t, rdb, state, state)
 		got, err := b.Forget(t.Context(), "q", state)
 		require.NoError(t, err)
 		require.Equal(t, state, got)
-		requireSound(t, rdb, "pending", "scheduled", "retry", "active", "archived", "completed")
+		brokertest.RequireSound(t, rdb, "pending", "scheduled", "retry", "active", "archived", "completed")
 		m.ID = "again"
 		r := b.Enqueue(t.Context(), m)[0]
 		if state == "archived" || state == "completed" {
-			require.Empty(t, stateOf(t, rdb, state))
+			require.Empty(t, brokertest.StateOf(t, rdb, state))
 			require.Equal(t, broker.Made, r.Outcome)
 			require.NoError(t, asynq.NewInspectorFromRedisClient(rdb).DeleteTask("q", "again"))
 			continue
 		}
-		require.Equal(t, state, stateOf(t, rdb, state))
+		require.Equal(t, state, brokertest.StateOf(t, rdb, state))
 		require.Equal(t, []any{broker.Held, state}, []any{r.Outcome, r.Owner})
 	}
 	got, err := b.Forget(context.Background(), "q", "never")

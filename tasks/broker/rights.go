@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 // Rights knows what Redis refuses the broker's user. Until it is asked once, the broker takes it that nothing is refused.
@@ -24,7 +25,7 @@ func needs() []redisx.Need {
 		},
 		{
 			Cost:    "a running task that is revoked with terminate ends up to 5 s later",
-			Publish: []string{terminateChannel}, Listen: []string{terminateChannel},
+			Publish: []string{format.TerminateChannel}, Listen: []string{format.TerminateChannel},
 		},
 		{Cost: "asynq's own tools can't cancel a running task", Listen: []string{asynqCancelChannel}},
 	}
@@ -37,7 +38,7 @@ const asynqCancelChannel = "asynq:cancel"
 func tellsNeed() redisx.Need {
 	return redisx.Need{
 		Cost:    "whoever waits for a task learns its end up to a second later, and each wait asks redis once a second",
-		Publish: []string{eventsChannel}, Listen: []string{eventsChannel},
+		Publish: []string{format.EventsChannel}, Listen: []string{format.EventsChannel},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
 )
 
 const never = time.Hour // between two checks, where events are what is tested
@@ -19,7 +20,7 @@ const never = time.Hour // between two checks, where events are what is tested
 // watch follows a task that is there.
 func watch(t testing.TB, b *broker.Broker, queue, id string) (*broker.Watcher, *broker.StoredTask) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), brokertest.Patience)
 	defer cancel()
 	w, record, err := b.Watch(ctx, queue, id)
 	require.NoError(t, err)
@@ -31,7 +32,7 @@ func watch(t testing.TB, b *broker.Broker, queue, id string) (*broker.Watcher, *
 // change writes to the task's hash and, with a line, tells so.
 func change(t testing.TB, b *broker.Broker, queue, id, line string, values ...any) {
 	t.Helper()
-	require.NoError(t, b.Redis().HSet(t.Context(), key(queue, "t:"+id), values...).Err())
+	require.NoError(t, b.Redis().HSet(t.Context(), brokertest.Key(queue, "t:"+id), values...).Err())
 	if line != "" {
 		require.NoError(t, b.Redis().Publish(t.Context(), "paidui:events", line).Err())
 	}
@@ -42,7 +43,7 @@ func await(t testing.TB, w *broker.Watcher) *broker.StoredTask {
 	t.Helper()
 	select {
 	case <-w.Changed():
-	case <-time.After(patience):
+	case <-time.After(brokertest.Patience):
 		require.FailNow(t, "no change came")
 	}
 	record, err := w.Take()
@@ -52,14 +53,14 @@ func await(t testing.TB, w *broker.Watcher) *broker.StoredTask {
 
 func TestWatchTellsChanges(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
-		b := open(t, url)
+		b := brokertest.Open(t, url)
 		b.SetWatching(never, never)
-		enqueue(t, b, message("q", "a"), message("r", "a"), message("q", "other"))
+		brokertest.Enqueue(t, b, brokertest.Message("q", "a"), brokertest.Message("r", "a"), brokertest.Message("q", "other"))
 		w, record := watch(t, b, "q", "a")
 		require.Equal(t, []string{"q", "a", "pending"}, []string{record.Queue, record.ID, record.State})
 		namesake, _ := watch(t, b, "r", "a")
 		other, _ := watch(t, b, "q", "other")
-		require.Equal(t, "1", b.Redis().HGet(t.Context(), key("q", "t:a"), "watch").Val())
+		require.Equal(t, "1", b.Redis().HGet(t.Context(), brokertest.Key("q", "t:a"), "watch").Val())
 
 		change(t, b, "q", "a", "+a\n+unknown\n\n", "state", "active", "progress", "{}")
 		record = await(t, w)
@@ -70,7 +71,7 @@ func TestWatchTellsChanges(t *testing.T) {
 		require.Empty(t, other.Changed())
 		require.Empty(t, namesake.Changed(), "it was looked at, but is as it was")
 
-		require.NoError(t, b.Redis().Del(t.Context(), key("q", "t:a")).Err())
+		require.NoError(t, b.Redis().Del(t.Context(), brokertest.Key("q", "t:a")).Err())
 		change(t, b, "q", "x", ".a", "state", "pending")
 		require.Nil(t, await(t, w))
 		w.Close()
@@ -86,50 +87,50 @@ func TestWatchTellsChanges(t *testing.T) {
 
 func TestATaskThatHasEndedIsNotMarked(t *testing.T) {
 	t.Parallel()
-	b := open(t, testenv.RedisURL(t))
-	enqueue(t, b, message("q", "a"), message("q", "b"))
+	b := brokertest.Open(t, testenv.RedisURL(t))
+	brokertest.Enqueue(t, b, brokertest.Message("q", "a"), brokertest.Message("q", "b"))
 	change(t, b, "q", "a", "", "state", "completed")
 	change(t, b, "q", "b", "", "revoked", "by hand")
 	watch(t, b, "q", "a")
 	watch(t, b, "q", "b")
-	require.False(t, b.Redis().HExists(t.Context(), key("q", "t:a"), "watch").Val())
-	require.False(t, b.Redis().HExists(t.Context(), key("q", "t:b"), "watch").Val())
+	require.False(t, b.Redis().HExists(t.Context(), brokertest.Key("q", "t:a"), "watch").Val())
+	require.False(t, b.Redis().HExists(t.Context(), brokertest.Key("q", "t:b"), "watch").Val())
 }
 
 // TestManyWatchersShareLooks: one look serves all who watch a task, and ten thousand tasks take few calls.
 func TestManyWatchersShareLooks(t *testing.T) {
 	t.Parallel()
-	b := open(t, testenv.RedisURL(t))
+	b := brokertest.Open(t, testenv.RedisURL(t))
 	b.SetWatching(never, never)
 	const many = 2000
-	enqueue(t, b, numbered("q", many)...)
+	brokertest.Enqueue(t, b, brokertest.Numbered("q", many)...)
 	watch(t, b, "q", "0") // so that there is a subscription
-	before := scriptCalls(t, b.Redis())
+	before := brokertest.ScriptCalls(t, b.Redis())
 	var all [many]*broker.Watcher
 	var group sync.WaitGroup
 	for i := range all {
 		group.Go(func() { all[i], _, _ = b.Watch(t.Context(), "q", strconv.Itoa(i)) })
 	}
 	group.Wait()
-	require.Less(t, scriptCalls(t, b.Redis())-before, many/10)
+	require.Less(t, brokertest.ScriptCalls(t, b.Redis())-before, many/10)
 	for i, w := range all {
 		require.NotNil(t, w, i)
 	}
 
-	before = scriptCalls(t, b.Redis())
+	before = brokertest.ScriptCalls(t, b.Redis())
 	var same [many]*broker.Watcher
 	for i := range same {
 		group.Go(func() { same[i], _, _ = b.Watch(t.Context(), "q", "7") })
 	}
 	group.Wait()
-	require.Less(t, scriptCalls(t, b.Redis())-before, many/10)
+	require.Less(t, brokertest.ScriptCalls(t, b.Redis())-before, many/10)
 	require.Equal(t, many, b.Watched())
-	before = scriptCalls(t, b.Redis())
+	before = brokertest.ScriptCalls(t, b.Redis())
 	change(t, b, "q", "7", ".7", "state", "completed")
 	for _, w := range same {
 		require.Equal(t, "completed", await(t, w).State)
 	}
-	require.LessOrEqual(t, scriptCalls(t, b.Redis())-before, 2)
+	require.LessOrEqual(t, brokertest.ScriptCalls(t, b.Redis())-before, 2)
 	require.Empty(t, all[8].Changed())
 	for i := range many {
 		all[i].Close()
@@ -141,11 +142,11 @@ func TestManyWatchersShareLooks(t *testing.T) {
 // TestALostEventIsMadeGood: nobody tells of these ends.
 func TestALostEventIsMadeGood(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
-		b := open(t, url)
+		b := brokertest.Open(t, url)
 		b.SetWatching(20*time.Millisecond, never)
 		const many = 1200 // more than one check takes
-		enqueue(t, b, numbered("q", many)...)
-		enqueue(t, b, message("r", "gone"), message("r", "revoked"), message("r", "replaced"))
+		brokertest.Enqueue(t, b, brokertest.Numbered("q", many)...)
+		brokertest.Enqueue(t, b, brokertest.Message("r", "gone"), brokertest.Message("r", "revoked"), brokertest.Message("r", "replaced"))
 		for i := range many {
 			watch(t, b, "q", strconv.Itoa(i))
 		}
@@ -155,14 +156,14 @@ func TestALostEventIsMadeGood(t *testing.T) {
 		replaced, _ := watch(t, b, "r", "replaced")
 		change(t, b, "q", "1100", "", "state", "archived")
 		change(t, b, "r", "revoked", "", "revoked", "why")
-		require.NoError(t, b.Redis().Del(t.Context(), key("r", "t:gone"), key("r", "t:replaced")).Err())
+		require.NoError(t, b.Redis().Del(t.Context(), brokertest.Key("r", "t:gone"), brokertest.Key("r", "t:replaced")).Err())
 		require.Equal(t, "archived", await(t, w).State)
 		require.Nil(t, await(t, gone))
 		require.Equal(t, "why", await(t, revoked).Revoked)
 		require.Nil(t, await(t, replaced))
 		change(t, b, "r", "replaced", "", "state", "pending", "msg", "")
 		require.Equal(t, "pending", await(t, replaced).State)
-		require.Equal(t, "1", b.Redis().HGet(t.Context(), key("r", "t:replaced"), "watch").Val())
+		require.Equal(t, "1", b.Redis().HGet(t.Context(), brokertest.Key("r", "t:replaced"), "watch").Val())
 	})
 }
 
@@ -170,18 +171,18 @@ func TestWatchingOutlivesTheConnection(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
 	proxy := testenv.NewProxy(t, server.Addr)
-	b, direct := open(t, proxy.URL(0)), open(t, server.URL(0))
+	b, direct := brokertest.Open(t, proxy.URL(0)), brokertest.Open(t, server.URL(0))
 	b.SetWatching(never, never)
-	enqueue(t, direct, message("q", "a"), message("q", "b"))
+	brokertest.Enqueue(t, direct, brokertest.Message("q", "a"), brokertest.Message("q", "b"))
 	w, _ := watch(t, b, "q", "a")
-	require.Eventually(t, b.Listening, patience, time.Millisecond)
+	require.Eventually(t, b.Listening, brokertest.Patience, time.Millisecond)
 
 	proxy.Stall(true) // what is told now does not arrive
 	change(t, direct, "q", "a", ".a", "state", "active")
 	proxy.Cut()
 	proxy.Stall(false)
 	require.Equal(t, "active", await(t, w).State, "a look after the reconnection finds it")
-	require.Eventually(t, b.Listening, patience, time.Millisecond)
+	require.Eventually(t, b.Listening, brokertest.Patience, time.Millisecond)
 	change(t, direct, "q", "a", ".a", "state", "completed")
 	require.Equal(t, "completed", await(t, w).State)
 }
@@ -189,21 +190,21 @@ func TestWatchingOutlivesTheConnection(t *testing.T) {
 func TestWatchingOutlivesARestartOfRedis(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
-	b := open(t, server.URL(0))
+	b := brokertest.Open(t, server.URL(0))
 	b.SetWatching(never, never)
-	enqueue(t, b, message("q", "a"), message("q", "b"))
+	brokertest.Enqueue(t, b, brokertest.Message("q", "a"), brokertest.Message("q", "b"))
 	w, _ := watch(t, b, "q", "a")
 	server.Stop()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), brokertest.Patience)
 	defer cancel()
 	_, _, err := b.Watch(ctx, "q", "b")
 	require.Error(t, err)
 	require.NoError(t, ctx.Err())
 	server.Start() // empty
 	require.Nil(t, await(t, w))
-	enqueue(t, b, message("q", "b"))
+	brokertest.Enqueue(t, b, brokertest.Message("q", "b"))
 	w, _ = watch(t, b, "q", "b")
-	require.Eventually(t, b.Listening, patience, time.Millisecond)
+	require.Eventually(t, b.Listening, brokertest.Patience, time.Millisecond)
 	change(t, b, "q", "b", ".b", "state", "completed")
 	require.Equal(t, "completed", await(t, w).State)
 }
@@ -212,10 +213,10 @@ func TestWatchingOutlivesARestartOfRedis(t *testing.T) {
 func TestWatchWithoutPubSub(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
-	admin := open(t, server.URL(0))
-	enqueue(t, admin, message("q", "a"))
+	admin := brokertest.Open(t, server.URL(0))
+	brokertest.Enqueue(t, admin, brokertest.Message("q", "a"))
 	require.NoError(t, admin.Redis().Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">secret", "~*", "+@all", "resetchannels").Err())
-	b := open(t, "redis://narrow:secret@"+server.Addr+"/0")
+	b := brokertest.Open(t, "redis://narrow:secret@"+server.Addr+"/0")
 	w, record := watch(t, b, "q", "a")
 	require.Equal(t, "pending", record.State)
 	change(t, admin, "q", "a", "", "state", "completed")
@@ -225,9 +226,9 @@ func TestWatchWithoutPubSub(t *testing.T) {
 
 func TestWatchOnAFullRedis(t *testing.T) {
 	t.Parallel()
-	b := open(t, testenv.RedisURL(t))
+	b := brokertest.Open(t, testenv.RedisURL(t))
 	b.SetWatching(20*time.Millisecond, never)
-	enqueue(t, b, message("q", "a"))
+	brokertest.Enqueue(t, b, brokertest.Message("q", "a"))
 	require.NoError(t, b.Redis().ConfigSet(t.Context(), "maxmemory", "1").Err())
 	w, record := watch(t, b, "q", "a")
 	require.Equal(t, "pending", record.State)
@@ -240,9 +241,9 @@ func TestWatchOnAFullRedis(t *testing.T) {
 func TestTheSubscriptionComesAndGoes(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
-	b := openWith(t, server.URL(0), broker.Options{NoPipelining: true, NoWakeUp: true})
+	b := brokertest.OpenWith(t, server.URL(0), broker.Options{NoPipelining: true, NoWakeUp: true})
 	b.SetWatching(never, 10*time.Millisecond)
-	enqueue(t, b, message("q", "a"))
+	brokertest.Enqueue(t, b, brokertest.Message("q", "a"))
 	subscribers := func() int64 {
 		n, err := b.Redis().PubSubNumSub(t.Context(), "paidui:events").Result()
 		require.NoError(t, err)
@@ -257,7 +258,7 @@ func TestTheSubscriptionComesAndGoes(t *testing.T) {
 		change(t, b, "q", "a", "+a", "progress", time.Now().String())
 		await(t, second)
 		second.Close()
-		require.Eventually(t, func() bool { return subscribers() == 0 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return subscribers() == 0 }, brokertest.Patience, time.Millisecond)
 	}
 	w, _ := watch(t, b, "q", "a")
 	require.NoError(t, b.Close())
@@ -272,7 +273,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
 	proxy := testenv.NewProxy(t, server.Addr)
-	b := open(t, proxy.URL(0))
+	b := brokertest.Open(t, proxy.URL(0))
 	proxy.Stall(true)
 	defer proxy.Stall(false)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -13,6 +13,7 @@ import (
 	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 	"github.com/paidui/paidui/tasks/history"
 )
 
@@ -71,7 +72,7 @@ func Example() {
 // exampleWorker runs the tasks of queue default until stop is called. Programs use worker/pool.
 func exampleWorker(b *broker.Broker, mux *tasks.Mux) (stop func()) {
 	queues := map[string]int{"default": 1}
-	fetcher := b.NewFetcher(broker.FetcherConfig{Queues: queues, Slots: 1})
+	fetcher := fetch.New(b, fetch.Config{Queues: queues, Slots: 1})
 	server := asynq.NewServerFromRedisClient(fetcher, mux.Engine(asynq.Config{
 		Concurrency: 1, Queues: queues, LogLevel: asynq.FatalLevel, BaseContext: func() context.Context { return fetcher.Context(context.Background()) },
 	}))

@@ -14,6 +14,7 @@ import (
 	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 )
 
 // Config configures a Queue.
@@ -82,7 +83,7 @@ const slots = 64
 // serve runs a queue's tasks.
 func (q *Queue) serve(queue string) {
 	weights := map[string]int{queue: 1}
-	fetcher := q.Broker.NewFetcher(broker.FetcherConfig{Name: "inline", Queues: weights, Slots: slots})
+	fetcher := fetch.New(q.Broker, fetch.Config{Name: "inline", Queues: weights, Slots: slots})
 	cfg := q.mux.Engine(asynq.Config{
 		Concurrency:     slots,
 		Queues:          weights,

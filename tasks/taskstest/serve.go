@@ -17,6 +17,7 @@ import (
 	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 )
 
 // Broker opens the Redis at url for one test, with the options of Options.
@@ -67,7 +68,7 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 	for _, q := range queues {
 		weights[q] = 1
 	}
-	fetcher := b.NewFetcher(broker.FetcherConfig{Name: "test", Queues: weights, Slots: concurrency, Tasks: m.Tasks()})
+	fetcher := fetch.New(b, fetch.Config{Name: "test", Queues: weights, Slots: concurrency, Tasks: m.Tasks()})
 	server := asynq.NewServerFromRedisClient(fetcher, m.Engine(asynq.Config{
 		Concurrency:     concurrency,
 		BaseContext:     func() context.Context { return fetcher.Context(context.Background()) },

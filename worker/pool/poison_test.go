@@ -14,6 +14,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 	"github.com/paidui/paidui/tasks/taskstest"
 	"github.com/paidui/paidui/worker/pool"
 )
@@ -166,7 +167,7 @@ func TestPoisonEndsAsFailure(t *testing.T) {
 	for i, a := range info.Attempts[:deaths] {
 		require.Equal(t, "crash", string(a.Outcome), i)
 		require.Equal(t, "victim", a.Worker, i)
-		require.Equal(t, broker.WorkerDied, a.Error, i)
+		require.Equal(t, fetch.WorkerDied, a.Error, i)
 	}
 	require.Equal(t, "failure", string(info.Attempts[deaths].Outcome))
 	dead, _, err := client.Dead(t.Context(), "default", "", 10)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 )
 
 // Config says what a pool serves.
@@ -29,7 +30,7 @@ type Config struct {
 // Pool runs the tasks of some queues. Run it once.
 type Pool struct {
 	cfg     Config
-	fetcher *broker.Fetcher
+	fetcher *fetch.Fetcher
 	server  *asynq.Server
 	mux     *tasks.Mux
 	logger  *slog.Logger
@@ -65,7 +66,7 @@ func New(b *broker.Broker, m *tasks.Mux, cfg Config) (*Pool, error) {
 		mux:    m,
 		logger: cfg.Logger.With("worker", cfg.Name),
 	}
-	p.fetcher = b.NewFetcher(broker.FetcherConfig{
+	p.fetcher = fetch.New(b, fetch.Config{
 		Name:   cfg.Name,
 		Queues: cfg.Queues,
 		Slots:  cfg.Concurrency,

@@ -14,6 +14,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/fetch"
 	"github.com/paidui/paidui/tasks/taskstest"
 	"github.com/paidui/paidui/worker/pool"
 )
@@ -88,7 +89,7 @@ func TestARunThatOutlivesTheDrainIsInterrupted(t *testing.T) {
 			require.Len(t, info.Attempts, 2)
 			require.Equal(t, []string{"interrupted", "success"}, []string{info.Attempts[0].Outcome, info.Attempts[1].Outcome})
 			require.Equal(t, []int{1, 1}, []int{info.Attempts[0].Number, info.Attempts[1].Number}, "it cost no retry")
-			require.Equal(t, broker.WorkerEnded, info.Attempts[0].Error)
+			require.Equal(t, fetch.WorkerEnded, info.Attempts[0].Error)
 			require.Zero(t, info.Retries)
 			require.NotZero(t, info.Attempts[0].StartedAt)
 		})

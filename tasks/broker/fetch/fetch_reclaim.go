@@ -1,0 +1,49 @@
+package fetch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
+)
+
+// reclaim puts back the tasks that Redis gave to this worker in an answer that never arrived; they would otherwise wait
+// for the end of their lease. Such an answer is lost with its connection, so there is something to look for only after
+// a new one was made. It belongs to the goroutine that fetches.
+func (f *Fetcher) reclaim(ctx context.Context) error {
+	connects := f.b.Connects()
+	if f.reclaimed == connects {
+		return nil
+	}
+	for _, queue := range f.queues {
+		reply, err := ownScript.Run(ctx, f.b.Redis(), []string{format.ActiveKey(queue)}, format.TaskKeyPrefix(queue), f.deliveries.prefix).StringSlice()
+		if err != nil {
+			return fmt.Errorf("look for tasks that did not arrive: %w", err)
+		}
+		var lost []fetched
+		for i := 0; i+1 < len(reply); i += 2 {
+			t := fetched{queue: queue, key: format.TaskKey(queue, reply[i]), id: reply[i], token: reply[i+1]}
+			if !f.deliveries.has(t) && !f.prefetched.has(t) {
+				lost = append(lost, t)
+			}
+		}
+		f.putBack(lost)
+	}
+	f.reclaimed = connects
+	return nil
+}
+
+// ownScript KEYS: active. ARGV: prefix of the tasks' keys, prefix of the tokens. It returns the id and token of every
+// active task whose token begins so, the oldest last.
+var ownScript = redisx.NewScript(`
+local out = {}
+for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+	local owner = redis.call('HGET', ARGV[1] .. id, 'owner')
+	if owner and string.sub(owner, 1, #ARGV[2]) == ARGV[2] then
+		out[#out + 1] = id
+		out[#out + 1] = owner
+	end
+end
+return out
+`)

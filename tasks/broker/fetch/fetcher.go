@@ -1,0 +1,241 @@
+package fetch
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
+)
+
+// Config says what a fetcher serves.
+type Config struct {
+	Name   string         // the worker's, which its deliveries carry
+	Queues map[string]int // weight by queue, at least 1: how often it is asked first
+	Slots  int            // the server's concurrency; how many tasks the fetcher takes at once. 0 is one
+	// Tasks are the names of those that the worker has handlers for. Nil is that it does not tell.
+	Tasks []string
+	// Life is how long a worker may be silent before others take over what it holds. It beats three times within it. All
+	// workers of a Redis should have the same. 0 is 5 s.
+	Life time.Duration
+}
+
+// Fetcher is the Redis client of one asynq server. It sees asynq's calls pass by and makes them good:
+//
+//   - dequeue: a script fetches tasks for all free slots at once, from all queues, and asynq gets them one by one; while
+//     tasks are quick, the next are fetched before slots are free. While there is nothing the call waits to be woken,
+//     where asynq would poll.
+//   - the acknowledgements (done, complete, retry, archive, requeue): concurrent ones share a round trip. Each is fenced:
+//     it has no effect once another worker has got the task, or this one got it anew. It carries the task's result,
+//     which has no round trip of its own and can't be written late. When Redis does not answer it is repeated.
+//   - the subscription to cancellations: while Redis refuses it, one connection is open at a time, and the tries become
+//     fewer.
+//   - the leases, and the recovery of tasks whose leases have ended: asynq learns that all is well. The fetcher has a life in
+//     Redis instead, which it prolongs by a heartbeat, and takes over the tasks of lives that have ended.
+//   - forward (tasks that become due): asynq keeps whole seconds, so one call a second is enough, if it comes right
+//     after the second begins. The server asks often; only the first time in each second reaches Redis.
+//
+// Everything else goes straight through.
+type Fetcher struct {
+	redis.UniversalClient
+	b       *broker.Broker
+	logger  *slog.Logger
+	cfg     Config
+	asLocal *broker.LocalWorker
+	queues  []string
+	closed  chan struct{}
+	once    sync.Once
+	started sync.Once
+	left    sync.Once
+	unheard context.CancelFunc // ends listen and watchOver
+	life    life
+	sleeper *sleeper
+
+	lastFetch atomic.Int64 // Unix nanoseconds of the last dequeue that Redis answered
+
+	prefetched prefetched
+	reclaimed  uint64 // the broker's connections when reclaim last looked
+	turns      turns
+	deliveries deliveries
+	acks       redisx.Batcher[*acknowledgement]
+	fences     fences
+
+	due     due
+	cancels cancels
+}
+
+// New makes the client of a server, whose TaskCheckInterval should be short: the fetcher does the waiting.
+func New(b *broker.Broker, cfg Config) *Fetcher {
+	f := &Fetcher{
+		UniversalClient: b.Redis(),
+		b:               b,
+		logger:          b.Options().Logger,
+		cfg:             cfg,
+		asLocal:         &broker.LocalWorker{Queues: cfg.Queues, Tasks: cfg.Tasks},
+		closed:          make(chan struct{}),
+		prefetched:      prefetched{patience: aheadPatience},
+		cancels:         cancels{first: firstCancelPause},
+		deliveries:      newDeliveries(cfg.Name),
+	}
+	for q := range cfg.Queues {
+		f.queues = append(f.queues, q)
+	}
+	f.life.name, f.life.limit = strings.TrimSuffix(f.deliveries.prefix, "."), cmp.Or(cfg.Life, format.StandardLife)
+	f.reclaimed = b.Connects()
+	f.sleeper = newSleeper(b, f.queues, f.closed)
+	b.AddWorker(f.asLocal)
+	f.acks = redisx.Batcher[*acknowledgement]{Flush: f.flushAcks, Size: ackBatch, Lanes: ackLanes}
+	if b.Options().NoPipelining {
+		f.acks.Size, f.acks.Lanes = 1, math.MaxInt
+	}
+	return f
+}
+
+// Stop makes every dequeue find nothing from now on, releases one that waits, and puts back what was fetched ahead.
+// Call it before stopping the server, which otherwise waits for its fetch to return, and Leave after that. Twice is safe.
+func (f *Fetcher) Stop() {
+	f.once.Do(func() {
+		close(f.closed)
+		f.b.RemoveWorker(f.asLocal)
+		f.started.Do(func() {}) // not any more
+		if f.unheard != nil {
+			f.unheard()
+		}
+		rest := f.prefetched.close()
+		f.prefetched.fetches.Wait() // what they bring is put back, too
+		f.putBatchesBack(rest)
+	})
+}
+
+// leaveLimit bounds how long Leave may take.
+const leaveLimit = 2 * time.Second
+
+// Leave ends the worker's life. Others take over at once what it still holds, which after a server's shutdown is nothing
+// unless Redis did not answer. Without Leave the life goes on until the broker is closed. Twice is safe.
+func (f *Fetcher) Leave() {
+	f.Stop()
+	f.left.Do(func() {
+		if f.life.end == nil { // it has not begun
+			return
+		}
+		f.life.end()
+		<-f.life.over
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(f.b.Closing()), leaveLimit)
+		defer cancel()
+		if err := f.sendLeave(ctx); err != nil {
+			f.logger.Warn("the worker ends without a word to the broker: others take over what it holds a little later",
+				"worker", f.cfg.Name, "error", err)
+		}
+	})
+}
+
+func (f *Fetcher) stopped() bool {
+	select {
+	case <-f.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// start begins what runs beside the fetching: only a fetcher that is asked for tasks needs it.
+func (f *Fetcher) start() {
+	f.started.Do(func() {
+		ctx, cancel := context.WithCancel(f.b.Closing())
+		f.unheard = cancel
+		f.b.Go(func() { f.listen(ctx) })
+		f.b.Go(func() { f.watchOver(ctx) })
+		beating, end := context.WithCancel(f.b.Closing())
+		f.life.end, f.life.over = end, make(chan struct{})
+		f.b.Go(func() { f.beats(beating) })
+	})
+}
+
+// LastFetch is when Redis last answered a dequeue, zero before the first.
+func (f *Fetcher) LastFetch() time.Time {
+	if ns := f.lastFetch.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// EvalSha is how go-redis runs a script that the server knows.
+func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if task, ok := acknowledges(keys); ok {
+		d := f.deliveries.get(keys[task])
+		if d != nil && finishes(keys) {
+			return f.acknowledge(ctx, task, d, nil, keys, args)
+		}
+		if d == nil {
+			return f.refuse(ctx, keys[task])
+		}
+		fenced, known := f.fences.of(sha)
+		if !known {
+			return failed(ctx, noScript{}) // go-redis comes again through Eval, with the text
+		}
+		return f.acknowledge(ctx, task, d, fenced, keys, args)
+	}
+	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.EvalSha(ctx, sha, keys, args...) })
+}
+
+// Eval is how go-redis runs a script that the server does not know yet.
+func (f *Fetcher) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	if task, ok := acknowledges(keys); ok {
+		d := f.deliveries.get(keys[task])
+		if d == nil {
+			return f.refuse(ctx, keys[task])
+		}
+		return f.acknowledge(ctx, task, d, f.fences.make(script, task, keys), keys, args)
+	}
+	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.Eval(ctx, script, keys, args...) })
+}
+
+// refuse answers the acknowledgement of a delivery that this worker has forgotten: whoever has the task now is to end it.
+func (f *Fetcher) refuse(ctx context.Context, task string) *redis.Cmd {
+	f.warnOfLate(ctx, task)
+	cmd := redis.NewCmd(ctx)
+	cmd.SetVal(fencedReply)
+	return cmd
+}
+
+func (f *Fetcher) warnOfLate(ctx context.Context, task string) {
+	f.logger.WarnContext(ctx, "late acknowledgement without effect: the delivery has lost its task", "task", task)
+}
+
+func (f *Fetcher) poll(ctx context.Context, keys []string, args []any, through func() *redis.Cmd) *redis.Cmd {
+	if queue, ok := dequeues(keys); ok {
+		return f.dequeue(ctx, queue)
+	}
+	if queue, ok := forwards(keys); ok && len(args) > 0 {
+		if second, ok := args[0].(int64); ok {
+			return f.forward(ctx, queue, keys[0], second, args)
+		}
+	}
+	if recovers(keys) { // beats find them
+		cmd := redis.NewCmd(ctx)
+		cmd.SetVal([]any{})
+		return cmd
+	}
+	return through()
+}
+
+// HSet keeps a task's result for its acknowledgement.
+func (f *Fetcher) HSet(ctx context.Context, key string, values ...any) *redis.IntCmd {
+	if len(values) == 2 && values[0] == "result" {
+		if result, ok := values[1].([]byte); ok && f.deliveries.keep(key, result) {
+			return redis.NewIntCmd(ctx)
+		}
+	}
+	return f.UniversalClient.HSet(ctx, key, values...)
+}
+
+func nothing(ctx context.Context) *redis.Cmd { return failed(ctx, redis.Nil) }

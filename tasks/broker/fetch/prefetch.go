@@ -1,0 +1,123 @@
+package fetch
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// prefetched are tasks that are active in Redis and wait here for asynq to ask for them.
+type prefetched struct {
+	patience time.Duration // how long tasks that were fetched ahead of a free slot wait for one
+
+	mu      sync.Mutex
+	batches []*batch // the first is next
+	closed  bool
+	fetches sync.WaitGroup // ahead; begins under mu before closed
+
+	unreturned atomic.Bool // some were not put back, as Redis did not answer
+
+	// Of the goroutine that dequeues:
+	pause time.Duration
+	more  bool          // the last fetch left something in the queue
+	ahead chan struct{} // closed at the end of the fetch ahead that is under way; nil without one
+}
+
+// batch is what one fetch brought: tasks of one queue.
+type batch struct {
+	queue string
+	tasks []fetched
+	full  bool // as large as it could be: there may be more
+}
+
+type fetched struct {
+	queue, key, id, message, token string
+
+	began     int64  // Unix milliseconds
+	crashes   int    // earlier deliveries that ended with the death of their worker
+	isRevoked bool   // it is to end without running
+	revoked   string // why
+}
+
+func (p *prefetched) put(b *batch) (closed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.batches = append(p.batches, b)
+	}
+	return p.closed
+}
+
+func (p *prefetched) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, b := range p.batches {
+		n += len(b.tasks)
+	}
+	return n
+}
+
+func (p *prefetched) has(t fetched) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.batches, func(b *batch) bool {
+		return slices.ContainsFunc(b.tasks, func(have fetched) bool { return have.key == t.key && have.token == t.token })
+	})
+}
+
+// take gives the next task if it is the queue's.
+func (p *prefetched) take(queue string) (t fetched, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.batches) == 0 || p.batches[0].queue != queue {
+		return fetched{}, false
+	}
+	b := p.batches[0]
+	t, b.tasks = b.tasks[0], b.tasks[1:]
+	if len(b.tasks) == 0 {
+		p.batches = p.batches[1:]
+	}
+	return t, true
+}
+
+// removeFrom gives what is left of a batch, and the batches after it.
+func (p *prefetched) removeFrom(b *batch) []*batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.Index(p.batches, b)
+	if at < 0 {
+		return nil
+	}
+	rest := p.batches[at:]
+	p.batches = slices.Clone(p.batches[:at])
+	return rest
+}
+
+// clear gives all that waits here.
+func (p *prefetched) clear() []*batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := p.batches
+	p.batches = nil
+	return rest
+}
+
+func (p *prefetched) close() []*batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := p.batches
+	p.batches, p.closed = nil, true
+	return rest
+}
+
+// begin runs a fetch in the background, unless the fetcher has stopped.
+func (p *prefetched) begin(fetch func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.fetches.Go(fetch)
+	}
+	return !p.closed
+}

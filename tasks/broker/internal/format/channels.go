@@ -1,0 +1,11 @@
+package format
+
+// The channels of Pub/Sub. They have no hash tag: on a Redis Cluster a message reaches all nodes.
+const (
+	// EventsChannel tells those who wait for tasks. A message has a line a task: '+' and the id when its state or its
+	// progress has changed, '.' and the id when it has ended.
+	EventsChannel = "paidui:events"
+	// TerminateChannel tells workers. A message has a line a task, its queue, a space and its id: it was revoked, and
+	// whoever runs it is to end it.
+	TerminateChannel = "paidui:terminate"
+)
