@@ -104,17 +104,12 @@ func (c *Client) message(ctx context.Context, name string, payload []byte, o *op
 		id = NewID(queue)
 	}
 	h := headers{
-		enqueued:    from.enqueued,
-		eta:         start,
-		expires:     end,
-		timeout:     o.timeout,
-		hardTimeout: o.hardLimit(),
-		backoff:     o.backoff,
-		maxCrashes:  o.maxCrashes,
-		resultLimit: o.resultLimit,
-		history:     o.history,
-		noResult:    o.retention == 0,
-		requestID:   from.requestID,
+		runOptions: o.runOptions,
+		enqueued:   from.enqueued,
+		eta:        start,
+		expires:    end,
+		noResult:   o.retention == 0,
+		requestID:  from.requestID,
 	}
 	m := &broker.Message{
 		Queue:     queue,
@@ -123,7 +118,7 @@ func (c *Client) message(ctx context.Context, name string, payload []byte, o *op
 		Task:      name,
 		Payload:   payload,
 		MaxRetry:  o.maxRetries + crashAllowance,
-		Timeout:   ceilSeconds(h.hardTimeout) + backstop,
+		Timeout:   ceilSeconds(o.hardLimit()) + backstop,
 		Retention: ceilSeconds(o.trace()),
 		Priority:  broker.Priority(o.priority),
 		UniqueFor: ceilSeconds(o.uniqueFor),

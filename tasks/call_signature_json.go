@@ -62,7 +62,7 @@ func (s *Signature) UnmarshalJSON(raw []byte) error {
 	if err := checkName(j.Task); err != nil {
 		return fmt.Errorf("signature: %w", err)
 	}
-	list, err := j.list()
+	apply, err := j.withoutCallbacks()
 	if err != nil {
 		return fmt.Errorf("signature of %s: %w", j.Task, err)
 	}
@@ -70,9 +70,7 @@ func (s *Signature) UnmarshalJSON(raw []byte) error {
 	if j.DefinitionQueue != "" {
 		o.queue = j.DefinitionQueue
 	}
-	for _, opt := range list {
-		opt(&o)
-	}
+	apply(&o)
 	o.idMade, o.encrypted = j.MadeID, j.Encrypted
 	if len(j.OnSuccess)+len(j.OnFailure) > 0 || j.Parent != "" || j.EnqueuedAt != nil {
 		o.change(func(e *extras) {

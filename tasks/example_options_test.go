@@ -69,7 +69,7 @@ func ExampleRetryOnlyFor() {
 		tasks.BackoffFunc(func(retry int, _ error) time.Duration { return time.Duration(retry+1) * time.Second }),
 	)
 	fmt.Println(patient.Name(), *patient.Options().MaxRetries)
-	// Output: example.withAckReserve 5
+	// Output: example.patient 5
 }
 
 // A signature is a call that can be stored, sent, and enqueued by a program that does not know the definition.

@@ -29,7 +29,19 @@ const (
 // over its definition's, and a later one over an earlier, but tags, headers and callbacks add up.
 type Option func(*options)
 
+// runOptions are those that the worker goes by. They travel in the task's headers.
+type runOptions struct {
+	backoff     backoff
+	timeout     time.Duration
+	hardTimeout time.Duration // 0: see hardLimit
+	maxCrashes  int
+	resultLimit int
+	history     HistoryMode
+}
+
+// options are the values of all options of one call.
 type options struct {
+	runOptions
 	queue       string
 	queueChosen bool // by the call, so that no route applies
 	idMade      bool // for this task: an id that nobody else can have
@@ -37,24 +49,46 @@ type options struct {
 	repeatable  bool
 	encrypted   bool
 	priority    PriorityLevel
-	history     HistoryMode
 	id          string
 	countdown   time.Duration
 	eta         time.Time
 	expires     time.Time
 	expiresIn   time.Duration
 	maxRetries  int
-	backoff     backoff
-	timeout     time.Duration
-	hardTimeout time.Duration // 0: see hardLimit
-	maxCrashes  int
-	resultLimit int
 	uniqueFor   time.Duration
 	throttle    time.Duration
 	debounce    time.Duration
 	retention   time.Duration
 	extras      *extras // nil is none
 	err         *OptionError
+}
+
+// Options is the JSON form of the options of one call. A field that is absent leaves the definition's value.
+type Options struct {
+	ID              *string           `json:"id,omitempty"`
+	Queue           *string           `json:"queue,omitempty"`
+	Priority        *PriorityLevel    `json:"priority,omitempty"`
+	Countdown       *Seconds          `json:"countdown,omitempty"`
+	ETA             *time.Time        `json:"eta,omitempty"`
+	Expires         *Expiry           `json:"expires,omitempty"`
+	MaxRetries      *int              `json:"max_retries,omitempty"`
+	Backoff         *BackoffSettings  `json:"backoff,omitempty"`
+	Timeout         *Seconds          `json:"timeout,omitempty"`
+	HardTimeout     *Seconds          `json:"hard_timeout,omitempty"`
+	MaxCrashes      *int              `json:"max_crashes,omitempty"`
+	ResultLimit     *int              `json:"result_limit,omitempty"`
+	UniqueFor       *Seconds          `json:"unique_for,omitempty"`
+	UniqueUntilDone *bool             `json:"unique_until_done,omitempty"`
+	UniqueKey       *string           `json:"unique_key,omitempty"`
+	Throttle        *Seconds          `json:"throttle,omitempty"`
+	Debounce        *Seconds          `json:"debounce,omitempty"`
+	Retention       *Seconds          `json:"retention,omitempty"`
+	History         *HistoryMode      `json:"history,omitempty"`
+	Durable         *bool             `json:"durable,omitempty"`
+	Tags            []string          `json:"tags,omitempty"`
+	Headers         map[string]string `json:"headers,omitempty"`
+	OnSuccess       []Call            `json:"on_success,omitempty"`
+	OnFailure       []Call            `json:"on_failure,omitempty"`
 }
 
 // extras are what few tasks have. Copies of options share them, so they are replaced and never changed.
@@ -93,14 +127,12 @@ func (o *options) refuse(field, format string, args ...any) {
 }
 
 func standardOptions() options {
-	return options{
-		queue:       "default",
-		maxRetries:  3,
-		backoff:     standardBackoff,
-		timeout:     defaultTimeout,
-		maxCrashes:  defaultMaxCrashes,
-		resultLimit: defaultResultLimit,
-		retention:   time.Hour,
+	return options{queue: "default", maxRetries: 3, retention: time.Hour, runOptions: standardRunOptions()}
+}
+
+func standardRunOptions() runOptions {
+	return runOptions{
+		backoff: standardBackoff, timeout: defaultTimeout, maxCrashes: defaultMaxCrashes, resultLimit: defaultResultLimit,
 	}
 }
 

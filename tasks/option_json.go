@@ -2,40 +2,8 @@ package tasks
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 	"time"
-
-	"github.com/paidui/paidui/tasks/broker"
 )
-
-// Options is the JSON form of the options of one call. A field that is absent leaves the definition's value.
-type Options struct {
-	ID              *string           `json:"id,omitempty"`
-	Queue           *string           `json:"queue,omitempty"`
-	Priority        *PriorityLevel    `json:"priority,omitempty"`
-	Countdown       *Seconds          `json:"countdown,omitempty"`
-	ETA             *time.Time        `json:"eta,omitempty"`
-	Expires         *Expiry           `json:"expires,omitempty"`
-	MaxRetries      *int              `json:"max_retries,omitempty"`
-	Backoff         *BackoffSettings  `json:"backoff,omitempty"`
-	Timeout         *Seconds          `json:"timeout,omitempty"`
-	HardTimeout     *Seconds          `json:"hard_timeout,omitempty"`
-	MaxCrashes      *int              `json:"max_crashes,omitempty"`
-	ResultLimit     *int              `json:"result_limit,omitempty"`
-	UniqueFor       *Seconds          `json:"unique_for,omitempty"`
-	UniqueUntilDone *bool             `json:"unique_until_done,omitempty"`
-	UniqueKey       *string           `json:"unique_key,omitempty"`
-	Throttle        *Seconds          `json:"throttle,omitempty"`
-	Debounce        *Seconds          `json:"debounce,omitempty"`
-	Retention       *Seconds          `json:"retention,omitempty"`
-	History         *HistoryMode      `json:"history,omitempty"`
-	Durable         *bool             `json:"durable,omitempty"`
-	Tags            []string          `json:"tags,omitempty"`
-	Headers         map[string]string `json:"headers,omitempty"`
-	OnSuccess       []Call            `json:"on_success,omitempty"`
-	OnFailure       []Call            `json:"on_failure,omitempty"`
-}
 
 // Call is the JSON form of a call: the task's name, its arguments and the call's options.
 type Call struct {
@@ -68,10 +36,11 @@ type BackoffSettings struct {
 // reported when the task is enqueued. What only JSON can get wrong gives an *OptionError here: a callback, and an id that
 // is present but empty, since "" means "make one" further on.
 func (o *Options) List(catalog *Catalog) ([]Option, error) {
-	list, err := o.list()
+	all, err := o.withoutCallbacks()
 	if err != nil {
 		return nil, err
 	}
+	list := []Option{all}
 	for _, callbacks := range []struct {
 		field string
 		calls []Call
@@ -89,55 +58,34 @@ func (o *Options) List(catalog *Catalog) ([]Option, error) {
 	return list, nil
 }
 
-// list is List without the callbacks.
-func (o *Options) list() ([]Option, error) {
-	var list []Option
-	switch {
-	case o.ID != nil && *o.ID == "":
-		return nil, optionErrorf("id", "is empty: leave it out to have one made")
-	case o.Expires != nil && o.Expires.At.IsZero() && o.Expires.In <= 0:
-		return nil, optionErrorf("expires", "a duration must be above 0")
-	case o.UniqueUntilDone != nil && o.UniqueFor != nil:
-		return nil, optionErrorf("unique_until_done", "excludes unique_for: give one of them")
+// withoutCallbacks is List without the callbacks.
+func (o *Options) withoutCallbacks() (Option, error) {
+	for _, row := range optionTable {
+		if row.checkJSON != nil {
+			if err := row.checkJSON(o); err != nil {
+				return nil, err
+			}
+		}
 	}
-	appendOption(&list, ID, o.ID)
-	appendOption(&list, Queue, o.Queue)
-	appendOption(&list, Priority, o.Priority)
-	appendSeconds(&list, Countdown, o.Countdown)
-	appendOption(&list, ETA, o.ETA)
-	appendOption(&list, Expiry.option, o.Expires)
-	appendOption(&list, MaxRetries, o.MaxRetries)
-	appendOption(&list, BackoffSettings.option, o.Backoff)
-	appendSeconds(&list, Timeout, o.Timeout)
-	appendSeconds(&list, HardTimeout, o.HardTimeout)
-	appendOption(&list, MaxCrashes, o.MaxCrashes)
-	appendOption(&list, ResultLimit, o.ResultLimit)
-	appendSeconds(&list, UniqueFor, o.UniqueFor)
-	appendOption(&list, uniqueUntilDone, o.UniqueUntilDone)
-	appendOption(&list, UniqueKey, o.UniqueKey)
-	appendSeconds(&list, Throttle, o.Throttle)
-	appendSeconds(&list, Debounce, o.Debounce)
-	appendSeconds(&list, Retention, o.Retention)
-	appendOption(&list, History, o.History)
-	appendOption(&list, durable, o.Durable)
-	if len(o.Tags) > 0 {
-		list = append(list, Tags(o.Tags...))
-	}
-	for _, key := range slices.Sorted(maps.Keys(o.Headers)) {
-		list = append(list, Header(key, o.Headers[key]))
-	}
-	return list, nil
+	given := *o
+	return func(o *options) {
+		for _, row := range optionTable {
+			if row.apply != nil {
+				row.apply(&given, o)
+			}
+		}
+	}, nil
 }
 
-// appendOption adds the option of a value that is there.
-func appendOption[T any](list *[]Option, option func(T) Option, value *T) {
+// applyJSON applies the option of a value that is there.
+func applyJSON[T any](o *options, option func(T) Option, value *T) {
 	if value != nil {
-		*list = append(*list, option(*value))
+		option(*value)(o)
 	}
 }
 
-func appendSeconds(list *[]Option, option func(time.Duration) Option, value *Seconds) {
-	appendOption(list, option, (*time.Duration)(value))
+func applySeconds(o *options, option func(time.Duration) Option, value *Seconds) {
+	applyJSON(o, option, (*time.Duration)(value))
 }
 
 func (e Expiry) option() Option {
@@ -154,6 +102,15 @@ func (b BackoffSettings) option() Option {
 			Jitter(*b.Jitter)(o)
 		}
 	}
+}
+
+// settings is the JSON form.
+func (b backoff) settings() *BackoffSettings {
+	settings := &BackoffSettings{Base: Seconds(b.base), Cap: Seconds(b.limit)}
+	if b.exact {
+		settings.Jitter = new(bool)
+	}
+	return settings
 }
 
 func uniqueUntilDone(on bool) Option {
@@ -179,36 +136,11 @@ func callbackSignatures(field string, calls []Call, catalog *Catalog) ([]Signatu
 
 // json is the options in their JSON form where they differ from the standard. The queue and the callbacks are left out.
 func (o *options) json() Options {
-	standard, e := standardOptions(), o.extra()
-	j := Options{
-		ID:          unlessStandard("", o.id),
-		Priority:    unlessStandard(standard.priority, o.priority),
-		Countdown:   unlessStandard(0, Seconds(o.countdown)),
-		MaxRetries:  unlessStandard(standard.maxRetries, o.maxRetries),
-		Timeout:     unlessStandard(Seconds(standard.timeout), Seconds(o.timeout)),
-		HardTimeout: unlessStandard(0, Seconds(o.hardTimeout)),
-		MaxCrashes:  unlessStandard(standard.maxCrashes, o.maxCrashes),
-		ResultLimit: unlessStandard(standard.resultLimit, o.resultLimit),
-		UniqueFor:   unlessStandard(0, Seconds(o.uniqueFor)),
-		UniqueKey:   unlessStandard("", e.uniqueKey),
-		Throttle:    unlessStandard(0, Seconds(o.throttle)),
-		Debounce:    unlessStandard(0, Seconds(o.debounce)),
-		Retention:   unlessStandard(Seconds(standard.retention), Seconds(o.retention)),
-		History:     unlessStandard(standard.history, o.history),
-		Durable:     unlessStandard(standard.durable, o.durable),
-		Tags:        e.tags,
-		Headers:     headerMap(e.headers),
-	}
-	if !o.eta.IsZero() {
-		j.ETA = &o.eta
-	}
-	if !o.expires.IsZero() || o.expiresIn != 0 {
-		j.Expires = &Expiry{At: o.expires, In: o.expiresIn}
-	}
-	if o.backoff != standard.backoff {
-		j.Backoff = &BackoffSettings{Base: Seconds(o.backoff.base), Cap: Seconds(o.backoff.limit)}
-		if o.backoff.exact {
-			j.Backoff.Jitter = new(bool)
+	standard := standardOptions()
+	var j Options
+	for _, row := range optionTable {
+		if row.show != nil {
+			row.show(o, &standard, &j)
 		}
 	}
 	return j
@@ -220,15 +152,4 @@ func unlessStandard[T comparable](standard, value T) *T {
 		return nil
 	}
 	return &value
-}
-
-func headerMap(list []broker.Header) map[string]string {
-	if len(list) == 0 {
-		return nil
-	}
-	m := make(map[string]string, len(list))
-	for _, h := range list {
-		m[h.Key] = h.Value
-	}
-	return m
 }

@@ -125,16 +125,6 @@ func ValidTag(tag string) bool {
 		!strings.ContainsFunc(tag, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
-func (o *options) validateLabels() error {
-	if _, ok := priorityNames[o.priority]; !ok {
-		return optionErrorf("priority", "%d is not High, Normal or Low", o.priority)
-	}
-	if _, ok := historyNames[o.history]; !ok {
-		return optionErrorf("history", "%d is not HistoryFull, HistoryMeta or HistoryOff", o.history)
-	}
-	return nil
-}
-
 func (e *extras) validateTags() error {
 	if len(e.tags) > MaxTags {
 		return optionErrorf("tags", "%d tags are more than %d", len(e.tags), MaxTags)

@@ -23,27 +23,11 @@ func MaxCrashes(n int) Option { return func(o *options) { o.maxCrashes = n } }
 func ResultLimit(bytes int) Option { return func(o *options) { o.resultLimit = bytes } }
 
 // hardLimit is the hard limit that holds.
-func (o *options) hardLimit() time.Duration { return hardLimit(o.timeout, o.hardTimeout) }
+func (o *runOptions) hardLimit() time.Duration { return hardLimit(o.timeout, o.hardTimeout) }
 
 func hardLimit(soft, hard time.Duration) time.Duration {
 	if hard == 0 {
 		return soft + handlerGrace
 	}
 	return (hard + time.Millisecond - 1).Truncate(time.Millisecond)
-}
-
-func (o *options) validateLimits() error {
-	switch {
-	case o.timeout < time.Millisecond || o.timeout > MaxTimeout:
-		return optionErrorf("timeout", "%v is not between 1 ms and 7 days", o.timeout)
-	case o.hardTimeout < 0 || o.hardTimeout > MaxTimeout:
-		return optionErrorf("hard_timeout", "%v is not between 0 and 7 days", o.hardTimeout)
-	case o.hardLimit() <= o.timeout:
-		return optionErrorf("hard_timeout", "%v is not longer than the timeout, %v", o.hardTimeout, o.timeout)
-	case o.maxCrashes < 1 || o.maxCrashes > MaxMaxCrashes:
-		return optionErrorf("max_crashes", "%d is not between 1 and %d", o.maxCrashes, MaxMaxCrashes)
-	case o.resultLimit < 0 || o.resultLimit > MaxResult:
-		return optionErrorf("result_limit", "%d is not between 0 and %d bytes", o.resultLimit, MaxResult)
-	}
-	return nil
 }

@@ -1,9 +1,6 @@
 package tasks
 
-import (
-	"time"
-	"unicode/utf8"
-)
+import "time"
 
 // UniqueFor refuses, with ErrDuplicate, a second task of the same name, queue and arguments (or UniqueKey) until the
 // first has ended, for d at most (whole seconds, rounded up). 0 is off.
@@ -33,32 +30,3 @@ func Throttle(d time.Duration) Option { return func(o *options) { o.throttle = d
 // handle and no error. It never prolongs the window, so that a steady stream of calls does not hold the task up. The
 // window is that of the task's name and queue, or of its UniqueKey there. 0 is off.
 func Debounce(d time.Duration) Option { return func(o *options) { o.debounce = d } }
-
-func (o *options) validateUnique() error {
-	key := o.extra().uniqueKey
-	switch {
-	case o.uniqueFor < 0 || o.uniqueFor > MaxRetention:
-		return optionErrorf("unique_for", "%v is not between 0 and 366 days", o.uniqueFor)
-	case o.throttle < 0 || o.throttle > MaxRetention:
-		return optionErrorf("throttle", "%v is not between 0 and 366 days", o.throttle)
-	case o.debounce < 0 || o.debounce > MaxRetention:
-		return optionErrorf("debounce", "%v is not between 0 and 366 days", o.debounce)
-	case o.throttle > 0 && o.uniqueFor > 0:
-		return optionErrorf("throttle", "excludes unique_for and unique_until_done: give one of them")
-	case o.debounce > 0 && o.uniqueFor > 0:
-		return optionErrorf("debounce", "excludes unique_for and unique_until_done: give one of them")
-	case o.debounce > 0 && o.throttle > 0:
-		return optionErrorf("debounce", "excludes throttle: give one of them")
-	case o.debounce > 0 && o.countdown != 0:
-		return optionErrorf("debounce", "excludes countdown: its window is the delay")
-	case o.debounce > 0 && !o.eta.IsZero():
-		return optionErrorf("debounce", "excludes eta: its window is the delay")
-	case o.debounce > 0 && o.id != "" && !o.idMade:
-		return optionErrorf("debounce", "excludes a chosen id: the task is the first call's")
-	case len(key) > MaxUniqueKey || !utf8.ValidString(key):
-		return optionErrorf("unique_key", "want 1 to %d bytes of UTF-8", MaxUniqueKey)
-	case key != "" && o.uniqueFor == 0 && o.throttle == 0 && o.debounce == 0:
-		return optionErrorf("unique_key", "needs unique_for, unique_until_done, throttle or debounce")
-	}
-	return nil
-}

@@ -31,16 +31,6 @@ func (o *options) trace() time.Duration {
 	return o.retention
 }
 
-func (o *options) validateDurable() error {
-	if o.durable && o.debounce > 0 {
-		return errDebounce
-	}
-	return nil
-}
-
-var errDebounce = optionErrorf("debounce", "does not go with an outbox: what a later call has replaced would come back"+
-	" when Redis has lost its data")
-
 // putDurable stores messages in the outbox and says what became of each.
 func (c *Client) putDurable(ctx context.Context, messages ...*broker.Message) []error {
 	errs := make([]error, len(messages))

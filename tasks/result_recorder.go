@@ -2,7 +2,7 @@ package tasks
 
 import "time"
 
-// Recorder keepsHistory what becomes of tasks, beyond what Redis keeps. It is safe for concurrent use.
+// Recorder keeps what becomes of tasks, beyond what Redis keeps. It is safe for concurrent use.
 type Recorder interface {
 	// Record takes note of where a task stands. It returns at once, or after a few seconds at most when records come
 	// faster than they can be written; and it never fails: a record that cannot be kept is counted and dropped.

@@ -26,7 +26,7 @@ type loader struct {
 	problems   []Problem
 }
 
-var entryKeys = append([]string{"name", "task", "args", "every", "cron", "timezone", "queue", "misfire", "paused"}, optionKeys...)
+var entryKeys = append([]string{"name", "task", "args", "every", "cron", "timezone", "queue", "misfire", "paused"}, tasks.ScheduleOptions()...)
 
 var entryName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 

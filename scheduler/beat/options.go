@@ -14,14 +14,6 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// optionKeys are the options of a call that an entry may have. A tick has an id and a time of its own, which leaves no
-// room for id, countdown, eta and debounce.
-var optionKeys = []string{
-	"priority", "expires", "max_retries", "backoff", "timeout", "hard_timeout", "max_crashes", "result_limit", "retention",
-	"unique_for", "unique_until_done", "unique_key", "throttle", "durable", "history", "tags", "headers", "on_success",
-	"on_failure",
-}
-
 // entryOptions are what an entry says about how its task is enqueued and run.
 type entryOptions struct {
 	list      []tasks.Option
@@ -84,7 +76,7 @@ func isDurable(task tasks.Spec) bool {
 // optionValues are the entry's options as they stand in the file. They are not sound when one is no value.
 func (l *loader) optionValues(f fields) (given map[string]any, sound bool) {
 	given, sound = map[string]any{}, true
-	for _, key := range optionKeys {
+	for _, key := range tasks.ScheduleOptions() {
 		option, ok := f[key]
 		if !ok || option.value.Type() == ast.NullType { // reported by fields
 			continue

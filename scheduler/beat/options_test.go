@@ -49,6 +49,11 @@ func TestAnEntryHasOptions(t *testing.T) {
 	require.NoError(t, err)
 	e := s.entries[0]
 	require.Equal(t, 720*time.Hour, e.options.retention)
+	require.Equal(t, `{"priority":"high","expires":"30m0s","max_retries":1,"backoff":{"base":"1s","cap":"1m0s","jitter":false},`+
+		`"timeout":"1m0s","hard_timeout":"1m30s","max_crashes":2,"result_limit":1000,"unique_until_done":true,"unique_key":"all",`+
+		`"retention":"720h0m0s","history":"meta","tags":["a","每天"],"headers":{"tenant":"t1"},`+
+		`"on_success":[{"task":"test.noop","countdown":"5s"}],"on_failure":[{"task":"test.sum","args":{"m":4,"n":3},"queue":"low"}]}`,
+		string(e.options.canonical), "the hash of the schedule is made of it: schedulers of other builds have to agree")
 	client := tasks.NewClient(taskstest.Embedded(t))
 	id, err := e.task.EnqueueJSON(t.Context(), client, e.args, append(e.options.list, tasks.ID("x"))...)
 	require.NoError(t, err)
