@@ -116,8 +116,7 @@ type TaskRecord struct {
 	FinishedAt *time.Time // nil until it has ended
 }
 
-// TaskBundle holds the records of many tasks that wait, until they have ended and have records of their own: see package
-// history.
+// TaskBundle holds the records of many tasks that wait. Earlier builds write it; package history turns it into TaskRecords.
 type TaskBundle struct {
 	ID      int64     `gorm:"primaryKey"`
 	FirstAt time.Time `gorm:"not null"`                                        // when the first of them was enqueued

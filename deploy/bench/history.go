@@ -3,49 +3,41 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/history"
 )
 
 // measureHistory measures how much of the speed is left when each task is kept in the history: of tasks that are enqueued
-// and run at the same time, and of a backlog that is enqueued, and then run. The database syncs at each commit. The time
-// of what runs ends when the last record is written and nothing is left to settle; that of what is enqueued, when the last
-// record is written: what is left to settle then waits for the tasks to end, and counts for what runs them.
+// and run at the same time, and of a backlog that is enqueued, and then run. The database syncs at each commit, and the time
+// ends when the last record is written.
 func measureHistory(ctx context.Context, l *lab) ([]measurement, error) {
 	n := l.pick(100_000, 20_000)
 	var kept, plain [3][]float64
-	var left settling
 	for range l.rounds() {
-		if err := l.historyRound(ctx, n, l.openHistory, &kept, &left); err != nil {
+		if err := l.historyRound(ctx, n, l.openHistory, &kept); err != nil {
 			return nil, err
 		}
-		if err := l.historyRound(ctx, n, nothingKept, &plain, nil); err != nil {
+		if err := l.historyRound(ctx, n, nothingKept, &plain); err != nil {
 			return nil, err
 		}
 	}
-	list := make([]measurement, len(kept), len(kept)+2)
+	list := make([]measurement, len(kept))
 	for i := range list {
 		list[i] = measurement{value: median(kept[i]), baseline: median(plain[i])}
 	}
-	return append(list, measurement{value: median(left.after)}, measurement{value: median(left.cost)}), nil
+	return list, nil
 }
 
-// settling is how many of the tasks that were enqueued were left to settle, in percent, and how many microseconds it took to
-// settle each when all had run.
-type settling struct{ after, cost []float64 }
-
-func (l *lab) historyRound(ctx context.Context, n int, open recorder, figures *[3][]float64, left *settling) error {
+func (l *lab) historyRound(ctx context.Context, n int, open recorder, figures *[3][]float64) error {
 	flow, err := l.flow(ctx, n, open)
 	if err != nil {
 		return err
 	}
-	enqueued, ran, err := l.enqueueAndRun(ctx, n, open, left)
+	enqueued, ran, err := l.enqueueAndRun(ctx, n, open)
 	for i, rate := range []float64{flow, enqueued, ran} {
 		figures[i] = append(figures[i], rate)
 	}
@@ -58,15 +50,13 @@ type recorder func(ctx context.Context) (*keeper, error)
 // keeper keeps the history of tasks, or does nothing.
 type keeper struct {
 	tasks.Recorder
-	written func() error                  // returns when all is written
-	settled func() (waiting int, _ error) // returns when nothing can be settled any more, and how many tasks wait
+	written func() error // returns when all is written
 	close   func()
 }
 
 func nothingKept(context.Context) (*keeper, error) {
 	return &keeper{
 		written: func() error { return nil },
-		settled: func() (int, error) { return 0, nil },
 		close:   func() {},
 	}, nil
 }
@@ -77,32 +67,13 @@ func (l *lab) openHistory(ctx context.Context) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := broker.Open(ctx, l.redisURL(brokerDB), broker.Options{})
-	if err != nil {
-		closeShop(db)
-		return nil, err
-	}
-	k := &keeper{close: func() {
-		_ = b.Close() // nothing is lost when that fails
-		closeShop(db)
-	}}
+	k := &keeper{close: func() { closeShop(db) }}
 	w, err := history.NewWriter(db, history.Options{})
 	if err != nil {
 		k.close()
 		return nil, err
 	}
 	k.Recorder, k.written = w, func() error { return w.Close(ctx) }
-	k.settled = func() (int, error) {
-		s, err := history.NewStore(db, tasks.NewClient(b))
-		if err != nil {
-			return 0, err
-		}
-		settler, err := history.NewSettler(s, history.SettlerOptions{})
-		if err != nil {
-			return 0, err
-		}
-		return settler.Settle(ctx)
-	}
 	return k, nil
 }
 
@@ -145,20 +116,8 @@ func (l *lab) flow(ctx context.Context, n int, open recorder) (rate float64, err
 			}
 		}
 	}
-	if err = errors.Join(err, stop(), keep.written()); err != nil {
-		return 0, err
-	}
-	err = allSettled(keep)
+	err = errors.Join(err, stop(), keep.written())
 	return float64(n) / time.Since(begun).Seconds(), err
-}
-
-// allSettled settles what can be, of tasks that have all run.
-func allSettled(keep *keeper) error {
-	waiting, err := keep.settled()
-	if err == nil && waiting > 0 {
-		err = fmt.Errorf("the history has %d tasks waiting that have run", waiting)
-	}
-	return err
 }
 
 // inFlow calls f with 0 to n-1 from 64 goroutines.
@@ -178,8 +137,8 @@ func inFlow(ctx context.Context, n int, f func(i int) error) error {
 }
 
 // enqueueAndRun puts n tasks into an empty queue and runs them, as two processes would. It returns how many were
-// enqueued, and how many ran, in a second; and notes what was left to settle in between, unless left is nil.
-func (l *lab) enqueueAndRun(ctx context.Context, n int, open recorder, left *settling) (enqueued, ran float64, err error) {
+// enqueued, and how many ran, in a second.
+func (l *lab) enqueueAndRun(ctx context.Context, n int, open recorder) (enqueued, ran float64, err error) {
 	if err := l.flush(ctx); err != nil {
 		return 0, 0, err
 	}
@@ -188,45 +147,24 @@ func (l *lab) enqueueAndRun(ctx context.Context, n int, open recorder, left *set
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	side := func(work func() error) (keep *keeper, took time.Duration, err error) {
-		if keep, err = open(ctx); err != nil {
-			return nil, 0, err
+	side := func(work func() error) (rate float64, err error) {
+		keep, err := open(ctx)
+		if err != nil {
+			return 0, err
 		}
+		defer keep.close()
 		p.keep(keep.Recorder)
 		runtime.GC()
 		begun := time.Now()
-		if err := errors.Join(work(), keep.written()); err != nil {
-			keep.close()
-			return nil, 0, err
-		}
-		return keep, time.Since(begun), nil
+		err = errors.Join(work(), keep.written())
+		return float64(n) / time.Since(begun).Seconds(), err
 	}
-	keep, took, err := side(func() error { return fill(ctx, p, n) })
-	if err != nil {
+	if enqueued, err = side(func() error { return fill(ctx, p, n) }); err != nil {
 		return 0, 0, err
 	}
-	defer keep.close()
-	enqueued = float64(n) / took.Seconds()
-	waiting, err := keep.settled()
-	if err != nil {
-		return 0, 0, err
-	}
-	keep, took, err = side(func() error {
+	ran, err = side(func() error {
 		_, err := runAll(ctx, p, n)
 		return err
 	})
-	if err != nil {
-		return 0, 0, err
-	}
-	defer keep.close()
-	begun := time.Now()
-	if err := allSettled(keep); err != nil {
-		return 0, 0, err
-	}
-	settling := time.Since(begun)
-	if left != nil {
-		left.after = append(left.after, 100*float64(waiting)/float64(n))
-		left.cost = append(left.cost, float64(settling.Microseconds())/float64(n))
-	}
-	return enqueued, float64(n) / (took + settling).Seconds(), nil
+	return enqueued, ran, err
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Backlog reports what is in bundles each time metrics are read: paidui_history_waiting, the tasks of which they hold the
-// records, counted in up to 10,000 bundles; and paidui_history_settle_lag_seconds, for how long the most overdue one of
-// them has waited for a settler, 0 without one.
+// Backlog reports, each time metrics are read: paidui_history_waiting, how many records are of tasks that wait (PENDING),
+// counted up to 100,000; and paidui_history_settle_lag_seconds, for how long the most overdue bundle of an earlier build has
+// waited to be turned into rows, 0 without one.
 type Backlog struct {
 	store   *Store
 	logger  *slog.Logger
@@ -26,9 +26,9 @@ func NewBacklog(s *Store, logger *slog.Logger) *Backlog {
 		store:  s,
 		logger: logger,
 		waiting: prometheus.NewDesc("paidui_history_waiting",
-			"Tasks whose records wait in bundles until they have ended, counted in up to 10,000 bundles.", nil, nil),
+			"Records of tasks that wait, counted up to 100,000.", nil, nil),
 		lag: prometheus.NewDesc("paidui_history_settle_lag_seconds",
-			"Time for which the most overdue bundle has waited to be looked at.", nil, nil),
+			"Time for which the most overdue bundle of an earlier build has waited to be turned into rows.", nil, nil),
 	}
 }
 
@@ -39,7 +39,7 @@ func (b *Backlog) Describe(ch chan<- *prometheus.Desc) {
 }
 
 const (
-	maxBundles  = 10_000 // that a scrape counts
+	maxWaiting  = 100_000 // records that a scrape counts
 	scrapeLimit = 2 * time.Second
 )
 
@@ -47,20 +47,40 @@ const (
 func (b *Backlog) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
 	defer cancel()
-	waiting, lag, err := b.store.backlog(ctx)
-	if err != nil {
-		b.logger.Warn("history metrics are missing", "error", err)
-		return
+	waiting, err := b.store.waiting(ctx)
+	if err == nil {
+		var lag time.Duration
+		if lag, err = b.store.settleLag(ctx); err == nil {
+			ch <- prometheus.MustNewConstMetric(b.waiting, prometheus.GaugeValue, float64(waiting))
+			ch <- prometheus.MustNewConstMetric(b.lag, prometheus.GaugeValue, lag.Seconds())
+			return
+		}
 	}
-	ch <- prometheus.MustNewConstMetric(b.waiting, prometheus.GaugeValue, float64(waiting))
-	ch <- prometheus.MustNewConstMetric(b.lag, prometheus.GaugeValue, lag.Seconds())
+	b.logger.Warn("history metrics are missing", "error", err)
 }
 
-func (s *Store) backlog(ctx context.Context) (waiting int, lag time.Duration, err error) {
-	const tasks = "SELECT COALESCE(SUM(tasks), 0) FROM (SELECT tasks FROM task_bundles LIMIT ?) some"
-	if err := s.table.pool.QueryRowContext(ctx, tasks, maxBundles).Scan(&waiting); err != nil {
-		return 0, 0, err
+// waiting counts the records of tasks that wait.
+func (s *Store) waiting(ctx context.Context) (waiting int, err error) {
+	kinds, err := s.kinds(ctx, "")
+	if err != nil {
+		return 0, err
 	}
+	statement := "SELECT COUNT(*) FROM (SELECT 1 FROM task_records " + s.table.dialect.kindIndex +
+		" WHERE task = ? AND queue = ? AND state = ? LIMIT ?) k"
+	for _, k := range kinds {
+		if k.state != statePending || waiting >= maxWaiting {
+			continue
+		}
+		var n int
+		if err := s.table.pool.QueryRowContext(ctx, statement, k.task, k.queue, k.state, maxWaiting-waiting).Scan(&n); err != nil {
+			return 0, err
+		}
+		waiting += n
+	}
+	return waiting, nil
+}
+
+func (s *Store) settleLag(ctx context.Context) (lag time.Duration, err error) {
 	for _, old := range []bool{false, true} {
 		var due time.Time
 		err := s.table.pool.QueryRowContext(ctx, "SELECT look_at FROM task_bundles WHERE old = ? ORDER BY look_at LIMIT 1", old).Scan(&due)
@@ -68,8 +88,8 @@ func (s *Store) backlog(ctx context.Context) (waiting int, lag time.Duration, er
 		case err == nil:
 			lag = max(lag, s.now().Sub(due))
 		case !errors.Is(err, sql.ErrNoRows):
-			return 0, 0, err
+			return 0, err
 		}
 	}
-	return waiting, lag, nil
+	return lag, nil
 }

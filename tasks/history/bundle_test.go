@@ -2,9 +2,7 @@ package history
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -50,19 +48,6 @@ func rowsFrom(t require.TestingT, records ...tasks.Record) []*row {
 	return rows
 }
 
-// bundled puts the records into bundles, however few they are. They are due then.
-func bundled(t require.TestingT, s *Store, then time.Time, records ...tasks.Record) {
-	var stubs []stub
-	for _, r := range rowsFrom(t, records...) {
-		one, ok := stubOf(r)
-		require.True(t, ok, "%+v", r)
-		stubs = append(stubs, one)
-	}
-	for _, b := range bundlesOf(stubs, then.Add(-firstLook)) {
-		require.NoError(t, s.db.Create(b).Error)
-	}
-}
-
 func TestBundlesGiveBackWhatTheyWereGiven(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -79,28 +64,19 @@ func TestBundlesGiveBackWhatTheyWereGiven(t *testing.T) {
 		var stubs []stub
 		want := map[string]row{}
 		for _, r := range rows {
-			if one, ok := stubOf(r); ok {
-				stubs = append(stubs, one)
-				want[r.id] = *r
-			} else {
-				require.True(t, strings.ContainsAny(r.task, kindMarks), "%+v", r)
-			}
+			one, ok := stubOf(r)
+			require.True(t, ok, "%+v", r)
+			stubs = append(stubs, one)
+			want[r.id] = *r
 		}
 		for _, b := range bundlesOf(stubs, epoch) {
 			got, err := unpack(b)
 			require.NoError(t, err)
 			require.Len(t, got, b.Tasks)
-			require.True(t, slices.IsSortedFunc(got, func(a, b row) int { return a.at.Compare(b.at) }))
+			require.True(t, slices.IsSortedFunc(got, func(a, b *row) int { return a.at.Compare(b.at) }))
 			require.Equal(t, []time.Time{b.FirstAt, b.LastAt}, []time.Time{got[0].at, got[len(got)-1].at})
-			require.LessOrEqual(t, b.LastAt.Sub(b.FirstAt), bundleSpan)
-			require.Equal(t, epoch.Add(firstLook), b.LookAt)
-			for _, id := range strings.Fields(b.Probe) {
-				require.True(t, slices.ContainsFunc(got, func(r row) bool { return r.id == id }))
-			}
-			require.Len(t, strings.Fields(b.Probe), min(probes, len(got)))
 			for _, r := range got {
-				require.Equal(t, want[r.id], r)
-				require.True(t, (&Query{Task: r.task, Queue: r.queue}).mayHold(b.Kinds))
+				require.Equal(t, want[r.id], *r)
 				delete(want, r.id)
 			}
 		}
@@ -108,51 +84,38 @@ func TestBundlesGiveBackWhatTheyWereGiven(t *testing.T) {
 	})
 }
 
-func TestOnlyTasksThatWaitGoIntoBundles(t *testing.T) {
+// TestPlainPendingRowsAreWrittenWhole: their statement leaves out what is the same in all of them.
+func TestPlainPendingRowsAreWrittenWhole(t *testing.T) {
 	t.Parallel()
-	at := epoch
-	good := waiting("default", at)
-	_, ok := stubOf(rowsFrom(t, good)[0])
-	require.True(t, ok)
+	good := waiting("default", epoch)
+	require.True(t, rowsFrom(t, good)[0].isPlainPending())
 	for name, change := range map[string]func(*tasks.Record){
-		"chosen id":       func(r *tasks.Record) { r.ID = "daily" },
-		"id like chosen":  func(r *tasks.Record) { r.ID = "x" + strings.Repeat("-", uuidLength) },
-		"no queue in id":  func(r *tasks.Record) { r.ID = r.ID[len(r.ID)-uuidLength:] },
-		"other version":   func(r *tasks.Record) { r.ID = "default_" + uuid.NewString() },
-		"upper case":      func(r *tasks.Record) { r.ID = "default_" + strings.ToUpper(uuid.Must(uuid.NewV7()).String()) },
-		"id of long ago":  func(r *tasks.Record) { r.EnqueuedAt = at.Add(time.Second) },
 		"tags":            func(r *tasks.Record) { r.Tags = []string{"x"} },
 		"started":         func(r *tasks.Record) { r.State, r.Attempt = tasks.StateStarted, 1 },
 		"snoozed":         func(r *tasks.Record) { r.State = tasks.StateRetry },
 		"ended":           func(r *tasks.Record) { *r = ended(*r) },
 		"run again":       func(r *tasks.Record) { r.Run = 2 },
+		"attempted":       func(r *tasks.Record) { r.Attempt = 1 },
 		"retried":         func(r *tasks.Record) { r.Retries = 1 },
-		"odd task":        func(r *tasks.Record) { r.Task = "a\nb" },
+		"failed":          func(r *tasks.Record) { r.Error = "no" },
+		"begun":           func(r *tasks.Record) { r.StartedAt = epoch },
 		"known by worker": func(r *tasks.Record) { r.Worker = "w" },
 	} {
 		r := good
 		change(&r)
-		_, ok := stubOf(rowsFrom(t, r)[0])
-		require.False(t, ok, name)
+		require.False(t, rowsFrom(t, r)[0].isPlainPending(), name)
 	}
-}
-
-func TestBundlesOfManyKindsNameNone(t *testing.T) {
-	t.Parallel()
-	var stubs []stub
-	for i := range 200 {
-		r := waiting("default", epoch)
-		r.Task = fmt.Sprintf("task-number-%d", i)
-		one, ok := stubOf(rowsFrom(t, r)[0])
-		require.True(t, ok)
-		stubs = append(stubs, one)
-	}
-	b := bundlesOf(stubs, epoch)[0]
-	require.Empty(t, b.Kinds)
-	require.True(t, (&Query{Task: "any"}).mayHold(b.Kinds))
-	require.False(t, (&Query{State: tasks.StateSuccess}).mayHold(b.Kinds))
-	few := bundlesOf(stubs[:2], epoch)[0]
-	require.False(t, (&Query{Task: "any"}).mayHold(few.Kinds))
+	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
+		s := store(t, db)
+		all := waitingTasks(statementRows[0]+5, epoch)
+		insert(t, s, all...)
+		got := stored(t, db)
+		require.Len(t, got, len(all))
+		for _, r := range rowsFrom(t, all...) {
+			require.Equal(t, *r, rowFrom(got[r.id]))
+			require.Equal(t, room, got[r.id].Room)
+		}
+	})
 }
 
 func FuzzUnpack(f *testing.F) {
@@ -167,42 +130,5 @@ func FuzzUnpack(f *testing.F) {
 			require.ErrorIs(t, err, errBundle)
 			require.Nil(t, rows)
 		}
-	})
-}
-
-// TestManyThatWaitBecomeBundles is what a writer makes of a burst, and of a trickle.
-func TestManyThatWaitBecomeBundles(t *testing.T) {
-	t.Parallel()
-	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		s := store(t, db)
-		now := time.Now().UTC().Truncate(time.Millisecond)
-		w := writer(t, db, Options{})
-		var ids []string
-		for i := range 2500 {
-			r := waiting("default", now)
-			if i%100 == 0 {
-				r.Tags = []string{"hundredth"}
-			}
-			ids = append(ids, r.ID)
-			w.Record(r)
-		}
-		require.NoError(t, w.Close(t.Context()))
-		require.EqualValues(t, 25, count(t, db, &models.TaskRecord{}), "those with tags")
-		require.LessOrEqual(t, count(t, db, &models.TaskBundle{}), int64(2500/leastBundle))
-		require.ElementsMatch(t, ids, pages(t, s, Query{State: tasks.StatePending, Limit: MaxLimit}))
-		require.Len(t, pages(t, s, Query{Tag: "hundredth", Limit: MaxLimit}), 25)
-		info, err := s.Find(t.Context(), ids[1234])
-		require.NoError(t, err)
-		require.Equal(t, []string{"PENDING", `{"n":1,"m":2}`}, []string{string(info.State), string(info.Args)})
-		require.Equal(t, now, *info.EnqueuedAt)
-		_, err = s.Find(t.Context(), newID("default", now))
-		require.ErrorIs(t, err, tasks.ErrNotFound)
-
-		few := writer(t, db, Options{})
-		for range leastBundle - 1 {
-			few.Record(waiting("default", now))
-		}
-		require.NoError(t, few.Close(t.Context()))
-		require.EqualValues(t, 25+leastBundle-1, count(t, db, &models.TaskRecord{}))
 	})
 }

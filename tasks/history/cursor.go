@@ -54,7 +54,7 @@ func (q *Query) after() (place, error) {
 	}
 	body, sum := raw[:len(raw)-sumBytes], binary.BigEndian.Uint64(raw[len(raw)-sumBytes:])
 	p := place{at: time.UnixMicro(int64(binary.BigEndian.Uint64(body))).UTC(), id: string(body[timeBytes:])}
-	if sum != q.sum(body) || sound(p.at).IsZero() || !tasks.ValidID(p.id) {
+	if sum != q.sum(body) || storable(p.at).IsZero() || !tasks.ValidID(p.id) {
 		return place{}, wrong
 	}
 	return p, nil

@@ -8,23 +8,21 @@
 // row, whatever process they come from and in whatever order they arrive: see row. The enqueuer's record waits longer
 // than the worker's, so that of a quick task only the worker's, which is complete by itself, is ever written.
 //
-// A row that makes its transaction fail while the database takes others is found by halving, and reduced until the database
-// takes it: see table.sift.
+// The table does not take some rows, and one such row makes its whole transaction fail. It is found by bisection, and
+// reduced until the database takes it: see table.writeAccepted.
 //
-// # Bundles
+// A task that ends within a moment thus costs one row, which is inserted. The record of a task that waits becomes a row that
+// changes when the task has ended.
 //
-// A row that changes costs far more than one that is only added: its state is part of the index that serves searches. So
-// when many tasks are enqueued at once, their records do not become rows which wait to be changed. They go into bundles,
-// up to a thousand in one row of task_bundles, and stay there while their tasks wait; a worker that has run one adds the
-// row that says so. What goes into a bundle is told in stubOf. Records that come by the few become rows at once.
+// # Settling
 //
-// The Settler, in every worker, looks what has become of the tasks of each bundle: after 2 seconds, and again each time the
-// bundle is twice as old. It asks for a few of the tasks first; mostly none has ended, and that is all, or all have, and
-// the bundle goes. After a minute those that have no row are compared with Redis, at least every five minutes: those of
-// which Redis knows better get rows, the lost ones as LOST, and so does what is left of a bundle when that is little.
+// The Settler, in every worker, compares the records of tasks that have not ended and are older than a minute with Redis, up
+// to 10,000 a minute: what Redis knows better is written back, and a task that Redis has forgotten becomes LOST. Searches do
+// the same with the records that they show. A record never goes back: rows are merged, by any process and in any order.
 //
-// A record never goes back: rows are merged, by any process and in any order, and a bundle says nothing of a task that has
-// a row. Settlers hold a bundle by a lease, and delete or change it in the transaction in which they write what they found.
+// Earlier builds wrote the records of many waiting tasks into one row of task_bundles. The Settler turns bundles into rows
+// within seconds, a search or Find the ones of the time that it is about; so both builds can run side by side. The table stays
+// until no such build runs any more.
 //
 // # What serves a search
 //
@@ -45,20 +43,23 @@
 //	tag                                   PRIMARY KEY of task_tags (tag, created_at, task_id)
 //	tag with task, queue or state         the same, and the records that it names by their primary key; after 5,000 that
 //	                                      do not match, a page ends early and its cursor goes on from there
-//	any that admit PENDING                the same, and bundles, those with the newest tasks first, by
-//	                                      idx_task_bundles_last_at; after 20 in which it finds too little, a page ends early
-//	an id                                 PRIMARY KEY, and bundles of the time at which the id was made: those of which
-//	                                      the filter does not tell that they have it not
+//	an id                                 PRIMARY KEY
 //
-// One index instead of one for each combination is what makes history cheap. Measured on MariaDB 10.11, in batches of 1,000
-// with rows of about 300 bytes, in microseconds of processor that the server and this process take a record (BenchmarkRecord):
+// One index instead of one for each combination is what makes history cheap. Measured on MariaDB 10.11, with rows of
+// about 300 bytes, in microseconds of processor that the server and this process take a record on a busy machine
+// (go test -run none -bench BenchmarkRecord -benchtime 100000x ./tasks/history):
 //
-//	a row of a task that has ended         12 + 6
-//	a row that waits                       12 + 6, and 31 + 6 when it changes
-//	a record in a bundle                   1 + 3, and 1 + 1 to see that it has ended
+//	a row of a task that has ended         15 + 7
+//	a row that waits                       15 + 5, and 43 + 8 when it changes
 //
-// An id that nobody made costs 280 + 350 where 20 bundles of 1,000 tasks are of its time, and would cost 4,200 + 600 without
-// their filters (BenchmarkUnknownID).
+// Rows that wait, not bundles of them, are the plainer way. The bundles took 1 + 3 to write and 1 + 1 to settle, and 1,100 lines,
+// with leases, probes and Bloom filters. Measured by turns (go run ./deploy/bench --only history; 100,000 tasks, two cores that
+// others used too, two runs each), as parts of the speed without a history:
+//
+//	                      rows            bundles
+//	enqueued and run      0.70, 0.71      0.67, 0.83
+//	enqueued              0.55, 0.64      0.78, 0.84
+//	that backlog run      0.69, 0.72      0.69, 0.69
 //
 // Each further index would cost 1 to 2 µs an INSERT and 7 to 14 µs an UPDATE that changes it. For the same reason the id is
 // the primary key, and not a number beside a unique id.

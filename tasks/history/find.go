@@ -16,19 +16,25 @@ import (
 
 // Find is the record of one task, or tasks.ErrNotFound. A task that has not ended is settled as Search does it.
 func (s *Store) Find(ctx context.Context, id string) (*tasks.Info, error) {
-	r := new(models.TaskRecord)
-	err := s.db.WithContext(ctx).Take(r, "task_id = ?", id).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		r, err = s.inBundle(ctx, id)
+	r, err := s.record(ctx, id)
+	if at, generated := timeInID(id); generated && errors.Is(err, gorm.ErrRecordNotFound) {
+		if _, err = s.convertBefore(ctx, at.Add(idSkew)); err == nil {
+			r, err = s.record(ctx, id)
+		}
 	}
 	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return nil, fmt.Errorf("task %s: %w", id, tasks.ErrNotFound)
 	case err != nil:
 		return nil, fmt.Errorf("history: read the record of task %s: %w", id, err)
-	case r == nil:
-		return nil, fmt.Errorf("task %s: %w", id, tasks.ErrNotFound)
 	}
 	s.settle(ctx, []*models.TaskRecord{r})
 	return s.info(r), nil
+}
+
+func (s *Store) record(ctx context.Context, id string) (*models.TaskRecord, error) {
+	r := new(models.TaskRecord)
+	return r, s.db.WithContext(ctx).Take(r, "task_id = ?", id).Error
 }
 
 // info is a record in the clear.

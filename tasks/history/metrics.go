@@ -60,13 +60,13 @@ func newMetrics(reg prometheus.Registerer, buffered func() float64) (*metrics, e
 	return m, nil
 }
 
-// What came of a task in a bundle.
+// What a Settler did with the record of a task that had not ended.
 const (
-	asEnded   = "ended"   // it has a record of its own by now
 	asChanged = "changed" // Redis knew better
-	asLost    = "lost"    // Redis has forgotten it
-	asRow     = "row"     // it still waits, and has a record of its own now
-	asRefused = "refused" // the database refuses its record, which is dropped; it counts under another word, too
+	asLost    = "lost"    // Redis has forgotten the task
+	asEnded   = "ended"   // of a bundle: the task had a record of its own
+	asRow     = "row"     // of a bundle: it is a row now
+	asRefused = "refused" // of a bundle: the database refuses the row, which is dropped; it counts as row, too
 )
 
 type settlerMetrics struct{ settled *prometheus.CounterVec }
@@ -88,13 +88,11 @@ func newSettlerMetrics(reg prometheus.Registerer) (*settlerMetrics, error) {
 	return m, nil
 }
 
-func (m *settlerMetrics) count(f *finding) {
+func (m *settlerMetrics) count(c conversion) {
 	add := func(as string, n int) { m.settled.WithLabelValues(as).Add(float64(n)) }
-	add(asEnded, f.ended)
-	add(asChanged, f.changed)
-	add(asLost, f.lost)
-	add(asRow, f.rows)
-	add(asRefused, f.refused)
+	add(asEnded, c.known)
+	add(asRow, c.rows)
+	add(asRefused, c.refused)
 }
 
 func (m *metrics) drop(reason string, n int) { m.dropped.WithLabelValues(reason).Add(float64(n)) }

@@ -44,10 +44,10 @@ func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Prun
 	if progress == nil {
 		progress = func(Pruned) {}
 	}
-	p := pruner{Store: s, done: &done, told: progress}
+	p := pruner{Store: s, done: &done, progress: progress}
 	now := s.now().UTC()
-	if err := p.bundles(ctx, now.Add(-openAge)); err != nil {
-		return done, fmt.Errorf("history: settle bundles: %w", err)
+	if err := p.bundles(ctx); err != nil {
+		return done, err
 	}
 	if err := p.eachKind(ctx, false, func(k kind) error { return p.settle(ctx, k, now.Add(-openAge)) }); err != nil {
 		return done, fmt.Errorf("history: settle records: %w", err)
@@ -64,8 +64,8 @@ func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Prun
 // pruner is one run of Prune.
 type pruner struct {
 	*Store
-	done *Pruned
-	told func(Pruned)
+	done     *Pruned
+	progress func(Pruned)
 }
 
 // eachKind calls f with the kinds whose tasks have ended, or have not.
@@ -85,12 +85,21 @@ func (p *pruner) eachKind(ctx context.Context, ended bool, f func(kind) error) e
 	return nil
 }
 
-// bundles settles those that have nothing younger, so that none comes back whose record is deleted.
-func (p *pruner) bundles(ctx context.Context, before time.Time) error {
-	return p.settleBundles(ctx, before, func(found *finding) error {
-		p.done.Lost += found.lost
-		return p.pause(ctx)
-	})
+// bundles turns bundles into rows, so that no record comes back that is deleted.
+func (p *pruner) bundles(ctx context.Context) error {
+	for after := int64(0); ; {
+		ids, _, err := p.bundleIDs(ctx, bundlesAfter, after, convertAtOnce)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		after = ids[len(ids)-1]
+		if _, err := p.convertBundles(ctx, ids); err != nil {
+			return err
+		}
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 func (p *pruner) settle(ctx context.Context, k kind, before time.Time) error {
@@ -102,7 +111,7 @@ func (p *pruner) settle(ctx context.Context, k kind, before time.Time) error {
 		}
 		last := list[len(list)-1]
 		after = place{last.CreatedAt, last.TaskID} // before the records change
-		lost, err := p.settleAll(ctx, list)
+		_, lost, err := p.settleAll(ctx, list)
 		if err != nil {
 			return err
 		}
@@ -202,7 +211,7 @@ func (p *pruner) effects(ctx context.Context, before time.Time) error {
 
 // pause tells how far the run is and lets others write.
 func (p *pruner) pause(ctx context.Context) error {
-	p.told(*p.done)
+	p.progress(*p.done)
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)

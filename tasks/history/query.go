@@ -59,9 +59,9 @@ func (q *Query) validate() error {
 		return queryErrorf("queue", "want 1 to 64 letters, digits, '_' or '-', the first a letter or digit")
 	case q.Tag != "" && !tasks.ValidTag(q.Tag):
 		return queryErrorf("tag", "want 1 to 64 visible characters without white space and commas")
-	case !q.Since.IsZero() && sound(q.Since).IsZero():
+	case !q.Since.IsZero() && storable(q.Since).IsZero():
 		return queryErrorf("since", "want a time from 1970 to 9998")
-	case !q.Until.IsZero() && sound(q.Until).IsZero():
+	case !q.Until.IsZero() && storable(q.Until).IsZero():
 		return queryErrorf("until", "want a time from 1970 to 9998")
 	case !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until):
 		return queryErrorf("until", "is not after since")

@@ -13,8 +13,6 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-const roundRows = 2000 // that one round compares with Redis
-
 // rounds go round all records that have not ended, some with each.
 type rounds struct {
 	kind  kind  // of the last record of the round before; none when it saw all that there were
@@ -24,17 +22,19 @@ type rounds struct {
 // round compares the next records with Redis that have not ended and are older than a minute, such as those of a worker
 // that was killed. One process does so at a time.
 func (s *Settler) round(ctx context.Context) (more bool, err error) {
-	return false, s.store.alone(ctx, func() error {
-		lost, err := s.rounds.next(ctx, s.store)
+	return false, s.store.exclusively(ctx, func() error {
+		changed, lost, err := s.rounds.next(ctx, s.store, s.pace.rows)
+		s.metrics.settled.WithLabelValues(asChanged).Add(float64(changed))
 		s.metrics.settled.WithLabelValues(asLost).Add(float64(lost))
 		return err
 	})
 }
 
-func (r *rounds) next(ctx context.Context, s *Store) (lost int, err error) {
+// next compares up to so many records.
+func (r *rounds) next(ctx context.Context, s *Store, left int) (changed, lost int, err error) {
 	kinds, err := s.kinds(ctx, "")
 	if err != nil {
-		return 0, fmt.Errorf("history: list kinds of tasks: %w", err)
+		return 0, 0, fmt.Errorf("history: list kinds of tasks: %w", err)
 	}
 	kinds = slices.DeleteFunc(kinds, func(k kind) bool { return tasks.State(k.state).Final() })
 	slices.SortFunc(kinds, kind.compare)
@@ -43,7 +43,7 @@ func (r *rounds) next(ctx context.Context, s *Store) (lost int, err error) {
 	if inside {
 		kinds = append(kinds, r.kind) // what is before the place at which it begins comes last
 	}
-	before, left := s.now().UTC().Add(-settledAfter), roundRows
+	before := s.now().UTC().Add(-settledAfter)
 	for i, k := range kinds {
 		after := beginning
 		if i == 0 && inside {
@@ -52,18 +52,19 @@ func (r *rounds) next(ctx context.Context, s *Store) (lost int, err error) {
 		for left > 0 {
 			list, err := s.oldest(ctx, k, before, after, min(left, settleBatch))
 			if err != nil {
-				return lost, fmt.Errorf("history: read records of tasks that have not ended: %w", err)
+				return changed, lost, fmt.Errorf("history: read records of tasks that have not ended: %w", err)
 			}
 			if len(list) == 0 {
 				break
 			}
 			last := list[len(list)-1]
 			after = place{last.CreatedAt.UTC(), last.TaskID} // before the records change
-			n, err := s.settleAll(ctx, list)
+			more, gone, err := s.settleAll(ctx, list)
 			if err != nil {
-				return lost, err
+				return changed, lost, err
 			}
-			lost += n
+			changed += more
+			lost += gone
 			left -= len(list)
 			r.kind, r.after = k, after
 		}
@@ -71,7 +72,7 @@ func (r *rounds) next(ctx context.Context, s *Store) (lost int, err error) {
 	if left > 0 {
 		*r = rounds{}
 	}
-	return lost, nil
+	return changed, lost, nil
 }
 
 func (k kind) compare(other kind) int {
@@ -93,8 +94,8 @@ func (s *Store) oldest(ctx context.Context, k kind, before time.Time, after plac
 	return list, err
 }
 
-// alone does work unless another process is doing it.
-func (s *Store) alone(ctx context.Context, work func() error) error {
+// exclusively does work unless another process is doing it.
+func (s *Store) exclusively(ctx context.Context, work func() error) error {
 	if s.table.dialect.local {
 		return work()
 	}

@@ -53,8 +53,8 @@ func newRow(r tasks.Record, now time.Time) (row, bool) {
 		request:    cut(r.RequestID, maxText),
 		tags:       strings.Join(usable(r.Tags), " "),
 		at:         enqueuedAt(r, now),
-		started:    sound(r.StartedAt),
-		ended:      sound(r.EndedAt),
+		started:    storable(r.StartedAt),
+		ended:      storable(r.EndedAt),
 	}, true
 }
 
@@ -153,15 +153,15 @@ func (r *row) size() int {
 // enqueuedAt falls back, for a task that another program enqueued, on the best that is known.
 func enqueuedAt(r tasks.Record, now time.Time) time.Time {
 	for _, t := range []time.Time{r.EnqueuedAt, r.StartedAt, r.EndedAt, now} {
-		if t = sound(t); !t.IsZero() {
+		if t = storable(t); !t.IsZero() {
 			return t.Truncate(time.Millisecond)
 		}
 	}
 	return now.UTC().Truncate(time.Millisecond)
 }
 
-// sound is t in UTC, or zero when the database could not hold it.
-func sound(t time.Time) time.Time {
+// storable is t in UTC, or zero when the database could not hold it.
+func storable(t time.Time) time.Time {
 	if t = t.UTC(); t.Year() < 1970 || t.Year() > 9998 {
 		return time.Time{}
 	}

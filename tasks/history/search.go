@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -16,12 +17,12 @@ import (
 
 // Store finds records. It is safe for concurrent use.
 type Store struct {
-	db    *gorm.DB
-	tasks *tasks.Client // decrypts
-	table *table
-	infos func(context.Context, []broker.Ref) ([]*tasks.Info, error) // where tasks stand; nil for those that Redis does not know
-	now   func() time.Time
-	looks chan struct{} // holds one element for each look into bundles for an id
+	db         *gorm.DB
+	tasks      *tasks.Client // decrypts
+	table      *table
+	infos      func(context.Context, []broker.Ref) ([]*tasks.Info, error) // where tasks stand; nil for those that Redis does not know
+	now        func() time.Time
+	unreadable sync.Map // ids of bundles that can't be read, which the log has told of
 
 	logger *slog.Logger
 }
@@ -32,8 +33,7 @@ func NewStore(db *gorm.DB, client *tasks.Client) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, tasks: client, table: t, infos: client.Infos, now: time.Now, logger: slog.Default(),
-		looks: make(chan struct{}, bundleLooks)}, nil
+	return &Store{db: db, tasks: client, table: t, infos: client.Infos, now: time.Now, logger: slog.Default()}, nil
 }
 
 // Page is a part of a search's answer, newest first.
@@ -60,6 +60,16 @@ func (s *Store) Search(ctx context.Context, q Query) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	newest := endOfTime
+	for _, bound := range []time.Time{after.at, q.Until} {
+		if !bound.IsZero() && bound.Before(newest) {
+			newest = bound
+		}
+	}
+	edge, err := s.convertBefore(ctx, newest)
+	if err != nil { // some tasks that wait are missing then, and nothing else
+		s.logger.WarnContext(ctx, "records of earlier builds can't be converted now", "error", err)
+	}
 	find := s.byKind
 	if q.Tag != "" {
 		find = s.byTag
@@ -67,6 +77,12 @@ func (s *Store) Search(ctx context.Context, q Query) (*Page, error) {
 	places, more, err := find(ctx, &q, after)
 	if err != nil {
 		return nil, err
+	}
+	if edge.id != "" && (after.id == "" || after.compare(edge) < 0) {
+		n, _ := slices.BinarySearchFunc(places, edge, place.compare)
+		if n < len(places) || more.id == "" { // what comes after may be in a bundle yet
+			places, more = places[:n], edge
+		}
 	}
 	page := &Page{Tasks: []*tasks.Info{}}
 	if more.id != "" {
@@ -99,7 +115,7 @@ func (q *Query) matches(r *models.TaskRecord) bool {
 }
 
 // byKind finds the places of a page, and the last of them if there are more.
-func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []found, more place, err error) {
+func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []place, more place, err error) {
 	all, err := s.kinds(ctx, q.Task)
 	if err != nil {
 		return nil, more, fmt.Errorf("history: list kinds of tasks: %w", err)
@@ -108,42 +124,17 @@ func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []fou
 	if len(kinds) > maxKinds {
 		return nil, more, queryErrorf("task", "the search spans %d combinations of task, queue and state, more than %d: name one or two of them", len(kinds), maxKinds)
 	}
-	var stored []place
-	if len(kinds) > 0 {
-		if stored, err = s.newest(ctx, kinds, span{after, q}, q.Limit+1); err != nil {
-			return nil, more, fmt.Errorf("history: search: %w", err)
-		}
+	if len(kinds) == 0 {
+		return nil, more, nil
 	}
-	var floor place
-	if len(stored) > q.Limit {
-		floor = stored[q.Limit]
+	if places, err = s.newest(ctx, kinds, span{after, q}, q.Limit+1); err != nil {
+		return nil, more, fmt.Errorf("history: search: %w", err)
 	}
-	// After the records, so that a task which gets one meanwhile is not missed.
-	places, early, err := s.waiting(ctx, q, after, floor, q.Limit+1)
-	if err != nil {
-		return nil, more, fmt.Errorf("history: search among tasks that wait: %w", err)
-	}
-	for _, p := range stored {
-		if early.id == "" || p.compare(early) < 0 {
-			places = append(places, found{place: p})
-		}
-	}
-	// A record goes before what a bundle says of the same task.
-	slices.SortStableFunc(places, func(a, b found) int {
-		if c := a.compare(b.place); c != 0 || (a.record == nil) == (b.record == nil) {
-			return c
-		}
-		if a.record == nil {
-			return -1
-		}
-		return 1
-	})
-	places = slices.CompactFunc(places, func(a, b found) bool { return a.id == b.id })
 	if len(places) > q.Limit {
 		places = places[:q.Limit]
-		return places, places[q.Limit-1].place, nil
+		return places, places[q.Limit-1], nil
 	}
-	return places, early, nil
+	return places, more, nil
 }
 
 const (
@@ -152,7 +143,7 @@ const (
 )
 
 // byTag is byKind among the records of the query's tag.
-func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []found, more place, err error) {
+func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []place, more place, err error) {
 	batch := q.Limit + 1
 	if q.narrow() {
 		batch = tagBatch
@@ -175,13 +166,11 @@ func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []foun
 		if err != nil {
 			return nil, more, err
 		}
-		for _, p := range matching {
-			places = append(places, found{place: p})
-		}
+		places = append(places, matching...)
 		switch {
 		case len(places) > q.Limit:
 			places = places[:q.Limit]
-			return places, places[q.Limit-1].place, nil
+			return places, places[q.Limit-1], nil
 		case len(tagged) < batch:
 			return places, place{}, nil
 		}
@@ -222,33 +211,26 @@ func (s *Store) matching(ctx context.Context, q *Query, found []place) ([]place,
 }
 
 // records reads the records at the places, in their order. One that is gone is left out.
-func (s *Store) records(ctx context.Context, places []found) ([]*models.TaskRecord, error) {
-	var ids []string
-	var list []*models.TaskRecord
+func (s *Store) records(ctx context.Context, places []place) ([]*models.TaskRecord, error) {
+	if len(places) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(places))
 	order := make(map[string]int, len(places))
 	for i, p := range places {
-		order[p.id] = i
-		if p.record != nil {
-			list = append(list, p.record)
-		} else {
-			ids = append(ids, p.id)
-		}
+		ids[i], order[p.id] = p.id, i
 	}
-	if len(ids) == 0 {
-		return list, nil
-	}
-	var rows []*models.TaskRecord
+	var list []*models.TaskRecord
 	short := func(column string) string {
 		return fmt.Sprintf("CASE WHEN LENGTH(%s) <= %d THEN %[1]s ELSE '' END AS %[1]s", column, inPage)
 	}
 	err := s.db.WithContext(ctx).Where("task_id IN ?", ids).
 		Select("task_id, task, queue, state, version, run, attempt, retries, max_retries, error, worker, tags, request_id," +
 			" created_at, started_at, finished_at, " + short("args") + ", " + short("result")).
-		Find(&rows).Error
+		Find(&list).Error
 	if err != nil {
 		return nil, fmt.Errorf("history: read records: %w", err)
 	}
-	list = append(list, rows...)
 	slices.SortFunc(list, func(a, b *models.TaskRecord) int { return order[a.TaskID] - order[b.TaskID] })
 	return list, nil
 }

@@ -14,7 +14,7 @@ import (
 type session struct {
 	conn       *sql.Conn
 	dialect    dialect
-	statements map[int]*sql.Stmt // upserts by their number of rows, and toBundles
+	statements map[statementKey]*sql.Stmt
 	since      time.Time
 }
 
@@ -47,7 +47,7 @@ func (t *table) attempt(ctx context.Context, work func(*session) error) error {
 		if err != nil {
 			return err
 		}
-		t.session = &session{conn: conn, dialect: t.dialect, statements: make(map[int]*sql.Stmt), since: time.Now()}
+		t.session = &session{conn: conn, dialect: t.dialect, statements: make(map[statementKey]*sql.Stmt), since: time.Now()}
 	}
 	s := t.session
 	err := s.exec(ctx, s.dialect.begin...)
@@ -103,15 +103,19 @@ func (s *session) exec(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// toBundles is the key of the statement that adds a bundle.
-const toBundles = 0
+// statementKey tells the upserts from each other.
+type statementKey struct {
+	shape shape
+	rows  int
+}
 
-// prepared is the statement with the key.
-func (s *session) prepared(ctx context.Context, key int, text func() string) (*sql.Stmt, error) {
+// prepared is the upsert of n rows of the shape.
+func (s *session) prepared(ctx context.Context, of shape, n int) (*sql.Stmt, error) {
+	key := statementKey{of, n}
 	if statement, ok := s.statements[key]; ok {
 		return statement, nil
 	}
-	statement, err := s.conn.PrepareContext(ctx, text())
+	statement, err := s.conn.PrepareContext(ctx, upsert(s.dialect, of, n))
 	if err == nil {
 		s.statements[key] = statement
 	}

@@ -21,7 +21,7 @@ const writeBackLimit = 2 * time.Second
 // settle brings records that have not ended up to date with Redis, in place, and in the table if that can be done soon.
 // When Redis does not answer, it leaves them.
 func (s *Store) settle(ctx context.Context, records []*models.TaskRecord) {
-	changed, _, err := s.judge(ctx, records)
+	changed, _, err := s.compareWithRedis(ctx, records)
 	if err == nil && len(changed) > 0 {
 		within, cancel := context.WithTimeout(ctx, writeBackLimit)
 		defer cancel()
@@ -32,13 +32,14 @@ func (s *Store) settle(ctx context.Context, records []*models.TaskRecord) {
 	}
 }
 
-// settleAll is settle that tells how many were found lost, and when Redis does not answer.
-func (s *Store) settleAll(ctx context.Context, records []*models.TaskRecord) (lost int, err error) {
-	changed, lost, err := s.judge(ctx, records)
-	if err != nil || len(changed) == 0 {
-		return 0, err
+// settleAll is settle that tells how many records Redis knew better, and how many were found lost; and when Redis does not
+// answer.
+func (s *Store) settleAll(ctx context.Context, records []*models.TaskRecord) (changed, lost int, err error) {
+	all, lost, err := s.compareWithRedis(ctx, records)
+	if err != nil || len(all) == 0 {
+		return 0, 0, err
 	}
-	return lost, s.writeBack(ctx, changed)
+	return len(all) - lost, lost, s.writeBack(ctx, all)
 }
 
 func (s *Store) writeBack(ctx context.Context, changed []*models.TaskRecord) error {
@@ -46,15 +47,15 @@ func (s *Store) writeBack(ctx context.Context, changed []*models.TaskRecord) err
 	for i, r := range changed {
 		rows[i] = rowOf(r)
 	}
-	if err := s.table.sift(ctx, rows, flushLimit); err != nil {
+	if err := s.table.writeAccepted(ctx, rows, flushLimit); err != nil {
 		return fmt.Errorf("history: write back where tasks stand: %w", err)
 	}
 	return nil
 }
 
-// judge brings records that have not ended up to date with Redis, in place. It returns those that it changed, and how
+// compareWithRedis brings records that have not ended up to date with Redis, in place. It returns those that it changed, and how
 // many of them are lost.
-func (s *Store) judge(ctx context.Context, records []*models.TaskRecord) (changed []*models.TaskRecord, lost int, err error) {
+func (s *Store) compareWithRedis(ctx context.Context, records []*models.TaskRecord) (changed []*models.TaskRecord, lost int, err error) {
 	var open []*models.TaskRecord
 	var refs []broker.Ref
 	for _, r := range records {
@@ -88,7 +89,7 @@ func (s *Store) judge(ctx context.Context, records []*models.TaskRecord) (change
 		case info.State == tasks.State(r.State):
 			continue
 		default:
-			s.follow(r, info)
+			s.applyInfo(r, info)
 		}
 		changed = append(changed, r)
 	}
@@ -126,8 +127,8 @@ func sameTask(r *models.TaskRecord, info *tasks.Info) bool {
 	return info.EnqueuedAt == nil || !info.EnqueuedAt.Truncate(time.Millisecond).After(r.CreatedAt.Truncate(time.Millisecond))
 }
 
-// follow changes the record to what Redis says. It keeps what the history was told not to keep out of it.
-func (s *Store) follow(r *models.TaskRecord, info *tasks.Info) {
+// applyInfo changes the record to what Redis says. It keeps what the history was told not to keep out of it.
+func (s *Store) applyInfo(r *models.TaskRecord, info *tasks.Info) {
 	r.State = string(info.State)
 	r.Error, r.Worker, r.Retries = info.Error, info.Worker, info.Retries
 	r.StartedAt, r.FinishedAt = info.StartedAt, info.CompletedAt
@@ -155,12 +156,4 @@ func rowOf(r *models.TaskRecord) *row {
 	}
 	converted, _ := newRow(record, r.CreatedAt) // the id and the state are sound: they come from the table and from Redis
 	return &converted
-}
-
-// recordOf is a row that waits as a record.
-func recordOf(r *row) *models.TaskRecord {
-	return &models.TaskRecord{
-		TaskID: r.id, Task: r.task, Queue: r.queue, State: r.state, Version: r.version, Run: r.run, MaxRetries: r.maxRetries,
-		Args: r.args, RequestID: r.request, CreatedAt: r.at,
-	}
 }

@@ -160,7 +160,7 @@ func TestFollowKeepsPersonalThingsOut(t *testing.T) {
 	} {
 		info.History = mode
 		var r models.TaskRecord
-		(&Store{tasks: tasks.NewClient(nil)}).follow(&r, info)
+		(&Store{tasks: tasks.NewClient(nil)}).applyInfo(&r, info)
 		require.Equal(t, want, []string{r.Error, string(r.Args)})
 	}
 }

@@ -2,16 +2,12 @@ package history
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/paidui/paidui/models"
 )
 
 // SettlerOptions configure a Settler. The zero value is a sensible one.
@@ -20,32 +16,33 @@ type SettlerOptions struct {
 	Registry prometheus.Registerer // where the metrics go; nowhere when nil
 }
 
-// Settler keeps the history true to what becomes of tasks: it clears bundles of the tasks that have ended, and compares
-// those that have not with Redis. Any number of processes may run one; they share the work. A process may be killed at
-// any moment: what it had begun is done again.
+// Settler compares the records of tasks that have not ended with Redis, and turns what earlier builds have stored in bundles
+// into rows. Any number of processes may run one; they share the work. A process may be killed at any moment: what it had
+// begun is done again.
 type Settler struct {
-	store   *Store
-	logger  *slog.Logger
-	metrics *settlerMetrics
-	pace    pace
-	rounds  rounds
+	store     *Store
+	logger    *slog.Logger
+	metrics   *settlerMetrics
+	pace      pace
+	rounds    rounds
+	converted int64 // the last bundle of the step before; 0 before the first
 }
 
-// pace is how often a Settler does what, and how much of its time it takes.
+// pace is how often a Settler does what.
 type pace struct {
-	idle   time.Duration // between looks for bundles that are due, when there were none
-	young  int           // of the time that a young bundle took, to pause before the next
-	old    int           // ... an old one
+	idle   time.Duration // between two looks for bundles, when there were none
+	busy   int           // pause after some bundles, as a multiple of the time that they took
 	round  time.Duration // between rounds through the records that have not ended
-	limit  time.Duration // for one bundle, or one round
+	rows   int           // of one round
+	limit  time.Duration // for one step
 	longer time.Duration // between two tries while it fails, at most
 }
 
 var standardPace = pace{
 	idle:   time.Second,
-	young:  2,
-	old:    9,
+	busy:   2,
 	round:  time.Minute,
+	rows:   10_000,
 	limit:  15 * time.Second,
 	longer: 30 * time.Second,
 }
@@ -65,28 +62,10 @@ func NewSettler(s *Store, opt SettlerOptions) (*Settler, error) {
 // Run settles until ctx ends; then it finishes what it has begun.
 func (s *Settler) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
-	parts.Go(func() {
-		s.repeat(ctx, s.pace.idle, s.pace.young, func(ctx context.Context) (bool, error) { return s.one(ctx, false) })
-	})
-	parts.Go(func() {
-		s.repeat(ctx, s.pace.idle, s.pace.old, func(ctx context.Context) (bool, error) { return s.one(ctx, true) })
-	})
+	parts.Go(func() { s.repeat(ctx, s.pace.idle, s.pace.busy, s.convert) })
 	parts.Go(func() { s.repeat(ctx, s.pace.round, 0, s.round) })
 	parts.Wait()
 	return nil
-}
-
-// Settle looks at all bundles once, due or not, and returns of how many tasks they still hold the records.
-func (s *Settler) Settle(ctx context.Context) (waiting int, err error) {
-	err = s.store.settleBundles(ctx, endOfTime, func(found *finding) error {
-		s.metrics.count(found)
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("history: settle bundles: %w", err)
-	}
-	waiting, _, err = s.store.backlog(ctx)
-	return waiting, err
 }
 
 // repeat does work again and again: after a pause of so many times as long as it took while there is more, else after
@@ -125,53 +104,21 @@ func (s *Settler) within(ctx context.Context, work func(context.Context) (bool, 
 	return work(ctx)
 }
 
-// skimmed is how many bundles a process chooses among. Several processes thus seldom want the same one.
-const skimmed = 16
-
-// one settles a bundle that is due, and before that those that take no time: of which nothing has ended, or everything.
-func (s *Settler) one(ctx context.Context, old bool) (more bool, err error) {
-	list, err := s.store.dueBundles(ctx, old, skimmed)
+// convert turns the next bundles of earlier builds into rows. After the last one it begins anew.
+func (s *Settler) convert(ctx context.Context) (more bool, err error) {
+	ids, _, err := s.store.bundleIDs(ctx, bundlesAfter, s.converted, convertAtOnce)
 	if err != nil {
-		return false, fmt.Errorf("history: look for bundles: %w", err)
-	}
-	if len(list) == 0 {
-		return false, nil
-	}
-	whole, list, err := s.store.skim(ctx, list)
-	if err != nil {
-		return false, fmt.Errorf("history: look into bundles: %w", err)
-	}
-	whole, ended, err := s.store.clear(ctx, whole)
-	if err != nil {
-		return false, fmt.Errorf("history: clear bundles: %w", err)
-	}
-	s.metrics.settled.WithLabelValues(asEnded).Add(float64(ended))
-	list = append(list, whole...)
-	if len(list) == 0 {
-		return true, nil
-	}
-	b, err := s.store.claim(ctx, list[rand.N(len(list))])
-	if err != nil {
-		return false, fmt.Errorf("history: claim a bundle: %w", err)
-	}
-	if b == nil { // another has it
-		return true, nil
-	}
-	found, err := s.store.settleBundle(ctx, b)
-	switch {
-	case errors.Is(err, errTaken):
-		return true, nil
-	case errors.Is(err, errBundle):
-		return true, s.putOff(ctx, b, err)
-	case err != nil:
 		return false, err
 	}
-	s.metrics.count(found)
+	if len(ids) == 0 {
+		s.converted = 0
+		return false, nil
+	}
+	done, err := s.store.convertBundles(ctx, ids)
+	s.metrics.count(done)
+	if err != nil {
+		return false, err
+	}
+	s.converted = ids[len(ids)-1]
 	return true, nil
-}
-
-// putOff leaves a bundle that can't be read, for a program that can or an operator who removes it.
-func (s *Settler) putOff(ctx context.Context, b *models.TaskBundle, why error) error {
-	s.logger.ErrorContext(ctx, "records of tasks that wait are missing in the history", "records", b.Tasks, "error", why)
-	return s.store.postpone(ctx, b.ID, b.LookAt, true, s.store.now().UTC().Add(time.Hour).Truncate(time.Microsecond))
 }

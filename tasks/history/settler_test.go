@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,8 +35,7 @@ func newWorld(t testing.TB, db *gorm.DB) *world {
 	table, err := newTable(db)
 	require.NoError(t, err)
 	w := &world{clock: epoch, redis: map[string]*tasks.Info{}}
-	w.Store = &Store{tasks: tasks.NewClient(nil), db: db, table: table, now: func() time.Time { return w.clock }, infos: w.infos, logger: testenv.Quiet(),
-		looks: make(chan struct{}, bundleLooks)}
+	w.Store = &Store{tasks: tasks.NewClient(nil), db: db, table: table, now: func() time.Time { return w.clock }, infos: w.infos, logger: testenv.Quiet()}
 	w.settler, err = NewSettler(w.Store, SettlerOptions{Logger: testenv.Quiet(), Registry: prometheus.NewRegistry()})
 	require.NoError(t, err)
 	return w
@@ -52,14 +52,12 @@ func (w *world) infos(_ context.Context, refs []broker.Ref) ([]*tasks.Info, erro
 	return list, nil
 }
 
-// settleDue settles what is due at the world's time.
-func (w *world) settleDue(t require.TestingT) {
-	for _, old := range []bool{false, true} {
-		for more := true; more; {
-			var err error
-			more, err = w.settler.one(context.Background(), old)
-			require.NoError(t, err)
-		}
+// convertAll turns all bundles into rows.
+func (w *world) convertAll(t require.TestingT) {
+	for more := true; more; {
+		var err error
+		more, err = w.settler.convert(context.Background())
+		require.NoError(t, err)
 	}
 }
 
@@ -87,56 +85,73 @@ func bundles(t require.TestingT, db *gorm.DB) (list []models.TaskBundle) {
 	return list
 }
 
-func TestBundlesGoWhenTheirTasksHaveEnded(t *testing.T) {
+func TestBundlesBecomeRows(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
 		all := waitingTasks(300, epoch)
-		bundled(t, w.Store, epoch.Add(firstLook), all...)
-		last := epoch.Add(300 * time.Millisecond)
-
-		w.settleDue(t)
-		require.Equal(t, epoch.Add(firstLook), bundles(t, db)[0].LookAt.UTC(), "it is not due yet")
-		w.clock = last.Add(3 * time.Second)
-		w.settleDue(t)
-		b := bundles(t, db)[0]
-		require.Equal(t, 300, b.Tasks)
-		require.WithinDuration(t, w.clock.Add(3*time.Second), b.LookAt, 100*time.Millisecond, "nothing has ended, so it is put off")
-
+		bundled(t, w.Store, epoch.Add(time.Hour), all[:200]...)
+		bundled(t, w.Store, epoch.Add(time.Hour), all[200:]...)
 		insert(t, w.Store, endedAll(all[:100])...)
-		w.clock = last.Add(6 * time.Second)
-		w.settleDue(t)
-		b = bundles(t, db)[0]
-		require.Equal(t, 300, b.Tasks, "most wait still: it stays as it is")
-		require.Zero(t, w.settled(asRow))
-		insert(t, w.Store, endedAll(all[100:200])...)
-		w.clock = last.Add(12 * time.Second)
-		w.settleDue(t)
-		b = bundles(t, db)[0]
-		require.Equal(t, 100, b.Tasks)
-		require.Equal(t, all[200].EnqueuedAt, b.FirstAt.UTC())
-		left, err := unpack(&b)
-		require.NoError(t, err)
-		require.Equal(t, all[200].ID, left[0].id)
-		insert(t, w.Store, endedAll(all[200:])...)
-		w.clock = last.Add(50 * time.Second)
-		w.settleDue(t)
+		w.convertAll(t)
 		require.Empty(t, bundles(t, db))
+		require.Equal(t, []int{100, 200, 0}, []int{w.settled(asEnded), w.settled(asRow), w.settled(asRefused)})
 		got := stored(t, db)
 		require.Len(t, got, 300)
-		for _, r := range got {
-			require.Equal(t, "SUCCESS", r.State)
+		for i, r := range rowsFrom(t, append(endedAll(all[:100]), all[100:]...)...) {
+			require.Equal(t, *r, rowFrom(got[r.id]), i)
 		}
+		w.convertAll(t)
+		require.Equal(t, got, stored(t, db), "again is nothing")
 	})
 }
 
-// TestOldBundlesAreComparedWithRedis has tasks whose ends nobody told.
-func TestOldBundlesAreComparedWithRedis(t *testing.T) {
+// TestBundlesOfEarlierBuildsAreRead: an earlier build writes bundles beside this one, of which searches and Find tell at once.
+func TestBundlesOfEarlierBuildsAreRead(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
+		w := newWorld(t, db)
+		w.clock = epoch.Add(time.Minute)
+		const each = 3
+		var all []tasks.Record
+		for i := range 2 * convertAtOnce {
+			part := waitingTasks(each, epoch.Add(time.Duration(i)*time.Second))
+			bundled(t, w.Store, epoch.Add(time.Hour), part...)
+			all = append(all, part...)
+		}
+		info, err := w.Find(t.Context(), all[1].ID)
+		require.NoError(t, err)
+		require.Equal(t, tasks.StatePending, info.State)
+		require.Equal(t, all[1].EnqueuedAt, *info.EnqueuedAt)
+		require.Len(t, bundles(t, db), 2*convertAtOnce-1, "those of the time in the id")
+		for _, id := range []string{newID("default", epoch.Add(time.Second)), newID("default", epoch.Add(-time.Hour)), "chosen"} {
+			_, err := w.Find(t.Context(), id)
+			require.ErrorIs(t, err, tasks.ErrNotFound)
+		}
+		slices.Reverse(all)
+		var want []string
+		for _, r := range all {
+			want = append(want, r.ID)
+		}
+		page, err := w.Search(t.Context(), Query{Until: epoch.Add(10 * time.Second), Limit: 2 * each})
+		require.NoError(t, err)
+		require.Equal(t, want[30*each], page.Tasks[0].ID, "those before a time")
+		page, err = w.Search(t.Context(), Query{Task: "no.such"})
+		require.NoError(t, err)
+		require.Empty(t, page.Tasks)
+		require.Equal(t, want, pages(t, w.Store, Query{State: tasks.StatePending, Limit: 5}))
+		require.Empty(t, bundles(t, db))
+	})
+}
+
+// TestOldRecordsAreComparedWithRedis has tasks whose ends nobody told.
+func TestOldRecordsAreComparedWithRedis(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
 		all := waitingTasks(100, epoch)
-		bundled(t, w.Store, epoch, all...)
+		bundled(t, w.Store, epoch, all[:50]...)
+		insert(t, w.Store, all[50:]...)
 		for i, r := range all {
 			at := r.EnqueuedAt
 			w.redis[r.ID] = &tasks.Info{ID: r.ID, Task: r.Task, Queue: r.Queue, State: tasks.StatePending, EnqueuedAt: &at}
@@ -145,54 +160,33 @@ func TestOldBundlesAreComparedWithRedis(t *testing.T) {
 				delete(w.redis, r.ID)
 			case 1:
 				w.redis[r.ID].State = tasks.StateStarted
-			case 2:
+			case 52:
 				w.redis[r.ID].State, w.redis[r.ID].History = tasks.StateSuccess, tasks.HistoryFull
 				w.redis[r.ID].Args, w.redis[r.ID].Result = json.RawMessage(r.Args), json.RawMessage("7")
-			case 3: // the outbox will send it
+			case 53: // the outbox will send it
 				delete(w.redis, r.ID)
 				require.NoError(t, db.Create(&models.OutboxRow{TaskID: r.ID, Task: r.Task, Body: "{}", CreatedAt: at}).Error)
 			}
 		}
+		w.convertAll(t)
 		w.clock = epoch.Add(2 * settledAfter)
 		w.away = true
-		_, err := w.settler.one(t.Context(), false)
+		_, err := w.settler.round(t.Context())
 		require.ErrorIs(t, err, tasks.ErrBroker)
-		require.Empty(t, stored(t, db))
+		for _, r := range stored(t, db) {
+			require.Equal(t, "PENDING", r.State)
+		}
 		w.away = false
-		w.clock = w.clock.Add(lease)
-		w.settleDue(t)
+		_, err = w.settler.round(t.Context())
+		require.NoError(t, err)
 
 		got := stored(t, db)
-		require.Len(t, got, 3)
-		require.Equal(t, "LOST", got[all[0].ID].State)
+		require.Len(t, got, 100)
 		require.Equal(t, []string{"LOST", string(all[0].Args), "request"}, []string{got[all[0].ID].State, got[all[0].ID].Args, got[all[0].ID].RequestID})
 		require.Equal(t, "STARTED", got[all[1].ID].State)
-		require.Equal(t, []string{"SUCCESS", "7"}, []string{got[all[2].ID].State, got[all[2].ID].Result})
-		require.Equal(t, []int{1, 2, 0, 0}, []int{w.settled(asLost), w.settled(asChanged), w.settled(asRow), w.settled(asEnded)})
-		b := bundles(t, db)[0]
-		require.True(t, b.Old)
-		require.WithinDuration(t, w.clock.Add(3*settledAfter), b.LookAt, time.Second)
+		require.Equal(t, []string{"SUCCESS", "7"}, []string{got[all[52].ID].State, got[all[52].ID].Result})
+		require.Equal(t, []int{1, 2}, []int{w.settled(asLost), w.settled(asChanged)})
 		require.Len(t, pages(t, w.Store, Query{State: tasks.StatePending, Limit: MaxLimit}), 97)
-	})
-}
-
-func TestAFewThatWaitLongBecomeRows(t *testing.T) {
-	t.Parallel()
-	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		w := newWorld(t, db)
-		all := waitingTasks(100, epoch)
-		bundled(t, w.Store, epoch, all...)
-		for _, r := range all {
-			at := r.EnqueuedAt
-			w.redis[r.ID] = &tasks.Info{ID: r.ID, Task: r.Task, Queue: r.Queue, State: tasks.StatePending, EnqueuedAt: &at}
-		}
-		insert(t, w.Store, endedAll(all[fewLeft:])...)
-		w.clock = epoch.Add(time.Hour)
-		w.settleDue(t)
-		require.Empty(t, bundles(t, db))
-		require.Equal(t, []int{fewLeft, 100 - fewLeft}, []int{w.settled(asRow), w.settled(asEnded)})
-		require.Len(t, pages(t, w.Store, Query{State: tasks.StatePending, Limit: MaxLimit}), fewLeft)
-		require.Len(t, stored(t, db), 100)
 	})
 }
 
@@ -201,15 +195,14 @@ func TestWhatOnlyTheEnqueuerKnowsIsKept(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
-		all := waitingTasks(leastBundle, epoch)
+		all := waitingTasks(60, epoch)
 		bundled(t, w.Store, epoch, all...)
 		for i := range all {
 			r := &all[i]
 			r.State, r.Args, r.RequestID, r.Error, r.EndedAt = tasks.StateRevoked, nil, "", "a change of mind", epoch.Add(time.Second)
 		}
 		insert(t, w.Store, all...)
-		w.clock = epoch.Add(10 * time.Second)
-		w.settleDue(t)
+		w.convertAll(t)
 		require.Empty(t, bundles(t, db))
 		for id, r := range stored(t, db) {
 			require.Equal(t, []string{"REVOKED", `{"n":1,"m":2}`, "request", "a change of mind"}, []string{r.State, r.Args, r.RequestID, r.Error}, id)
@@ -217,77 +210,55 @@ func TestWhatOnlyTheEnqueuerKnowsIsKept(t *testing.T) {
 	})
 }
 
-// TestKnownAmongOthers has records of other tasks between those of a bundle, few and many.
-func TestKnownAmongOthers(t *testing.T) {
-	t.Parallel()
-	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		w := newWorld(t, db)
-		for _, others := range []int{0, 1, 5} {
-			mine := waitingTasks(100, epoch.Add(time.Duration(others)*time.Hour))
-			var there []tasks.Record
-			for i, r := range mine {
-				if i%3 > 0 {
-					there = append(there, ended(r))
-				}
-				for range others {
-					there = append(there, ended(waiting("default", r.EnqueuedAt)))
-				}
-			}
-			insert(t, w.Store, there...)
-			known, err := w.knownAmong(t.Context(), rowsFrom(t, append(mine, waitingTasks(3, epoch)...)...))
-			require.NoError(t, err)
-			for i, r := range mine {
-				_, found := known[r.ID]
-				require.Equal(t, i%3 > 0, found)
-			}
-		}
-	})
-}
-
-// TestALeaseEnds has a process die, or stop for long, while it has a bundle.
-func TestALeaseEnds(t *testing.T) {
+// TestABundleThatAnotherProcessHasTakenIsLeftToIt: settlers of earlier builds move look_at when they take a bundle, and may
+// then take tasks out of it.
+func TestABundleThatAnotherProcessHasTakenIsLeftToIt(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
 		bundled(t, w.Store, epoch, waitingTasks(100, epoch)...)
-		w.clock = epoch.Add(10 * time.Second)
-		list, err := w.dueBundles(t.Context(), false, skimmed)
-		require.NoError(t, err)
-		b, err := w.claim(t.Context(), list[0])
-		require.NoError(t, err)
-		again, err := w.claim(t.Context(), list[0])
-		require.NoError(t, err)
-		require.Nil(t, again)
-		list, err = w.dueBundles(t.Context(), false, skimmed)
-		require.NoError(t, err)
-		require.Empty(t, list)
-
-		w.clock = w.clock.Add(lease)
-		w.settleDue(t)
-		require.Len(t, stored(t, db), 100, "Redis knows none of them")
-		require.Empty(t, bundles(t, db))
-		_, err = w.settleBundle(t.Context(), b)
+		id := bundles(t, db)[0].ID
+		for name, change := range map[string]string{
+			"taken": "UPDATE task_bundles SET look_at = '2030-01-01 00:00:00'",
+			"gone":  "DELETE FROM task_bundles",
+		} {
+			taken := false
+			require.NoError(t, db.Callback().Query().After("gorm:query").Register("take", func(tx *gorm.DB) {
+				if tx.Statement.Table == "task_bundles" && !taken {
+					taken = true
+					_, err := w.table.pool.Exec(change)
+					require.NoError(t, err, name)
+				}
+			}))
+			_, err := w.convertBundle(t.Context(), id)
+			require.NoError(t, db.Callback().Query().Remove("take"))
+			require.ErrorIs(t, err, errTaken, name)
+			require.True(t, taken)
+			require.Empty(t, stored(t, db), name)
+		}
+		_, err := w.convertBundle(t.Context(), id)
 		require.ErrorIs(t, err, errTaken)
 	})
 }
 
-func TestABundleThatCannotBeReadIsPutOff(t *testing.T) {
+func TestABundleThatCannotBeReadStays(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, "sqlite://:memory:")
 	w := newWorld(t, db)
 	logger, logged := logTo()
-	w.settler.logger = logger
+	w.Store.logger = logger
 	bundled(t, w.Store, epoch, waitingTasks(100, epoch)...)
 	require.NoError(t, db.Exec("UPDATE task_bundles SET records = ?", []byte("\x63secret")).Error)
-	w.clock = epoch.Add(2 * settledAfter)
-	w.settleDue(t)
+	bundled(t, w.Store, epoch, waitingTasks(100, epoch.Add(time.Second))...)
+	w.convertAll(t)
 	require.Contains(t, logged(), "another version of the program")
 	require.NotContains(t, logged(), "secret")
-	require.WithinDuration(t, w.clock.Add(time.Hour), bundles(t, db)[0].LookAt, time.Second)
-	require.Empty(t, pages(t, w.Store, Query{}), "a search goes on without it")
+	require.Len(t, stored(t, db), 100, "the others are converted")
+	require.Len(t, pages(t, w.Store, Query{Limit: MaxLimit}), 100, "a search goes on without it")
 	_, err := w.Prune(t.Context(), defaultAge, nil)
 	require.NoError(t, err)
 	require.Len(t, bundles(t, db), 1)
+	require.Equal(t, 1, strings.Count(logged(), "are missing in the history"), logged())
 }
 
 // TestRoundsGoRound has more records that have not ended than one round compares.
@@ -295,7 +266,8 @@ func TestRoundsGoRound(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
-		const n = roundRows + roundRows/2
+		const roundRows, n = 2000, 3000
+		w.settler.pace.rows = roundRows
 		var all []tasks.Record
 		for i := range n {
 			r := enqueued(idOf(i), i/100)
@@ -362,19 +334,20 @@ func TestOneRoundAtATime(t *testing.T) {
 	w := newWorld(t, db)
 	ran := 0
 	count := func() error { ran++; return nil }
-	require.NoError(t, w.alone(t.Context(), func() error {
+	require.NoError(t, w.exclusively(t.Context(), func() error {
 		count()
-		return newWorld(t, db).alone(t.Context(), count)
+		return newWorld(t, db).exclusively(t.Context(), count)
 	}))
 	require.Equal(t, 1, ran)
-	require.NoError(t, w.alone(t.Context(), count))
+	require.NoError(t, w.exclusively(t.Context(), count))
 	require.Equal(t, 2, ran)
-	require.ErrorContains(t, w.alone(t.Context(), func() error { return errors.New("broken") }), "broken")
-	require.NoError(t, w.alone(t.Context(), count))
+	require.ErrorContains(t, w.exclusively(t.Context(), func() error { return errors.New("broken") }), "broken")
+	require.NoError(t, w.exclusively(t.Context(), count))
 	require.Equal(t, 3, ran)
 }
 
-// TestSettlersShareTheWork runs several at once beside writers, as workers do, and stops them in between.
+// TestSettlersShareTheWork runs several at once beside writers of an earlier build and of this one, as workers do, and stops
+// one in between.
 func TestSettlersShareTheWork(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
@@ -383,11 +356,11 @@ func TestSettlersShareTheWork(t *testing.T) {
 			n = 1000
 		}
 		s := store(t, db)
-		s.now = func() time.Time { return time.Now().Add(2 * firstLook) } // it need not wait
+		s.now = func() time.Time { return epoch }
 		start := func() (stop func()) {
 			settler, err := NewSettler(s, SettlerOptions{Logger: testenv.Quiet()})
 			require.NoError(t, err)
-			settler.pace.idle, settler.pace.young = 5*time.Millisecond, 0
+			settler.pace.idle, settler.pace.busy = 5*time.Millisecond, 0
 			ctx, cancel := context.WithCancel(context.Background())
 			done := make(chan error, 1)
 			go func() { done <- settler.Run(ctx) }()
@@ -400,18 +373,13 @@ func TestSettlersShareTheWork(t *testing.T) {
 		for range 3 {
 			stops = append(stops, start())
 		}
-		w := writer(t, db, Options{})
-		var all []tasks.Record
-		for range n {
-			r := waiting("default", time.Now())
-			r.EnqueuedAt = r.EnqueuedAt.Truncate(time.Millisecond)
-			all = append(all, r)
-			w.Record(r)
+		all := waitingTasks(n, epoch)
+		for part := range slices.Chunk(all, 100) {
+			bundled(t, s, epoch, part...)
 		}
-		require.NoError(t, w.Close(t.Context()))
 		stops[0]()
-		w = writer(t, db, Options{})
-		for _, r := range all {
+		w := writer(t, db, Options{})
+		for _, r := range all[:n/2] {
 			w.Record(ended(r))
 		}
 		require.NoError(t, w.Close(t.Context()))
@@ -421,8 +389,8 @@ func TestSettlersShareTheWork(t *testing.T) {
 		}
 		got := stored(t, db)
 		require.Len(t, got, n)
-		for id, r := range got {
-			require.Equal(t, "SUCCESS", r.State, id)
+		for i, r := range rowsFrom(t, append(endedAll(all[:n/2]), all[n/2:]...)...) {
+			require.Equal(t, *r, rowFrom(got[r.id]), i)
 		}
 	})
 }
@@ -444,11 +412,19 @@ func TestBacklog(t *testing.T) {
 			return values
 		}
 		require.Equal(t, map[string]float64{"paidui_history_waiting": 0, "paidui_history_settle_lag_seconds": 0}, gauges())
+		all := waitingTasks(150, epoch)
+		for i := range all {
+			all[i].Task = []string{"a", "b"}[i%2]
+		}
+		insert(t, w.Store, all...)
+		insert(t, w.Store, endedAll(waitingTasks(50, epoch))...)
 		bundled(t, w.Store, epoch.Add(2*time.Second), waitingTasks(100, epoch)...)
 		bundled(t, w.Store, epoch.Add(time.Second), waitingTasks(50, epoch)...)
 		require.Equal(t, map[string]float64{"paidui_history_waiting": 150, "paidui_history_settle_lag_seconds": 0}, gauges())
 		w.clock = epoch.Add(5 * time.Second)
 		require.Equal(t, map[string]float64{"paidui_history_waiting": 150, "paidui_history_settle_lag_seconds": 4}, gauges())
+		w.convertAll(t)
+		require.Equal(t, map[string]float64{"paidui_history_waiting": 300, "paidui_history_settle_lag_seconds": 0}, gauges())
 		require.NoError(t, db.Exec("DROP TABLE task_bundles").Error)
 		require.Empty(t, gauges())
 		require.Contains(t, logged(), "history metrics are missing")

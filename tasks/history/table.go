@@ -18,7 +18,6 @@ type table struct {
 	pool    *sql.DB
 	dialect dialect
 	keep    bool                    // a connection, until close
-	bundles bool                    // whether rows of tasks that wait go into bundles when there are many
 	refused func(r *row, why error) // is told each time that a row was reduced because the database refuses it
 
 	mu      sync.Mutex
@@ -42,47 +41,52 @@ const (
 )
 
 // statementRows are the numbers of rows for which there is a statement. A batch is cut into as few of them as it takes.
-var statementRows = []int{256, 64, 16, 4, 1}
+var statementRows = []int{1024, 256, 64, 16, 4, 1}
+
+const lookUpRows = 256 // of one question; MariaDB takes a thousand values of an IN for a table of their own
 
 // write merges rows of different tasks into the table, in one transaction. Writing them again changes nothing. It
 // returns how many rows it sent: those that would add nothing are left out.
 func (t *table) write(ctx context.Context, rows []*row) (sent int, err error) {
 	err = t.transact(ctx, func(tx *session) error {
-		var stubs []stub
-		others := rows
-		if t.bundles {
-			stubs, others = apart(rows)
-		}
-		if err := t.bundle(ctx, tx, stubs); err != nil {
-			return err
-		}
-		n, err := t.put(ctx, tx, others)
-		sent = len(stubs) + n
+		sent, err = t.put(ctx, tx, rows)
 		return err
 	})
 	return sent, err
 }
 
-// put is write within a transaction, and without bundles.
+// put is write within a transaction.
 func (t *table) put(ctx context.Context, tx *session, rows []*row) (sent int, err error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
 	// In one order, so that two writers wait for each other's locks instead of deadlocking.
 	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.id, b.id) })
-	news, err := t.news(ctx, tx, rows)
+	stale, err := t.stale(ctx, tx, rows)
 	if err != nil {
 		return 0, err
 	}
-	if err := t.upsert(ctx, tx, news); err != nil {
+	var waiting, others []*row
+	for _, r := range stale {
+		if r.isPlainPending() {
+			waiting = append(waiting, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	if err := t.upsert(ctx, tx, fullRow, others); err != nil {
 		return 0, err
 	}
-	return len(news), t.tag(ctx, tx, news)
+	if err := t.upsert(ctx, tx, pendingRow, waiting); err != nil {
+		return 0, err
+	}
+	return len(stale), t.tag(ctx, tx, others)
 }
 
-// news leaves out the rows of tasks that have not ended and of which the table knows as much already. Asking costs a
-// fifth of an upsert, and the end of a quick task has been written before the news that it was enqueued.
-func (t *table) news(ctx context.Context, tx *session, rows []*row) ([]*row, error) {
+// stale returns those of the rows of which the table's form is stale, or missing: it leaves out the rows of tasks that have
+// not ended and of which the table knows as much already. Asking costs a fifth of an upsert, and the end of a quick task is
+// often written before the record of its enqueuer.
+func (t *table) stale(ctx context.Context, tx *session, rows []*row) ([]*row, error) {
 	var ids []any
 	for _, r := range rows {
 		if !r.hasEnded() {
@@ -105,7 +109,7 @@ func (t *table) news(ctx context.Context, tx *session, rows []*row) ([]*row, err
 // lookUp tells what the table knows of tasks, by their ids.
 func lookUp(ctx context.Context, q querier, ids []any) (map[string]known, error) {
 	found := make(map[string]known)
-	for part := range slices.Chunk(ids, statementRows[0]) {
+	for part := range slices.Chunk(ids, lookUpRows) {
 		err := query(ctx, q, "SELECT task_id, state, version, created_at, started_at, args <> '', tags <> '', request_id <> '', worker <> ''"+
 			" FROM task_records WHERE task_id IN ("+marks(len(part))+")", part,
 			func(scan func(...any) error) error {
@@ -126,17 +130,20 @@ func lookUp(ctx context.Context, q querier, ids []any) (map[string]known, error)
 	return found, nil
 }
 
-func (t *table) upsert(ctx context.Context, tx *session, rows []*row) error {
+func (t *table) upsert(ctx context.Context, tx *session, s shape, rows []*row) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	params := make([]any, 0, min(len(rows), statementRows[0])*len(columns))
 	for len(rows) > 0 {
 		n := fitting(rows)
-		statement, err := tx.prepared(ctx, n, func() string { return upsert(t.dialect, n) })
+		statement, err := tx.prepared(ctx, s, n)
 		if err != nil {
 			return err
 		}
 		params = params[:0]
 		for _, r := range rows[:n] {
-			params = r.values(params)
+			params = s.values(r, params)
 		}
 		if _, err := statement.ExecContext(ctx, params...); err != nil {
 			return err
@@ -171,7 +178,7 @@ func (t *table) tag(ctx context.Context, tx *session, rows []*row) error {
 	slices.SortFunc(links, func(a, b link) int {
 		return cmp.Or(strings.Compare(a.tag, b.tag), a.row.at.Compare(b.row.at), strings.Compare(a.row.id, b.row.id))
 	})
-	for part := range slices.Chunk(links, statementRows[0]) {
+	for part := range slices.Chunk(links, lookUpRows) {
 		params := make([]any, 0, 3*len(part))
 		for _, l := range part {
 			params = append(params, l.tag, l.row.at, l.row.id)

@@ -27,7 +27,7 @@ const (
 	endedDelay = 250 * time.Millisecond // that the record of a task that has ended waits for company
 	openDelay  = time.Second            // that another one waits to be overtaken by it; half of that, when one before it is due
 	openRows   = 4000                   // of these wait; in a burst the oldest are written while others come
-	batchRows  = 1000                   // of one transaction at most; so many are written at once
+	batchRows  = 4000                   // of one transaction at most; so many are written at once
 	batchBytes = 4 << 20
 	flushLimit = 15 * time.Second // for one transaction
 	roomLimit  = 3 * time.Second  // that Record waits for room
@@ -49,7 +49,7 @@ type Writer struct {
 	abandon context.CancelFunc
 	wake    chan struct{} // says that something is due earlier than the loop thinks
 	closing chan struct{} // closed by the first Close
-	lanes   []*lane
+	loops   []*writeLoop
 	working sync.WaitGroup
 
 	mu      sync.Mutex
@@ -87,11 +87,11 @@ func NewWriter(db *gorm.DB, opt Options) (*Writer, error) {
 	}
 	w.running, w.abandon = context.WithCancel(context.Background())
 	for range t.dialect.writers {
-		w.lanes = append(w.lanes, &lane{
-			Writer: w, rows: batchRows, table: &table{pool: t.pool, dialect: t.dialect, keep: true, bundles: true, refused: w.setAside},
+		w.loops = append(w.loops, &writeLoop{
+			Writer: w, rows: batchRows, table: &table{pool: t.pool, dialect: t.dialect, keep: true, refused: w.onRefused},
 		})
 	}
-	for _, l := range w.lanes {
+	for _, l := range w.loops {
 		w.working.Go(l.run)
 	}
 	return w, nil
@@ -120,13 +120,13 @@ func (w *Writer) Record(record tasks.Record) {
 		w.metrics.drop(dropClosed, 1)
 		return
 	case !room:
-		w.note(dropFull, 1)
+		w.countDropped(dropFull, 1)
 		return
 	}
 	idle := len(w.buffer.rows) == 0
 	w.buffer.add(r, now)
-	if idle || len(w.buffer.ended.entries)-w.buffer.ended.head == batchRows || w.buffer.late == openRows || w.pressed() {
-		w.nudge()
+	if idle || len(w.buffer.ended.entries)-w.buffer.ended.head == batchRows || w.buffer.late == openRows || w.urgent() {
+		w.notify()
 	}
 }
 
@@ -143,14 +143,14 @@ func (w *Writer) makeRoom(size int) bool {
 			if !w.buffer.drop() {
 				return false // what is left is being written
 			}
-			w.note(dropFull, 1)
+			w.countDropped(dropFull, 1)
 			continue
 		}
 		if w.room == nil {
 			w.room = make(chan struct{})
 		}
 		room := w.room
-		w.nudge()
+		w.notify()
 		w.mu.Unlock()
 		select {
 		case <-room:
@@ -164,18 +164,18 @@ func (w *Writer) makeRoom(size int) bool {
 	return true
 }
 
-// pressed is when rows are written without waiting for company.
-func (w *Writer) pressed() bool { return w.closed || w.buffer.bytes > w.limit/2 }
+// urgent is when rows are written without waiting for company.
+func (w *Writer) urgent() bool { return w.closed || w.buffer.bytes > w.limit/2 }
 
-func (w *Writer) nudge() {
+func (w *Writer) notify() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
-// note counts dropped records and logs them, once in a while. w.mu is held.
-func (w *Writer) note(reason string, n int) {
+// countDropped counts dropped records and logs them, once in a while. w.mu is held.
+func (w *Writer) countDropped(reason string, n int) {
 	w.metrics.drop(reason, n)
 	w.lost += n
 	if time.Since(w.logged) < logPause {
@@ -186,7 +186,7 @@ func (w *Writer) note(reason string, n int) {
 }
 
 // next is what is due now for a lane whose last batch is done with, or else how long nothing will be.
-func (w *Writer) next(l *lane, now time.Time) (batch []*entry, pause time.Duration, ended bool) {
+func (w *Writer) next(l *writeLoop, now time.Time) (batch []*entry, pause time.Duration, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.oldest = time.Time{}
@@ -197,7 +197,7 @@ func (w *Writer) next(l *lane, now time.Time) (batch []*entry, pause time.Durati
 	many := b.late >= openRows
 	due := func(e *entry) bool {
 		switch {
-		case w.pressed():
+		case w.urgent():
 			return true
 		case e.late:
 			return many || together && now.Sub(e.since) >= openDelay/2
@@ -205,10 +205,10 @@ func (w *Writer) next(l *lane, now time.Time) (batch []*entry, pause time.Durati
 		return full || now.Sub(e.since) >= endedDelay
 	}
 	// Of what is being written nothing can be dropped: there must be older records than the next one beside it.
-	size := min(batchBytes, w.limit/(2*len(w.lanes)))
+	size := min(batchBytes, w.limit/(2*len(w.loops)))
 	if batch = b.take(due, batchRows, size); len(batch) > 0 {
 		l.oldest = slices.MinFunc(batch, func(a, b *entry) int { return a.since.Compare(b.since) }).since
-		w.nudge() // another lane may find more
+		w.notify() // another lane may find more
 		return batch, 0, false
 	}
 	pause = time.Hour
@@ -229,7 +229,7 @@ func (w *Writer) Written() time.Time {
 	if e := w.buffer.ended.first(false); e != nil {
 		written = e.since
 	}
-	for _, l := range w.lanes {
+	for _, l := range w.loops {
 		if !l.oldest.IsZero() && l.oldest.Before(written) {
 			written = l.oldest
 		}
@@ -249,15 +249,15 @@ func (w *Writer) finish(batch []*entry, written int, reason string) {
 		w.room = nil
 	}
 	if dropped := len(batch) - written; dropped > 0 {
-		w.note(reason, dropped)
+		w.countDropped(reason, dropped)
 		if reason == dropClosed {
 			w.left += dropped
 		}
 	}
 }
 
-// complain notes that the database fails, and logs why, once in a while.
-func (w *Writer) complain(err error) {
+// logFailure notes that the database fails, and logs why, once in a while.
+func (w *Writer) logFailure(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failing = true
@@ -284,7 +284,7 @@ func (w *Writer) Close(ctx context.Context) error {
 		w.room = nil
 	}
 	w.mu.Unlock()
-	w.nudge()
+	w.notify()
 	w.working.Wait()
 	w.abandon()
 	w.mu.Lock()
@@ -293,7 +293,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	if !first {
 		return nil
 	}
-	for _, l := range w.lanes {
+	for _, l := range w.loops {
 		l.table.close()
 	}
 	if left > 0 {

@@ -17,19 +17,15 @@ import (
 )
 
 // BenchmarkRecord is what records cost, in processor time, the server (db-µs/op) and this process (own-µs/op): as rows of
-// tasks that wait, as these rows when the tasks have ended, as rows of tasks that have ended, in bundles, and to take them
-// out of these.
+// tasks that wait, as these rows when the tasks have ended, and as rows of tasks that have ended.
 func BenchmarkRecord(b *testing.B) {
 	for _, c := range []struct {
 		name          string
 		before, after func(id string, at time.Time) tasks.Record
-		settle        bool
 	}{
-		{"waits", nil, rowThatWaits, false},
-		{"ends-after", rowThatWaits, rowEnded, false},
-		{"ended", nil, rowEnded, false},
-		{"bundle", nil, stubThatWaits, false},
-		{"settle", stubThatWaits, stubEnded, true},
+		{"waits", nil, waitsFrom},
+		{"ends-after", waitsFrom, endedFrom},
+		{"ended", nil, endedFrom},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			db := migrated(b, testenv.MySQL(b))
@@ -49,19 +45,9 @@ func BenchmarkRecord(b *testing.B) {
 			if c.before != nil {
 				write(c.before)
 			}
-			work := func() { write(c.after) }
-			if c.settle {
-				work()
-				world := newWorld(b, db)
-				work = func() {
-					left, err := world.settler.Settle(b.Context())
-					require.NoError(b, err)
-					require.Zero(b, left)
-				}
-			}
 			db0, own0 := serverTime(b, db), ownTime(b)
 			b.ResetTimer()
-			work()
+			write(c.after)
 			b.StopTimer()
 			b.ReportMetric(float64((serverTime(b, db)-db0).Microseconds())/float64(b.N), "db-µs/op")
 			b.ReportMetric(float64((ownTime(b)-own0).Microseconds())/float64(b.N), "own-µs/op")
@@ -69,19 +55,13 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-func stubThatWaits(id string, at time.Time) tasks.Record {
+func waitsFrom(id string, at time.Time) tasks.Record {
 	r := enqueued(id, 0)
 	r.EnqueuedAt = at
 	return r
 }
 
-func rowThatWaits(id string, at time.Time) tasks.Record {
-	return stubThatWaits(strings.Replace(id, "_", ":", 1), at) // not a generated id
-}
-
-func rowEnded(id string, at time.Time) tasks.Record { return ended(rowThatWaits(id, at)) }
-
-func stubEnded(id string, at time.Time) tasks.Record { return ended(stubThatWaits(id, at)) }
+func endedFrom(id string, at time.Time) tasks.Record { return ended(waitsFrom(id, at)) }
 
 // serverTime is the processor time that the server has taken.
 func serverTime(b *testing.B, db *gorm.DB) time.Duration {

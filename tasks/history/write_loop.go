@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// lane is one of a writer's connections. While the database works at the batch of one, another makes the next.
-type lane struct {
+// writeLoop is one of a writer's connections. While the database works at the batch of one, another makes the next.
+type writeLoop struct {
 	*Writer
 	table  *table
 	rows   int       // of the next transaction
@@ -14,7 +14,7 @@ type lane struct {
 }
 
 // run writes what is due until the writer is closed and empty; the others are told, too.
-func (l *lane) run() {
+func (l *writeLoop) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -24,7 +24,7 @@ func (l *lane) run() {
 			l.save(batch)
 			continue
 		case ended:
-			l.nudge()
+			l.notify()
 			return
 		}
 		timer.Reset(pause)
@@ -36,7 +36,7 @@ func (l *lane) run() {
 }
 
 // save writes a batch, however often it takes, until the writer must end.
-func (l *lane) save(batch []*entry) {
+func (l *writeLoop) save(batch []*entry) {
 	pause, closing := leastPause, l.closing
 	for len(batch) > 0 {
 		part := batch[:min(l.rows, len(batch))]
@@ -52,7 +52,7 @@ func (l *lane) save(batch []*entry) {
 			return
 		}
 		l.rows = max(l.rows/2, 1) // the time may not suffice for more
-		l.complain(err)
+		l.logFailure(err)
 		select {
 		case <-l.running.Done():
 		case <-closing: // there is little time left, and the database may be back
@@ -64,14 +64,14 @@ func (l *lane) save(batch []*entry) {
 }
 
 // try writes the rows of a batch once, but for what the database refuses.
-func (l *lane) try(batch []*entry) error {
+func (l *writeLoop) try(batch []*entry) error {
 	begun := time.Now()
 	defer func() { l.metrics.flush.Observe(time.Since(begun).Seconds()) }()
 	rows := make([]*row, len(batch))
 	for i, e := range batch {
 		rows[i] = &e.row
 	}
-	return l.table.sift(l.running, rows, flushLimit)
+	return l.table.writeAccepted(l.running, rows, flushLimit)
 }
 
 func refusedOf(batch []*entry) (n int) {
@@ -83,8 +83,8 @@ func refusedOf(batch []*entry) (n int) {
 	return n
 }
 
-// setAside takes note of a row that the database has refused.
-func (w *Writer) setAside(r *row, why error) {
+// onRefused takes note of a row that the database has refused.
+func (w *Writer) onRefused(r *row, why error) {
 	if r.form == formReduced {
 		w.metrics.reduced.Inc()
 	}

@@ -21,13 +21,13 @@ const doubtPause = 50 * time.Millisecond // before the second of these tries, an
 // probeLimit bounds the question whether the database takes rows at all.
 const probeLimit = 5 * time.Second
 
-// sift writes rows as write does, and goes on without what the database refuses: rows that fail together are halved until
+// writeAccepted writes rows as write does, and goes on without what the database refuses: rows that fail together are halved until
 // the one is alone that makes them fail. That row is reduced and tried again, and left out, marked as refused, when even
-// its bare form fails. sift may be repeated with the same rows. Its error is the database's: then some rows may be written.
+// its bare form fails. writeAccepted may be repeated with the same rows. Its error is the database's: then some rows may be written.
 //
 // A row is at fault when the error says so, or when it fails again and again while the database takes another row. limit
 // bounds each transaction.
-func (t *table) sift(ctx context.Context, rows []*row, limit time.Duration) error {
+func (t *table) writeAccepted(ctx context.Context, rows []*row, limit time.Duration) error {
 	err := t.writeWithin(ctx, rows, limit)
 	for try := 1; err != nil; try++ {
 		certain := models.IsRowFault(err)
@@ -38,10 +38,10 @@ func (t *table) sift(ctx context.Context, rows []*row, limit time.Duration) erro
 			return err
 		case len(rows) > 1:
 			half := len(rows) / 2
-			if err := t.sift(ctx, rows[:half], limit); err != nil {
+			if err := t.writeAccepted(ctx, rows[:half], limit); err != nil {
 				return err
 			}
-			return t.sift(ctx, rows[half:], limit)
+			return t.writeAccepted(ctx, rows[half:], limit)
 		case certain || try >= doubtTries:
 			try = 0
 			rows[0].reduce(err)

@@ -53,7 +53,7 @@ func TestARecordLargerThanAPacketGoesAside(t *testing.T) {
 			w.Record(succeeded(idOf(i), i))
 		}
 	}
-	open := waitingTasks(leastBundle*2, time.Now())
+	open := waitingTasks(128, time.Now())
 	open[9].Args = large("", 0).Args
 	for _, r := range open {
 		w.Record(r)
@@ -94,7 +94,6 @@ func TestWhatTheDatabaseRefusesKeepsNothingBack(t *testing.T) {
 		refuse(t, db, "content", "task_records", "NEW.args LIKE '%poison%'")
 		refuse(t, db, "message", "task_records", "NEW.error LIKE '%poison%'")
 		refuse(t, db, "bad", "task_records", "NEW.task_id = 'bad'")
-		refuse(t, db, "bundle", "task_bundles", "NEW.tasks < 128")
 		logger, logged := logTo()
 		w := writer(t, db, Options{Logger: logger})
 		for i := range 300 {
@@ -108,14 +107,14 @@ func TestWhatTheDatabaseRefusesKeepsNothingBack(t *testing.T) {
 			w.Record(r)
 		}
 		w.Record(succeeded("bad", 0))
-		for _, r := range waitingTasks(leastBundle, time.Now()) { // whose bundle is refused
+		for _, r := range waitingTasks(64, time.Now()) {
 			w.Record(r)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		require.NoError(t, w.Close(ctx))
 		rows := stored(t, db)
-		require.Len(t, rows, 300+leastBundle)
+		require.Len(t, rows, 300+64)
 		require.NotContains(t, rows, "bad")
 		require.Contains(t, rows[idOf(17)].Args, "left out, for the database refuses it")
 		require.Equal(t, []string{"FAILURE", "", ""}, []string{rows[idOf(117)].State, rows[idOf(117)].Error, rows[idOf(117)].Tags})
@@ -137,7 +136,7 @@ func TestSettlingGoesOnPastWhatTheDatabaseRefuses(t *testing.T) {
 		insert(t, w.Store, enqueued("row", 0))
 		refuse(t, db, "bad", "task_records", fmt.Sprintf("NEW.task_id IN ('%s', 'row')", all[3].ID))
 		w.clock = epoch.Add(time.Hour)
-		w.settleDue(t)
+		w.convertAll(t)
 		require.Empty(t, bundles(t, db))
 		_, err := w.settler.round(t.Context())
 		require.NoError(t, err)
