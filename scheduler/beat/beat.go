@@ -34,14 +34,14 @@ type Options struct {
 type Beat struct {
 	opt     Options
 	store   *ticks.Store
-	clock   *heldClock
+	clock   *limitedClock
 	metrics *metrics
 	outage  *outage
 	watcher *watcher
 	first   *Schedule
-	interject
+	testHook
 
-	known *known
+	settled *settledTicks
 
 	mu        sync.Mutex
 	announced bool
@@ -66,9 +66,9 @@ func New(opt Options) (*Beat, error) {
 	store := ticks.NewStore(opt.Redis)
 	b := &Beat{
 		opt: opt, store: store, metrics: m, first: first,
-		clock:   newHeldClock(opt.Clock, store, opt.Logger),
+		clock:   newLimitedClock(opt.Clock, store, opt.Logger),
 		outage:  newOutage(opt.Logger),
-		known:   newKnown(),
+		settled: newSettledTicks(),
 		watcher: newWatcher(opt, m, first),
 	}
 	return b, nil
@@ -83,9 +83,9 @@ func (b *Beat) Run(ctx context.Context) error {
 	defer watching.Wait()
 	schedule := b.first
 	for {
-		holding, stop := context.WithCancel(ctx)
-		var held sync.WaitGroup
-		held.Go(func() { b.hold(holding, schedule) })
+		running, stop := context.WithCancel(ctx)
+		var entries sync.WaitGroup
+		entries.Go(func() { b.keepInForce(running, schedule) })
 		select {
 		case <-ctx.Done():
 		case changed := <-changes:
@@ -93,14 +93,14 @@ func (b *Beat) Run(ctx context.Context) error {
 			schedule = changed
 		}
 		stop()
-		held.Wait()
+		entries.Wait()
 		if ctx.Err() != nil {
 			return nil
 		}
 	}
 }
 
-// Ready returns an error while the scheduler has not come to an understanding with the broker, while the broker is
+// Ready returns an error while the scheduler has not announced its schedule, while the broker is
 // away, while the host's clock is ahead of the broker's, or while the file of schedules is wrong (the last good one is
 // then still in force).
 func (b *Beat) Ready(context.Context) error {
@@ -117,8 +117,8 @@ func (b *Beat) Ready(context.Context) error {
 // heartbeat is how often a scheduler says that it is there, several times within ticks.Silence.
 const heartbeat = 10 * time.Second
 
-// hold keeps a schedule going until ctx ends: announced and ticking, or standing by while another one is in force.
-func (b *Beat) hold(ctx context.Context, schedule *Schedule) {
+// keepInForce announces a schedule and runs its entries until ctx ends, or stands by while another schedule is in force.
+func (b *Beat) keepInForce(ctx context.Context, schedule *Schedule) {
 	takeover := false
 	for ctx.Err() == nil {
 		a, err := b.announce(ctx, schedule, takeover)
@@ -146,14 +146,14 @@ func (b *Beat) hold(ctx context.Context, schedule *Schedule) {
 // announce puts the schedule in force, with claims that are open settled first, as often as it takes. Its only error is
 // ctx's.
 func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) (a ticks.Announcement, err error) {
-	err = b.insist(ctx, func(ctx context.Context) error {
+	err = b.retryUntilDone(ctx, func(ctx context.Context) error {
 		for {
 			if err := b.clock.measure(ctx); err != nil {
 				return err
 			}
 			asked, now := wallClock(), b.clock.Now()
-			plan := b.known.of(schedule, now)
-			if err := b.recall(ctx, schedule, &plan); err != nil {
+			plan := b.settled.plan(schedule, now)
+			if err := b.loadNoted(ctx, schedule, &plan); err != nil {
 				return err
 			}
 			a, err = b.store.Announce(ctx, plan, now, takeover)
@@ -172,7 +172,7 @@ func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) 
 		}
 	})
 	if a.InForce {
-		b.known.agree(a.Secret)
+		b.settled.setSecret(a.Secret)
 	}
 	return a, err
 }
@@ -222,7 +222,7 @@ func (b *Beat) standBy(ctx context.Context, schedule *Schedule) error {
 
 // presence gives a sign of life, asks for the schedule's standing, and compares the clocks. Its only error is ctx's.
 func (b *Beat) presence(ctx context.Context, schedule *Schedule) (p ticks.Presence, err error) {
-	err = b.insist(ctx, func(ctx context.Context) error {
+	err = b.retryUntilDone(ctx, func(ctx context.Context) error {
 		if p, err = b.store.Heartbeat(ctx, schedule.hash); err != nil {
 			return err
 		}
@@ -231,23 +231,23 @@ func (b *Beat) presence(ctx context.Context, schedule *Schedule) (p ticks.Presen
 	return p, err
 }
 
-// announcing is what the outage knows the announcements and heartbeats by. No entry has this name.
-const announcing = ""
+// announcements is the part of the outage that announcements and heartbeats are. No entry has this name.
+const announcements = ""
 
-// insist repeats what asks the broker until it succeeds. Its only error is ctx's.
-func (b *Beat) insist(ctx context.Context, ask func(context.Context) error) error {
+// retryUntilDone calls ask until it succeeds. Its only error is ctx's.
+func (b *Beat) retryUntilDone(ctx context.Context, ask func(context.Context) error) error {
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		attempt, cancel := context.WithTimeout(ctx, tickTimeout)
 		err := ask(attempt)
 		cancel()
 		if err == nil {
-			b.outage.answered(announcing)
+			b.outage.answered(announcements)
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		b.outage.failed(announcing, err)
+		b.outage.failed(announcements, err)
 		if err := b.clock.Sleep(ctx, backoff); err != nil {
 			return err
 		}
@@ -257,7 +257,7 @@ func (b *Beat) insist(ctx context.Context, ask func(context.Context) error) erro
 func (b *Beat) runner(e entry, schedule *Schedule, secret []byte) *runner {
 	return &runner{
 		entry: e, schedule: schedule.hash, secret: secret,
-		store: b.store, ledger: b.opt.Ledger, client: b.opt.Client, clock: b.clock, known: b.known,
-		metrics: b.metrics, outage: b.outage, logger: b.opt.Logger, interject: b.interject,
+		store: b.store, ledger: b.opt.Ledger, client: b.opt.Client, clock: b.clock, knownTicks: b.settled,
+		metrics: b.metrics, outage: b.outage, logger: b.opt.Logger, testHook: b.testHook,
 	}
 }

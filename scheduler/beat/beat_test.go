@@ -53,7 +53,7 @@ func TestEnqueuesWithArgumentsAndQueue(t *testing.T) {
 	require.Equal(t, "test.sum", info.Task)
 	require.Equal(t, "q", info.Queue)
 	require.JSONEq(t, `{"n":1,"m":2}`, string(info.Args))
-	require.EqualValues(t, 1, testutil.ToFloat64(beat.metrics.ticks.WithLabelValues("a", outcomeEnqueued)))
+	require.EqualValues(t, 1, testutil.ToFloat64(beat.metrics.ticks.WithLabelValues("a", tickEnqueued)))
 	require.EqualValues(t, 1, testutil.ToFloat64(beat.metrics.inForce))
 }
 
@@ -85,7 +85,7 @@ func TestMisfireAfterARestart(t *testing.T) {
 			})
 
 			require.Equal(t, want, queued(t, b.Redis(), "default", "a"))
-			require.EqualValues(t, 5-len(want), testutil.ToFloat64(second.metrics.ticks.WithLabelValues("a", outcomeMissed)))
+			require.EqualValues(t, 5-len(want), testutil.ToFloat64(second.metrics.ticks.WithLabelValues("a", tickMissed)))
 
 			clock.Set(noon.Add(6 * time.Minute))
 			want = append(want, noon.Add(6*time.Minute))
@@ -168,11 +168,11 @@ func TestRedisEmptiedLosesNoTick(t *testing.T) {
 	settled := func(upTo time.Time) {
 		t.Helper()
 		for _, one := range []*Beat{beat, other} {
-			key := knownRule{"a", beat.first.entries[0].ruleID()}
+			key := entryRule{"a", beat.first.entries[0].ruleID()}
 			testenv.Eventually(t, func() bool {
-				one.known.mu.Lock()
-				defer one.known.mu.Unlock()
-				return one.known.settled[key].Equal(upTo)
+				one.settled.mu.Lock()
+				defer one.settled.mu.Unlock()
+				return one.settled.settled[key].Equal(upTo)
 			})
 
 		}

@@ -57,9 +57,9 @@ func TestAnOutageEndsWithTheLastPartThatWaits(t *testing.T) {
 		o.answered("plain")
 		require.EqualError(t, o.current(), "database")
 	}
-	o.failed(announcing, errors.New("broker"))
+	o.failed(announcements, errors.New("broker"))
 	require.EqualError(t, o.current(), "broker")
-	o.answered(announcing)
+	o.answered(announcements)
 	require.EqualError(t, o.current(), "database")
 	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 	o.failed("plain", errors.New("broker"))

@@ -116,7 +116,7 @@ func weekday(name string) int {
 
 func (r *cronRule) next(after time.Time) time.Time {
 	local := after.In(r.loc)
-	day := civil{local.Year(), local.Month(), local.Day()}
+	day := civilDate{local.Year(), local.Month(), local.Day()}
 	from := local.Hour()*60 + local.Minute() + 1
 	for range searchDays {
 		if r.matchesDay(day) {
@@ -131,7 +131,7 @@ func (r *cronRule) next(after time.Time) time.Time {
 
 // nextOn returns the day's first tick after the given instant. Local times before the minute from are known to have
 // had their tick.
-func (r *cronRule) nextOn(day civil, from int, after time.Time) time.Time {
+func (r *cronRule) nextOn(day civilDate, from int, after time.Time) time.Time {
 	if r.everyHourRun {
 		return r.nextByRealTime(day, after)
 	}
@@ -143,7 +143,7 @@ func (r *cronRule) nextOn(day civil, from int, after time.Time) time.Time {
 		if r.minute&(1<<(minute%60)) == 0 {
 			continue
 		}
-		if tick := day.at(minute, r.loc); tick.After(after) {
+		if tick := day.instant(minute, r.loc); tick.After(after) {
 			return tick
 		}
 	}
@@ -151,8 +151,8 @@ func (r *cronRule) nextOn(day civil, from int, after time.Time) time.Time {
 }
 
 // nextByRealTime walks the instants of the day, rather than its local times.
-func (r *cronRule) nextByRealTime(day civil, after time.Time) time.Time {
-	t := day.at(0, r.loc)
+func (r *cronRule) nextByRealTime(day civilDate, after time.Time) time.Time {
+	t := day.instant(0, r.loc)
 	if !t.After(after) {
 		t = after.Truncate(time.Second).In(r.loc)
 		t = t.Add(time.Duration(60-t.Second()) * time.Second)
@@ -170,7 +170,7 @@ func (r *cronRule) nextByRealTime(day civil, after time.Time) time.Time {
 	return time.Time{}
 }
 
-func (r *cronRule) matchesDay(day civil) bool {
+func (r *cronRule) matchesDay(day civilDate) bool {
 	if r.month&(1<<day.month) == 0 {
 		return false
 	}

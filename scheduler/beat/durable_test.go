@@ -98,7 +98,7 @@ func TestDurableTicksOnceWhateverDiesOrIsLost(t *testing.T) {
 					for ctx.Err() == nil {
 						life, die := context.WithCancelCause(ctx)
 						beat := d.beat(t, path, clock)
-						beat.interject = func(string) error {
+						beat.testHook = func(string) error {
 							switch n := rand.IntN(100); {
 							case life.Err() != nil && ctx.Err() == nil:
 								return context.Cause(life)
@@ -156,7 +156,7 @@ func TestALossOfRedisRepeatsNoDurableTick(t *testing.T) {
 	second := d.beat(t, path, newStepClock(noon.Add(3*time.Second)))
 	// It believes that nothing is settled, as one that was cut off before the first tick.
 	r := second.runner(second.first.entries[0], second.first, []byte("another secret"))
-	id, err := r.put(t.Context(), ticks.Claim{Entry: "a", Tick: noon.Add(time.Second), TaskID: "a@1-x"}, []tasks.Option{tasks.ID("a@1-x")})
+	id, err := r.enqueueTask(t.Context(), ticks.Claim{Entry: "a", Tick: noon.Add(time.Second), TaskID: "a@1-x"}, []tasks.Option{tasks.ID("a@1-x")})
 	require.ErrorIs(t, err, tasks.ErrDuplicate)
 	require.Equal(t, "a@1-x", id)
 
@@ -194,8 +194,8 @@ func TestASlowClockRepeatsNoDurableTick(t *testing.T) {
 
 	// The ledger says no as well, where Redis does not.
 	r := slow.runner(slow.first.entries[0], slow.first, []byte("another secret"))
-	r.clock = newHeldClock(newStepClock(noon), slow.store, testenv.Quiet())
-	_, err := r.put(t.Context(), ticks.Claim{Entry: "a", Tick: noon.Add(time.Second), TaskID: "a@1-x"}, []tasks.Option{tasks.ID("a@1-x")})
+	r.clock = newLimitedClock(newStepClock(noon), slow.store, testenv.Quiet())
+	_, err := r.enqueueTask(t.Context(), ticks.Claim{Entry: "a", Tick: noon.Add(time.Second), TaskID: "a@1-x"}, []tasks.Option{tasks.ID("a@1-x")})
 	require.ErrorIs(t, err, tasks.ErrDuplicate)
 }
 
@@ -240,7 +240,7 @@ func TestADatabaseThatIsAwayStopsDurableEntriesOnly(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		beat.outage.mu.Lock()
 		defer beat.outage.mu.Unlock()
-		return beat.outage.waiting[announcing] != nil
+		return beat.outage.waiting[announcements] != nil
 	})
 
 	require.Zero(t, b.Redis().Exists(t.Context(), "paidui:{schedules}:current").Val())

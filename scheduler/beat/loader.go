@@ -56,15 +56,15 @@ func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
 	}
 	var entries []entry
 	for _, item := range items.Values {
-		if e, ok := l.item(item, loc); ok {
+		if e, ok := l.schedule(item, loc); ok {
 			entries = append(entries, e)
 		}
 	}
 	return entries
 }
 
-// item reads one entry; ok is false when anything about it is wrong.
-func (l *loader) item(node ast.Node, fileTZ *time.Location) (e entry, ok bool) {
+// schedule reads one entry; ok is false when anything about it is wrong.
+func (l *loader) schedule(node ast.Node, fileTZ *time.Location) (e entry, ok bool) {
 	before := len(l.problems)
 	line := plainyaml.Line(node)
 	f := l.fields(node, "a schedule", entryKeys...)

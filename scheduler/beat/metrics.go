@@ -9,11 +9,11 @@ import (
 
 // What became of a tick, as the label outcome counts it.
 const (
-	outcomeEnqueued  = "enqueued"  // by this scheduler
-	outcomeDuplicate = "duplicate" // another scheduler was first
-	outcomeCoalesced = "coalesced" // a unique task that is unfinished stands for it
-	outcomeFailed    = "failed"    // it could not be enqueued, and will not be
-	outcomeMissed    = "missed"    // dropped by the misfire rule
+	tickEnqueued  = "enqueued"  // by this scheduler
+	tickDuplicate = "duplicate" // another scheduler was first
+	tickCoalesced = "coalesced" // a unique task that is unfinished stands for it
+	tickFailed    = "failed"    // it could not be enqueued, and will not be
+	tickMissed    = "missed"    // dropped by the misfire rule
 )
 
 type metrics struct {

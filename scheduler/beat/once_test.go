@@ -97,7 +97,7 @@ func TestEachTickOnceWhateverDies(t *testing.T) {
 			for ctx.Err() == nil {
 				life, die := context.WithCancelCause(ctx)
 				beat := newBeat(t, b, path, clock)
-				beat.interject = func(string) error {
+				beat.testHook = func(string) error {
 					switch n := rand.IntN(100); {
 					case life.Err() != nil && ctx.Err() == nil:
 						return context.Cause(life)
@@ -251,7 +251,7 @@ func TestATickInDoubtIsSeenThrough(t *testing.T) {
 func dieAt(t *testing.T, b *Beat, step string) <-chan struct{} {
 	t.Helper()
 	ctx, die := context.WithCancelCause(t.Context())
-	b.interject = func(at string) error {
+	b.testHook = func(at string) error {
 		if at == step {
 			die(errors.New("killed"))
 		}
@@ -303,10 +303,10 @@ func TestAStalledSchedulerAsksAgain(t *testing.T) {
 	require.Empty(t, queued(t, b.Redis(), "q", "a"))
 
 	asked := 0
-	require.NoError(t, r.through(t.Context(), func(context.Context) (ticks.Verdict, ticks.Claim, error) {
+	require.NoError(t, r.repeatUntilFinal(t.Context(), func(context.Context) (ticks.ClaimAnswer, ticks.Claim, error) {
 		asked++
 		if asked == 1 {
-			r.interject = func(step string) error {
+			r.testHook = func(step string) error {
 				if step == "begun" {
 					return errStalled
 				}

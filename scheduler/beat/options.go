@@ -41,7 +41,7 @@ func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
 	}
 	decoded, err := tasks.DecodeOptions(raw)
 	if err == nil {
-		err = suitsTicks("", &decoded)
+		err = checkForTicks("", &decoded)
 	}
 	if err == nil {
 		o.list, err = decoded.List(l.cat)
@@ -87,8 +87,8 @@ func (l *loader) optionValues(f fields) (given map[string]any, sound bool) {
 	return given, sound
 }
 
-// suitsTicks refuses what could serve one tick only.
-func suitsTicks(prefix string, o *tasks.Options) error {
+// checkForTicks refuses what could serve one tick only.
+func checkForTicks(prefix string, o *tasks.Options) error {
 	if o.Expires != nil && !o.Expires.At.IsZero() {
 		return &tasks.OptionError{Field: prefix + "expires", Msg: "want a duration such as 10m: a time passes once for all ticks"}
 	}
@@ -102,7 +102,7 @@ func suitsTicks(prefix string, o *tasks.Options) error {
 			if callback.ETA != nil {
 				return &tasks.OptionError{Field: at + "eta", Msg: "a time passes once for all ticks: give a countdown"}
 			}
-			if err := suitsTicks(at, callback); err != nil {
+			if err := checkForTicks(at, callback); err != nil {
 				return err
 			}
 		}
@@ -133,7 +133,7 @@ func (l *loader) optionProblem(f fields, otherwise int, err error) {
 		l.problem(otherwise, "options: %v", err)
 		return
 	}
-	key, _ := step(wrong.Field)
+	key, _ := cutPath(wrong.Field)
 	line := otherwise
 	if given, ok := f[key]; ok {
 		line = lineOfOption(given.value, strings.TrimPrefix(wrong.Field, key), given.line)
@@ -143,7 +143,7 @@ func (l *loader) optionProblem(f fields, otherwise int, err error) {
 
 // lineOfOption finds the line of what a path such as "[0].args.n" leads to; otherwise is where it would have to be.
 func lineOfOption(node ast.Node, path string, otherwise int) int {
-	key, rest := step(path)
+	key, rest := cutPath(path)
 	if key == "" {
 		return otherwise
 	}
@@ -162,8 +162,8 @@ func lineOfOption(node ast.Node, path string, otherwise int) int {
 	return otherwise
 }
 
-// step takes the first name or index off a path.
-func step(path string) (key, rest string) {
+// cutPath takes the first name or index off a path.
+func cutPath(path string) (key, rest string) {
 	path = strings.TrimLeft(path, ".[")
 	end := strings.IndexAny(path, ".[]")
 	if end < 0 {

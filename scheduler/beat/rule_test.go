@@ -67,7 +67,7 @@ func TestDue(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := dueBetween(everyRule(c.every), c.misfire, c.settled, c.now)
+			d := ticksBetween(everyRule(c.every), c.misfire, c.settled, c.now)
 			require.Len(t, d.run, len(c.run))
 			for i := range c.run {
 				require.True(t, c.run[i].Equal(d.run[i]), "%v", d.run)
@@ -88,7 +88,7 @@ func TestDueIsBounded(t *testing.T) {
 		run  int
 		more bool
 	}{{everyRule(time.Second), maxCatchUp, true}, {yearly, 56, false}} {
-		d := dueBetween(c.rule, MisfireAll, time.Unix(0, 0), now)
+		d := ticksBetween(c.rule, MisfireAll, time.Unix(0, 0), now)
 		require.Len(t, d.run, c.run)
 		require.Equal(t, c.more, d.more)
 		require.True(t, d.newest.Equal(d.run[len(d.run)-1]))

@@ -12,24 +12,24 @@ import (
 
 // runner is the goroutine of one entry: it sleeps until the next tick and sees it through.
 type runner struct {
-	entry    entry
-	schedule string // hash
-	secret   []byte
-	store    *ticks.Store
-	ledger   *ticks.Ledger // nil without a durable entry
-	client   *tasks.Client
-	clock    *heldClock
-	metrics  *metrics
-	outage   *outage
-	known    *known
-	logger   *slog.Logger
-	interject
+	entry      entry
+	schedule   string // hash
+	secret     []byte
+	store      *ticks.Store
+	ledger     *ticks.Ledger // nil without a durable entry
+	client     *tasks.Client
+	clock      *limitedClock
+	metrics    *metrics
+	outage     *outage
+	knownTicks *settledTicks
+	logger     *slog.Logger
+	testHook
 }
 
-// interject lets a test come between the steps of a tick. An error ends the runner as a kill would.
-type interject func(step string) error
+// testHook is called by tests between the steps of a tick. Its error ends the runner as a kill would.
+type testHook func(step string) error
 
-func (f interject) step(name string) error {
+func (f testHook) step(name string) error {
 	if f == nil {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (f interject) step(name string) error {
 
 var (
 	errSuperseded = errors.New("another schedule is in force")
-	// errEarly says that the broker's clock is behind a tick. The held clock knows by then, and waits for it.
+	// errEarly says that the broker's clock is behind a tick. The limited clock knows by then, and waits for it.
 	errEarly = errors.New("the tick is ahead of the broker's clock")
 )
 
@@ -53,7 +53,7 @@ const (
 func (r *runner) run(ctx context.Context, settled time.Time) error {
 	defer r.outage.forget(r.entry.name)
 	backoff := minBackoff
-	r.known.learn(r.entry, settled)
+	r.knownTicks.advance(r.entry, settled)
 	for {
 		next := r.entry.rule.next(settled)
 		if next.IsZero() {
@@ -65,7 +65,7 @@ func (r *runner) run(ctx context.Context, settled time.Time) error {
 		}
 		reached, err := r.catchUp(ctx, settled)
 		settled = reached
-		r.known.learn(r.entry, settled)
+		r.knownTicks.advance(r.entry, settled)
 		switch {
 		case err == nil, errors.Is(err, errEarly):
 			r.outage.answered(r.entry.name)
@@ -85,7 +85,7 @@ func (r *runner) run(ctx context.Context, settled time.Time) error {
 // catchUp does what is due after settled, and returns up to where all is settled now.
 func (r *runner) catchUp(ctx context.Context, settled time.Time) (time.Time, error) {
 	now := r.clock.Now()
-	d := dueBetween(r.entry.rule, r.entry.misfire, settled, now)
+	d := ticksBetween(r.entry.rule, r.entry.misfire, settled, now)
 	if d.missed > 0 {
 		// This scheduler was stopped or cut off, and the others may not have been; or its clock was set forward.
 		if err := r.clock.measure(ctx); err != nil {
@@ -99,7 +99,7 @@ func (r *runner) catchUp(ctx context.Context, settled time.Time) (time.Time, err
 		if last.After(settled) {
 			settled = last
 		}
-		d = dueBetween(r.entry.rule, r.entry.misfire, settled, now)
+		d = ticksBetween(r.entry.rule, r.entry.misfire, settled, now)
 	}
 	if d.newest.IsZero() {
 		return settled, nil
@@ -118,10 +118,10 @@ func (r *runner) catchUp(ctx context.Context, settled time.Time) (time.Time, err
 		settled = tick
 	}
 	if len(d.run) == 0 {
-		if err := r.pass(ctx, d.newest); err != nil {
+		if err := r.skip(ctx, d.newest); err != nil {
 			return settled, err
 		}
 	}
-	r.metrics.count(r.entry.name, outcomeMissed, d.count-len(d.run))
+	r.metrics.count(r.entry.name, tickMissed, d.count-len(d.run))
 	return d.newest, nil
 }

@@ -37,26 +37,26 @@ func retention(spacing time.Duration) time.Duration {
 // errStalled says that this process was stopped after Begin, for longer than claimWindow.
 var errStalled = errors.New("the process was stopped while it enqueued a tick")
 
-// tick sees one tick through: see package ticks for the steps, and why this enqueues it once. It returns nil when the
+// tick enqueues one tick and settles it: see package ticks for the steps, and why this enqueues it once. It returns nil when the
 // tick is settled, by whomever.
 func (r *runner) tick(ctx context.Context, tick time.Time) error {
-	return r.through(ctx, func(ctx context.Context) (ticks.Verdict, ticks.Claim, error) {
+	return r.repeatUntilFinal(ctx, func(ctx context.Context) (ticks.ClaimAnswer, ticks.Claim, error) {
 		return r.store.Begin(ctx, r.schedule, r.entry.ruleID(), ticks.Claim{
 			Entry: r.entry.name, Tick: tick, Queue: r.entry.queue, TaskID: taskID(r.secret, r.entry.name, tick),
 		})
 	})
 }
 
-// pass settles ticks that the misfire rule drops.
-func (r *runner) pass(ctx context.Context, upTo time.Time) error {
-	return r.through(ctx, func(ctx context.Context) (ticks.Verdict, ticks.Claim, error) {
+// skip settles ticks that the misfire rule drops, without enqueueing them.
+func (r *runner) skip(ctx context.Context, upTo time.Time) error {
+	return r.repeatUntilFinal(ctx, func(ctx context.Context) (ticks.ClaimAnswer, ticks.Claim, error) {
 		return r.store.Pass(ctx, r.schedule, r.entry.ruleID(), r.entry.name, upTo, r.entry.rule.next(upTo))
 	})
 }
 
-// through asks until the answer is final, and does on the way what the answers ask for. The end of ctx does not
-// interrupt it, because a tick that was begun is better finished here than by the next scheduler.
-func (r *runner) through(ctx context.Context, ask func(context.Context) (ticks.Verdict, ticks.Claim, error)) error {
+// repeatUntilFinal asks until the answer is final, and completes the claims that it is told of on the way. The end of ctx does
+// not interrupt it: a tick that was begun is better finished here than by the next scheduler.
+func (r *runner) repeatUntilFinal(ctx context.Context, ask func(context.Context) (ticks.ClaimAnswer, ticks.Claim, error)) error {
 	for {
 		final, err := r.attempt(context.WithoutCancel(ctx), ask)
 		if final || (err != nil && !errors.Is(err, errStalled)) {
@@ -65,22 +65,22 @@ func (r *runner) through(ctx context.Context, ask func(context.Context) (ticks.V
 	}
 }
 
-func (r *runner) attempt(ctx context.Context, ask func(context.Context) (ticks.Verdict, ticks.Claim, error)) (final bool, err error) {
+func (r *runner) attempt(ctx context.Context, ask func(context.Context) (ticks.ClaimAnswer, ticks.Claim, error)) (final bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tickTimeout)
 	defer cancel()
 	if err := r.step("due"); err != nil {
 		return false, err
 	}
 	asked := wallClock()
-	verdict, claim, err := ask(ctx)
+	answer, claim, err := ask(ctx)
 	switch {
 	case err != nil:
 		return false, err
-	case verdict == ticks.Superseded:
+	case answer == ticks.Superseded:
 		return true, errSuperseded
-	case verdict == ticks.Settled:
+	case answer == ticks.Settled:
 		return true, nil
-	case verdict == ticks.Early:
+	case answer == ticks.Early:
 		if err := r.clock.measure(ctx); err != nil {
 			return false, err
 		}
@@ -89,7 +89,7 @@ func (r *runner) attempt(ctx context.Context, ask func(context.Context) (ticks.V
 	if err := r.complete(ctx, claim, asked); err != nil {
 		return false, err
 	}
-	return verdict == ticks.Go, nil
+	return answer == ticks.Go, nil
 }
 
 // complete enqueues a claimed tick and settles it. asked is from before the claim was read.
@@ -103,7 +103,7 @@ func (r *runner) complete(ctx context.Context, claim ticks.Claim, asked time.Tim
 			return err
 		}
 	} else {
-		r.metrics.count(r.entry.name, outcomeFailed, 1)
+		r.metrics.count(r.entry.name, tickFailed, 1)
 		r.logger.Error("gave up a tick: every scheduler stopped while it was being enqueued, too long ago to repeat it",
 			"schedule", r.entry.name, "tick", claim.Tick, "task_id", claim.TaskID)
 	}
@@ -126,34 +126,34 @@ func (r *runner) enqueue(ctx context.Context, claim ticks.Claim, kept time.Durat
 	options := slices.Concat(r.entry.options.list, []tasks.Option{
 		tasks.ID(claim.TaskID), tasks.Queue(claim.Queue), tasks.Retention(max(kept, r.entry.options.retention)),
 	})
-	id, err := r.put(ctx, claim, options)
+	id, err := r.enqueueTask(ctx, claim, options)
 	var wrongOption *tasks.OptionError
 	var wrongArgs *tasks.ArgsError
 	log := r.logger.With("schedule", r.entry.name, "task", r.entry.task.Name(), "tick", claim.Tick, "task_id", claim.TaskID)
 	switch {
 	case err == nil:
-		r.metrics.count(r.entry.name, outcomeEnqueued, 1)
+		r.metrics.count(r.entry.name, tickEnqueued, 1)
 		r.metrics.late(r.entry.name, r.clock.Now().Sub(claim.Tick))
 		log.Debug("enqueued a tick")
 		return id, nil
 	case errors.Is(err, tasks.ErrDuplicate) && id == claim.TaskID:
-		r.metrics.count(r.entry.name, outcomeDuplicate, 1)
+		r.metrics.count(r.entry.name, tickDuplicate, 1)
 		return id, nil
 	case errors.Is(err, tasks.ErrDuplicate):
-		r.metrics.count(r.entry.name, outcomeCoalesced, 1)
+		r.metrics.count(r.entry.name, tickCoalesced, 1)
 		log.Info("a unique or throttled task is there already and stands for the tick", "unique_task_id", id)
 		return id, nil
 	case errors.As(err, &wrongOption), errors.As(err, &wrongArgs):
-		r.metrics.count(r.entry.name, outcomeFailed, 1)
+		r.metrics.count(r.entry.name, tickFailed, 1)
 		log.Error("a tick cannot be enqueued", "error", err)
 		return "", nil
 	}
 	return "", fmt.Errorf("schedule %s: %w", r.entry.name, err)
 }
 
-// put puts the task into its queue, or that of a durable entry into the outbox: there the database knows which ticks were
-// put in, also when Redis has forgotten.
-func (r *runner) put(ctx context.Context, claim ticks.Claim, options []tasks.Option) (id string, err error) {
+// enqueueTask puts the task into its queue, or that of a durable entry into the outbox, where the database notes which ticks
+// were put in, for when Redis loses its data.
+func (r *runner) enqueueTask(ctx context.Context, claim ticks.Claim, options []tasks.Option) (id string, err error) {
 	if !r.entry.options.durable {
 		return r.entry.task.EnqueueJSON(ctx, r.client, r.entry.args, options...)
 	}

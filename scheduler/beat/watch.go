@@ -19,15 +19,15 @@ import (
 // second whether the file, behind all links, has another size, time or place, and reads it now and then, for file systems
 // that tell nothing at all. What counts as a change is the file's content.
 type watcher struct {
-	opt     Options
-	metrics *metrics
-	logger  *slog.Logger
-	settle  time.Duration // a change is read when the folder has been quiet for so long
-	peek    time.Duration // between looks at the file's size and time
-	poll    time.Duration // between readings
-	file    os.FileInfo   // at the last peek; nil when there was none
-	good    *Schedule     // the last
-	seen    string        // the last content, or what was wrong with reading it
+	opt       Options
+	metrics   *metrics
+	logger    *slog.Logger
+	quietFor  time.Duration // a change is read when the folder has been quiet for so long
+	statEvery time.Duration // between stats of the file
+	readEvery time.Duration // between readings
+	file      os.FileInfo   // at the last stat; nil when there was none
+	inForce   *Schedule     // the last
+	content   string        // the last content, or what was wrong with reading it
 
 	mu  sync.Mutex
 	err error // of the last reading
@@ -36,8 +36,8 @@ type watcher struct {
 func newWatcher(opt Options, m *metrics, first *Schedule) *watcher {
 	m.reload.Set(1)
 	return &watcher{
-		opt: opt, metrics: m, logger: opt.Logger, good: first,
-		settle: 100 * time.Millisecond, peek: 500 * time.Millisecond, poll: 30 * time.Second,
+		opt: opt, metrics: m, logger: opt.Logger, inForce: first,
+		quietFor: 100 * time.Millisecond, statEvery: 500 * time.Millisecond, readEvery: 30 * time.Second,
 	}
 }
 
@@ -55,12 +55,12 @@ func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
 	}
 	events, stop := w.subscribe()
 	defer stop()
-	poll := time.NewTicker(w.poll)
-	defer poll.Stop()
-	peek := time.NewTicker(w.peek)
-	defer peek.Stop()
-	w.moved()
-	quiet := time.NewTimer(0) // the first look is for a change between Load and now
+	read := time.NewTicker(w.readEvery)
+	defer read.Stop()
+	stat := time.NewTicker(w.statEvery)
+	defer stat.Stop()
+	w.fileChanged()
+	quiet := time.NewTimer(0) // the first reload is for a change between Load and now
 	defer quiet.Stop()
 	for {
 		select {
@@ -71,17 +71,17 @@ func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
 				events = nil
 				continue
 			}
-			quiet.Reset(w.settle)
+			quiet.Reset(w.quietFor)
 			continue
-		case <-peek.C:
-			if w.moved() {
-				quiet.Reset(w.settle)
+		case <-stat.C:
+			if w.fileChanged() {
+				quiet.Reset(w.quietFor)
 			}
 			continue
 		case <-quiet.C:
-		case <-poll.C:
+		case <-read.C:
 		}
-		changed := w.look()
+		changed := w.reload()
 		if changed == nil {
 			continue
 		}
@@ -93,8 +93,8 @@ func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
 	}
 }
 
-// moved reports whether the file is not the one of the call before.
-func (w *watcher) moved() bool {
+// fileChanged reports whether the file has another size, time or inode than at the call before.
+func (w *watcher) fileChanged() bool {
 	before := w.file
 	now, err := os.Stat(w.opt.Path)
 	if err != nil {
@@ -116,7 +116,7 @@ func (w *watcher) subscribe() (<-chan fsnotify.Event, func()) {
 	}
 	if err != nil {
 		w.logger.Warn("cannot watch the folder of the schedules: changes are seen late",
-			"error", err, "path", folder, "every", w.poll)
+			"error", err, "path", folder, "every", w.readEvery)
 		return nil, func() {}
 	}
 	var draining sync.WaitGroup
@@ -133,17 +133,17 @@ func (w *watcher) subscribe() (<-chan fsnotify.Event, func()) {
 	}
 }
 
-// look reads the file and returns its schedule when that is right and new. A wrong file changes nothing.
-func (w *watcher) look() *Schedule {
+// reload reads the file and returns its schedule when that is right and new. A wrong file changes nothing.
+func (w *watcher) reload() *Schedule {
 	content, err := readFile(w.opt.Path)
 	seen := fmt.Sprintf("%x", sha256.Sum256(content))
 	if err != nil {
 		seen = err.Error()
 	}
-	if seen == w.seen {
+	if seen == w.content {
 		return nil
 	}
-	w.seen = seen
+	w.content = seen
 	var schedule *Schedule
 	if err == nil {
 		schedule, err = parseFor(w.opt, content)
@@ -158,10 +158,10 @@ func (w *watcher) look() *Schedule {
 		}
 		return nil
 	}
-	if schedule.hash == w.good.hash {
+	if schedule.hash == w.inForce.hash {
 		return nil
 	}
 	w.logger.Info("the file of schedules has changed", "path", w.opt.Path, "schedules", schedule.Len())
-	w.good = schedule
+	w.inForce = schedule
 	return schedule
 }

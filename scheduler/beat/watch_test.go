@@ -113,8 +113,8 @@ func TestReloadBehindALinkWithoutPolling(t *testing.T) {
 	path := filepath.Join(dir, "schedules.yaml")
 	require.NoError(t, os.Symlink(filepath.Join("..data", "schedules.yaml"), path))
 	beat := newBeat(t, b, path, newStepClock(noon))
-	require.LessOrEqual(t, beat.watcher.peek+beat.watcher.settle, time.Second)
-	beat.watcher.poll = 24 * time.Hour
+	require.LessOrEqual(t, beat.watcher.statEvery+beat.watcher.quietFor, time.Second)
+	beat.watcher.readEvery = 24 * time.Hour
 	startReady(t, beat)
 	for _, text := range []string{scheduleB + "# longer\n", scheduleA} {
 		require.NoError(t, os.WriteFile(target, []byte(text), 0o600))
@@ -136,7 +136,7 @@ func TestReloadByPolling(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "schedules.yaml")
 	require.NoError(t, os.Symlink(target, link))
 	beat := newBeat(t, b, link, newStepClock(noon))
-	beat.watcher.poll, beat.watcher.peek = 20*time.Millisecond, 24*time.Hour
+	beat.watcher.readEvery, beat.watcher.statEvery = 20*time.Millisecond, 24*time.Hour
 	startReady(t, beat)
 	require.NoError(t, os.WriteFile(target, []byte(scheduleB), 0o600))
 	testenv.Eventually(t, func() bool {

@@ -18,15 +18,15 @@ type Claim struct {
 	Age    time.Duration // since the first Begin of the tick, in whole seconds by Redis's clock
 }
 
-// Verdict is the answer to Begin and Pass.
-type Verdict string
+// ClaimAnswer is the answer to Begin and Pass.
+type ClaimAnswer string
 
 const (
-	Go         Verdict = "go"         // enqueue under the claim's TaskID and Queue, then Settle
-	Settled    Verdict = "settled"    // nothing is left to do up to the tick
-	InDoubt    Verdict = "in_doubt"   // the claim is an older one: see it through first
-	Superseded Verdict = "superseded" // another schedule is in force, or the entry has another rule: stop
-	Early      Verdict = "early"      // the tick is more than Tolerance after Redis's clock: ask again when it is not
+	Go         ClaimAnswer = "go"         // enqueue under the claim's TaskID and Queue, then Settle
+	Settled    ClaimAnswer = "settled"    // nothing is left to do up to the tick
+	InDoubt    ClaimAnswer = "in_doubt"   // the claim is an older one: see it through first
+	Superseded ClaimAnswer = "superseded" // another schedule is in force, or the entry has another rule: stop
+	Early      ClaimAnswer = "early"      // the tick is more than Tolerance after Redis's clock: ask again when it is not
 )
 
 // Both scripts open like this: KEYS current, state; ARGV schedule, rule, tick.
@@ -55,13 +55,13 @@ return {'go', ARGV[3], ARGV[4], ARGV[5], '0'}
 
 // Begin claims a tick of an entry of the schedule in force. The claim in the answer is the one in Redis, which may be
 // another scheduler's; it is set with Go and InDoubt.
-func (s *Store) Begin(ctx context.Context, schedule, rule string, c Claim) (Verdict, Claim, error) {
+func (s *Store) Begin(ctx context.Context, schedule, rule string, c Claim) (ClaimAnswer, Claim, error) {
 	reply, err := beginScript.Run(ctx, s.rdb, []string{keyCurrent, keyState + c.Entry},
 		schedule, rule, unix(c.Tick), c.TaskID, c.Queue).Slice()
 	if err != nil {
 		return "", Claim{}, fmt.Errorf("claim tick: %w", err)
 	}
-	return verdictFrom(c.Entry, reply)
+	return answerFrom(c.Entry, reply)
 }
 
 var passScript = redis.NewScript(beginHead + `
@@ -72,13 +72,13 @@ return {'settled'}
 `)
 
 // Pass settles all ticks up to the given one without enqueueing them. next is the tick after it, zero for none.
-func (s *Store) Pass(ctx context.Context, schedule, rule, entry string, tick, next time.Time) (Verdict, Claim, error) {
+func (s *Store) Pass(ctx context.Context, schedule, rule, entry string, tick, next time.Time) (ClaimAnswer, Claim, error) {
 	reply, err := passScript.Run(ctx, s.rdb, []string{keyCurrent, keyState + entry},
 		schedule, rule, unix(tick), unix(next)).Slice()
 	if err != nil {
 		return "", Claim{}, fmt.Errorf("pass over ticks: %w", err)
 	}
-	return verdictFrom(entry, reply)
+	return answerFrom(entry, reply)
 }
 
 // Without a settled field the entry has been forgotten meanwhile.
@@ -123,12 +123,12 @@ func (s *Store) LastSettled(ctx context.Context, entry string) (time.Time, error
 	return time.Unix(seconds, 0).UTC(), nil
 }
 
-func verdictFrom(entry string, reply []any) (Verdict, Claim, error) {
-	verdict := Verdict(text(reply, 0))
+func answerFrom(entry string, reply []any) (ClaimAnswer, Claim, error) {
+	answer := ClaimAnswer(text(reply, 0))
 	if len(reply) == 1 {
-		return verdict, Claim{}, nil
+		return answer, Claim{}, nil
 	}
-	return verdict, claimFrom(append([]any{entry}, reply[1:]...)), nil
+	return answer, claimFrom(append([]any{entry}, reply[1:]...)), nil
 }
 
 // claimFrom reads entry, tick, task id, queue and age.

@@ -44,11 +44,11 @@ func announce(t rapid.TB, s *ticks.Store, p ticks.Plan, now time.Time) ticks.Ann
 	return a
 }
 
-func begin(t rapid.TB, s *ticks.Store, hash, rule string, tick time.Time) (ticks.Verdict, ticks.Claim) {
+func begin(t rapid.TB, s *ticks.Store, hash, rule string, tick time.Time) (ticks.ClaimAnswer, ticks.Claim) {
 	t.Helper()
-	verdict, claim, err := s.Begin(context.Background(), hash, rule, ticks.Claim{Entry: "a", Tick: tick, TaskID: "id-" + tick.Format("1504"), Queue: "low"})
+	answer, claim, err := s.Begin(context.Background(), hash, rule, ticks.Claim{Entry: "a", Tick: tick, TaskID: "id-" + tick.Format("1504"), Queue: "low"})
 	require.NoError(t, err)
-	return verdict, claim
+	return answer, claim
 }
 
 func TestATickFromBeginToEnd(t *testing.T) {
@@ -64,14 +64,14 @@ func TestATickFromBeginToEnd(t *testing.T) {
 	require.Len(t, a.Secret, 26)
 
 	tick := start.Add(time.Minute)
-	verdict, claim := begin(t, s, "h", "r", tick)
-	require.Equal(t, ticks.Go, verdict)
+	answer, claim := begin(t, s, "h", "r", tick)
+	require.Equal(t, ticks.Go, answer)
 	require.Equal(t, ticks.Claim{Entry: "a", Tick: tick, TaskID: "id-1201", Queue: "low"}, claim)
 
 	// Whoever comes next with the same tick is given the first one's id and queue.
-	verdict, second, err := s.Begin(ctx, "h", "r", ticks.Claim{Entry: "a", Tick: tick, TaskID: "other", Queue: "else"})
+	answer, second, err := s.Begin(ctx, "h", "r", ticks.Claim{Entry: "a", Tick: tick, TaskID: "other", Queue: "else"})
 	require.NoError(t, err)
-	require.Equal(t, ticks.Go, verdict)
+	require.Equal(t, ticks.Go, answer)
 	require.Equal(t, claim.TaskID, second.TaskID)
 	require.Equal(t, claim.Queue, second.Queue)
 
@@ -82,8 +82,8 @@ func TestATickFromBeginToEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, first)
 	for _, old := range []time.Time{tick, start, start.Add(-time.Hour)} {
-		verdict, _ = begin(t, s, "h", "r", old)
-		require.Equal(t, ticks.Settled, verdict)
+		answer, _ = begin(t, s, "h", "r", old)
+		require.Equal(t, ticks.Settled, answer)
 	}
 
 	list, err = s.List(ctx)
@@ -108,30 +108,30 @@ func TestNobodyGetsPastAnOpenClaim(t *testing.T) {
 	begin(t, s, "h", "r", first)
 	require.NoError(t, rdb.HIncrBy(ctx, "paidui:{schedules}:entry:a", "claim_at", -90).Err())
 
-	verdict, claim := begin(t, s, "h", "r", second)
-	require.Equal(t, ticks.InDoubt, verdict)
+	answer, claim := begin(t, s, "h", "r", second)
+	require.Equal(t, ticks.InDoubt, answer)
 	require.Equal(t, first, claim.Tick)
 	require.InDelta(t, 90, claim.Age.Seconds(), 30)
 
-	verdict, claim, err := s.Pass(ctx, "h", "r", "a", second, time.Time{})
+	answer, claim, err := s.Pass(ctx, "h", "r", "a", second, time.Time{})
 	require.NoError(t, err)
-	require.Equal(t, ticks.InDoubt, verdict)
+	require.Equal(t, ticks.InDoubt, answer)
 	require.Equal(t, first, claim.Tick)
 
 	a := announce(t, s, plan("h2", entry("a", "other")), start)
 	require.False(t, a.InForce)
 	require.Len(t, a.Open, 1)
 	require.Equal(t, "id-1201", a.Open[0].TaskID)
-	verdict, _ = begin(t, s, "h2", "other", second)
-	require.Equal(t, ticks.Superseded, verdict, "the announcement changed nothing")
+	answer, _ = begin(t, s, "h2", "other", second)
+	require.Equal(t, ticks.Superseded, answer, "the announcement changed nothing")
 
 	_, err = s.Settle(ctx, "a", first, claim.TaskID, second)
 	require.NoError(t, err)
 	require.True(t, announce(t, s, plan("h2", entry("a", "other")), start).InForce)
-	verdict, _ = begin(t, s, "h2", "other", second)
-	require.Equal(t, ticks.Go, verdict)
-	verdict, _ = begin(t, s, "h2", "other", first)
-	require.Equal(t, ticks.Settled, verdict, "an older tick was passed over")
+	answer, _ = begin(t, s, "h2", "other", second)
+	require.Equal(t, ticks.Go, answer)
+	answer, _ = begin(t, s, "h2", "other", first)
+	require.Equal(t, ticks.Settled, answer, "an older tick was passed over")
 }
 
 func TestPass(t *testing.T) {
@@ -139,9 +139,9 @@ func TestPass(t *testing.T) {
 	s, _ := open(t)
 	announce(t, s, plan("h", entry("a", "r")), start)
 	upTo := start.Add(5 * time.Minute)
-	verdict, _, err := s.Pass(t.Context(), "h", "r", "a", upTo, upTo.Add(time.Minute))
+	answer, _, err := s.Pass(t.Context(), "h", "r", "a", upTo, upTo.Add(time.Minute))
 	require.NoError(t, err)
-	require.Equal(t, ticks.Settled, verdict)
+	require.Equal(t, ticks.Settled, answer)
 	last, err := s.LastSettled(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, upTo, last)
@@ -149,9 +149,9 @@ func TestPass(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, list[0].LastTick, "nothing was enqueued")
 	require.Equal(t, upTo.Add(time.Minute), *list[0].NextTick)
-	verdict, _, err = s.Pass(t.Context(), "other", "r", "a", upTo.Add(time.Minute), time.Time{})
+	answer, _, err = s.Pass(t.Context(), "other", "r", "a", upTo.Add(time.Minute), time.Time{})
 	require.NoError(t, err)
-	require.Equal(t, ticks.Superseded, verdict)
+	require.Equal(t, ticks.Superseded, answer)
 }
 
 func TestAnnounceKeepsStartsAndForgets(t *testing.T) {
@@ -223,10 +223,10 @@ func TestWhichScheduleIsInForce(t *testing.T) {
 	require.Equal(t, ticks.InForce, presence("old"))
 	announce(t, s, plan("new", entry("a", "r")), start)
 	require.Equal(t, ticks.StandBy, presence("old"))
-	verdict, _ := begin(t, s, "old", "r", start.Add(time.Minute))
-	require.Equal(t, ticks.Superseded, verdict)
-	verdict, _ = begin(t, s, "new", "another rule", start.Add(time.Minute))
-	require.Equal(t, ticks.Superseded, verdict)
+	answer, _ := begin(t, s, "old", "r", start.Add(time.Minute))
+	require.Equal(t, ticks.Superseded, answer)
+	answer, _ = begin(t, s, "new", "another rule", start.Add(time.Minute))
+	require.Equal(t, ticks.Superseded, answer)
 
 	a, err := s.Announce(ctx, plan("old", entry("a", "r")), start, true)
 	require.NoError(t, err)
@@ -257,20 +257,20 @@ func TestClaimsInterleaved(t *testing.T) {
 			tick := start.Add(time.Duration(rapid.IntRange(0, 6).Draw(rt, "tick")) * time.Minute)
 			switch rapid.SampledFrom([]string{"begin", "settle", "pass"}).Draw(rt, "call") {
 			case "begin":
-				verdict, claim := begin(rt, s, "h", "r", tick)
+				answer, claim := begin(rt, s, "h", "r", tick)
 				switch {
 				case !tick.After(settled):
-					require.Equal(rt, ticks.Settled, verdict)
+					require.Equal(rt, ticks.Settled, answer)
 				case claimed.IsZero():
-					require.Equal(rt, ticks.Go, verdict)
+					require.Equal(rt, ticks.Go, answer)
 					claimed = tick
 				case tick.Equal(claimed):
-					require.Equal(rt, ticks.Go, verdict)
+					require.Equal(rt, ticks.Go, answer)
 				case tick.After(claimed):
-					require.Equal(rt, ticks.InDoubt, verdict)
+					require.Equal(rt, ticks.InDoubt, answer)
 					require.Equal(rt, claimed, claim.Tick)
 				default:
-					require.Equal(rt, ticks.Settled, verdict)
+					require.Equal(rt, ticks.Settled, answer)
 				}
 			case "settle":
 				if claimed.IsZero() { // only what was claimed is ever settled
@@ -280,15 +280,15 @@ func TestClaimsInterleaved(t *testing.T) {
 				require.NoError(rt, err)
 				settled, claimed = claimed, time.Time{}
 			case "pass":
-				verdict, _, err := s.Pass(context.Background(), "h", "r", "a", tick, time.Time{})
+				answer, _, err := s.Pass(context.Background(), "h", "r", "a", tick, time.Time{})
 				require.NoError(rt, err)
 				switch {
 				case !tick.After(settled):
-					require.Equal(rt, ticks.Settled, verdict)
+					require.Equal(rt, ticks.Settled, answer)
 				case !claimed.IsZero():
-					require.Equal(rt, ticks.InDoubt, verdict)
+					require.Equal(rt, ticks.InDoubt, answer)
 				default:
-					require.Equal(rt, ticks.Settled, verdict)
+					require.Equal(rt, ticks.Settled, answer)
 					settled = tick
 				}
 			}
@@ -309,8 +309,8 @@ func TestConcurrentSchedulersSettleOnce(t *testing.T) {
 		schedulers.Go(func() {
 			for i := range 20 {
 				tick := start.Add(time.Duration(i+1) * time.Second)
-				verdict, claim, err := s.Begin(t.Context(), "h", "r", ticks.Claim{Entry: "a", Tick: tick, TaskID: "id", Queue: "q"})
-				if err != nil || verdict != ticks.Go {
+				answer, claim, err := s.Begin(t.Context(), "h", "r", ticks.Claim{Entry: "a", Tick: tick, TaskID: "id", Queue: "q"})
+				if err != nil || answer != ticks.Go {
 					continue
 				}
 				if first, err := s.Settle(t.Context(), "a", claim.Tick, claim.TaskID, time.Time{}); err == nil && first {

@@ -10,18 +10,18 @@ import (
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
-// heldClock is the host's clock, held back to Redis's while it is ahead by more than ticks.Tolerance. Ticks that the
+// limitedClock is the host's clock, or Redis's while the host's is ahead of it by more than ticks.Tolerance. Ticks that the
 // host's clock reaches before Redis's does are refused, so that a scheduler on such a host goes by Redis's clock
 // instead, and its ticks are on time. A clock that is behind is left alone: it is late with ticks, and harms no others.
-type heldClock struct {
+type limitedClock struct {
 	Clock  // the host's
 	store  *ticks.Store
 	logger *slog.Logger
 
-	mu     sync.Mutex
-	ahead  time.Duration // 0 while within the tolerance
-	moved  chan struct{} // closed by the next change of ahead
-	logged time.Time
+	mu      sync.Mutex
+	ahead   time.Duration // 0 while within the tolerance
+	changed chan struct{} // closed by the next change of ahead
+	logged  time.Time
 }
 
 const (
@@ -30,16 +30,16 @@ const (
 	clockDrift = 200 * time.Millisecond
 )
 
-func newHeldClock(host Clock, store *ticks.Store, logger *slog.Logger) *heldClock {
-	return &heldClock{Clock: host, store: store, logger: logger, moved: make(chan struct{})}
+func newLimitedClock(host Clock, store *ticks.Store, logger *slog.Logger) *limitedClock {
+	return &limitedClock{Clock: host, store: store, logger: logger, changed: make(chan struct{})}
 }
 
-func (c *heldClock) Now() time.Time {
+func (c *limitedClock) Now() time.Time {
 	ahead, _ := c.state()
 	return c.Clock.Now().Add(-ahead)
 }
 
-func (c *heldClock) WaitUntil(ctx context.Context, t time.Time) error {
+func (c *limitedClock) WaitUntil(ctx context.Context, t time.Time) error {
 	for {
 		ahead, moved := c.state()
 		waiting, cancel := context.WithCancel(ctx)
@@ -59,7 +59,7 @@ func (c *heldClock) WaitUntil(ctx context.Context, t time.Time) error {
 }
 
 // measure compares the host's clock with Redis's. Its error is the store's.
-func (c *heldClock) measure(ctx context.Context) error {
+func (c *limitedClock) measure(ctx context.Context) error {
 	host := c.Clock.Now() // before the question, so that a slow answer does not look like a fast clock
 	redis, err := c.store.Clock(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *heldClock) measure(ctx context.Context) error {
 	return nil
 }
 
-func (c *heldClock) observe(ahead time.Duration) {
+func (c *limitedClock) observe(ahead time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if ahead <= ticks.Tolerance {
@@ -88,12 +88,12 @@ func (c *heldClock) observe(ahead time.Duration) {
 		return
 	}
 	c.ahead = ahead
-	close(c.moved)
-	c.moved = make(chan struct{})
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
-// current is an error while the clock is held back.
-func (c *heldClock) current() error {
+// current is an error while Redis's clock is used.
+func (c *limitedClock) current() error {
 	ahead, _ := c.state()
 	if ahead == 0 {
 		return nil
@@ -102,8 +102,8 @@ func (c *heldClock) current() error {
 		ahead.Round(100*time.Millisecond))
 }
 
-func (c *heldClock) state() (ahead time.Duration, moved <-chan struct{}) {
+func (c *limitedClock) state() (ahead time.Duration, moved <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ahead, c.moved
+	return c.ahead, c.changed
 }

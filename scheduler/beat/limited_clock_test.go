@@ -103,12 +103,12 @@ func TestATickThatIsEarlyWaits(t *testing.T) {
 	clock := &offClock{}
 	clock.set(time.Hour)
 	r := beat.runner(beat.first.entries[0], beat.first, []byte("secret"))
-	r.clock = newHeldClock(clock, beat.store, testenv.Quiet())
+	r.clock = newLimitedClock(clock, beat.store, testenv.Quiet())
 	tick := clock.Now().Truncate(time.Second)
 	require.ErrorIs(t, r.tick(t.Context(), tick), errEarly)
 	require.ErrorContains(t, r.clock.current(), "ahead of Redis's")
 	require.WithinDuration(t, time.Now(), r.clock.Now(), time.Second)
-	require.ErrorIs(t, r.pass(t.Context(), tick), errEarly)
+	require.ErrorIs(t, r.skip(t.Context(), tick), errEarly)
 	last, err := beat.store.LastSettled(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, noon, last)
@@ -119,7 +119,7 @@ func TestHeldClock(t *testing.T) {
 	t.Parallel()
 	var log testenv.LogBuffer
 	host := newStepClock(noon)
-	c := newHeldClock(host, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	c := newLimitedClock(host, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	for _, within := range []time.Duration{-time.Hour, 0, ticks.Tolerance} {
 		c.observe(within)
 		require.Equal(t, noon, c.Now())

@@ -21,8 +21,8 @@ const (
 	maxCatchUp = 1000
 )
 
-// due is what to do at one moment about the ticks since the last that was settled.
-type due struct {
+// missedTicks are the ticks between the last settled one and now, and what the misfire rule makes of them.
+type missedTicks struct {
 	run    []time.Time // to enqueue, ascending
 	count  int         // of ticks that are due
 	missed int         // of them, whether or not they are in run
@@ -30,14 +30,14 @@ type due struct {
 	newest time.Time   // the last tick that is due; zero when none is
 }
 
-// dueBetween applies the misfire rule to the ticks after settled and not after now.
-func dueBetween(r rule, misfire Misfire, settled, now time.Time) due {
+// ticksBetween applies the misfire rule to the ticks after settled and not after now.
+func ticksBetween(r rule, misfire Misfire, settled, now time.Time) missedTicks {
 	ticks, more := newestTicks(r, settled, now, maxCatchUp)
 	if len(ticks) == 0 {
-		return due{}
+		return missedTicks{}
 	}
 	last := len(ticks) - 1
-	d := due{run: ticks, count: len(ticks), missed: len(ticks), more: more, newest: ticks[last]}
+	d := missedTicks{run: ticks, count: len(ticks), missed: len(ticks), more: more, newest: ticks[last]}
 	if now.Sub(d.newest) <= lateness {
 		d.missed = last
 	}

@@ -9,41 +9,41 @@ import (
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
-// known is up to when this scheduler knows the ticks of each entry to be settled, by itself or by others. Redis knows it
-// better, until it loses its data: then the ticks since are made up for as their misfire rule says. A scheduler that was
-// cut off for longer than its fellows, and is the first to come back to a Redis that has lost its data, makes ticks again
-// that they had made. The secret that the ids of ticks are made with is kept, too: with another one, a tick that a fellow is
-// about to enqueue would be enqueued under two ids. It is safe for concurrent use.
-type known struct {
+// settledTicks holds, for each entry, the latest tick that this scheduler knows to be settled, by itself or by others. It is
+// needed when Redis has lost its data: then the ticks since follow their misfire rule. A scheduler that was cut off for
+// longer than the others, and is the first to reach a Redis that has lost its data, enqueues ticks again that the others
+// had enqueued. It also holds the secret that the ids of ticks are made with: with a new secret, a tick that another
+// scheduler is about to enqueue would be enqueued under two ids. It is safe for concurrent use.
+type settledTicks struct {
 	mu      sync.Mutex
-	settled map[knownRule]time.Time
+	settled map[entryRule]time.Time
 	secret  []byte // of the ids of ticks, nil before the first announcement
 }
 
-type knownRule struct{ entry, rule string }
+type entryRule struct{ entry, rule string }
 
-func newKnown() *known { return &known{settled: make(map[knownRule]time.Time)} }
+func newSettledTicks() *settledTicks { return &settledTicks{settled: make(map[entryRule]time.Time)} }
 
-// learn keeps the latest time of an entry.
-func (k *known) learn(e entry, settled time.Time) {
+// advance notes that the ticks of an entry are settled up to a time.
+func (k *settledTicks) advance(e entry, settled time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	key := knownRule{e.name, e.ruleID()}
+	key := entryRule{e.name, e.ruleID()}
 	if settled.After(k.settled[key]) {
 		k.settled[key] = settled
 	}
 }
 
-// agree keeps the secret that is in force.
-func (k *known) agree(secret []byte) {
+// setSecret notes the secret that is in force.
+func (k *settledTicks) setSecret(secret []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.secret = secret
 }
 
-// recall completes a plan with what the database knows of durable entries. While the database is away, a Redis that knows
-// a schedule is enough; with one that knows none all entries wait.
-func (b *Beat) recall(ctx context.Context, schedule *Schedule, plan *ticks.Plan) error {
+// loadNoted adds to a plan the ticks of durable entries that the database has noted. While the database is away, a Redis that
+// has a schedule is enough; with one that has none, all entries wait.
+func (b *Beat) loadNoted(ctx context.Context, schedule *Schedule, plan *ticks.Plan) error {
 	if !schedule.durable() {
 		return nil
 	}
@@ -68,8 +68,8 @@ func (b *Beat) recall(ctx context.Context, schedule *Schedule, plan *ticks.Plan)
 // forgetTimeout bounds how long forgetNoted may hold up others that note ticks.
 const forgetTimeout = 5 * time.Second
 
-// forgetNoted has the database forget entries that are gone, are not durable any more, or pause, unless another schedule
-// is in force by then.
+// forgetNoted deletes the noted ticks of entries that are gone, are not durable any more, or are paused, unless another
+// schedule is in force by then.
 func (b *Beat) forgetNoted(ctx context.Context, schedule *Schedule) {
 	var durable []string
 	for _, e := range schedule.entries {
@@ -91,15 +91,16 @@ func (b *Beat) forgetNoted(ctx context.Context, schedule *Schedule) {
 	}
 }
 
-// of is the schedule's plan with what is known of it. The rest is forgotten: an entry that comes back starts anew.
-func (k *known) of(schedule *Schedule, now time.Time) ticks.Plan {
+// plan is the schedule's plan with the settled ticks of its entries. Those of other entries are dropped: an entry that comes
+// back starts anew.
+func (k *settledTicks) plan(schedule *Schedule, now time.Time) ticks.Plan {
 	plan := schedule.plan(now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	kept := make(map[knownRule]time.Time, len(plan.Entries))
+	kept := make(map[entryRule]time.Time, len(plan.Entries))
 	for i := range plan.Entries {
 		e := &plan.Entries[i]
-		key := knownRule{e.Name, e.Rule}
+		key := entryRule{e.Name, e.Rule}
 		if settled, ok := k.settled[key]; ok {
 			kept[key], e.Known = settled, settled
 		}

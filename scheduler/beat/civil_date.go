@@ -2,31 +2,31 @@ package beat
 
 import "time"
 
-// civil is a date without a time zone.
-type civil struct {
+// civilDate is a date without a time zone.
+type civilDate struct {
 	year  int
 	month time.Month
 	day   int
 }
 
-func (c civil) next() civil {
+func (c civilDate) next() civilDate {
 	year, month, day := time.Date(c.year, c.month, c.day+1, 0, 0, 0, 0, time.UTC).Date()
-	return civil{year, month, day}
+	return civilDate{year, month, day}
 }
 
-func (c civil) weekday() time.Weekday {
+func (c civilDate) weekday() time.Weekday {
 	return time.Date(c.year, c.month, c.day, 0, 0, 0, 0, time.UTC).Weekday()
 }
 
-func (c civil) contains(t time.Time) bool {
+func (c civilDate) contains(t time.Time) bool {
 	year, month, day := t.Date()
-	return civil{year, month, day} == c
+	return civilDate{year, month, day} == c
 }
 
-// at returns the instant of a local time of the day, in minutes after its midnight: the first such instant when the
+// instant returns the instant of a local time of the day, in minutes after its midnight: the first such instant when the
 // clock shows the time twice, and the first instant after the gap when the clock skips it. The result does not
 // decrease with the local time.
-func (c civil) at(minute int, loc *time.Location) time.Time {
+func (c civilDate) instant(minute int, loc *time.Location) time.Time {
 	t := time.Date(c.year, c.month, c.day, 0, minute, 0, 0, loc)
 	// wall is the local time as if it were UTC; time.Date resolves gaps and repetitions in ways that it leaves open.
 	wall := time.Date(c.year, c.month, c.day, 0, minute, 0, 0, time.UTC)
