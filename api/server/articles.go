@@ -5,7 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/articles"
 )
 
 // articleBody is what a user publishes.
@@ -25,7 +25,7 @@ func (s *Server) createArticle(c echo.Context) error {
 		return err
 	}
 	article, err := s.Articles.Create(c.Request().Context(), userOf(c), b.Title, b.Content)
-	if errors.Is(err, refresh.ErrNoAuthor) {
+	if errors.Is(err, articles.ErrNoAuthor) {
 		return unauthorized(msgUserGone, err)
 	}
 	if err != nil {

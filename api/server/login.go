@@ -9,7 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/sms"
 )
 
@@ -19,8 +19,8 @@ type loginBody struct {
 }
 
 type session struct {
-	Token string          `json:"token"`
-	User  refresh.Profile `json:"user"`
+	Token string           `json:"token"`
+	User  profiles.Profile `json:"user"`
 }
 
 // retryTries is how long someone whose code was voided by wrong tries has to wait at most before asking for another.

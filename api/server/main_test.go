@@ -17,6 +17,7 @@ import (
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -79,7 +80,7 @@ func features(t testing.TB, db *gorm.DB, client *tasks.Client, rdb redis.Univers
 	taskstest.Run(t, store.Run)
 	return catalog.NewFeatures(catalog.FeatureOptions{
 		DB: db, Store: store, Client: client, Logger: logger,
-		Banners: refresh.BannerOptions{BackendURL: backendURL, Strategy: strategy},
+		Banners: banners.Options{BackendURL: backendURL, Strategy: strategy},
 	})
 }
 

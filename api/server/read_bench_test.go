@@ -10,8 +10,8 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/catalog"
-	"github.com/paidui/paidui/tasks/refresh"
 )
 
 // BenchmarkReads is what the API adds to net/http's part of an answer from the process's own memory.
@@ -22,7 +22,7 @@ func BenchmarkReads(b *testing.B) {
 		require.NoError(b, err)
 		b.Cleanup(store.Close)
 		o.Features = catalog.NewFeatures(catalog.FeatureOptions{
-			DB: o.DB, Store: store, Client: o.Tasks, Banners: refresh.BannerOptions{BackendURL: backendURL},
+			DB: o.DB, Store: store, Client: o.Tasks, Banners: banners.Options{BackendURL: backendURL},
 		})
 	})
 	require.NoError(b, s.db.Create(&models.User{Mobile: mobile, Name: "a"}).Error)

@@ -18,6 +18,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -115,7 +116,7 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 // cachedTitle is the first banner's in Redis.
 func (s *system) cachedTitle(t *testing.T) string {
 	t.Helper()
-	raw, err := s.cache.Get(t.Context(), refresh.BannersKey).Bytes()
+	raw, err := s.cache.Get(t.Context(), banners.Key).Bytes()
 	require.NoError(t, err)
 	var list []banner
 	answer{Data: raw}.into(t, &list)

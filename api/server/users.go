@@ -6,7 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/profiles"
 )
 
 // profileBody is what users may change of themselves. A field that is absent stays as it is.
@@ -37,7 +37,7 @@ func (s *Server) updateProfile(c echo.Context) error {
 	if b == (profileBody{}) {
 		return nothingToChange()
 	}
-	own, err := s.Profiles.Update(c.Request().Context(), userOf(c), refresh.ProfileChange(b))
+	own, err := s.Profiles.Update(c.Request().Context(), userOf(c), profiles.Change(b))
 	if err != nil {
 		return unlessUser(err)
 	}

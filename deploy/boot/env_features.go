@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/catalog"
-	"github.com/paidui/paidui/tasks/refresh"
 )
 
 // openFeatures makes what stands on the caches, once for all parts of the program.
@@ -19,7 +19,7 @@ func (e *Env) openFeatures() error {
 		Store:  e.Caches,
 		Client: e.Client,
 		Logger: e.Logger,
-		Banners: refresh.BannerOptions{
+		Banners: banners.Options{
 			BackendURL: e.Config.BackendURL,
 			Count:      e.Config.BannerCount,
 			Strategy:   strategy,

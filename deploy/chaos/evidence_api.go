@@ -11,15 +11,17 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/articles"
+	"github.com/paidui/paidui/tasks/banners"
+	"github.com/paidui/paidui/tasks/profiles"
 )
 
 // view is what one API answers to everybody.
 type view struct {
 	API        string
-	Banners    []refresh.Banner
-	Profiles   map[int64]refresh.PublicProfile
-	Articles   map[int64]refresh.Article
+	Banners    []banners.Banner
+	Profiles   map[int64]profiles.Public
+	Articles   map[int64]articles.Article
 	Counts     map[int64]counts
 	Followings map[int64]map[int64]time.Time // of those who are enrolled: whom, and since when
 	Totals     map[int64]int                 // how many they follow, as it says
@@ -124,7 +126,7 @@ func findOutcome(ctx context.Context, l *lab, id string) (outcome, error) {
 // look asks one API for all rows.
 func (e *evidence) look(ctx context.Context, l *lab, api string, users []user) (view, error) {
 	v := view{
-		API: api, Profiles: make(map[int64]refresh.PublicProfile), Articles: make(map[int64]refresh.Article),
+		API: api, Profiles: make(map[int64]profiles.Public), Articles: make(map[int64]articles.Article),
 		Counts: make(map[int64]counts), Followings: make(map[int64]map[int64]time.Time), Totals: make(map[int64]int),
 		Rankings: make(map[string][]ranked),
 	}
@@ -132,7 +134,7 @@ func (e *evidence) look(ctx context.Context, l *lab, api string, users []user) (
 		return v, fmt.Errorf("ask for the banners: %w", err)
 	}
 	for _, u := range e.Users {
-		var p refresh.PublicProfile
+		var p profiles.Public
 		if err := l.get(ctx, api, fmt.Sprint("/v1/users/", u.ID), "").into(&p); err != nil {
 			return v, fmt.Errorf("ask for user %d: %w", u.ID, err)
 		}
@@ -143,7 +145,7 @@ func (e *evidence) look(ctx context.Context, l *lab, api string, users []user) (
 		v.Profiles[u.ID], v.Counts[u.ID] = p, c
 	}
 	for _, row := range e.Articles {
-		var a refresh.Article
+		var a articles.Article
 		if err := l.get(ctx, api, fmt.Sprint("/v1/articles/", row.ID), "").into(&a); err != nil {
 			return v, fmt.Errorf("ask for article %d: %w", row.ID, err)
 		}

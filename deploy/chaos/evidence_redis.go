@@ -12,7 +12,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/articles"
+	"github.com/paidui/paidui/tasks/banners"
+	"github.com/paidui/paidui/tasks/profiles"
 )
 
 // queues is which tasks Redis has, and in which lists.
@@ -220,12 +222,12 @@ func (e *evidence) readRedis(ctx context.Context, l *lab, b *book) (err error) {
 
 // readCaches reads the cached values of all rows. What is not cached is not in it.
 func (e *evidence) readCaches(ctx context.Context, l *lab) error {
-	keys := []string{refresh.BannersKey}
+	keys := []string{banners.Key}
 	for _, u := range e.Users {
-		keys = append(keys, refresh.ProfileKey(u.ID))
+		keys = append(keys, profiles.Key(u.ID))
 	}
 	for _, a := range e.Articles {
-		keys = append(keys, refresh.ArticleKey(a.ID))
+		keys = append(keys, articles.Key(a.ID))
 	}
 	e.Cached = make(map[string]string)
 	for _, key := range keys {

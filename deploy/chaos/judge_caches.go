@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/articles"
+	"github.com/paidui/paidui/tasks/banners"
+	"github.com/paidui/paidui/tasks/profiles"
 )
 
 // bannerCount is how many banners are shown.
@@ -27,43 +29,43 @@ func shownBanners(e *evidence) (shown []models.Banner) {
 }
 
 // sameBanners tells whether a list is the database's.
-func sameBanners(list []refresh.Banner, rows []models.Banner) bool {
-	return slices.EqualFunc(list, rows, func(b refresh.Banner, row models.Banner) bool {
+func sameBanners(list []banners.Banner, rows []models.Banner) bool {
+	return slices.EqualFunc(list, rows, func(b banners.Banner, row models.Banner) bool {
 		return b.ID == row.ID && b.Title == row.Title && b.Orders == row.Orders && b.Link == row.Link
 	})
 }
 
-func profileOf(u models.User) refresh.Profile {
-	return refresh.Profile{ID: u.ID, Name: u.Name, Mobile: u.Mobile, Photo: u.Photo, Intro: u.Intro, Certi: u.Certi}
+func profileOf(u models.User) profiles.Profile {
+	return profiles.Profile{ID: u.ID, Name: u.Name, Mobile: u.Mobile, Photo: u.Photo, Intro: u.Intro, Certi: u.Certi}
 }
 
-func sameArticle(a refresh.Article, row models.Article) bool {
+func sameArticle(a articles.Article, row models.Article) bool {
 	return a.ID == row.ID && a.UserID == row.UserID && a.Title == row.Title && a.Content == row.Content && a.UpdatedAt.Equal(row.UpdatedAt)
 }
 
 // checkCached compares what Redis has cached with the database. What is not cached is right.
 func checkCached(_ *book, e *evidence) []string {
 	var c complaints
-	if text, cached := e.Cached[refresh.BannersKey]; cached {
-		var list []refresh.Banner
+	if text, cached := e.Cached[banners.Key]; cached {
+		var list []banners.Banner
 		none, err := decodeCached(text, &list)
 		if err != nil || none && len(shownBanners(e)) > 0 || !none && !sameBanners(list, shownBanners(e)) {
-			c.add("%s is %s, and the database has %s", refresh.BannersKey, text, bannerTitles(shownBanners(e)))
+			c.add("%s is %s, and the database has %s", banners.Key, text, bannerTitles(shownBanners(e)))
 		}
 	}
 	for _, u := range e.Users {
-		if text, cached := e.Cached[refresh.ProfileKey(u.ID)]; cached {
-			var p refresh.Profile
+		if text, cached := e.Cached[profiles.Key(u.ID)]; cached {
+			var p profiles.Profile
 			if none, err := decodeCached(text, &p); none || err != nil || p != profileOf(u) {
-				c.add("%s is %s, and the database has %+v", refresh.ProfileKey(u.ID), text, profileOf(u))
+				c.add("%s is %s, and the database has %+v", profiles.Key(u.ID), text, profileOf(u))
 			}
 		}
 	}
 	for _, row := range e.Articles {
-		if text, cached := e.Cached[refresh.ArticleKey(row.ID)]; cached {
-			var a refresh.Article
+		if text, cached := e.Cached[articles.Key(row.ID)]; cached {
+			var a articles.Article
 			if none, err := decodeCached(text, &a); none || err != nil || !sameArticle(a, row) {
-				c.add("%s is %s, and the database has %s of %d", refresh.ArticleKey(row.ID), text, row.Title, row.UserID)
+				c.add("%s is %s, and the database has %s of %d", articles.Key(row.ID), text, row.Title, row.UserID)
 			}
 		}
 	}

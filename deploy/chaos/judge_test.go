@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/articles"
+	"github.com/paidui/paidui/tasks/banners"
+	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/sms"
 )
 
@@ -95,15 +97,15 @@ func sound() (*book, *evidence) {
 		}
 		e.Cached[key] = string(text)
 	}
-	shown := []refresh.Banner{{ID: 1, Title: "one"}}
-	published := refresh.Article{ID: 1, UserID: 1, Title: "title", Content: "text", UpdatedAt: at(1)}
-	cached(refresh.BannersKey, shown)
-	cached(refresh.ProfileKey(1), profileOf(users[0]))
-	cached(refresh.ArticleKey(1), published)
+	shown := []banners.Banner{{ID: 1, Title: "one"}}
+	published := articles.Article{ID: 1, UserID: 1, Title: "title", Content: "text", UpdatedAt: at(1)}
+	cached(banners.Key, shown)
+	cached(profiles.Key(1), profileOf(users[0]))
+	cached(articles.Key(1), published)
 	v := view{
 		API: "api0", Banners: shown,
-		Profiles:   map[int64]refresh.PublicProfile{1: profileOf(users[0]).Public(), 2: profileOf(users[1]).Public()},
-		Articles:   map[int64]refresh.Article{1: published},
+		Profiles:   map[int64]profiles.Public{1: profileOf(users[0]).Public(), 2: profileOf(users[1]).Public()},
+		Articles:   map[int64]articles.Article{1: published},
 		Counts:     map[int64]counts{1: {Articles: 1, Followings: 1}, 2: {Followers: 1}},
 		Followings: map[int64]map[int64]time.Time{1: {2: at(1)}, 2: {}},
 		Totals:     map[int64]int{1: 1, 2: 0},
@@ -206,14 +208,14 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		{"what is written once is there once", "2 times", func(_ *book, e *evidence) { e.Articles = append(e.Articles, e.Articles[0]) }},
 		{"what is written once is there once", "by 2", func(_ *book, e *evidence) { e.Articles[0].UserID = 2 }},
 		{"what is written once is there once", "refused", func(b *book, _ *evidence) { b.writes[7].Verdict = refused }},
-		{"a cached value equals the database's", refresh.BannersKey, func(_ *book, e *evidence) { e.Cached[refresh.BannersKey] = "[]" }},
-		{"a cached value equals the database's", refresh.BannersKey, func(_ *book, e *evidence) { e.Cached[refresh.BannersKey] = "-1" }},
-		{"a cached value equals the database's", refresh.ProfileKey(1), func(_ *book, e *evidence) { e.Cached[refresh.ProfileKey(1)] = "-1" }},
-		{"a cached value equals the database's", refresh.ProfileKey(2), func(_ *book, e *evidence) { e.Cached[refresh.ProfileKey(2)] = e.Cached[refresh.ProfileKey(1)] }},
-		{"a cached value equals the database's", refresh.ArticleKey(1), func(_ *book, e *evidence) { e.Cached[refresh.ArticleKey(1)] = "{" }},
+		{"a cached value equals the database's", banners.Key, func(_ *book, e *evidence) { e.Cached[banners.Key] = "[]" }},
+		{"a cached value equals the database's", banners.Key, func(_ *book, e *evidence) { e.Cached[banners.Key] = "-1" }},
+		{"a cached value equals the database's", profiles.Key(1), func(_ *book, e *evidence) { e.Cached[profiles.Key(1)] = "-1" }},
+		{"a cached value equals the database's", profiles.Key(2), func(_ *book, e *evidence) { e.Cached[profiles.Key(2)] = e.Cached[profiles.Key(1)] }},
+		{"a cached value equals the database's", articles.Key(1), func(_ *book, e *evidence) { e.Cached[articles.Key(1)] = "{" }},
 		{"an API answers what the database has", "the banners are", func(_ *book, e *evidence) { e.Views[0].Banners = nil }},
-		{"an API answers what the database has", "user 1", func(_ *book, e *evidence) { e.Views[0].Profiles[1] = refresh.PublicProfile{ID: 1, Name: "old"} }},
-		{"an API answers what the database has", "article 1", func(_ *book, e *evidence) { e.Views[0].Articles[1] = refresh.Article{} }},
+		{"an API answers what the database has", "user 1", func(_ *book, e *evidence) { e.Views[0].Profiles[1] = profiles.Public{ID: 1, Name: "old"} }},
+		{"an API answers what the database has", "article 1", func(_ *book, e *evidence) { e.Views[0].Articles[1] = articles.Article{} }},
 		{"followings are the database's", "user 1 follows map[]", func(_ *book, e *evidence) { e.Views[0].Followings[1] = map[int64]time.Time{} }},
 		{"followings are the database's", "follows 3 users", func(_ *book, e *evidence) { e.Views[0].Totals[2] = 3 }},
 		{"followings are the database's", "user 1", func(_ *book, e *evidence) { e.Views[0].Followings[1][2] = at(7) }},

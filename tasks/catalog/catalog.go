@@ -9,6 +9,7 @@ import (
 
 	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/counter"
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/following"
@@ -27,7 +28,7 @@ func New() (*tasks.Catalog, error) {
 		sms.Send,
 		seckill.Order,
 		seckill.Reconcile,
-		refresh.Banners,
+		banners.Refresh,
 		refresh.Changed,
 		refresh.All,
 		counter.Reconcile,
@@ -53,7 +54,8 @@ func Bind(m *tasks.Mux, d Deps) {
 	demo.Bind(m)
 	sms.Bind(m, d.DB, d.Cache, d.Sender)
 	seckill.Bind(m, d.DB, d.Broker, d.Client)
-	refresh.Bind(m, d.Store, d.Banners, d.kinds()...)
+	refresh.Bind(m, d.Store, d.kinds()...)
+	banners.Bind(m, d.Banners)
 	counter.Bind(m, d.Counters)
 	following.Bind(m, d.Followings)
 	history.Bind(m, d.History)
@@ -63,7 +65,7 @@ func Bind(m *tasks.Mux, d Deps) {
 // CacheKeys has a key of each form that the cache's Redis holds, to ask there whether it may be used. All but the banners'
 // are nobody's.
 func CacheKeys() []string {
-	keys := []string{refresh.BannersKey}
+	keys := []string{banners.Key}
 	for _, prefix := range []string{"user:", "count:user:", "article:", "send_sms_code_", "paidui:"} {
 		keys = append(keys, redisx.ProbeKey(prefix))
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/catalog"
-	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -38,7 +38,7 @@ func TestEveryTaskHasItsHandler(t *testing.T) {
 		Sender: sms.NewOutbox(db),
 		Features: catalog.NewFeatures(catalog.FeatureOptions{
 			DB: db, Store: caches,
-			Banners: refresh.BannerOptions{BackendURL: "http://localhost", Count: 3},
+			Banners: banners.Options{BackendURL: "http://localhost", Count: 3},
 		}),
 	})
 	require.NoError(t, m.Verify(c))

@@ -7,8 +7,11 @@ import (
 
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/articles"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/counter"
 	"github.com/paidui/paidui/tasks/following"
+	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -18,9 +21,9 @@ import (
 // A new one is added here, to the struct and to NewFeatures.
 type Features struct {
 	Store      *cache.Store
-	Banners    *refresh.BannerList
-	Profiles   *refresh.Profiles
-	Articles   *refresh.Articles
+	Banners    *banners.List
+	Profiles   *profiles.Profiles
+	Articles   *articles.Articles
 	Counters   *counter.Counters
 	Followings *following.Followings
 }
@@ -30,19 +33,19 @@ type FeatureOptions struct {
 	DB      *gorm.DB
 	Store   *cache.Store
 	Client  *tasks.Client
-	Banners refresh.BannerOptions
+	Banners banners.Options
 	Logger  *slog.Logger // slog.Default() when nil
 }
 
 // NewFeatures makes the features of a database and of the store of its caches.
 func NewFeatures(opt FeatureOptions) Features {
 	db, store := opt.DB, opt.Store
-	profiles := refresh.NewProfiles(db, store)
+	profiles := profiles.New(db, store)
 	return Features{
 		Store:    store,
-		Banners:  refresh.NewBannerList(db, store, opt.Banners),
+		Banners:  banners.New(db, store, opt.Banners),
 		Profiles: profiles,
-		Articles: refresh.NewArticles(db, store, refresh.ArticleOptions{Created: articleCreated}),
+		Articles: articles.New(db, store, articles.Options{Created: articleCreated}),
 		Counters: counter.New(counter.Options{DB: db, Store: store, Profiles: profiles, Tasks: opt.Client, Logger: opt.Logger}),
 		Followings: following.New(store, db, following.Options{
 			Exists: profiles.Exists, Counted: followed, Logger: opt.Logger,

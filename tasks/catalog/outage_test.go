@@ -14,9 +14,9 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
-	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -56,7 +56,7 @@ func outage(t *testing.T, store string, waiting []string) {
 	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
 	features := catalog.NewFeatures(catalog.FeatureOptions{
 		DB: db, Store: kept, Client: client, Logger: testenv.Quiet(),
-		Banners: refresh.BannerOptions{BackendURL: "http://localhost", Count: 3},
+		Banners: banners.Options{BackendURL: "http://localhost", Count: 3},
 	})
 	catalog.Bind(m, catalog.Deps{
 		DB: db, Cache: caches, Broker: b.Redis(), Client: client, Sender: sms.NewOutbox(db), History: records,

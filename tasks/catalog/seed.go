@@ -9,7 +9,10 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/articles"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/counter"
+	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -24,12 +27,12 @@ func Seed(ctx context.Context, db *gorm.DB, now time.Time) (seeded bool, err err
 
 // seedChanges are what seeding makes untrue.
 func seedChanges(made models.Seeded) []cache.Change {
-	changes := []cache.Change{refresh.BannersChange}
+	changes := []cache.Change{banners.Change}
 	for _, u := range made.Users {
-		changes = append(changes, cache.Change{Cache: refresh.UsersCache, ID: strconv.FormatInt(u.ID, 10)})
+		changes = append(changes, cache.Change{Cache: profiles.CacheName, ID: strconv.FormatInt(u.ID, 10)})
 	}
 	for _, a := range made.Articles {
-		changes = append(changes, cache.Change{Cache: refresh.ArticlesCache, ID: strconv.FormatInt(a.ID, 10)})
+		changes = append(changes, cache.Change{Cache: articles.CacheName, ID: strconv.FormatInt(a.ID, 10)})
 		changes = append(changes, articleCreated(a.UserID)...)
 	}
 	for _, f := range made.Followings {

@@ -11,6 +11,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/refresh"
@@ -88,7 +89,7 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 				}
 				return true
 			}, time.Minute, 20*time.Millisecond)
-			require.Equal(t, []cache.Change{refresh.BannersChange}, f.Banners.Changes())
+			require.Equal(t, []cache.Change{banners.Change}, f.Banners.Changes())
 		})
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/profiles"
 )
 
 // Options are what Counters work with.
@@ -22,7 +22,7 @@ type Options struct {
 	DB    *gorm.DB
 	Store *cache.Store
 	// Profiles are what rankings show of users.
-	Profiles *refresh.Profiles
+	Profiles *profiles.Profiles
 	// Tasks enqueues refresh.counters when it is needed; nil: somebody else does.
 	Tasks *tasks.Client
 	// Logger is slog.Default() when nil.
@@ -32,7 +32,7 @@ type Options struct {
 // Counters are the counts of all users. They are safe for concurrent use.
 type Counters struct {
 	store    *cache.Store
-	profiles *refresh.Profiles
+	profiles *profiles.Profiles
 	tasks    *tasks.Client
 	log      *slog.Logger
 	ledger   ledger

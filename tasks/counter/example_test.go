@@ -13,6 +13,7 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/counter"
 	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -45,7 +46,7 @@ func Example() {
 	check(err)
 	defer store.Close()
 
-	counters := counter.New(counter.Options{DB: db, Store: store, Profiles: refresh.NewProfiles(db, store)})
+	counters := counter.New(counter.Options{DB: db, Store: store, Profiles: profiles.New(db, store)})
 	check(db.Create([]models.User{{ID: 1, Name: "Ann", Mobile: "1"}, {ID: 2, Name: "Bea", Mobile: "2"}}).Error)
 	done, err := counters.Reconcile(ctx) // as refresh.counters does: from now on Redis has all counts
 	check(err)

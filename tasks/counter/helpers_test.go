@@ -14,7 +14,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/profiles"
 )
 
 func timeNow() int64 { return time.Now().UnixMilli() }
@@ -47,7 +47,7 @@ func (c *counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // over are the counters of a process with that store.
 func (s *site) over(store *cache.Store) *Counters {
-	return New(Options{DB: s.db, Store: store, Profiles: refresh.NewProfiles(s.db, store), Logger: testenv.Quiet()})
+	return New(Options{DB: s.db, Store: store, Profiles: profiles.New(s.db, store), Logger: testenv.Quiet()})
 }
 
 // replica starts a replica of the Redis, and returns when it has all that this has.

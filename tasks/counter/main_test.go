@@ -19,6 +19,7 @@ import (
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -93,7 +94,7 @@ func (s *site) process(t *testing.T) (*cache.Store, *Counters) {
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	return store, New(Options{
-		DB: s.db, Store: store, Profiles: refresh.NewProfiles(s.db, store), Tasks: s.client, Logger: testenv.Quiet(),
+		DB: s.db, Store: store, Profiles: profiles.New(s.db, store), Tasks: s.client, Logger: testenv.Quiet(),
 	})
 }
 
@@ -101,18 +102,9 @@ func (s *site) process(t *testing.T) (*cache.Store, *Counters) {
 func (s *site) work(t *testing.T) {
 	t.Helper()
 	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client})
-	refresh.Bind(mux, s.store, refresh.NewBannerList(s.db, s.other(t), refresh.BannerOptions{}))
+	refresh.Bind(mux, s.store)
 	Bind(mux, s.counters)
 	taskstest.Serve(t, s.broker, mux, "cache")
-}
-
-// other is a store for what is not looked at.
-func (s *site) other(t *testing.T) *cache.Store {
-	t.Helper()
-	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Timeout: time.Minute, Logger: testenv.Quiet()})
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
-	return store
 }
 
 // users makes n users, and returns their ids.

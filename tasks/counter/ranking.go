@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/profiles"
 )
 
 // Ranked is a line of a ranking.
@@ -134,7 +134,7 @@ func (c *Counters) rank(ctx context.Context, k Kind, size int) (*ranking, error)
 				ids = append(ids, p.User)
 			}
 		}
-		profiles := map[int64]refresh.Profile{}
+		profiles := map[int64]profiles.Profile{}
 		if len(ids) > 0 {
 			if profiles, err = c.profiles.GetMany(ctx, ids); err != nil {
 				return nil, err

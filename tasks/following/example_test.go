@@ -36,7 +36,7 @@ func Example() {
 	defer store.Close()
 
 	lists := following.New(store, db, following.Options{
-		Exists: func(_ context.Context, user int64) (bool, error) { return user <= 3, nil }, // as refresh.Profiles does
+		Exists: func(_ context.Context, user int64) (bool, error) { return user <= 3, nil }, // as profiles.Profiles does
 	})
 	for _, target := range []int64{2, 3} {
 		_, err := lists.Follow(ctx, 1, target)

@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 )
@@ -95,29 +94,6 @@ func TableKind[T any](name string, db *gorm.DB, model any, c *cache.Cache[int64,
 			}
 			stored, err := c.Refresh(ctx, ids...)
 			return Step{Read: len(ids), Last: ids[len(ids)-1], Stored: stored}, err
-		},
-	}
-}
-
-// Kind lets All rewrite the users.
-func (p *Profiles) Kind() Kind { return TableKind(UsersCache, p.db, &models.User{}, p.cache) }
-
-// Kind lets All rewrite the articles.
-func (a *Articles) Kind() Kind { return TableKind(ArticlesCache, a.db, &models.Article{}, a.cache) }
-
-// Kind lets All rewrite the banners, which are one value.
-func (b *BannerList) Kind() Kind {
-	return Kind{
-		Name:  BannersCache,
-		Total: func(context.Context) (int64, error) { return 1, nil },
-		Next: func(ctx context.Context, after int64, n int) (Step, error) {
-			if after > 0 {
-				return Step{}, nil
-			}
-			if _, err := b.Refresh(ctx); err != nil {
-				return Step{}, err
-			}
-			return Step{Read: 1, Last: 1, Stored: 1}, nil
 		},
 	}
 }

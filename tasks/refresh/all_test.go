@@ -16,7 +16,11 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/articles"
+	"github.com/paidui/paidui/tasks/banners"
+	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/refresh/refreshtest"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -27,12 +31,12 @@ func (s site) crowd(t *testing.T, n int) {
 	for i := range users {
 		users[i] = models.User{Mobile: fmt.Sprint(13800000000 + i), Name: "old"}
 	}
-	require.NoError(t, s.db.CreateInBatches(users, 500).Error)
+	require.NoError(t, s.DB.CreateInBatches(users, 500).Error)
 }
 
 func (s site) all(t *testing.T, args refresh.AllArgs, opts ...tasks.Option) *tasks.Result[refresh.AllResult] {
 	t.Helper()
-	made, err := refresh.All.Enqueue(t.Context(), s.client, args, opts...)
+	made, err := refresh.All.Enqueue(t.Context(), s.Client, args, opts...)
 	require.NoError(t, err)
 	return made
 }
@@ -49,11 +53,11 @@ func TestAllRewritesWhatIsCached(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
-		require.NoError(t, s.db.Model(&models.User{}).Where("id > 0").Update("name", "new").Error)
-		require.NoError(t, s.db.Create(&models.Article{UserID: 1, Title: "title", Content: "x"}).Error)
+		require.NoError(t, s.DB.Model(&models.User{}).Where("id > 0").Update("name", "new").Error)
+		require.NoError(t, s.DB.Create(&models.Article{UserID: 1, Title: "title", Content: "x"}).Error)
 		_, err := p.banners.Get(t.Context())
 		require.NoError(t, err)
-		require.NoError(t, s.db.Create(&models.Banner{Title: "one", Image: "/1", IsShow: true}).Error)
+		require.NoError(t, s.DB.Create(&models.Banner{Title: "one", Image: "/1", IsShow: true}).Error)
 
 		for _, batch := range []int{0, 1, 7, n, n + 1, refresh.MaxBatch} {
 			got, err := s.all(t, refresh.AllArgs{Cache: "users", Batch: batch}).Get(testenv.Soon(t))
@@ -61,17 +65,17 @@ func TestAllRewritesWhatIsCached(t *testing.T) {
 			require.Equal(t, refresh.AllResult{Cache: "users", Rewritten: n}, got)
 		}
 		for i := range n {
-			require.Contains(t, cached(t, s.redis, refresh.ProfileKey(int64(i+1))), `"name":"new"`)
+			require.Contains(t, refreshtest.Cached(t, s.Redis, profiles.Key(int64(i+1))), `"name":"new"`)
 		}
-		left := s.redis.PTTL(t.Context(), refresh.ProfileKey(1)).Val()
+		left := s.Redis.PTTL(t.Context(), profiles.Key(1)).Val()
 		require.Greater(t, left, time.Hour)
-		for kind, key := range map[string]string{"articles": refresh.ArticleKey(1), "banners": refresh.BannersKey} {
+		for kind, key := range map[string]string{"articles": articles.Key(1), "banners": banners.Key} {
 			got, err := s.all(t, refresh.AllArgs{Cache: kind}).Get(testenv.Soon(t))
 			require.NoError(t, err)
 			require.Equal(t, refresh.AllResult{Cache: kind, Rewritten: 1}, got)
-			require.Contains(t, cached(t, s.redis, key), "title")
+			require.Contains(t, refreshtest.Cached(t, s.Redis, key), "title")
 		}
-		keys, err := s.redis.Keys(t.Context(), "paidui:refresh:*").Result()
+		keys, err := s.Redis.Keys(t.Context(), "paidui:refresh:*").Result()
 		require.NoError(t, err)
 		require.Empty(t, keys, "nothing is left over")
 	})
@@ -80,7 +84,7 @@ func TestAllRewritesWhatIsCached(t *testing.T) {
 func TestAllThatWaitsStandsForTheNext(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		first := s.all(t, refresh.AllArgs{Cache: "users"})
-		same, err := refresh.All.Enqueue(t.Context(), s.client, refresh.AllArgs{Cache: "users"})
+		same, err := refresh.All.Enqueue(t.Context(), s.Client, refresh.AllArgs{Cache: "users"})
 		require.ErrorIs(t, err, tasks.ErrDuplicate)
 		require.Equal(t, first.ID(), same.ID())
 		require.NotEqual(t, first.ID(), s.all(t, refresh.AllArgs{Cache: "articles"}).ID())
@@ -108,7 +112,7 @@ func TestAllOfAnUnknownKindNamesThoseThereAre(t *testing.T) {
 	var failed *tasks.FailureError
 	require.ErrorAs(t, err, &failed)
 	require.Contains(t, failed.Msg, `there is no cache "goods" to rewrite; there are articles, banners, users`)
-	info, err := s.client.Info(t.Context(), failed.ID)
+	info, err := s.Client.Info(t.Context(), failed.ID)
 	require.NoError(t, err)
 	require.Zero(t, info.Retries)
 }
@@ -145,7 +149,7 @@ func TestAllGoesOnWhereItWas(t *testing.T) {
 		var loads atomic.Int32
 		var mu sync.Mutex
 		var firsts []any // of the batches that were read by id
-		require.NoError(t, s.db.Callback().Query().Before("gorm:query").Register("fail", func(tx *gorm.DB) {
+		require.NoError(t, s.DB.Callback().Query().Before("gorm:query").Register("fail", func(tx *gorm.DB) {
 			in, ok := tx.Statement.Clauses["WHERE"]
 			if !ok || !strings.Contains(fmt.Sprint(in.Expression), "id > ?") {
 				return
@@ -163,7 +167,7 @@ func TestAllGoesOnWhereItWas(t *testing.T) {
 		got, err := made.Get(testenv.Soon(t))
 		require.NoError(t, err)
 		require.EqualValues(t, n, got.Rewritten, "nothing is counted twice")
-		info, err := s.client.Info(t.Context(), made.ID())
+		info, err := s.Client.Info(t.Context(), made.ID())
 		require.NoError(t, err)
 		require.Equal(t, 1, info.Retries)
 		mu.Lock()
@@ -180,7 +184,7 @@ func TestAllReportsItsProgress(t *testing.T) {
 	s.crowd(t, n)
 	hold := make(chan struct{})
 	var pages atomic.Int32
-	require.NoError(t, s.db.Callback().Query().Before("gorm:query").Register("hold", func(tx *gorm.DB) {
+	require.NoError(t, s.DB.Callback().Query().Before("gorm:query").Register("hold", func(tx *gorm.DB) {
 		if w, ok := tx.Statement.Clauses["WHERE"]; ok && strings.Contains(fmt.Sprint(w.Expression), "id > ?") && pages.Add(1) == 3 {
 			<-hold
 		}
@@ -188,7 +192,7 @@ func TestAllReportsItsProgress(t *testing.T) {
 	s.work(t, s.process(t, nil, 0))
 	made := s.all(t, refresh.AllArgs{Cache: "users", Batch: batch})
 	testenv.Eventually(t, func() bool {
-		info, err := s.client.Info(t.Context(), made.ID())
+		info, err := s.Client.Info(t.Context(), made.ID())
 		return err == nil && info.Progress != nil && info.Progress.Done == 2*batch && info.Progress.Total == n && info.Progress.Note == "users"
 	}, "no progress")
 	close(hold)
@@ -202,7 +206,7 @@ func TestAllEndsWhenItIsRevoked(t *testing.T) {
 	s := realSite(t)
 	s.crowd(t, 30)
 	reading := make(chan struct{}, 100)
-	require.NoError(t, s.db.Callback().Query().Before("gorm:query").Register("slow", func(tx *gorm.DB) {
+	require.NoError(t, s.DB.Callback().Query().Before("gorm:query").Register("slow", func(tx *gorm.DB) {
 		if w, ok := tx.Statement.Clauses["WHERE"]; ok && strings.Contains(fmt.Sprint(w.Expression), "id > ?") {
 			reading <- struct{}{}
 			<-tx.Statement.Context.Done()
@@ -211,7 +215,7 @@ func TestAllEndsWhenItIsRevoked(t *testing.T) {
 	s.work(t, s.process(t, nil, 0))
 	made := s.all(t, refresh.AllArgs{Cache: "users", Batch: 1})
 	<-reading
-	_, err := s.client.Revoke(t.Context(), made.ID(), tasks.Terminate(), tasks.Reason("enough"))
+	_, err := s.Client.Revoke(t.Context(), made.ID(), tasks.Terminate(), tasks.Reason("enough"))
 	require.NoError(t, err)
 	_, err = made.Get(testenv.Soon(t))
 	require.ErrorIs(t, err, tasks.ErrRevoked)
@@ -220,17 +224,17 @@ func TestAllEndsWhenItIsRevoked(t *testing.T) {
 // TestAllBesideWritesLeavesTheCacheTrue has two runs at once, writers and readers.
 func TestAllBesideWritesLeavesTheCacheTrue(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
+		s.Outbox(t)
 		const n = 30
 		s.crowd(t, n)
-		here, there := s.process(t, nil, 0), s.process(t, taskstest.Connect(t, s.cacheURL), 0)
+		here, there := s.process(t, nil, 0), s.process(t, taskstest.Connect(t, s.CacheURL), 0)
 		s.work(t, here)
 		var all sync.WaitGroup
 		for writer, p := range []process{here, there} {
 			all.Go(func() {
 				for i := range 60 {
 					name := fmt.Sprint(writer, "-", i)
-					if _, err := p.profiles.Update(t.Context(), int64(i%n+1), refresh.ProfileChange{Name: &name}); err != nil {
+					if _, err := p.profiles.Update(t.Context(), int64(i%n+1), profiles.Change{Name: &name}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -252,7 +256,7 @@ func TestAllBesideWritesLeavesTheCacheTrue(t *testing.T) {
 			}
 		}
 		all.Wait()
-		testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+		testenv.Eventually(t, func() bool { return s.Waiting(t) == 0 }, "the tasks do not end")
 		requireTrue(t, s, s.process(t, nil, 0))
 	})
 }
@@ -261,7 +265,7 @@ func TestAllBesideWritesLeavesTheCacheTrue(t *testing.T) {
 func requireTrue(t *testing.T, s site, p process) {
 	t.Helper()
 	var users []models.User
-	require.NoError(t, s.db.Find(&users).Error)
+	require.NoError(t, s.DB.Find(&users).Error)
 	for _, u := range users {
 		got, err := p.profiles.Get(t.Context(), u.ID)
 		require.NoError(t, err)
@@ -274,7 +278,7 @@ func TestTwoKindsOfANameAreAMistake(t *testing.T) {
 	s := realSite(t)
 	p := s.process(t, nil, 0)
 	require.Panics(t, func() {
-		refresh.Bind(tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()}), p.store, p.banners, p.profiles.Kind(), p.profiles.Kind())
+		refresh.Bind(tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()}), p.store, p.profiles.Kind(), p.profiles.Kind())
 	})
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,37 +19,11 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/refresh/refreshtest"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
-
-// notes is an applier that notes what it is given, after it has failed so often.
-type notes struct {
-	name  string
-	fails atomic.Int32
-
-	mu    sync.Mutex
-	ids   []string
-	tasks []string
-}
-
-func (n *notes) Name() string { return n.name }
-
-func (n *notes) Apply(_ context.Context, task string, ids []string) error {
-	if n.fails.Add(-1) >= 0 {
-		return errors.New("not yet")
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.ids, n.tasks = append(n.ids, ids...), append(n.tasks, task)
-	return nil
-}
-
-func (n *notes) all() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.ids)
-}
 
 // mortal is a Redis client whose scripts fail once it is told to: as after the death of the process, nothing that the
 // process still does reaches Redis.
@@ -89,13 +62,13 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 	} {
 		t.Run(strategy.String(), func(t *testing.T) {
 			eachSite(t, func(t *testing.T, s site) {
-				s.outbox(t)
+				s.Outbox(t)
 				death := &mortal{}
-				rdb := taskstest.Connect(t, s.cacheURL)
+				rdb := taskstest.Connect(t, s.CacheURL)
 				rdb.AddHook(death)
 				dying, other := s.process(t, rdb, strategy), s.process(t, nil, strategy)
-				user, banner := s.addUser(t, "13800000001", "old"), visible("old")
-				require.NoError(t, s.db.Create(&banner).Error)
+				user, banner := s.AddUser(t, "13800000001", "old"), models.Banner{Title: "old", Image: "/x.png", IsShow: true}
+				require.NoError(t, s.DB.Create(&banner).Error)
 				read := func() (name string, titles []string) {
 					list, err := other.banners.Get(t.Context())
 					require.NoError(t, err)
@@ -107,17 +80,17 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 
 				death.dead.Store(true)
 				renewed := "new"
-				_, err := dying.profiles.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &renewed})
+				_, err := dying.profiles.Update(t.Context(), user.ID, profiles.Change{Name: &renewed})
 				require.NoError(t, err, "what is committed is no error")
 				require.NoError(t, dying.banners.Write(t.Context(), func(tx *gorm.DB) error {
 					return tx.Model(&banner).Update("title", "new").Error
 				}))
 				name, titles := read()
 				require.Equal(t, []string{"old", "old"}, append(titles, name), "nothing has told the cache yet")
-				require.Equal(t, 2, s.waiting(t))
+				require.Equal(t, 2, s.Waiting(t))
 
 				s.work(t, other)
-				testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+				testenv.Eventually(t, func() bool { return s.Waiting(t) == 0 }, "the tasks do not end")
 				name, titles = read()
 				require.Equal(t, []string{"new", "new"}, append(titles, name))
 			})
@@ -127,21 +100,21 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 
 func TestTheTaskFindsItsChangeApplied(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
+		s.Outbox(t)
 		p := s.process(t, nil, 0)
-		user := s.addUser(t, "13800000001", "Ann")
+		user := s.AddUser(t, "13800000001", "Ann")
 		name := "Bea"
-		_, err := p.profiles.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &name})
+		_, err := p.profiles.Update(t.Context(), user.ID, profiles.Change{Name: &name})
 		require.NoError(t, err)
 		got, err := p.profiles.Get(t.Context(), user.ID) // fills again, before the task runs
 		require.NoError(t, err)
 		require.Equal(t, "Bea", got.Name)
 		var row models.OutboxRow
-		require.NoError(t, s.db.Take(&row).Error)
+		require.NoError(t, s.DB.Take(&row).Error)
 		s.work(t, p)
-		testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the task does not end")
-		require.Contains(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "Bea", "the task has taken nothing away")
-		_, err = s.client.Info(t.Context(), row.TaskID)
+		testenv.Eventually(t, func() bool { return s.Waiting(t) == 0 }, "the task does not end")
+		require.Contains(t, refreshtest.Cached(t, s.Redis, profiles.Key(user.ID)), "Bea", "the task has taken nothing away")
+		_, err = s.Client.Info(t.Context(), row.TaskID)
 		require.ErrorIs(t, err, tasks.ErrNotFound, "as many as writes would fill Redis")
 	})
 }
@@ -155,11 +128,11 @@ func TestAWriteWhileTheCachesRedisIsDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := testenv.Redis(t, testenv.WithArgs("--appendonly", "yes")) // it remembers
-			s := openSite(t, database(), server.URL(0), taskstest.Embedded(t))
-			s.outbox(t)
+			s := site{refreshtest.Open(t, database(), server.URL(0), taskstest.Embedded(t))}
+			s.Outbox(t)
 			p := s.process(t, nil, 0)
 			s.work(t, p)
-			user := s.addUser(t, "13800000001", "old")
+			user := s.AddUser(t, "13800000001", "old")
 			_, err := p.profiles.Get(t.Context(), user.ID)
 			require.NoError(t, err)
 
@@ -167,18 +140,18 @@ func TestAWriteWhileTheCachesRedisIsDown(t *testing.T) {
 			for i := range 20 {
 				name := fmt.Sprint("new ", i)
 				begun := time.Now()
-				_, err = p.profiles.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &name})
+				_, err = p.profiles.Update(t.Context(), user.ID, profiles.Change{Name: &name})
 				require.NoError(t, err, "a cache that is away is no error")
 				require.Less(t, time.Since(begun), 10*time.Second)
 			}
 			got, err := p.profiles.Get(t.Context(), user.ID)
 			require.NoError(t, err)
 			require.Equal(t, "new 19", got.Name)
-			require.Positive(t, s.waiting(t))
+			require.Positive(t, s.Waiting(t))
 
 			server.Start()
-			testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
-			require.NotContains(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "old")
+			testenv.Eventually(t, func() bool { return s.Waiting(t) == 0 }, "the tasks do not end")
+			require.NotContains(t, refreshtest.Cached(t, s.Redis, profiles.Key(user.ID)), "old")
 			got, err = p.profiles.Get(t.Context(), user.ID)
 			require.NoError(t, err)
 			require.Equal(t, "new 19", got.Name)
@@ -189,31 +162,31 @@ func TestAWriteWhileTheCachesRedisIsDown(t *testing.T) {
 func TestAWriteWhileTheBrokersRedisIsDown(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
-	s := openSite(t, testenv.MySQL(t), testenv.RedisURL(t), taskstest.Broker(t, server.URL(0)))
-	s.outbox(t)
+	s := site{refreshtest.Open(t, testenv.MySQL(t), testenv.RedisURL(t), taskstest.Broker(t, server.URL(0)))}
+	s.Outbox(t)
 	death := &mortal{}
-	rdb := taskstest.Connect(t, s.cacheURL)
+	rdb := taskstest.Connect(t, s.CacheURL)
 	rdb.AddHook(death)
 	well, dying := s.process(t, nil, 0), s.process(t, rdb, 0)
 	s.work(t, well)
-	ann, bob := s.addUser(t, "13800000001", "old"), s.addUser(t, "13800000002", "old")
+	ann, bob := s.AddUser(t, "13800000001", "old"), s.AddUser(t, "13800000002", "old")
 	for _, id := range []int64{ann.ID, bob.ID} {
 		_, err := well.profiles.Get(t.Context(), id)
 		require.NoError(t, err)
 	}
 	server.Stop()
 	name := "new"
-	_, err := well.profiles.Update(t.Context(), ann.ID, refresh.ProfileChange{Name: &name})
+	_, err := well.profiles.Update(t.Context(), ann.ID, profiles.Change{Name: &name})
 	require.NoError(t, err)
-	require.Empty(t, cached(t, s.redis, refresh.ProfileKey(ann.ID)), "the cache was told at once")
+	require.Empty(t, refreshtest.Cached(t, s.Redis, profiles.Key(ann.ID)), "the cache was told at once")
 	death.dead.Store(true)
-	_, err = dying.profiles.Update(t.Context(), bob.ID, refresh.ProfileChange{Name: &name})
+	_, err = dying.profiles.Update(t.Context(), bob.ID, profiles.Change{Name: &name})
 	require.NoError(t, err)
-	require.Contains(t, cached(t, s.redis, refresh.ProfileKey(bob.ID)), "old")
-	require.Equal(t, 2, s.waiting(t))
+	require.Contains(t, refreshtest.Cached(t, s.Redis, profiles.Key(bob.ID)), "old")
+	require.Equal(t, 2, s.Waiting(t))
 
 	server.Start()
-	testenv.Eventually(t, func() bool { return s.waiting(t) == 0 }, "the tasks do not end")
+	testenv.Eventually(t, func() bool { return s.Waiting(t) == 0 }, "the tasks do not end")
 	got, err := well.profiles.Get(t.Context(), bob.ID)
 	require.NoError(t, err)
 	require.Equal(t, "new", got.Name)
@@ -223,31 +196,31 @@ func TestNothingIsAnnouncedThatIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(testenv.MySQL(t))
 	require.NoError(t, err)
-	s := openSite(t, u.String(), testenv.RedisURL(t), taskstest.Embedded(t))
+	s := site{refreshtest.Open(t, u.String(), testenv.RedisURL(t), taskstest.Embedded(t))}
 	p := s.process(t, nil, 0)
-	user := s.addUser(t, "13800000001", "Ann")
+	user := s.AddUser(t, "13800000001", "Ann")
 	name := "Bea"
-	_, err = p.profiles.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &name})
+	_, err = p.profiles.Update(t.Context(), user.ID, profiles.Change{Name: &name})
 	require.ErrorIs(t, err, tasks.ErrNoOutbox, "a program that forgot its outbox finds out")
 	var stored models.User
-	require.NoError(t, s.db.Take(&stored, user.ID).Error)
+	require.NoError(t, s.DB.Take(&stored, user.ID).Error)
 	require.Equal(t, "Ann", stored.Name)
 }
 
 func TestChangedIsTriedUntilItWorks(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		p := s.process(t, nil, 0)
-		late := &notes{name: "late"}
-		late.fails.Store(3)
+		late := refreshtest.NewApplier("late")
+		late.Fails.Store(3)
 		p.store.Register(late)
 		s.work(t, p)
-		made, err := refresh.Changed.Enqueue(t.Context(), s.client, refresh.ChangedArgs{Changes: []cache.Change{
+		made, err := refresh.Changed.Enqueue(t.Context(), s.Client, refresh.ChangedArgs{Changes: []cache.Change{
 			{Cache: "late", ID: "1"}, {Cache: "users", ID: "2"}, {Cache: "late", ID: "3"},
 		}})
 		require.NoError(t, err)
-		testenv.Eventually(t, func() bool { return len(late.all()) == 2 }, "it is not tried again")
-		require.Equal(t, []string{"1", "3"}, late.all())
-		require.Equal(t, []string{made.ID()}, late.tasks)
+		testenv.Eventually(t, func() bool { return len(late.IDs()) == 2 }, "it is not tried again")
+		require.Equal(t, []string{"1", "3"}, late.IDs())
+		require.Equal(t, []string{made.ID()}, late.Tasks())
 	})
 }
 
@@ -256,42 +229,42 @@ func TestAChangeOfAnUnknownCacheWaitsForWhoKnowsIt(t *testing.T) {
 	s := realSite(t)
 	p := s.process(t, nil, 0)
 	s.work(t, p)
-	user := s.addUser(t, "13800000001", "old")
+	user := s.AddUser(t, "13800000001", "old")
 	_, err := p.profiles.Get(t.Context(), user.ID)
 	require.NoError(t, err)
-	made, err := refresh.Changed.Enqueue(t.Context(), s.client, refresh.ChangedArgs{Changes: []cache.Change{
+	made, err := refresh.Changed.Enqueue(t.Context(), s.Client, refresh.ChangedArgs{Changes: []cache.Change{
 		{Cache: "followers", ID: "1"}, {Cache: "users", ID: "1"},
 	}})
 	require.NoError(t, err)
 	testenv.Eventually(t, func() bool {
-		info, err := s.client.Info(t.Context(), made.ID())
+		info, err := s.Client.Info(t.Context(), made.ID())
 		return err == nil && info.State == tasks.StateRetry && strings.Contains(info.Error, "followers")
 	}, "it is not to be tried again")
-	require.Empty(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "the others are done nevertheless")
-	later := &notes{name: "followers"}
+	require.Empty(t, refreshtest.Cached(t, s.Redis, profiles.Key(user.ID)), "the others are done nevertheless")
+	later := refreshtest.NewApplier("followers")
 	p.store.Register(later)
-	testenv.Eventually(t, func() bool { return len(later.all()) == 1 }, "it is lost")
+	testenv.Eventually(t, func() bool { return len(later.IDs()) == 1 }, "it is lost")
 }
 
 func TestAMalformedChangeFailsAtOnceAndKeepsNoOthersBack(t *testing.T) {
 	eachSite(t, func(t *testing.T, s site) {
 		p := s.process(t, nil, 0)
 		s.work(t, p)
-		user := s.addUser(t, "13800000001", "old")
+		user := s.AddUser(t, "13800000001", "old")
 		_, err := p.profiles.Get(t.Context(), user.ID)
 		require.NoError(t, err)
-		made, err := refresh.Changed.Enqueue(t.Context(), s.client, refresh.ChangedArgs{Changes: []cache.Change{
+		made, err := refresh.Changed.Enqueue(t.Context(), s.Client, refresh.ChangedArgs{Changes: []cache.Change{
 			{Cache: "users", ID: "x"}, {Cache: "users", ID: fmt.Sprint(user.ID)},
 		}})
 		require.NoError(t, err)
 		var info *tasks.Info
 		testenv.Eventually(t, func() bool {
-			info, err = s.client.Info(t.Context(), made.ID())
+			info, err = s.Client.Info(t.Context(), made.ID())
 			return err == nil && info.State == tasks.StateFailure
 		}, "it is tried again")
 		require.Contains(t, info.Error, `change "x"`)
 		require.Zero(t, info.Retries)
-		require.Empty(t, cached(t, s.redis, refresh.ProfileKey(user.ID)), "the other one is done nevertheless")
+		require.Empty(t, refreshtest.Cached(t, s.Redis, profiles.Key(user.ID)), "the other one is done nevertheless")
 	})
 }
 

@@ -86,29 +86,3 @@ func ExampleAnnouncer() {
 	// 8800 <nil>
 	// kept until it has run: refresh.changed
 }
-
-// Users come from the cache, and so does the knowledge that there is no such user.
-func ExampleProfiles() {
-	ctx := context.Background()
-	db, store, end := openExample(ctx)
-	defer end()
-	profiles := refresh.NewProfiles(db, store)
-	fmt.Println(profiles.Exists(ctx, 1))
-
-	ann, err := profiles.Create(ctx, "13800138000")
-	check(err)
-	fmt.Println(profiles.Exists(ctx, ann.ID))
-
-	name := "Ann"
-	_, err = profiles.Update(ctx, ann.ID, refresh.ProfileChange{Name: &name})
-	check(err)
-	got, err := profiles.Get(ctx, ann.ID)
-	check(err)
-	fmt.Println(got.Name, got.Mobile)
-	fmt.Printf("%+v\n", got.Public())
-	// Output:
-	// false <nil>
-	// true <nil>
-	// Ann 13800138000
-	// {ID:1 Name:Ann Photo: Intro: Certi:}
-}

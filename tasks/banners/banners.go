@@ -1,4 +1,5 @@
-package refresh
+// Package banners keeps the banners of the home page and their cached list, which the task Refresh rewrites by schedule.
+package banners
 
 import (
 	"context"
@@ -11,20 +12,17 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/refresh"
 )
 
-// BannersKey is where the list is cached, as JSON. Other programs may read it.
-const BannersKey = "home_banner_list"
+// Key is where the list is cached, as JSON. Other programs may read it.
+const Key = "home_banner_list"
 
-// The names of the caches.
-const (
-	BannersCache  = "banners"
-	UsersCache    = "users"
-	ArticlesCache = "articles"
-)
+// CacheName is the name of the cache, in changes and in the arguments of refresh.all.
+const CacheName = "banners"
 
-// BannersChange is a change of the banners, for who writes them without a BannerList.
-var BannersChange = cache.Change{Cache: BannersCache, ID: "all"}
+// Change is a change of the banners, for who writes them without a List.
+var Change = cache.Change{Cache: CacheName, ID: "all"}
 
 // Banner is one picture of the carousel as clients see it.
 type Banner struct {
@@ -35,15 +33,15 @@ type Banner struct {
 	Orders int    `json:"orders"` // position, ascending
 }
 
-// BannerOptions configures a BannerList.
-type BannerOptions struct {
+// Options configures a List.
+type Options struct {
 	BackendURL string         // absolute; goes before image paths
 	Count      int            // the longest list; 3 when 0
 	Strategy   cache.Strategy // cache.DeleteOnWrite when 0
 }
 
-// BannerList is the list of visible banners behind its cache. It is safe for concurrent use.
-type BannerList struct {
+// List is the list of visible banners behind its cache. It is safe for concurrent use.
+type List struct {
 	db      *gorm.DB
 	store   *cache.Store
 	list    *cache.List[Banner]
@@ -53,15 +51,15 @@ type BannerList struct {
 
 const defaultCount = 3
 
-// NewBannerList makes the list of a database, and registers its cache with the store.
-func NewBannerList(db *gorm.DB, store *cache.Store, opt BannerOptions) *BannerList {
+// New makes the list of a database, and registers its cache with the store.
+func New(db *gorm.DB, store *cache.Store, opt Options) *List {
 	if opt.Count <= 0 {
 		opt.Count = defaultCount
 	}
-	b := &BannerList{db: db, store: store, backend: strings.TrimRight(opt.BackendURL, "/"), count: opt.Count}
+	b := &List{db: db, store: store, backend: strings.TrimRight(opt.BackendURL, "/"), count: opt.Count}
 	b.list = cache.NewList(store, cache.ListConfig[Banner]{
-		Name:     BannersCache,
-		Key:      BannersKey,
+		Name:     CacheName,
+		Key:      Key,
 		Load:     b.load,
 		Valid:    func(one Banner) bool { return one.ID > 0 },
 		Expiry:   10 * time.Minute,
@@ -74,21 +72,38 @@ func NewBannerList(db *gorm.DB, store *cache.Store, opt BannerOptions) *BannerLi
 
 // Get returns the visible banners by position: from the cache, else from the database, which then fills the cache.
 // The callers share the slice and must not change it.
-func (b *BannerList) Get(ctx context.Context) ([]Banner, error) { return b.list.Get(ctx) }
+func (b *List) Get(ctx context.Context) ([]Banner, error) { return b.list.Get(ctx) }
 
 // Refresh rewrites the cached list from the database and returns it.
-func (b *BannerList) Refresh(ctx context.Context) ([]Banner, error) { return b.list.Refresh(ctx) }
+func (b *List) Refresh(ctx context.Context) ([]Banner, error) { return b.list.Refresh(ctx) }
 
 // List is the list's cache.
-func (b *BannerList) List() *cache.List[Banner] { return b.list }
+func (b *List) List() *cache.List[Banner] { return b.list }
 
 // Changes are what a write to the banners, in a transaction of the caller's, has to give to Store.Write.
-func (b *BannerList) Changes() []cache.Change { return b.list.Changes() }
+func (b *List) Changes() []cache.Change { return b.list.Changes() }
+
+// Kind lets refresh.All rewrite the banners, which are one value.
+func (b *List) Kind() refresh.Kind {
+	return refresh.Kind{
+		Name:  CacheName,
+		Total: func(context.Context) (int64, error) { return 1, nil },
+		Next: func(ctx context.Context, after int64, n int) (refresh.Step, error) {
+			if after > 0 {
+				return refresh.Step{}, nil
+			}
+			if _, err := b.Refresh(ctx); err != nil {
+				return refresh.Step{}, err
+			}
+			return refresh.Step{Read: 1, Last: 1, Stored: 1}, nil
+		},
+	}
+}
 
 // Write commits what f writes to the banners, and has the cached list follow as the strategy says, whatever becomes of
 // this process or of the cache's Redis meanwhile. With cache.Periodic alone the list follows with the next
 // refresh.banners.
-func (b *BannerList) Write(ctx context.Context, f func(tx *gorm.DB) error) error {
+func (b *List) Write(ctx context.Context, f func(tx *gorm.DB) error) error {
 	return b.store.Write(ctx, b.db, func(tx *gorm.DB) ([]cache.Change, error) {
 		if err := f(tx); err != nil {
 			return nil, err
@@ -97,7 +112,7 @@ func (b *BannerList) Write(ctx context.Context, f func(tx *gorm.DB) error) error
 	})
 }
 
-func (b *BannerList) load(ctx context.Context) ([]Banner, error) {
+func (b *List) load(ctx context.Context) ([]Banner, error) {
 	var rows []models.Banner
 	err := b.db.WithContext(ctx).
 		Where("is_delete = ? AND is_show = ?", false, true).
@@ -113,7 +128,7 @@ func (b *BannerList) load(ctx context.Context) ([]Banner, error) {
 }
 
 // Absolute puts the backend's URL before an image path; an absolute http(s) URL stays as it is.
-func (b *BannerList) Absolute(image string) string {
+func (b *List) Absolute(image string) string {
 	if u, err := url.Parse(image); err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
 		return image
 	}

@@ -1,4 +1,5 @@
-package refresh
+// Package profiles keeps users and what is cached of them.
+package profiles
 
 import (
 	"context"
@@ -13,10 +14,14 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/refresh"
 )
 
-// ProfileKey is where a user's profile is cached, as a Profile in JSON. Other programs may read it.
-func ProfileKey(id int64) string { return "user:" + strconv.FormatInt(id, 10) + ":profile" }
+// CacheName is the name of the cache, in changes and in the arguments of refresh.all.
+const CacheName = "users"
+
+// Key is where a user's profile is cached, as a Profile in JSON. Other programs may read it.
+func Key(id int64) string { return "user:" + strconv.FormatInt(id, 10) + ":profile" }
 
 // Profile is what is cached of a user.
 type Profile struct {
@@ -28,8 +33,8 @@ type Profile struct {
 	Certi  string `json:"certi"`
 }
 
-// PublicProfile is what everybody may see of a user.
-type PublicProfile struct {
+// Public is what everybody may see of a user.
+type Public struct {
 	ID    int64  `json:"id"`
 	Name  string `json:"name"`
 	Photo string `json:"photo"`
@@ -38,23 +43,23 @@ type PublicProfile struct {
 }
 
 // Public leaves the mobile number out.
-func (p Profile) Public() PublicProfile {
-	return PublicProfile{ID: p.ID, Name: p.Name, Photo: p.Photo, Intro: p.Intro, Certi: p.Certi}
+func (p Profile) Public() Public {
+	return Public{ID: p.ID, Name: p.Name, Photo: p.Photo, Intro: p.Intro, Certi: p.Certi}
 }
 
 func newProfile(u models.User) Profile {
 	return Profile{ID: u.ID, Name: u.Name, Mobile: u.Mobile, Photo: u.Photo, Intro: u.Intro, Certi: u.Certi}
 }
 
-// ProfileChange is what a user may change of himself. A field that is nil stays as it is.
-type ProfileChange struct {
+// Change is what a user may change of himself. A field that is nil stays as it is.
+type Change struct {
 	Name  *string
 	Photo *string
 	Intro *string
 }
 
 // apply reports whether the user is another now.
-func (c ProfileChange) apply(u *models.User) bool {
+func (c Change) apply(u *models.User) bool {
 	before := *u
 	for to, from := range map[*string]*string{&u.Name: c.Name, &u.Photo: c.Photo, &u.Intro: c.Intro} {
 		if from != nil {
@@ -71,15 +76,12 @@ type Profiles struct {
 	cache *cache.Cache[int64, Profile]
 }
 
-// nearArticles is how many articles a process keeps, of up to some 80 KiB each.
-const nearArticles = 500
-
-// NewProfiles makes the profiles of a database, and registers their cache with the store.
-func NewProfiles(db *gorm.DB, store *cache.Store) *Profiles {
+// New makes the profiles of a database, and registers their cache with the store.
+func New(db *gorm.DB, store *cache.Store) *Profiles {
 	p := &Profiles{db: db, store: store}
 	p.cache = cache.New(store, cache.Config[int64, Profile]{
-		Name:       UsersCache,
-		Key:        ProfileKey,
+		Name:       CacheName,
+		Key:        Key,
 		Load:       p.load,
 		Expiry:     2 * time.Hour,
 		Jitter:     10 * time.Minute,
@@ -107,11 +109,16 @@ func (p *Profiles) Exists(ctx context.Context, id int64) (bool, error) {
 // Clear drops what is cached of users. Call it after changing them behind this program's back.
 func (p *Profiles) Clear(ctx context.Context, ids ...int64) error { return p.cache.Clear(ctx, ids...) }
 
-// Cache is where the profiles are cached; its encoded form is the PublicProfile.
+// Cache is where the profiles are cached; its encoded form is the Public.
 func (p *Profiles) Cache() *cache.Cache[int64, Profile] { return p.cache }
 
 // Changes are what a write to users, in a transaction of the caller's, has to give to Store.Write.
 func (p *Profiles) Changes(ids ...int64) []cache.Change { return p.cache.Changes(ids...) }
+
+// Kind lets refresh.All rewrite the users.
+func (p *Profiles) Kind() refresh.Kind {
+	return refresh.TableKind(CacheName, p.db, &models.User{}, p.cache)
+}
 
 // ByMobile reads a user from the database, or returns cache.ErrNull.
 func (p *Profiles) ByMobile(ctx context.Context, mobile string) (Profile, error) {
@@ -147,7 +154,7 @@ func (p *Profiles) Create(ctx context.Context, mobile string) (Profile, error) {
 }
 
 // Update changes a user, and returns the whole profile, or cache.ErrNull when there is no such user.
-func (p *Profiles) Update(ctx context.Context, id int64, change ProfileChange) (Profile, error) {
+func (p *Profiles) Update(ctx context.Context, id int64, change Change) (Profile, error) {
 	var user models.User
 	err := p.store.Write(ctx, p.db, func(tx *gorm.DB) ([]cache.Change, error) {
 		user = models.User{} // GORM would look for what an earlier try has left

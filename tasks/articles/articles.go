@@ -1,4 +1,5 @@
-package refresh
+// Package articles keeps articles and what is cached of them.
+package articles
 
 import (
 	"context"
@@ -11,10 +12,14 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/tasks/refresh"
 )
 
-// ArticleKey is where an article is cached, as an Article in JSON. Other programs may read it.
-func ArticleKey(id int64) string { return "article:" + strconv.FormatInt(id, 10) + ":info" }
+// CacheName is the name of the cache, in changes and in the arguments of refresh.all.
+const CacheName = "articles"
+
+// Key is where an article is cached, as an Article in JSON. Other programs may read it.
+func Key(id int64) string { return "article:" + strconv.FormatInt(id, 10) + ":info" }
 
 // Article is an article as it is cached, and as everybody sees it.
 type Article struct {
@@ -36,8 +41,8 @@ func newArticle(a models.Article) Article {
 // ErrNoAuthor says that the user who writes an article does not exist.
 var ErrNoAuthor = errors.New("there is no such author")
 
-// ArticleOptions configure Articles.
-type ArticleOptions struct {
+// Options configure Articles.
+type Options struct {
 	// Created lists what else a new article of the user makes untrue. Nil: nothing.
 	Created func(userID int64) []cache.Change
 }
@@ -47,22 +52,25 @@ type Articles struct {
 	db    *gorm.DB
 	store *cache.Store
 	cache *cache.Cache[int64, Article]
-	opt   ArticleOptions
+	opt   Options
 }
 
-// NewArticles makes the articles of a database, and registers their cache with the store.
-func NewArticles(db *gorm.DB, store *cache.Store, opt ArticleOptions) *Articles {
+// maxNear is how many articles a process keeps, of up to some 80 KiB each.
+const maxNear = 500
+
+// New makes the articles of a database, and registers their cache with the store.
+func New(db *gorm.DB, store *cache.Store, opt Options) *Articles {
 	a := &Articles{db: db, store: store, opt: opt}
 	a.cache = cache.New(store, cache.Config[int64, Article]{
-		Name:       ArticlesCache,
-		Key:        ArticleKey,
+		Name:       CacheName,
+		Key:        Key,
 		Load:       a.load,
 		Expiry:     time.Hour,
 		Jitter:     5 * time.Minute,
 		NullExpiry: 5 * time.Minute,
 		NullJitter: time.Minute,
 		Valid:      func(id int64, a Article) bool { return a.ID == id && a.UserID > 0 },
-		Near:       nearArticles,
+		Near:       maxNear,
 	})
 	return a
 }
@@ -78,6 +86,11 @@ func (a *Articles) Cache() *cache.Cache[int64, Article] { return a.cache }
 
 // Changes are what a write to articles, in a transaction of the caller's, has to give to Store.Write.
 func (a *Articles) Changes(ids ...int64) []cache.Change { return a.cache.Changes(ids...) }
+
+// Kind lets refresh.All rewrite the articles.
+func (a *Articles) Kind() refresh.Kind {
+	return refresh.TableKind(CacheName, a.db, &models.Article{}, a.cache)
+}
 
 // Create publishes an article; each call makes another one. It returns ErrNoAuthor when there is no such user.
 func (a *Articles) Create(ctx context.Context, userID int64, title, content string) (Article, error) {

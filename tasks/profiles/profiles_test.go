@@ -1,4 +1,4 @@
-package refresh_test
+package profiles_test
 
 import (
 	"sync"
@@ -7,25 +7,27 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/profiles"
+	"github.com/paidui/paidui/tasks/refresh/refreshtest"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestProfilesAreCached(t *testing.T) {
-	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
-		p := s.process(t, nil, 0).profiles
-		user := s.addUser(t, "13800000001", "Ann")
-		want := refresh.Profile{ID: user.ID, Name: "Ann", Mobile: "13800000001", Photo: "/media/a.png", Intro: "hello", Certi: "author"}
+	refreshtest.Each(t, func(t *testing.T, s refreshtest.Site) {
+		s.Outbox(t)
+		p := profiles.New(s.DB, s.Store(t, nil))
+		user := s.AddUser(t, "13800000001", "Ann")
+		want := profiles.Profile{ID: user.ID, Name: "Ann", Mobile: "13800000001", Photo: "/media/a.png", Intro: "hello", Certi: "author"}
 		got, err := p.Get(t.Context(), user.ID)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
-		key := refresh.ProfileKey(user.ID)
+		key := profiles.Key(user.ID)
 		require.Equal(t, "user:1:profile", key)
-		require.JSONEq(t, `{"id":1,"name":"Ann","mobile":"13800000001","photo":"/media/a.png","intro":"hello","certi":"author"}`, cached(t, s.redis, key))
-		left := s.redis.PTTL(t.Context(), key).Val()
+		require.JSONEq(t, `{"id":1,"name":"Ann","mobile":"13800000001","photo":"/media/a.png","intro":"hello","certi":"author"}`, refreshtest.Cached(t, s.Redis, key))
+		left := s.Redis.PTTL(t.Context(), key).Val()
 		require.Greater(t, left, 2*time.Hour-time.Minute)
 		require.LessOrEqual(t, left, 2*time.Hour+10*time.Minute)
 
@@ -37,20 +39,20 @@ func TestProfilesAreCached(t *testing.T) {
 }
 
 func TestNobodyIsCachedToo(t *testing.T) {
-	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
-		p := s.process(t, nil, 0).profiles
+	refreshtest.Each(t, func(t *testing.T, s refreshtest.Site) {
+		s.Outbox(t)
+		p := profiles.New(s.DB, s.Store(t, nil))
 		_, err := p.Get(t.Context(), 7)
 		require.ErrorIs(t, err, cache.ErrNull)
-		require.Equal(t, "-1", cached(t, s.redis, "user:7:profile"))
-		left := s.redis.PTTL(t.Context(), "user:7:profile").Val()
+		require.Equal(t, "-1", refreshtest.Cached(t, s.Redis, "user:7:profile"))
+		left := s.Redis.PTTL(t.Context(), "user:7:profile").Val()
 		require.Greater(t, left, 4*time.Minute)
 		require.LessOrEqual(t, left, 6*time.Minute)
 		exists, err := p.Exists(t.Context(), 7)
 		require.NoError(t, err)
 		require.False(t, exists)
 
-		user := s.addUser(t, "13800000001", "Ann")
+		user := s.AddUser(t, "13800000001", "Ann")
 		exists, err = p.Exists(t.Context(), user.ID)
 		require.NoError(t, err)
 		require.True(t, exists)
@@ -62,10 +64,10 @@ func TestNobodyIsCachedToo(t *testing.T) {
 }
 
 func TestANewUserIsSeenDespiteAnEarlierProbe(t *testing.T) {
-	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
-		here, there := s.process(t, nil, 0).profiles, s.process(t, taskstest.Connect(t, s.cacheURL), 0).profiles
-		for _, p := range []*refresh.Profiles{here, there} {
+	refreshtest.Each(t, func(t *testing.T, s refreshtest.Site) {
+		s.Outbox(t)
+		here, there := profiles.New(s.DB, s.Store(t, nil)), profiles.New(s.DB, s.Store(t, taskstest.Connect(t, s.CacheURL)))
+		for _, p := range []*profiles.Profiles{here, there} {
 			_, err := p.Get(t.Context(), 1)
 			require.ErrorIs(t, err, cache.ErrNull)
 		}
@@ -73,27 +75,27 @@ func TestANewUserIsSeenDespiteAnEarlierProbe(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 1, made.ID)
 		require.Regexp(t, `^用户\w{6}$`, made.Name)
-		require.Empty(t, cached(t, s.redis, "user:1:profile"), "the null is gone as soon as the user is there")
+		require.Empty(t, refreshtest.Cached(t, s.Redis, "user:1:profile"), "the null is gone as soon as the user is there")
 		got, err := here.Get(t.Context(), 1)
 		require.NoError(t, err)
 		require.Equal(t, made, got)
-		require.Eventually(t, func() bool {
+		testenv.Eventually(t, func() bool {
 			exists, err := there.Exists(t.Context(), 1)
 			return err == nil && exists
-		}, patience, time.Millisecond, "in another process, too")
-		require.Equal(t, 1, s.waiting(t), "one task for the write")
+		}, "another process does not see the user")
+		require.Equal(t, 1, s.Waiting(t), "one task for the write")
 
 		again, err := here.Create(t.Context(), "13800000001")
 		require.NoError(t, err)
 		require.Equal(t, made, again)
-		require.Equal(t, 1, s.waiting(t), "nothing was written")
+		require.Equal(t, 1, s.Waiting(t), "nothing was written")
 	})
 }
 
 func TestConcurrentCreatesMakeOneUser(t *testing.T) {
-	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
-		p := s.process(t, nil, 0).profiles
+	refreshtest.Each(t, func(t *testing.T, s refreshtest.Site) {
+		s.Outbox(t)
+		p := profiles.New(s.DB, s.Store(t, nil))
 		ids := make(chan int64, 10)
 		var all sync.WaitGroup
 		for range cap(ids) {
@@ -115,40 +117,40 @@ func TestConcurrentCreatesMakeOneUser(t *testing.T) {
 }
 
 func TestUpdateIsSeenAtOnce(t *testing.T) {
-	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
-		p := s.process(t, nil, 0).profiles
-		user := s.addUser(t, "13800000001", "Ann")
+	refreshtest.Each(t, func(t *testing.T, s refreshtest.Site) {
+		s.Outbox(t)
+		p := profiles.New(s.DB, s.Store(t, nil))
+		user := s.AddUser(t, "13800000001", "Ann")
 		_, err := p.Get(t.Context(), user.ID)
 		require.NoError(t, err)
 		name, intro := "Bea", ""
-		changed, err := p.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &name, Intro: &intro})
+		changed, err := p.Update(t.Context(), user.ID, profiles.Change{Name: &name, Intro: &intro})
 		require.NoError(t, err)
-		want := refresh.Profile{ID: user.ID, Name: "Bea", Mobile: "13800000001", Photo: "/media/a.png", Certi: "author"}
+		want := profiles.Profile{ID: user.ID, Name: "Bea", Mobile: "13800000001", Photo: "/media/a.png", Certi: "author"}
 		require.Equal(t, want, changed)
 		got, err := p.Get(t.Context(), user.ID)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
-		require.Equal(t, 1, s.waiting(t))
+		require.Equal(t, 1, s.Waiting(t))
 
-		same, err := p.Update(t.Context(), user.ID, refresh.ProfileChange{Name: &name})
+		same, err := p.Update(t.Context(), user.ID, profiles.Change{Name: &name})
 		require.NoError(t, err)
 		require.Equal(t, want, same)
-		require.Equal(t, 1, s.waiting(t), "nothing was written")
+		require.Equal(t, 1, s.Waiting(t), "nothing was written")
 
-		_, err = p.Update(t.Context(), 999, refresh.ProfileChange{Name: &name})
+		_, err = p.Update(t.Context(), 999, profiles.Change{Name: &name})
 		require.ErrorIs(t, err, cache.ErrNull)
 	})
 }
 
 func TestClearFollowsAChangeBehindTheProgramsBack(t *testing.T) {
 	t.Parallel()
-	s := realSite(t)
-	p := s.process(t, nil, 0).profiles
-	user := s.addUser(t, "13800000001", "Ann")
+	s := refreshtest.Real(t)
+	p := profiles.New(s.DB, s.Store(t, nil))
+	user := s.AddUser(t, "13800000001", "Ann")
 	_, err := p.Get(t.Context(), user.ID)
 	require.NoError(t, err)
-	require.NoError(t, s.db.Delete(&models.User{}, user.ID).Error)
+	require.NoError(t, s.DB.Delete(&models.User{}, user.ID).Error)
 	exists, err := p.Exists(t.Context(), user.ID)
 	require.NoError(t, err)
 	require.True(t, exists, "nothing has told the cache")
@@ -160,11 +162,11 @@ func TestClearFollowsAChangeBehindTheProgramsBack(t *testing.T) {
 
 func TestByMobile(t *testing.T) {
 	t.Parallel()
-	s := realSite(t)
-	p := s.process(t, nil, 0).profiles
+	s := refreshtest.Real(t)
+	p := profiles.New(s.DB, s.Store(t, nil))
 	_, err := p.ByMobile(t.Context(), "13800000001")
 	require.ErrorIs(t, err, cache.ErrNull)
-	user := s.addUser(t, "13800000001", "Ann")
+	user := s.AddUser(t, "13800000001", "Ann")
 	got, err := p.ByMobile(t.Context(), "13800000001")
 	require.NoError(t, err)
 	require.Equal(t, user.ID, got.ID)

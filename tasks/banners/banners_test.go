@@ -1,4 +1,4 @@
-package refresh_test
+package banners_test
 
 import (
 	"sync"
@@ -11,14 +11,15 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/banners"
+	"github.com/paidui/paidui/tasks/refresh/refreshtest"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
-// write adds banners through the process.
-func (p process) write(t *testing.T, banners ...models.Banner) {
+// write adds rows through the list.
+func write(t *testing.T, list *banners.List, rows ...models.Banner) {
 	t.Helper()
-	require.NoError(t, p.banners.Write(t.Context(), func(tx *gorm.DB) error { return tx.Create(&banners).Error }))
+	require.NoError(t, list.Write(t.Context(), func(tx *gorm.DB) error { return tx.Create(&rows).Error }))
 }
 
 func visible(title string) models.Banner {
@@ -26,15 +27,15 @@ func visible(title string) models.Banner {
 }
 
 func TestGetShowsVisibleBannersInOrder(t *testing.T) {
-	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
-		p := s.process(t, nil, 0)
-		got, err := p.banners.Get(t.Context())
+	refreshtest.Each(t, func(t *testing.T, s refreshtest.Site) {
+		s.Outbox(t)
+		p := open(t, s, 0)
+		got, err := p.Get(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, []refresh.Banner{}, got)
-		require.Equal(t, "[]", cached(t, s.redis, refresh.BannersKey))
+		require.Equal(t, []banners.Banner{}, got)
+		require.Equal(t, "[]", refreshtest.Cached(t, s.Redis, banners.Key))
 
-		p.write(t,
+		write(t, p,
 			models.Banner{Title: "third", Image: "media/3.svg", Orders: 3, IsShow: true},
 			models.Banner{Title: "first", Image: "/media/1.svg", Link: "/goods/1", Orders: -1, IsShow: true},
 			models.Banner{Title: "hidden", Image: "/media/h.svg", Orders: 0},
@@ -42,28 +43,28 @@ func TestGetShowsVisibleBannersInOrder(t *testing.T) {
 			models.Banner{Title: "second", Image: "http://cdn.example.com/2.png", Orders: 2, IsShow: true},
 			models.Banner{Title: "beyond the count", Image: "/media/4.svg", Orders: 4, IsShow: true},
 		)
-		want := []refresh.Banner{
+		want := []banners.Banner{
 			{ID: 2, Title: "first", Image: "https://shop.example.com/media/1.svg", Link: "/goods/1", Orders: -1},
 			{ID: 5, Title: "second", Image: "http://cdn.example.com/2.png", Orders: 2},
 			{ID: 1, Title: "third", Image: "https://shop.example.com/media/3.svg", Orders: 3},
 		}
-		got, err = p.banners.Get(t.Context())
+		got, err = p.Get(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, want, got)
-		require.Equal(t, []string{"first", "second", "third"}, cachedBanners(t, s.redis))
+		require.Equal(t, []string{"first", "second", "third"}, cachedTitles(t, s.Redis))
 	})
 }
 
 func TestManyMissesMakeOneQuery(t *testing.T) {
 	t.Parallel()
-	s := realSite(t)
+	s := refreshtest.Real(t)
 	var queries atomic.Int32
-	require.NoError(t, s.db.Callback().Query().Before("gorm:query").Register("count", func(*gorm.DB) { queries.Add(1) }))
-	p := s.process(t, nil, 0)
+	require.NoError(t, s.DB.Callback().Query().Before("gorm:query").Register("count", func(*gorm.DB) { queries.Add(1) }))
+	p := open(t, s, 0)
 	var readers sync.WaitGroup
 	for range 100 {
 		readers.Go(func() {
-			if _, err := p.banners.Get(t.Context()); err != nil {
+			if _, err := p.Get(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -92,23 +93,23 @@ func TestStrategies(t *testing.T) {
 			t.Parallel()
 			strategy, err := cache.ParseStrategy(name)
 			require.NoError(t, err)
-			s := realSite(t)
-			s.outbox(t)
-			p := s.process(t, nil, strategy)
-			require.NoError(t, s.db.Create(&models.Banner{Title: "old", Image: "/1", IsShow: true}).Error)
-			_, err = p.banners.Get(t.Context())
+			s := refreshtest.Real(t)
+			s.Outbox(t)
+			p := open(t, s, strategy)
+			require.NoError(t, s.DB.Create(&models.Banner{Title: "old", Image: "/1", IsShow: true}).Error)
+			_, err = p.Get(t.Context())
 			require.NoError(t, err)
-			p.write(t, visible("new"))
-			require.Equal(t, want.cached, cachedBanners(t, s.redis))
-			require.Equal(t, want.tasks, s.waiting(t))
+			write(t, p, visible("new"))
+			require.Equal(t, want.cached, cachedTitles(t, s.Redis))
+			require.Equal(t, want.tasks, s.Waiting(t))
 
-			s.work(t, p)
-			made, err := refresh.Banners.Enqueue(t.Context(), s.client, refresh.BannersArgs{})
+			work(t, s, p)
+			made, err := banners.Refresh.Enqueue(t.Context(), s.Client, banners.RefreshArgs{})
 			require.NoError(t, err)
 			n, err := made.Get(testenv.Soon(t))
 			require.NoError(t, err)
 			require.Equal(t, 2, n)
-			require.Equal(t, both, cachedBanners(t, s.redis), "the schedule's task helps with any of them")
+			require.Equal(t, both, cachedTitles(t, s.Redis), "the schedule's task helps with any of them")
 		})
 	}
 	for _, wrong := range []string{"write-behind", "delete,", ",", "delete|update", "Delete"} {
@@ -118,46 +119,46 @@ func TestStrategies(t *testing.T) {
 }
 
 func TestAWriteThatFailsChangesNothing(t *testing.T) {
-	eachSite(t, func(t *testing.T, s site) {
-		s.outbox(t)
-		p := s.process(t, nil, 0)
-		p.write(t, visible("one"))
-		_, err := p.banners.Get(t.Context())
+	refreshtest.Each(t, func(t *testing.T, s refreshtest.Site) {
+		s.Outbox(t)
+		p := open(t, s, 0)
+		write(t, p, visible("one"))
+		_, err := p.Get(t.Context())
 		require.NoError(t, err)
-		before := s.waiting(t)
-		err = p.banners.Write(t.Context(), func(tx *gorm.DB) error {
+		before := s.Waiting(t)
+		err = p.Write(t.Context(), func(tx *gorm.DB) error {
 			require.NoError(t, tx.Create(&models.Banner{Title: "two", IsShow: true}).Error)
 			return gorm.ErrInvalidData
 		})
 		require.ErrorIs(t, err, gorm.ErrInvalidData)
-		require.Equal(t, []string{"one"}, cachedBanners(t, s.redis))
-		require.LessOrEqual(t, s.waiting(t), before)
+		require.Equal(t, []string{"one"}, cachedTitles(t, s.Redis))
+		require.LessOrEqual(t, s.Waiting(t), before)
 	})
 }
 
 func TestAFailedUpdateDropsTheList(t *testing.T) {
 	t.Parallel()
-	s := realSite(t)
-	s.outbox(t)
-	p := s.process(t, nil, cache.UpdateOnWrite)
-	_, err := p.banners.Get(t.Context())
+	s := refreshtest.Real(t)
+	s.Outbox(t)
+	p := open(t, s, cache.UpdateOnWrite)
+	_, err := p.Get(t.Context())
 	require.NoError(t, err)
-	require.NotEmpty(t, cached(t, s.redis, refresh.BannersKey))
-	require.NoError(t, p.banners.Write(t.Context(), func(tx *gorm.DB) error { return tx.Migrator().DropTable(&models.Banner{}) }))
-	require.Empty(t, cached(t, s.redis, refresh.BannersKey), "without the list the cache is true")
+	require.NotEmpty(t, refreshtest.Cached(t, s.Redis, banners.Key))
+	require.NoError(t, p.Write(t.Context(), func(tx *gorm.DB) error { return tx.Migrator().DropTable(&models.Banner{}) }))
+	require.Empty(t, refreshtest.Cached(t, s.Redis, banners.Key), "without the list the cache is true")
 }
 
 func TestWithoutRedisBannersComeFromTheDatabase(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
-	s := openSite(t, testenv.MySQL(t), server.URL(0), taskstest.Embedded(t))
-	s.outbox(t)
-	p := s.process(t, nil, 0)
-	p.write(t, visible("one"))
+	s := refreshtest.Open(t, testenv.MySQL(t), server.URL(0), taskstest.Embedded(t))
+	s.Outbox(t)
+	p := open(t, s, 0)
+	write(t, p, visible("one"))
 	server.Stop()
 	for range 3 {
-		got, err := p.banners.Get(t.Context())
+		got, err := p.Get(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, []string{"one"}, titlesOf(got))
+		require.Equal(t, []string{"one"}, titles(got))
 	}
 }
