@@ -2,12 +2,8 @@ package beat
 
 import (
 	"errors"
-	"fmt"
-	"regexp"
 	"strings"
 	"time"
-
-	"github.com/netresearch/go-cron"
 )
 
 const (
@@ -18,14 +14,7 @@ const (
 	searchDays = 45 * 366
 )
 
-var (
-	cronFields   = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
-	cronElements = regexp.MustCompile(`^([*?]|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?$`)
-)
-
-// cronRule is a cron expression in a time zone. The library parses the fields; which instants they stand for is
-// decided here, because the library runs the local times that exist twice twice, and those in a gap of other than
-// one hour not at all.
+// cronRule is a cron expression in a time zone.
 type cronRule struct {
 	text                           string
 	minute, hour, dom, month, dow  uint64 // bit sets
@@ -35,84 +24,25 @@ type cronRule struct {
 
 func parseCron(text string, loc *time.Location) (*cronRule, error) {
 	text = strings.Join(strings.Fields(text), " ")
-	fields, err := checkCronText(text)
+	fields, err := splitCron(text)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := cronFields.Parse(text)
-	if err != nil {
-		return nil, err
+	r := &cronRule{text: text, loc: loc, domWild: isWild(fields[2]), dowWild: isWild(fields[4])}
+	for i, set := range []*uint64{&r.minute, &r.hour, &r.dom, &r.month, &r.dow} {
+		if *set, err = cronFields[i].parse(fields[i]); err != nil {
+			return nil, err
+		}
 	}
-	spec, ok := parsed.(*cron.SpecSchedule)
-	if !ok {
-		return nil, fmt.Errorf("%q is not a rule of five fields", text)
-	}
-	r := &cronRule{
-		text: text, loc: loc,
-		minute: spec.Minute, hour: spec.Hour, dom: spec.Dom, month: spec.Month, dow: spec.Dow,
-		everyHourRun: spec.Hour&everyHour == everyHour,
-	}
-	if fields != nil {
-		r.domWild = strings.ContainsAny(fields[2][:1], "*?")
-		r.dowWild = strings.ContainsAny(fields[4][:1], "*?")
-	} else {
-		r.domWild, r.dowWild = true, true
-	}
+	r.everyHourRun = r.hour == everyHour
 	if r.next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, errors.New("never runs: no such date exists")
 	}
 	return r, nil
 }
 
-// checkCronText refuses what the library lets pass in silence. It returns no fields for a descriptor.
-func checkCronText(text string) ([]string, error) {
-	switch {
-	case text == "":
-		return nil, errors.New("is empty")
-	case strings.HasPrefix(text, "@every"):
-		return nil, errors.New(`takes no "@every": use "every" instead of "cron"`)
-	case strings.HasPrefix(text, "TZ="), strings.HasPrefix(text, "CRON_TZ="):
-		return nil, errors.New(`takes no time zone: use "timezone" beside "cron"`)
-	case text[0] == '@':
-		return nil, nil
-	}
-	fields := strings.Fields(text)
-	if len(fields) != 5 {
-		return nil, fmt.Errorf("has %d fields, not the five of minute, hour, day of month, month, day of week", len(fields))
-	}
-	for i, field := range fields {
-		for element := range strings.SplitSeq(field, ",") {
-			if !cronElements.MatchString(element) {
-				return nil, fmt.Errorf("%q is not a number, name, range or step in %q", element, field)
-			}
-			if i == 4 && wrapsWithStep(element) {
-				return nil, fmt.Errorf("a range around the end of the week takes no step: %q", element)
-			}
-		}
-	}
-	return fields, nil
-}
-
-// wrapsWithStep finds elements such as "fri-mon/2", where the library counts Sunday, being 0 and 7, twice.
-func wrapsWithStep(element string) bool {
-	days, step, found := strings.Cut(element, "/")
-	if !found || step == "1" || !strings.Contains(days, "-") {
-		return false
-	}
-	from, to, _ := strings.Cut(days, "-")
-	return weekday(from) > weekday(to)
-}
-
-func weekday(name string) int {
-	if i := strings.Index("sunmontuewedthufrisat", strings.ToLower(name)); i >= 0 && len(name) == 3 {
-		return i / 3
-	}
-	var day int
-	if _, err := fmt.Sscanf(name, "%d", &day); err != nil {
-		return -1
-	}
-	return day
-}
+// isWild reports whether a field of days leaves the choice to the other one.
+func isWild(field string) bool { return field[0] == '*' || field[0] == '?' }
 
 func (r *cronRule) next(after time.Time) time.Time {
 	local := after.In(r.loc)

@@ -148,7 +148,7 @@ schedules:
 	require.Equal(t, []string{
 		`line 1: timezone: "Mars/Olympus" is not a time zone such as Asia/Shanghai or UTC`,
 		`line 2: unknown key "retries": known are timezone, schedules`,
-		`line 6: schedule "cron": cron "61 * * * *": end of range (61) above maximum (59): "61"`,
+		`line 6: schedule "cron": cron "61 * * * *": minute: "61" is above the maximum (59)`,
 		`line 9: schedule "zero": every: 0s is not between 1s and 366 days`,
 		`line 10: schedule "zero": the name is taken by the schedule in line 7`,
 		`line 11: schedule "zero": task: there is no "test.none", only test.noop, test.sum`,
