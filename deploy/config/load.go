@@ -1,7 +1,7 @@
 package config
 
 import (
-	"errors"
+	"encoding"
 	"fmt"
 	"io"
 	"os"
@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caarlos0/env/v11"
 	"github.com/spf13/pflag"
 
 	"github.com/paidui/paidui/models/plainyaml"
@@ -117,53 +116,49 @@ type loader struct {
 
 // apply sets what src has a text for. A value that does not parse leaves the setting as it was.
 func (l *loader) apply(src source) {
-	if src.values == nil {
-		return
-	}
-	wrong := map[string]bool{}
-	err := env.ParseWithOptions(&l.cfg, env.Options{Environment: src.values, FuncMap: parsers()})
-	var all env.AggregateError
-	if errors.As(err, &all) {
-		for _, err := range all.Errors {
-			var bad env.ParseError
-			if !errors.As(err, &bad) {
-				panic("config: the tags of Config are wrong: " + err.Error())
-			}
-			wrong[bad.Name] = true
-			for _, reason := range split(bad.Err) {
-				s := byField(l.settings, bad.Name)
+	cfg := reflect.ValueOf(&l.cfg).Elem()
+	for _, s := range l.settings {
+		text := src.values[s.Variable]
+		if text == "" {
+			continue
+		}
+		if err := set(cfg.Field(s.index), text); err != nil {
+			for _, reason := range split(err) {
 				l.mistakes = append(l.mistakes, Mistake{s.Variable, s.Key, src.places[s.Variable], reason.Error()})
 			}
+			continue
 		}
-	}
-	for _, s := range l.settings {
-		if src.values[s.Variable] != "" && !wrong[s.Field] {
-			l.places[s.Variable] = src.places[s.Variable]
-		}
+		l.places[s.Variable] = src.places[s.Variable]
 	}
 }
 
-// parsers reads the types whose errors would otherwise speak of Go.
-func parsers() map[reflect.Type]env.ParserFunc {
-	return map[reflect.Type]env.ParserFunc{
-		reflect.TypeFor[bool](): func(text string) (any, error) {
-			on, err := strconv.ParseBool(text)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither true nor false", text)
-			}
-			return on, nil
-		},
-		reflect.TypeFor[int](): func(text string) (any, error) {
-			return parseWhole(text)
-		},
-		reflect.TypeFor[time.Duration](): func(text string) (any, error) {
-			d, err := time.ParseDuration(text)
-			if err != nil {
-				return nil, fmt.Errorf("%q is not a duration such as 30s, 5m or 168h", text)
-			}
-			return d, nil
-		},
+// set reads the text of a field of Config.
+func set(field reflect.Value, text string) error {
+	switch value := field.Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
+		return value.UnmarshalText([]byte(text))
+	case *bool:
+		on, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		*value = on
+	case *int:
+		n, err := parseWhole(text)
+		if err != nil {
+			return err
+		}
+		*value = n
+	case *time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("%q is not a duration such as 30s, 5m or 168h", text)
+		}
+		*value = d
+	default:
+		field.SetString(text) // of a Secret, a URL or a string; it panics on a type that Config does not have
 	}
+	return nil
 }
 
 // parseWhole reads a whole number in its plain form, the one way in which all sources write it.
@@ -207,14 +202,4 @@ func split(err error) []error {
 		return joined.Unwrap()
 	}
 	return []error{err}
-}
-
-// byField finds the setting of a field, which must exist.
-func byField(all []setting, field string) setting {
-	for _, s := range all {
-		if s.Field == field {
-			return s
-		}
-	}
-	panic("config: no setting is called " + field)
 }

@@ -114,3 +114,13 @@ func (s setting) value(c Config) any {
 func (s setting) text(c Config) string {
 	return fmt.Sprint(s.value(c))
 }
+
+// byField finds the setting of a field, which must exist.
+func byField(all []setting, field string) setting {
+	for _, s := range all {
+		if s.Field == field {
+			return s
+		}
+	}
+	panic("config: no setting is called " + field)
+}
