@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Silence is how long nobody with the schedule in force has been heard before one who stands by takes over.
@@ -49,51 +47,6 @@ type Announcement struct {
 	Secret  []byte               // the same for all schedulers of this Redis, when InForce
 }
 
-// Each entry passes its name, rule, JSON, next tick, and up to when it is known to be settled. Entries that the plan does
-// not have are forgotten, with what was claimed of them.
-var announceScript = redis.NewScript(scriptHead + `
-local hash, takeover, now, silence, secret = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
-if tonumber(now) > horizon then now = clock end
-local current = redis.call('HMGET', KEYS[1], 'hash', 'seen')
-if takeover == '1' and current[1] and current[1] ~= hash and clock - tonumber(current[2]) < silence then
-  return {'standby'}
-end
-local open = {}
-for i = 6, #ARGV, 5 do
-  heal(KEYS[3] .. ARGV[i])
-  local state = redis.call('HMGET', KEYS[3] .. ARGV[i], 'rule', 'claim', 'claim_id', 'claim_queue', 'claim_at')
-  if state[1] and state[2] and state[1] ~= ARGV[i+1] then
-    table.insert(open, {ARGV[i], state[2], state[3], state[4], tostring(clock - tonumber(state[5]))})
-  end
-end
-if #open > 0 then return {'open', open} end
-local planned, settled = {}, {}
-for i = 6, #ARGV, 5 do
-  local name, key = ARGV[i], KEYS[3] .. ARGV[i]
-  planned[name] = true
-  local state = redis.call('HMGET', key, 'rule', 'settled')
-  if state[1] ~= ARGV[i+1] then
-    local from = now
-    if state[2] and tonumber(state[2]) > tonumber(now) then from = state[2] end
-    if not current[1] and ARGV[i+4] ~= '' and tonumber(ARGV[i+4]) <= horizon then from = ARGV[i+4] end
-    redis.call('HSET', key, 'rule', ARGV[i+1], 'settled', from)
-    state[2] = tostring(from)
-  end
-  if ARGV[i+3] == '' then redis.call('HDEL', key, 'next') else redis.call('HSET', key, 'next', ARGV[i+3]) end
-  redis.call('HSET', KEYS[2], name, ARGV[i+2])
-  table.insert(settled, state[2])
-end
-for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
-  if not planned[name] then
-    redis.call('HDEL', KEYS[2], name)
-    redis.call('DEL', KEYS[3] .. name)
-  end
-end
-redis.call('HSET', KEYS[1], 'hash', hash, 'seen', clock)
-redis.call('HSETNX', KEYS[1], 'secret', secret)
-return {'in_force', settled, redis.call('HGET', KEYS[1], 'secret')}
-`)
-
 // Announce puts the plan in force. A new entry, or one whose rule changed, is settled up to now, so that it starts with
 // the next tick; a now that is more than Tolerance after Redis's clock is brought back to that, and so is what a wrong
 // clock has settled in the future. When Redis has lost which schedule was in force, and all that was settled, entries are
@@ -104,7 +57,7 @@ func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover
 	if len(secret) == 0 {
 		secret = []byte(rand.Text())
 	}
-	args := []any{plan.Hash, takeover, unix(now), int(Silence / time.Second), secret}
+	args := []any{toleranceSeconds, keyState, plan.Hash, takeover, unix(now), int(Silence / time.Second), secret}
 	for _, e := range plan.Entries {
 		encoded, err := json.Marshal(e)
 		if err != nil {
@@ -112,7 +65,7 @@ func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover
 		}
 		args = append(args, e.Name, e.Rule, encoded, unix(e.Next), unix(e.Known))
 	}
-	reply, err := announceScript.Run(ctx, s.rdb, []string{keyCurrent, keyEntries, keyState}, args...).Slice()
+	reply, err := announceScript.Run(ctx, s.rdb, []string{keyCurrent, keyEntries}, args...).Slice()
 	if err != nil {
 		return Announcement{}, fmt.Errorf("announce schedule: %w", err)
 	}
@@ -144,17 +97,6 @@ const (
 	StandBy Presence = "standby"  // another is
 	Vacant  Presence = "vacant"   // none is, or nobody with it has been heard for Silence: announce, with takeover
 )
-
-var heartbeatScript = redis.NewScript(`
-local clock = tonumber(redis.call('TIME')[1])
-local current = redis.call('HMGET', KEYS[1], 'hash', 'seen')
-if current[1] == ARGV[1] then
-  redis.call('HSET', KEYS[1], 'seen', clock)
-  return 'in_force'
-end
-if not current[1] or clock - tonumber(current[2]) >= tonumber(ARGV[2]) then return 'vacant' end
-return 'standby'
-`)
 
 // Heartbeat says that a scheduler with this schedule is alive, and asks for its schedule's standing. It is due several
 // times within Silence.

@@ -29,72 +29,26 @@ const (
 	Early      ClaimAnswer = "early"      // the tick is more than Tolerance after Redis's clock: ask again when it is not
 )
 
-// Both scripts open like this: KEYS current, state; ARGV schedule, rule, tick.
-var beginHead = scriptHead + `
-if redis.call('HGET', KEYS[1], 'hash') ~= ARGV[1] then return {'superseded'} end
-if redis.call('HGET', KEYS[2], 'rule') ~= ARGV[2] then return {'superseded'} end
-local tick = tonumber(ARGV[3])
-if tick > horizon then return {'early'} end
-heal(KEYS[2])
-local state = redis.call('HMGET', KEYS[2], 'settled', 'claim', 'claim_id', 'claim_queue', 'claim_at')
-if tick <= tonumber(state[1]) then return {'settled'} end
-`
-
-// A claim on a later tick means that a scheduler passed over this one.
-var beginScript = redis.NewScript(beginHead + `
-if state[2] then
-  local claimed = tonumber(state[2])
-  if claimed > tick then return {'settled'} end
-  local verdict = 'go'
-  if claimed < tick then verdict = 'in_doubt' end
-  return {verdict, state[2], state[3], state[4], tostring(clock - tonumber(state[5]))}
-end
-redis.call('HSET', KEYS[2], 'claim', ARGV[3], 'claim_id', ARGV[4], 'claim_queue', ARGV[5], 'claim_at', clock)
-return {'go', ARGV[3], ARGV[4], ARGV[5], '0'}
-`)
-
 // Begin claims a tick of an entry of the schedule in force. The claim in the answer is the one in Redis, which may be
 // another scheduler's; it is set with Go and InDoubt.
 func (s *Store) Begin(ctx context.Context, schedule, rule string, c Claim) (ClaimAnswer, Claim, error) {
-	reply, err := beginScript.Run(ctx, s.rdb, []string{keyCurrent, keyState + c.Entry},
-		schedule, rule, unix(c.Tick), c.TaskID, c.Queue).Slice()
+	reply, err := claimScript.Run(ctx, s.rdb, []string{keyCurrent, keyState + c.Entry},
+		toleranceSeconds, schedule, rule, unix(c.Tick), c.TaskID, c.Queue).Slice()
 	if err != nil {
 		return "", Claim{}, fmt.Errorf("claim tick: %w", err)
 	}
 	return answerFrom(c.Entry, reply)
 }
 
-var passScript = redis.NewScript(beginHead + `
-if state[2] then return {'in_doubt', state[2], state[3], state[4], tostring(clock - tonumber(state[5]))} end
-redis.call('HSET', KEYS[2], 'settled', ARGV[3])
-if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], 'next', ARGV[4]) end
-return {'settled'}
-`)
-
 // Pass settles all ticks up to the given one without enqueueing them. next is the tick after it, zero for none.
 func (s *Store) Pass(ctx context.Context, schedule, rule, entry string, tick, next time.Time) (ClaimAnswer, Claim, error) {
-	reply, err := passScript.Run(ctx, s.rdb, []string{keyCurrent, keyState + entry},
-		schedule, rule, unix(tick), unix(next)).Slice()
+	reply, err := skipScript.Run(ctx, s.rdb, []string{keyCurrent, keyState + entry},
+		toleranceSeconds, schedule, rule, unix(tick), unix(next)).Slice()
 	if err != nil {
 		return "", Claim{}, fmt.Errorf("pass over ticks: %w", err)
 	}
 	return answerFrom(entry, reply)
 }
-
-// Without a settled field the entry has been forgotten meanwhile.
-var settleScript = redis.NewScript(`
-local state = redis.call('HMGET', KEYS[1], 'settled', 'claim')
-if not state[1] then return 0 end
-local tick = tonumber(ARGV[1])
-if state[2] and tonumber(state[2]) <= tick then
-  redis.call('HDEL', KEYS[1], 'claim', 'claim_id', 'claim_queue', 'claim_at')
-end
-if tick <= tonumber(state[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'settled', ARGV[1])
-if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'ran', ARGV[1], 'task_id', ARGV[2]) end
-if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'next', ARGV[3]) end
-return 1
-`)
 
 // Settle closes the claim of a tick. taskID is the task that the tick became, "" when it became none. next is the
 // tick after it, zero for none. first is false when another scheduler has settled it already.
@@ -106,14 +60,9 @@ func (s *Store) Settle(ctx context.Context, entry string, tick time.Time, taskID
 	return n == 1, nil
 }
 
-var lastScript = redis.NewScript(scriptHead + `
-heal(KEYS[1])
-return redis.call('HGET', KEYS[1], 'settled')
-`)
-
 // LastSettled is the tick up to which the entry is settled; zero when the entry is unknown.
 func (s *Store) LastSettled(ctx context.Context, entry string) (time.Time, error) {
-	seconds, err := lastScript.Run(ctx, s.rdb, []string{keyState + entry}).Int64()
+	seconds, err := lastSettledScript.Run(ctx, s.rdb, []string{keyState + entry}, toleranceSeconds).Int64()
 	switch {
 	case err == redis.Nil:
 		return time.Time{}, nil
