@@ -16,20 +16,32 @@
 // Delivery is at least once: a handler runs again when its worker dies, so whatever it writes must be idempotent, or go
 // through Once. The engine underneath is asynq over Redis.
 //
-// # Where what is
+// # The files, by their beginning
 //
-//   - Calling: Define, Definition.Enqueue and the functions that return an Option; Signature and EnqueueMany for calls that
-//     are stored or many; Routes for where they go.
-//   - With data: Definition.EnqueueTx and Durable keep a task in the database until it has ended. Package tasks/outbox
-//     has the Outbox for it.
-//   - Results: Result, Client.Info, Client.Wait, Client.Watch; State and Info are what they tell, the errors ErrNotFound,
-//     ErrRevoked and FailureError why there is none.
-//   - Running: NewMux, Handle, Mux.Engine; MuxOptions and Metrics. Package worker/pool is the worker.
-//   - In a handler: Current, Progress, Once, ParentResult; Permanent, RetryIn and Snooze for what to return.
-//   - By hand: Client.Revoke, Client.RevokeTag, Client.Retry, Client.Dead, Client.RetryDead, Client.Forget.
-//   - By name, as the API and the scheduler have it: Catalog, Spec, Call, DecodeOptions.
-//   - History: Recorder takes it; package tasks/history writes and searches it.
-//   - Testing: package tasks/taskstest.
+// A file belongs to one of seven groups. Begin with the first name of each.
+//
+//   - define_: Define and Definition; how arguments are read (define_args.go); Catalog and Spec, for those that know a task
+//     by its name, as the API and the scheduler do.
+//   - call_: Client and its enqueue (call_client.go); Signature and EnqueueMany, for calls that are stored or many; NewID;
+//     Routes, for the queues that tasks go to.
+//   - option_: Option and Options, its JSON form (option.go). optionTable (option_table.go) has a row for each option: its
+//     names, bounds, check, forms. option_headers.go has the form in which a task carries them to its worker.
+//   - run_: the worker's side. Mux.ProcessTask (run_process.go) refuses a delivery, or has its handler run within its limits
+//     (run_attempt.go), judges what came of it (run_verdict.go), enqueues callbacks, and writes log and history (run_log.go).
+//     NewMux and Handle bind handlers, Mux.Engine configures asynq. What a handler calls: Current, Progress, Once,
+//     ParentResult; what it returns: Permanent, RetryIn, Snooze.
+//   - result_: Result; Info and State; Client.Info, Client.Wait, Client.Watch; Recorder, which a history implements.
+//   - admin_: Client.Revoke, Client.RevokeTag, Client.Retry, Client.Dead, Client.RetryDead, Client.Forget, Client.CheckQueues.
+//   - outbox_: Definition.EnqueueTx and the option Durable, which keep a task in the database until it has ended; Outbox is
+//     what package tasks/outbox implements, OutboxMessage what it stores.
+//
+// errors.go has the errors of all. Package worker/pool is the worker, tasks/history the history, tasks/taskstest what tests
+// need.
+//
+// # Goroutines
+//
+// A Client has none of its own but those of EnqueueMany, and one for each watched task that is in an outbox. Of each attempt
+// the goroutine of asynq waits, and one of its own runs the handler: attempt.state tells which of them may write.
 //
 // deploy/docs/tasks.md describes all of it, with its limits.
 package tasks
