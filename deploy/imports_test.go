@@ -27,7 +27,7 @@ const (
 var layers = map[string][]string{
 	"yaml":      {},
 	"models":    {"models"},
-	"format":    {},
+	"format":    {"models"},
 	"broker":    {"models", "format"},
 	"fetch":     {"models", "format", "broker"},
 	"tasks":     {"models", "broker", "fetch"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -168,10 +169,15 @@ func TestEnqueueManyOfACallerThatHasLeft(t *testing.T) {
 	}
 }
 
+// gateOf is one whose function has the body.
+func gateOf(body string) *broker.GateScript {
+	return broker.LoadGate(fstest.MapFS{"gate.lua": {Data: []byte("function gate(ARGV)\n" + body + "\nend")}}, "gate.lua")
+}
+
 func TestEnqueueIf(t *testing.T) {
 	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
 		client := tasks.NewClient(b)
-		gate := broker.Gate{Source: "return redis.call('SETNX', KEYS[1], ARGV[1]) == 1, 'gate'", Keys: []string{"paidui:{gate}"}, Args: []any{1}}
+		gate := broker.Gate{Script: gateOf("return redis.call('SETNX', KEYS[1], ARGV[1]) == 1, 'gate'"), Keys: []string{"paidui:{gate}"}, Args: []any{1}}
 		id, made, reply, err := sum.EnqueueIf(t.Context(), client, gate, pair{N: 1}, tasks.ID("one"))
 		require.NoError(t, err)
 		require.Equal(t, []any{"one", true, "gate"}, []any{id, made, reply})
@@ -179,7 +185,7 @@ func TestEnqueueIf(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []any{"", false, "gate"}, []any{id, made, reply})
 
-		open := broker.Gate{Source: "return true"}
+		open := broker.Gate{Script: gateOf("return true")}
 		id, made, _, err = sum.EnqueueIf(t.Context(), client, open, pair{N: 2}, tasks.ID("one"))
 		require.ErrorIs(t, err, tasks.ErrDuplicate)
 		require.Equal(t, []any{"one", false}, []any{id, made})
@@ -189,7 +195,7 @@ func TestEnqueueIf(t *testing.T) {
 		var argsErr *tasks.ArgsError
 		_, _, _, err = evens.EnqueueIf(t.Context(), client, open, guarded{Even: 1})
 		require.ErrorAs(t, err, &argsErr)
-		_, made, _, err = sum.EnqueueIf(t.Context(), client, broker.Gate{Source: "error('broken')"}, pair{})
+		_, made, _, err = sum.EnqueueIf(t.Context(), client, broker.Gate{Script: gateOf("error('broken')")}, pair{})
 		require.ErrorIs(t, err, tasks.ErrBroker)
 		require.False(t, made)
 	})

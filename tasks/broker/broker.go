@@ -36,13 +36,11 @@ type Broker struct {
 	opt      Options
 	logger   *slog.Logger
 
-	enqueues  redisx.Batcher[*submission]
-	soon      redisx.SharedTimer
-	gates     gates // with the enqueue
-	questions gates // without
-	rights    *redisx.Rights
-	events    *hub
-	workers   workers
+	enqueues redisx.Batcher[*submission]
+	soon     redisx.SharedTimer
+	rights   *redisx.Rights
+	events   *hub
+	workers  workers
 
 	died, lapsed atomic.Uint64 // tasks taken over: see TakenOver
 
@@ -71,7 +69,6 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 	_, cluster := rdb.(*redis.ClusterClient)
 	b := &Broker{
 		rdb: rdb, connects: connects, cluster: cluster, opt: opt, logger: opt.Logger, shortList: shortList,
-		gates: gates{format: gatedScript}, questions: gates{format: askScript},
 	}
 	b.rights = redisx.NewRights(Setting, rdb, needs, b.logger)
 	b.events = newHub(b)

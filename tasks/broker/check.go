@@ -221,3 +221,9 @@ func (c *checker) count(f Fault, n int) {
 	c.found.Faults[f] += n
 	c.b.countFault(f, n)
 }
+
+var (
+	checkListScript  = format.Script("check_list.lua")
+	checkTasksScript = format.Script("check_tasks.lua")
+	mendScript       = format.Script("check_mend.lua")
+)

@@ -89,7 +89,7 @@ func (c *checker) readBothWays(ctx context.Context, q *checkedQueue, state strin
 // readStates reads a list, from the end that is fetched first, or a set, and suspects ids whose tasks have another state.
 func (c *checker) readStates(ctx context.Context, q *checkedQueue, key, state string, set bool, seen func(id string)) error {
 	for skip := 0; ; skip += c.limits.step {
-		found, err := listedScript.Run(ctx, c.b.rdb, []string{key}, format.Flag(set), skip, c.limits.step, format.TaskKeyPrefix(q.name)).StringSlice()
+		found, err := checkListScript.Run(ctx, c.b.rdb, []string{key}, format.Flag(set), skip, c.limits.step, format.TaskKeyPrefix(q.name)).StringSlice()
 		if err != nil {
 			return fmt.Errorf("read %s tasks: %w", state, err)
 		}
@@ -212,7 +212,7 @@ func (c *checker) look(ctx context.Context, q *checkedQueue, tasks []string) ([]
 	keys := append([]string{
 		format.ScheduledKey(q.name), format.RetryKey(q.name), format.ArchivedKey(q.name), format.CompletedKey(q.name), format.LivesKey(q.name), format.LeaseKey(q.name),
 	}, tasks...)
-	reply, err := judgeScript.Run(ctx, c.b.rdb, keys, len(format.TaskKeyPrefix(q.name))).StringSlice()
+	reply, err := checkTasksScript.Run(ctx, c.b.rdb, keys, len(format.TaskKeyPrefix(q.name))).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("look at tasks: %w", err)
 	}

@@ -233,47 +233,4 @@ func (r *rerun) receive(word string) error {
 	return nil
 }
 
-// rerunScript KEYS: pending, high, low, wake, scheduled, retry, archived, completed, then the tasks. ARGV: prefix of our
-// keys, now (ns), 1 to ring, command; then for each task its id, the digest of the message that was judged, what to append
-// to it, and the score that it must have as a dead letter, or nothing. It returns a word for each task.
-var rerunScript = redisx.NewScript(format.LuaRing + format.LuaEvents + `
-local lists = {high = KEYS[2], low = KEYS[3]}
-local sets = {scheduled = KEYS[5], retry = KEYS[6], archived = KEYS[7], revoked = KEYS[8]}
-local out, events = {}, {}
-for k = 9, #KEYS do
-	local task, a = KEYS[k], 4 * k - 31
-	local id, word = ARGV[a], 'absent'
-	local held = redis.call('HMGET', task, 'state', 'msg', 'prio', 'watch', 'tags', 'result', 'command', 'revoked')
-	local state = held[1]
-	if state == 'completed' and string.sub(held[6] or '', 1, 9) == '` + RevokedPrefix + `' then state = 'revoked' end
-	local fresh = state == 'archived' or state == 'revoked' or held[8] and (state == 'pending' or sets[state])
-	if not state then
-	elseif held[7] and string.sub(held[7], 1, #ARGV[4]) == ARGV[4] then
-		word = string.sub(held[7], #ARGV[4] + 2)
-	elseif fresh or state == 'scheduled' or state == 'retry' then
-		word = fresh and 'fresh' or 'sooner'
-		if redis.sha1hex(held[2]) ~= ARGV[a + 1] or (word == 'fresh') ~= (ARGV[a + 2] ~= '') or
-			ARGV[a + 3] ~= '' and tonumber(redis.call('ZSCORE', KEYS[7], id)) ~= tonumber(ARGV[a + 3]) then
-			word = 'changed'
-		else
-			redis.call('HSET', task, 'state', 'pending', 'pending_since', ARGV[2], 'msg', held[2] .. ARGV[a + 2],
-				'command', ARGV[4] .. ' ' .. word)
-			if fresh then
-				redis.call('HDEL', task, 'result', 'crashes', 'revoked', 'terminate', 'progress')
-				for tag in string.gmatch(held[5] or '', '[^ ]+') do redis.call('SADD', ARGV[1] .. 'tag:' .. tag, id) end
-			end
-			if state ~= 'pending' then
-				redis.call('ZREM', sets[state], id)
-				redis.call('LPUSH', lists[held[3]] or KEYS[1], id)
-			end
-			if held[4] then events[#events + 1] = '+' .. id end
-			if ARGV[3] == '1' then ring(KEYS[4]) end
-		end
-	else
-		word = state
-	end
-	out[#out + 1] = word
-end
-publish(events)
-return out
-`)
+var rerunScript = format.Script("dead_letters_rerun.lua")

@@ -70,7 +70,7 @@ func (b *Broker) Enqueue(ctx context.Context, messages ...*Message) []Receipt {
 // their keys may live apart: there the gate comes first, and a death in between leaves only what the gate has done.
 func (b *Broker) EnqueueIf(ctx context.Context, gate Gate, m *Message) Receipt {
 	if b.cluster {
-		opened, reply, err := b.ask(ctx, gate)
+		opened, reply, err := gate.Ask(ctx, b.rdb)
 		if err != nil || !opened {
 			return Receipt{Outcome: refusedUnless(err), Reply: reply, Err: err}
 		}
@@ -149,7 +149,7 @@ func (s *submission) joins(other *submission) bool {
 	case s.gate == nil:
 		return true
 	}
-	return s.gate.Source == other.gate.Source && s.gate.Prelude == other.gate.Prelude && len(s.gate.Args) == len(other.gate.Args) &&
+	return s.gate.Script == other.gate.Script && len(s.gate.Args) == len(other.gate.Args) &&
 		slices.Equal(s.gate.Keys, other.gate.Keys)
 }
 
@@ -212,7 +212,7 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *redisx.Call {
 	c.Keys = append(c.Keys, format.PendingKey(queue), format.ScheduledKey(queue), format.WakeKey(queue), queues)
 	c.Args = append(c.Args, now.UnixNano(), b.WakeUps(), listed, len(group))
 	if gate := first.gate; gate != nil {
-		c.Script = b.gates.script(gate)
+		c.Script = gate.Script.enqueue
 		c.Keys = append(c.Keys, gate.Keys...)
 		c.Args = append(c.Args, len(gate.Keys), len(gate.Args))
 	}

@@ -188,17 +188,6 @@ func (b *Broker) giveUp(claimed map[int]*Message, token string) {
 	redisx.RunScripts(ctx, b.rdb, list)
 }
 
-// claimScript KEYS: claim. ARGV: queue, token, milliseconds. It claims the id, or takes over a claim of the same queue, and
-// returns whether it did.
-var claimScript = redisx.NewScript(`
-local owner = redis.call('GET', KEYS[1])
-if owner and string.match(owner, '^(.-) ') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[3])
-return 1
-`)
+var claimScript = format.Script("enqueue_claim.lua")
 
-// unclaimScript KEYS: claim. ARGV: queue, token.
-var unclaimScript = redisx.NewScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] .. ' ' .. ARGV[2] then redis.call('DEL', KEYS[1]) end
-return 1
-`)
+var unclaimScript = format.Script("enqueue_unclaim.lua")

@@ -53,7 +53,7 @@ func chosenIDs(t *testing.T, url string) {
 		chosen("two", "id"), chosen("one", "id"), chosen("four", "later"), chosen("one", "tagged"), brokertest.Message("five", "made"))))
 	twice := outcomes(b.Enqueue(t.Context(), chosen("one", "twice"), chosen("two", "twice")))
 	require.ElementsMatch(t, []string{"made", "other"}, twice, "in one call")
-	gate := broker.Gate{Source: "return true, 1"}
+	gate := broker.Gate{Script: brokertest.Gate("return true, 1")}
 	require.Equal(t, []string{"other"}, outcomes([]broker.Receipt{b.EnqueueIf(t.Context(), gate, chosen("two", "id"))}))
 	require.Equal(t, []string{"made"}, outcomes([]broker.Receipt{b.EnqueueIf(t.Context(), gate, chosen("two", "new"))}))
 

@@ -39,6 +39,7 @@ func gateReplies(t *testing.T, url string) {
 		{"return false, {'a', 2}", false, []any{"a", int64(2)}},
 		{"return #KEYS == 0 and #ARGV == 0, {#KEYS, #ARGV}", true, []any{int64(0), int64(0)}},
 	} {
+		script := brokertest.Gate(c.source)
 		for _, m := range []*broker.Message{brokertest.Message("q", strconv.Itoa(i)), brokertest.Message("q", "u"+strconv.Itoa(i))} {
 			if m.ID[0] == 'u' {
 				m.UniqueFor = time.Hour
@@ -47,14 +48,14 @@ func gateReplies(t *testing.T, url string) {
 			if c.opens {
 				want.Outcome = broker.Made
 			}
-			require.Equal(t, want, b.EnqueueIf(t.Context(), broker.Gate{Source: c.source}, m), c.source)
+			require.Equal(t, want, b.EnqueueIf(t.Context(), broker.Gate{Script: script}, m), c.source)
 			stored, err := b.Redis().Exists(t.Context(), brokertest.Key("q", "t:"+m.ID)).Result()
 			require.NoError(t, err)
 			require.Equal(t, c.opens, stored == 1, c.source)
 		}
 	}
 	for _, source := range []string{"error('broken')", "return this is no Lua", "return redis.call('NOSUCHCOMMAND')"} {
-		r := b.EnqueueIf(t.Context(), broker.Gate{Source: source}, brokertest.Message("q", "broken"))
+		r := b.EnqueueIf(t.Context(), broker.Gate{Script: brokertest.Gate(source)}, brokertest.Message("q", "broken"))
 		require.Error(t, r.Err, source)
 		require.Equal(t, broker.Unknown, r.Outcome, source)
 	}
@@ -77,6 +78,7 @@ func gateWithKeys(t *testing.T, url string) {
 	left, buyers := "paidui:{goods-1}:left", "paidui:{goods-1}:buyers"
 	const pieces, callers = 50, 200
 	require.NoError(t, b.Redis().Set(t.Context(), left, pieces, 0).Err())
+	script := brokertest.Gate(stock)
 	var made, refused atomic.Int32
 	var all sync.WaitGroup
 	for i := range callers {
@@ -85,7 +87,7 @@ func gateWithKeys(t *testing.T, url string) {
 			if i%2 == 0 {
 				m.UniqueFor = time.Hour
 			}
-			r := b.EnqueueIf(t.Context(), broker.Gate{Source: stock, Keys: []string{left, buyers}, Args: []any{1, m.ID}}, m)
+			r := b.EnqueueIf(t.Context(), broker.Gate{Script: script, Keys: []string{left, buyers}, Args: []any{1, m.ID}}, m)
 			assert.NoError(t, r.Err)
 			switch r.Outcome {
 			case broker.Made:
@@ -118,7 +120,7 @@ func gateWithKeys(t *testing.T, url string) {
 func TestOpenGateOfATaskThatIsThere(t *testing.T) {
 	brokertest.OnSingle(t, func(t *testing.T, url string) {
 		b := brokertest.Open(t, url)
-		gate := broker.Gate{Source: "return true, 'open'"}
+		gate := broker.Gate{Script: brokertest.Gate("return true, 'open'")}
 		held := brokertest.Message("q", "held")
 		held.UniqueFor = time.Hour
 		brokertest.Enqueue(t, b, brokertest.Message("q", "taken"), held)

@@ -181,7 +181,7 @@ func TestEnqueueWhileRedisIsAway(t *testing.T) {
 		require.NoError(t, b.Redis().ScriptFlush(t.Context()).Err())
 		brokertest.Enqueue(t, b, brokertest.Message("a", "single"))
 		require.NoError(t, b.Redis().ScriptFlush(t.Context()).Err())
-		r := b.EnqueueIf(t.Context(), broker.Gate{Source: "return true"}, brokertest.Message("a", "gated"))
+		r := b.EnqueueIf(t.Context(), broker.Gate{Script: brokertest.Gate("return true")}, brokertest.Message("a", "gated"))
 		require.Equal(t, broker.Receipt{Outcome: broker.Made}, r)
 	})
 }
@@ -202,7 +202,7 @@ func queuesAreListed(t *testing.T, url string) {
 		later := brokertest.Message("d", "1")
 		later.At = time.Now().Add(time.Hour)
 		brokertest.Enqueue(t, b, later)
-		r := b.EnqueueIf(t.Context(), broker.Gate{Source: "return true"}, brokertest.Message("e", "1"))
+		r := b.EnqueueIf(t.Context(), broker.Gate{Script: brokertest.Gate("return true")}, brokertest.Message("e", "1"))
 		require.Equal(t, broker.Receipt{Outcome: broker.Made}, r)
 		require.Equal(t, []string{"a", "b", "c", "d", "e"}, listed())
 		require.NoError(t, b.Redis().FlushAll(t.Context()).Err())

@@ -129,23 +129,7 @@ func (b *Broker) lookups(refs []Ref, script *redisx.Script, size int) (calls []*
 	return calls, of
 }
 
-// luaFind defines find, which returns what newStoredTask reads, or false without a task.
-const luaFind = `
-local function find(key, id)
-	local r = redis.call('HMGET', key, 'msg', 'state', 'result', 'owner', 'began', 'prio', 'tags', 'crashes', 'revoked',
-		'attempts', 'progress')
-	if not r[2] then return false end
-	if r[2] == 'scheduled' then r[12] = redis.call('ZSCORE', KEYS[1], id) end
-	if r[2] == 'retry' then r[12] = redis.call('ZSCORE', KEYS[2], id) end
-	return r
-end
-`
-
-var findScript = redisx.NewScript(luaFind + `
-local out = {}
-for i, id in ipairs(ARGV) do out[i] = find(KEYS[i + 2], id) end
-return out
-`)
+var findScript = format.Script("find.lua")
 
 // newStoredTask reads the reply of find, nil without a task.
 func newStoredTask(ref Ref, reply any) *StoredTask {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
@@ -19,13 +18,4 @@ func (b *Broker) Forget(ctx context.Context, queue, id string) (state string, er
 	return state, nil
 }
 
-// forgetScript KEYS: task, completed, archived. ARGV: id, prefix of our keys. It returns the state, "" without a task.
-var forgetScript = redisx.NewScript(format.LuaEnd + `
-local state = redis.call('HGET', KEYS[1], 'state')
-if state == 'completed' or state == 'archived' then
-	redis.call('ZREM', state == 'completed' and KEYS[2] or KEYS[3], ARGV[1])
-	forget(KEYS[1], ARGV[1], ARGV[2])
-	redis.call('DEL', KEYS[1])
-end
-return state or ''
-`)
+var forgetScript = format.Script("forget.lua")

@@ -141,6 +141,7 @@ func (r *revoker) call(some []int, ids []string, list []Revocation) *redisx.Call
 		Keys:   []string{format.PendingKey(q), format.HighKey(q), format.LowKey(q), format.ScheduledKey(q), format.RetryKey(q), format.CompletedKey(q)},
 		Args: []any{
 			format.OwnPrefix(q), r.reason, RevokedPrefix + r.reason, completed, terminate, q, tag, r.command, r.b.shortList, revokeVisits,
+			format.TerminateChannel,
 		},
 	}
 	for _, i := range some {
@@ -176,53 +177,4 @@ func (r *Revocation) read(word string) error {
 	return nil
 }
 
-// revokeScript KEYS: pending, high, low, scheduled, retry, completed, then the tasks. ARGV: prefix of our keys, reason,
-// result, what to append to the message, 1 to terminate, queue, set of the tag or nothing, command, longest list to search, list
-// elements to pass by; then for each task its id and the end of its record (s). It returns a word for each task, of the
-// first ones only when that passed by enough. A task
-// without an end of its record was not there a moment ago, and is left alone.
-var revokeScript = redisx.NewScript(format.LuaEvents + format.LuaEnd + `
-local lists = {high = KEYS[2], low = KEYS[3]}
-local out, events, stops, visits = {}, {}, {}, 0
-for k = 7, #KEYS do
-	local task, a = KEYS[k], 2 * k - 3
-	local id, word = ARGV[a], 'absent'
-	local held = redis.call('HMGET', task, 'state', 'prio', 'watch', 'msg', 'result', 'command')
-	local state = ARGV[a + 1] ~= '0' and held[1]
-	if state == 'active' then
-		word = state
-		redis.call('HDEL', task, '') -- see format.LuaDespiteFull
-		redis.call('HSET', task, 'revoked', ARGV[2])
-		if ARGV[5] == '1' then redis.call('HSET', task, 'terminate', 1) end
-		stops[#stops + 1] = ARGV[6] .. ' ' .. id
-	elseif state == 'pending' or state == 'scheduled' or state == 'retry' then
-		word = 'revoked'
-		if state == 'pending' then
-			local list = lists[held[2]] or KEYS[1]
-			local n = redis.call('LLEN', list)
-			if n <= tonumber(ARGV[9]) then
-				redis.call('LREM', list, 0, id)
-				visits = visits + n
-			end
-		else
-			redis.call('ZREM', state == 'retry' and KEYS[5] or KEYS[4], id)
-		end
-		redis.call('HDEL', task, 'revoked', 'terminate')
-		redis.call('HSET', task, 'state', 'completed', 'result', ARGV[3], 'msg', held[4] .. ARGV[4], 'command', ARGV[8])
-		redis.call('ZADD', KEYS[6], ARGV[a + 1], id)
-		forget(task, id, ARGV[1])
-		if held[3] then events[#events + 1] = '.' .. id end
-	elseif state then
-		word = state
-		if state == 'completed' and string.sub(held[5] or '', 1, 9) == '` + RevokedPrefix + `' then
-			word = held[6] == ARGV[8] and 'revoked' or 'before'
-		end
-	end
-	if ARGV[7] ~= '' and word ~= 'active' and (state or not held[1]) then redis.call('SREM', ARGV[7], id) end
-	out[#out + 1] = word
-	if visits >= tonumber(ARGV[10]) then break end
-end
-publish(events)
-if ARGV[5] == '1' and #stops > 0 then redis.pcall('PUBLISH', '` + format.TerminateChannel + `', table.concat(stops, '\n')) end
-return out
-`)
+var revokeScript = format.Script("revoke.lua")

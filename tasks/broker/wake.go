@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 
-	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
@@ -15,4 +14,4 @@ func (b *Broker) Ring(ctx context.Context, queue string) error {
 	return ringScript.Run(ctx, b.rdb, []string{format.WakeKey(queue)}).Err()
 }
 
-var ringScript = redisx.NewScript(format.LuaRing + `ring(KEYS[1]) return 1`)
+var ringScript = format.Script("ring.lua")

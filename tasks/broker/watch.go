@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
 const (
@@ -288,22 +289,4 @@ func (h *hub) digest(reply any) uint64 {
 	return max(d.Sum64(), 1)
 }
 
-// watchScript is findScript that has the changes of tasks which have not ended told. A Redis that is full refuses the
-// mark; the checks do without it.
-var watchScript = redisx.NewScript(luaFind + luaFinal + `
-local out = {}
-for i, id in ipairs(ARGV) do
-	local key = KEYS[i + 2]
-	local r = find(key, id)
-	if r and not final(r[2], r[9]) then redis.pcall('HSETNX', key, 'watch', '1') end
-	out[i] = r
-end
-return out
-`)
-
-// luaFinal is StoredTask.Final.
-const luaFinal = `
-local function final(state, revoked)
-	return state == 'completed' or state == 'archived' or revoked and state ~= 'active'
-end
-`
+var watchScript = format.Script("watch.lua")

@@ -202,13 +202,4 @@ func (h *hub) checkAll(ctx context.Context) {
 	}
 }
 
-// checkScript KEYS: scheduled, retry, tasks. It returns the numbers of those tasks, from 1, that have ended, are gone or
-// are not marked as watched.
-var checkScript = redisx.NewScript(luaFinal + `
-local out = {}
-for i = 3, #KEYS do
-	local r = redis.call('HMGET', KEYS[i], 'state', 'revoked', 'watch')
-	if not r[1] or not r[3] or final(r[1], r[2]) then out[#out + 1] = i - 2 end
-end
-return out
-`)
+var checkScript = format.Script("watch_check.lua")

@@ -157,10 +157,7 @@ func serverTakes(info []byte, queue string) bool {
 	return false
 }
 
-// presentScript KEYS: lives. ARGV: how long ago the last beat may be (ms). It returns the lives.
-var presentScript = redisx.NewScript(format.LuaClock + `
-return redis.call('ZRANGEBYSCORE', KEYS[1], now - tonumber(ARGV[1]), '+inf')
-`)
+var presentScript = format.Script("workers_present.lua")
 
 // LocalWorker is what a worker of this process takes.
 type LocalWorker struct {
@@ -242,7 +239,4 @@ func (b *Broker) Workers(ctx context.Context, queues []string) (map[string]int, 
 	return living, nil
 }
 
-// livingScript KEYS: lives. ARGV: limit (ms).
-var livingScript = redisx.NewScript(format.LuaClock + `
-return redis.call('ZCOUNT', KEYS[1], now - tonumber(ARGV[1]), '+inf')
-`)
+var livingScript = format.Script("workers_living.lua")

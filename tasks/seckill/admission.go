@@ -8,7 +8,7 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// verdict is the first word of admitGate's reply.
+// verdict is the first word of the gate's reply.
 type verdict string
 
 const (
@@ -32,10 +32,9 @@ type admission struct {
 // gate lets the task be made if the user can be let in, and reserves a piece for him under the task's id.
 func (l ledger) gate(userID, goodsID int64, taskID string) broker.Gate {
 	return broker.Gate{
-		Prelude: admitPrelude,
-		Source:  admitGate,
-		Keys:    keys(goodsID),
-		Args:    []any{userID, taskID, l.grace.Milliseconds()},
+		Script: admitGate,
+		Keys:   keys(goodsID),
+		Args:   []any{userID, taskID, l.grace.Milliseconds()},
 	}
 }
 

@@ -33,27 +33,16 @@ func newFakeQueue(rdb redis.UniversalClient) *fakeQueue {
 
 // enqueueIf takes two steps, as on a Redis Cluster: elsewhere nothing can come between them.
 func (q *fakeQueue) enqueueIf(ctx context.Context, gate broker.Gate, taskID string, args OrderArgs) (any, error) {
-	open, reply, err := pass(ctx, q.rdb, gate)
+	open, reply, err := gate.Ask(ctx, q.rdb)
 	if err != nil || !open {
 		return reply, err
 	}
 	return reply, q.enqueue(ctx, taskID, args)
 }
 
-// pass has Redis judge a gate.
-func pass(ctx context.Context, rdb redis.UniversalClient, gate broker.Gate) (open bool, reply any, err error) {
-	source := gate.Prelude + "local function gate(KEYS, ARGV)\n" + gate.Source + "\nend\n" +
-		"local open, reply = gate(KEYS, ARGV)\nreturn {open and 1 or 0, reply}"
-	answer, err := redis.NewScript(source).Run(ctx, rdb, gate.Keys, gate.Args...).Slice()
-	if err != nil {
-		return false, nil, err
-	}
-	return answer[0] == int64(1), answer[1], nil
-}
-
 // admit is a gate without a task: whoever is let in dies before he enqueues.
 func (l ledger) admit(ctx context.Context, userID, goodsID int64, taskID string) (admission, error) {
-	_, reply, err := pass(ctx, l.rdb, l.gate(userID, goodsID, taskID))
+	_, reply, err := l.gate(userID, goodsID, taskID).Ask(ctx, l.rdb)
 	if err != nil {
 		return admission{}, err
 	}

@@ -1,6 +1,12 @@
 package seckill
 
-import "github.com/redis/go-redis/v9"
+import (
+	"embed"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/tasks/broker"
+)
 
 // Every script works on the keys of one goods, which share a cluster slot, in this order (see keys):
 //
@@ -17,31 +23,10 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `
 
-// admitPrelude reads what admitGate goes by: the time, the sale and the pieces that are left.
-const admitPrelude = luaNow + `
-local sale = redis.call('HMGET', KEYS[1], 'total', 'starts_at', 'ends_at')
-local left = sale[1] and tonumber(sale[1]) - redis.call('HLEN', KEYS[2]) or 0
-local dues = {}
-`
+//go:embed lua
+var files embed.FS
 
-// admitGate ARGV: user, task, grace (ms). It is the gate of the task: open for a user who is let in now, and shut for
-// one who is in already. He keeps his task, whatever became of the sale since.
-const admitGate = `
-local task = redis.call('HGET', KEYS[2], ARGV[1])
-if task then
-	return false, {'again', task, redis.call('HEXISTS', KEYS[3], task)}
-end
-if not sale[1] then return false, {'load'} end
-if sale[1] == '-1' then return false, {'unknown'} end
-if now < tonumber(sale[2]) then return false, {'not_started', sale[2], sale[3]} end
-if now >= tonumber(sale[3]) then return false, {'ended', sale[2], sale[3]} end
-if left <= 0 then return false, {'sold_out'} end
-left = left - 1
-dues[ARGV[3]] = dues[ARGV[3]] or string.format('%.0f', now + tonumber(ARGV[3]))
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-redis.call('HSET', KEYS[3], ARGV[2], ARGV[1] .. ':' .. dues[ARGV[3]])
-return true, {'new', ARGV[2], 1}
-`
+var admitGate = broker.LoadGate(files, "lua/admit.lua")
 
 // settleScript ARGV: user and task of each committed order in turn. That task replaces any other that the user has.
 // The user of a sale that Redis does not know, and that nobody is loading, is left out: whoever loads it finds the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +25,7 @@ const (
 
 // acknowledgement is the end of a delivery on its way.
 type acknowledgement struct {
-	call   redisx.Call // as asynq makes it, its script fenced; nil for a script that joins others
+	end    endCall // as asynq makes it
 	token  string
 	result []byte
 	record []byte // of the attempt
@@ -39,23 +38,29 @@ var acknowledgements = sync.Pool{New: func() any { return &acknowledgement{done:
 
 // acknowledge ends a delivery, together with others. Its caller runs a task, so nothing waits for it but a slot; while
 // Redis does not answer it tries again, as the task would otherwise run a second time: the life of this worker may outlast
-// a Redis that is away. script is nil for done and complete.
-func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script *redisx.Script, keys []string, args []any) *redis.Cmd {
+// a Redis that is away. A delivery that this worker has forgotten has no effect: whoever has the task now is to end it.
+func (f *Fetcher) acknowledge(ctx context.Context, end endCall) *redis.Cmd {
+	task := end.task()
+	d := f.deliveries.get(task)
+	if d == nil {
+		f.warnOfLate(ctx, task)
+		return redis.NewCmd(ctx)
+	}
 	if err := ctx.Err(); err != nil { // the lease has ended: the delivery may be a later one, with its own token
 		return failed(ctx, err)
 	}
 	d.ending.Store(true)
-	if requeues(keys) {
+	if end.kind == endRequeue {
 		d.putBack()
 	}
 	var t tries
 	for {
-		cmd, fenced := f.acknowledgeOnce(redisx.Call{Script: script, Keys: keys, Args: args}, d)
+		cmd, fenced := f.acknowledgeOnce(end, d)
 		err := cmd.Err()
-		if err == nil || redis.HasErrorPrefix(err, "NOT FOUND") || redis.HasErrorPrefix(err, "INTERNAL") {
-			f.deliveries.drop(keys[task], d)
+		if err == nil || redis.HasErrorPrefix(err, "NOT FOUND") {
+			f.deliveries.drop(task, d)
 			if fenced && t.n == 0 { // a repetition is fenced by its first try
-				f.warnOfLate(ctx, keys[task])
+				f.warnOfLate(ctx, task)
 			}
 			return cmd
 		}
@@ -63,10 +68,14 @@ func (f *Fetcher) acknowledge(ctx context.Context, task int, d *Delivery, script
 			t.end = time.Now().Add(format.LeaseTime)
 		}
 		if !f.again(&t) {
-			f.deliveries.drop(keys[task], d)
+			f.deliveries.drop(task, d)
 			return cmd
 		}
 	}
+}
+
+func (f *Fetcher) warnOfLate(ctx context.Context, task string) {
+	f.logger.WarnContext(ctx, "late acknowledgement without effect: the delivery has lost its task", "task", task)
 }
 
 // refuses tells whether Redis understood and said no, for a reason that does not pass by itself.
@@ -115,9 +124,9 @@ func (f *Fetcher) again(t *tries) bool {
 }
 
 // acknowledgeOnce waits for the next batch, as long as the client's own time limits let it take.
-func (f *Fetcher) acknowledgeOnce(c redisx.Call, d *Delivery) (cmd *redis.Cmd, fenced bool) {
+func (f *Fetcher) acknowledgeOnce(end endCall, d *Delivery) (cmd *redis.Cmd, fenced bool) {
 	a := acknowledgements.Get().(*acknowledgement)
-	a.call, a.token = c, d.fetched.token
+	a.end, a.token = end, d.fetched.token
 	a.result, a.record = d.kept()
 	f.acks.Add(a)
 	<-a.done
@@ -127,156 +136,48 @@ func (f *Fetcher) acknowledgeOnce(c redisx.Call, d *Delivery) (cmd *redis.Cmd, f
 	return cmd, fenced
 }
 
-// flushAcks sends a batch in one round trip: one script for the tasks of a queue that are done or complete, one for
-// each other.
+// flushAcks sends a batch in one round trip: one script for the tasks of a queue that have succeeded, one for each other.
 func (f *Fetcher) flushAcks(batch []*acknowledgement) {
-	ctx := context.Background() // the client's own time limits hold
-	calls := make([]*redisx.Call, 0, 1)
+	ctx := context.Background()            // the client's own time limits hold
 	of := make([][]*acknowledgement, 0, 1) // by call
 	joined := make(map[string]int, 1)      // by the day's counter, which has the queue and the date
 	for _, a := range batch {
-		if a.call.Script != nil {
-			queue := format.KeyQueue(a.call.Keys[0])
-			a.call.Args = append(append(make([]any, 0, len(a.call.Args)+4), a.call.Args...), a.token, a.result, a.record, format.OwnPrefix(queue))
-			calls, of = append(calls, &a.call), append(of, []*acknowledgement{a})
+		if !a.end.finishes() {
+			of = append(of, []*acknowledgement{a})
 			continue
 		}
-		day := finishDay(a.call.Keys)
+		day := a.end.day()
 		at, ok := joined[day]
 		if !ok {
 			at = len(of)
 			joined[day] = at
-			calls, of = append(calls, nil), append(of, make([]*acknowledgement, 0, len(batch)))
+			of = append(of, make([]*acknowledgement, 0, len(batch)))
 		}
 		of[at] = append(of[at], a)
 	}
+	calls := make([]*redisx.Call, len(of))
 	for i, group := range of {
-		if calls[i] == nil {
+		if group[0].end.finishes() {
 			calls[i] = finishCall(group)
+		} else {
+			calls[i] = group[0].call()
 		}
 	}
 	redisx.RunScripts(ctx, f.b.Redis(), calls)
 	for i, group := range of {
-		settle(ctx, calls[i].Cmd, group)
+		settle(calls[i].Cmd, group)
 	}
 }
 
-// settle gives each its answer.
-func settle(ctx context.Context, cmd *redis.Cmd, group []*acknowledgement) {
-	var fenced []any
-	if group[0].call.Script == nil {
-		fenced, _ = cmd.Slice()
+// settle gives each its answer: 1, or 0 when it was fenced; of those that have succeeded they come in a list.
+func settle(cmd *redis.Cmd, group []*acknowledgement) {
+	answers := []any{cmd.Val()}
+	if group[0].end.finishes() {
+		answers, _ = cmd.Slice()
 	}
 	for i, a := range group {
 		a.cmd = cmd
-		switch {
-		case cmd.Err() != nil:
-		case a.call.Script != nil:
-			a.fenced = cmd.Val() == fencedReply
-		case i < len(fenced):
-			a.fenced = fenced[i] == int64(0)
-		}
+		a.fenced = cmd.Err() == nil && i < len(answers) && answers[i] == int64(0)
 		a.done <- struct{}{}
 	}
-}
-
-// finishes tells a call of asynq's done or complete: active, lease, then the task, or the completed set and the task;
-// then the processed counters, of the day and in all, and the uniqueness if there is one.
-func finishes(keys []string) bool {
-	return len(keys) >= 5 && strings.HasSuffix(keys[0], format.ActiveSuffix) &&
-		(strings.Contains(keys[2], format.TaskInfix) || strings.HasSuffix(keys[2], format.CompletedSuffix))
-}
-
-func completes(keys []string) bool { return strings.HasSuffix(keys[2], format.CompletedSuffix) }
-
-func finishDay(keys []string) string {
-	if completes(keys) {
-		return keys[4]
-	}
-	return keys[3]
-}
-
-// finishCall joins calls of done (ARGV id, end of the statistics, largest number) and complete (id, end of the
-// statistics, end of the retention, message, largest number) for one queue and day.
-func finishCall(group []*acknowledgement) *redisx.Call {
-	c := &redisx.Call{
-		Script: finishScript,
-		Keys:   make([]string, 0, 5+2*len(group)),
-		Args:   make([]any, 0, 2+7*len(group)),
-	}
-	first := group[0].call.Keys
-	queue, _ := format.Between(first[0], format.ActiveSuffix)
-	c.Keys = append(c.Keys, first[0], first[1], format.CompletedKey(queue), finishDay(first), format.ProcessedKey(queue))
-	c.Args = append(c.Args, group[0].call.Args[1], format.OwnPrefix(queue))
-	for _, a := range group {
-		keys, args := a.call.Keys, a.call.Args
-		var until, message any = "", ""
-		own := keys[2:]
-		if completes(keys) {
-			own = keys[3:]
-			until, message = args[2], args[3]
-		}
-		unique := 0
-		c.Keys = append(c.Keys, own[0])
-		if len(own) > 3 {
-			unique = 1
-			c.Keys = append(c.Keys, own[3])
-		}
-		c.Args = append(c.Args, args[0], a.token, unique, until, message, a.result, a.record)
-	}
-	return c
-}
-
-// finishScript KEYS: active, lease, completed, processed of the day, processed in all; then each task and, if it has one,
-// its uniqueness. ARGV: end of the day's counter (s), prefix of our keys; then for each: id, token, 1 with uniqueness, end
-// of the retention (s) or ”, message, result, record of the attempt. It does what asynq's done (no retention: the task is
-// deleted) and markAsComplete do, for tasks that are still this worker's, and returns for each 1, or 0 if it is not.
-var finishScript = redisx.NewScript(format.LuaEvents + format.LuaAttempt + `
-local out, gone, leases, kept, events = {}, {}, {}, {}, {}
-local k, n = 6, 0
-for a = 3, #ARGV, 7 do
-	local key, id = KEYS[k], ARGV[a]
-	local unique = ARGV[a + 2] == '1' and KEYS[k + 1]
-	k = k + (unique and 2 or 1)
-	local held = redis.call('HMGET', key, 'owner', 'state', 'watch', 'tags', 'attempts')
-	local mine = held[1] == ARGV[a + 1] and held[2] == 'active'
-	out[#out + 1] = mine and 1 or 0
-	if mine then
-		n = n + 1
-		redis.call('LREM', KEYS[1], -1, id)
-		leases[#leases + 1] = id
-		if ARGV[a + 3] == '' then
-			gone[#gone + 1] = key
-		else
-			kept[#kept + 1] = ARGV[a + 3]
-			kept[#kept + 1] = id
-			if not held[5] and ARGV[a + 6] ~= '' then
-				redis.call('HSET', key, 'msg', ARGV[a + 4], 'state', 'completed', 'result', ARGV[a + 5], 'attempts', ARGV[a + 6])
-			else
-				redis.call('HSET', key, 'msg', ARGV[a + 4], 'state', 'completed', 'result', ARGV[a + 5])
-				attempt(key, ARGV[a + 6], held[5])
-			end
-		end
-		if unique and redis.call('GET', unique) == id then gone[#gone + 1] = unique end
-		if held[3] then events[#events + 1] = '.' .. id end
-		if held[4] then
-			for tag in string.gmatch(held[4], '[^ ]+') do redis.call('SREM', ARGV[2] .. 'tag:' .. tag, id) end
-		end
-	end
-end
-if n == 0 then return out end
-redis.call('ZREM', KEYS[2], unpack(leases))
-if #gone > 0 then redis.call('DEL', unpack(gone)) end
-if #kept > 0 then redis.call('ZADD', KEYS[3], unpack(kept)) end
-if redis.call('INCRBY', KEYS[4], n) == n then redis.call('EXPIREAT', KEYS[4], ARGV[1]) end
-if tonumber(redis.call('GET', KEYS[5]) or 0) >= 9e18 then redis.call('SET', KEYS[5], 0) end
-redis.call('INCRBY', KEYS[5], n)
-publish(events)
-return out
-`)
-
-func failed(ctx context.Context, err error) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
-	cmd.SetErr(err)
-	return cmd
 }

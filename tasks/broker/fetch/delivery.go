@@ -13,7 +13,6 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
@@ -184,14 +183,7 @@ func (d *Delivery) Progress(ctx context.Context, progress []byte) error {
 	return nil
 }
 
-// progressScript KEYS: task. ARGV: token, progress, id. It returns 0 when the delivery does not own the task.
-var progressScript = redisx.NewScript(format.LuaEvents + `
-local held = redis.call('HMGET', KEYS[1], 'owner', 'state', 'watch')
-if held[1] ~= ARGV[1] or held[2] ~= 'active' then return 0 end
-redis.call('HSET', KEYS[1], 'progress', ARGV[2])
-if held[3] then publish({'+' .. ARGV[3]}) end
-return 1
-`)
+var progressScript = format.Script("fetch/progress.lua")
 
 // Check asks Redis whether this delivery owns the task still. It gives ErrFenced when it does not.
 func (d *Delivery) Check(ctx context.Context) error {

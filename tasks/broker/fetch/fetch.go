@@ -119,3 +119,5 @@ func (f *Fetcher) order() []string {
 	}
 	return order
 }
+
+var fetchScript = format.Script("fetch/fetch.lua")

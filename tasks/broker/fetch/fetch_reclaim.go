@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
@@ -34,16 +33,4 @@ func (f *Fetcher) reclaim(ctx context.Context) error {
 	return nil
 }
 
-// ownScript KEYS: active. ARGV: prefix of the tasks' keys, prefix of the tokens. It returns the id and token of every
-// active task whose token begins so, the oldest last.
-var ownScript = redisx.NewScript(`
-local out = {}
-for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-	local owner = redis.call('HGET', ARGV[1] .. id, 'owner')
-	if owner and string.sub(owner, 1, #ARGV[2]) == ARGV[2] then
-		out[#out + 1] = id
-		out[#out + 1] = owner
-	end
-end
-return out
-`)
+var ownScript = format.Script("fetch/fetch_reclaim.lua")

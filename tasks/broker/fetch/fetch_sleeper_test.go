@@ -96,7 +96,7 @@ func enqueueWakesAnIdleWorker(t *testing.T, url string) {
 		case 0:
 			brokertest.Enqueue(t, producer, brokertest.Message(queue, id))
 		case 1:
-			r := producer.EnqueueIf(t.Context(), broker.Gate{Source: "return true"}, brokertest.Message(queue, id))
+			r := producer.EnqueueIf(t.Context(), broker.Gate{Script: brokertest.Gate("return true")}, brokertest.Message(queue, id))
 			require.Equal(t, broker.Receipt{Outcome: broker.Made}, r)
 		case 2: // another program's client, and Ring
 			_, err := client.Enqueue(asynq.NewTask("t", nil), asynq.Queue(queue), asynq.TaskID(id))

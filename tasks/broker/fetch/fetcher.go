@@ -67,7 +67,6 @@ type Fetcher struct {
 	turns      turns
 	deliveries deliveries
 	acks       redisx.Batcher[*acknowledgement]
-	fences     fences
 
 	due     due
 	cancels cancels
@@ -168,74 +167,37 @@ func (f *Fetcher) LastFetch() time.Time {
 	return time.Time{}
 }
 
-// EvalSha is how go-redis runs a script that the server knows.
+// EvalSha is how asynq runs its scripts. What is not recognised goes straight through.
 func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	if task, ok := acknowledges(keys); ok {
-		d := f.deliveries.get(keys[task])
-		if d != nil && finishes(keys) {
-			return f.acknowledge(ctx, task, d, nil, keys, args)
-		}
-		if d == nil {
-			return f.refuse(ctx, keys[task])
-		}
-		fenced, known := f.fences.of(sha)
-		if !known {
-			return failed(ctx, noScript{}) // go-redis comes again through Eval, with the text
-		}
-		return f.acknowledge(ctx, task, d, fenced, keys, args)
+	if end, ok := isEndCall(keys, args); ok {
+		return f.acknowledge(ctx, end)
 	}
-	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.EvalSha(ctx, sha, keys, args...) })
-}
-
-// Eval is how go-redis runs a script that the server does not know yet.
-func (f *Fetcher) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	if task, ok := acknowledges(keys); ok {
-		d := f.deliveries.get(keys[task])
-		if d == nil {
-			return f.refuse(ctx, keys[task])
-		}
-		return f.acknowledge(ctx, task, d, f.fences.make(script, task, keys), keys, args)
-	}
-	return f.poll(ctx, keys, args, func() *redis.Cmd { return f.UniversalClient.Eval(ctx, script, keys, args...) })
-}
-
-// refuse answers the acknowledgement of a delivery that this worker has forgotten: whoever has the task now is to end it.
-func (f *Fetcher) refuse(ctx context.Context, task string) *redis.Cmd {
-	f.warnOfLate(ctx, task)
-	cmd := redis.NewCmd(ctx)
-	cmd.SetVal(fencedReply)
-	return cmd
-}
-
-func (f *Fetcher) warnOfLate(ctx context.Context, task string) {
-	f.logger.WarnContext(ctx, "late acknowledgement without effect: the delivery has lost its task", "task", task)
-}
-
-func (f *Fetcher) poll(ctx context.Context, keys []string, args []any, through func() *redis.Cmd) *redis.Cmd {
-	if queue, ok := dequeues(keys); ok {
+	if queue, ok := isDequeueCall(keys); ok {
 		return f.dequeue(ctx, queue)
 	}
-	if queue, ok := forwards(keys); ok && len(args) > 0 {
-		if second, ok := args[0].(int64); ok {
-			return f.forward(ctx, queue, keys[0], second, args)
-		}
+	if queue, second, ok := isForwardCall(keys, args); ok {
+		return f.forward(ctx, queue, keys[0], second, args)
 	}
-	if recovers(keys) { // beats find them
+	if isRecoverCall(keys) { // beats find them
 		cmd := redis.NewCmd(ctx)
 		cmd.SetVal([]any{})
 		return cmd
 	}
-	return through()
+	return f.UniversalClient.EvalSha(ctx, sha, keys, args...)
 }
 
 // HSet keeps a task's result for its acknowledgement.
 func (f *Fetcher) HSet(ctx context.Context, key string, values ...any) *redis.IntCmd {
-	if len(values) == 2 && values[0] == "result" {
-		if result, ok := values[1].([]byte); ok && f.deliveries.keep(key, result) {
-			return redis.NewIntCmd(ctx)
-		}
+	if result, ok := isResultWrite(values); ok && f.deliveries.keep(key, result) {
+		return redis.NewIntCmd(ctx)
 	}
 	return f.UniversalClient.HSet(ctx, key, values...)
 }
 
 func nothing(ctx context.Context) *redis.Cmd { return failed(ctx, redis.Nil) }
+
+func failed(ctx context.Context, err error) *redis.Cmd {
+	cmd := redis.NewCmd(ctx)
+	cmd.SetErr(err)
+	return cmd
+}

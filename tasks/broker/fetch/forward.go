@@ -6,7 +6,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
@@ -70,34 +69,6 @@ func (f *Fetcher) dueSets(ctx context.Context, second int64) (map[string]bool, e
 	return sets, nil
 }
 
-// dueScript KEYS: delayed sets. ARGV: now (s). It returns those with something due.
-var dueScript = redisx.NewScript(`
-local out = {}
-if redis.call('EXISTS', unpack(KEYS)) == 0 then return out end
-for _, key in ipairs(KEYS) do
-	local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-	if first[2] and tonumber(first[2]) <= tonumber(ARGV[1]) then out[#out + 1] = key end
-end
-return out
-`)
+var dueScript = format.Script("fetch/forward_due.lua")
 
-// forwardScript KEYS: scheduled or retry, pending, high, low. ARGV: now (s), prefix of the tasks' keys, now (ns), prefix of
-// the groups' keys. It does what asynq's forward does, and keeps priorities.
-var forwardScript = redisx.NewScript(format.LuaEvents + `
-local ids, events = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100), {}
-for _, id in ipairs(ids) do
-	local key = ARGV[2] .. id
-	local has = redis.call('HMGET', key, 'group', 'prio', 'watch')
-	redis.call('ZREM', KEYS[1], id)
-	if has[1] and has[1] ~= '' then
-		redis.call('ZADD', ARGV[4] .. has[1], ARGV[1], id)
-		redis.call('HSET', key, 'state', 'aggregating')
-	else
-		redis.call('LPUSH', has[2] == 'high' and KEYS[3] or has[2] == 'low' and KEYS[4] or KEYS[2], id)
-		redis.call('HSET', key, 'state', 'pending', 'pending_since', ARGV[3])
-		if has[3] then events[#events + 1] = '+' .. id end
-	end
-end
-publish(events)
-return #ids
-`)
+var forwardScript = format.Script("fetch/forward.lua")

@@ -44,3 +44,5 @@ func (f *Fetcher) extendLeases(ctx context.Context, queue string, ids []string) 
 	}
 	return nil
 }
+
+var extendScript = format.Script("fetch/lease_extend.lua")

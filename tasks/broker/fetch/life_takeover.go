@@ -219,3 +219,8 @@ func (f *Fetcher) giveLeases(ctx context.Context, queue string) error {
 	}
 	return nil
 }
+
+var (
+	heldScript  = format.Script("fetch/life_held.lua")
+	leaseScript = format.Script("fetch/lease_give.lua")
+)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
@@ -65,39 +64,4 @@ func (f *Fetcher) giveBack(ctx context.Context, r returns) (n int, err error) {
 	return giveBackScript.Run(ctx, f.b.Redis(), keys, args...).Int()
 }
 
-// giveBackScript KEYS: active, lease, pending, wake, high, low, retry, then the tasks, the first to run last. ARGV: now (ns),
-// 1 to ring, 1 for tasks whose lease has ended only, 1 to count that the worker died; then for each task its id, its token,
-// the record of the attempt and the delay (s). It returns how many of them were still their owners'. What a worker has
-// fetched ahead is near the beginning of the active list, what one has left that died near its end.
-var giveBackScript = redisx.NewScript(format.LuaClock + format.LuaRing + format.LuaEvents + format.LuaAttempt + `
-local n, ready, events, second = 0, false, {}, math.floor(now / 1000)
-for k = 8, #KEYS do
-	local task, a = KEYS[k], 4 * k - 27
-	local id, delay = ARGV[a], tonumber(ARGV[a + 3])
-	local held = redis.call('HMGET', task, 'owner', 'state', 'prio', 'watch')
-	local back = (held[1] or '') == ARGV[a + 1] and held[2] == 'active'
-	if back and ARGV[3] == '1' then
-		local lease = redis.call('ZSCORE', KEYS[2], id)
-		back = lease and tonumber(lease) < second
-	end
-	if back then
-		redis.call('LREM', KEYS[1], ARGV[4] == '1' and -1 or 1, id)
-		redis.call('ZREM', KEYS[2], id)
-		if ARGV[4] == '1' then redis.call('HINCRBY', task, 'crashes', 1) end
-		attempt(task, ARGV[a + 2])
-		if delay > 0 then
-			redis.call('ZADD', KEYS[7], second + delay, id)
-			redis.call('HSET', task, 'state', 'retry')
-		else
-			redis.call('RPUSH', held[3] == 'high' and KEYS[5] or held[3] == 'low' and KEYS[6] or KEYS[3], id)
-			redis.call('HSET', task, 'state', 'pending', 'pending_since', ARGV[1])
-			ready = true
-		end
-		if held[4] then events[#events + 1] = '+' .. id end
-		n = n + 1
-	end
-end
-if ready and ARGV[2] == '1' then ring(KEYS[4]) end
-publish(events)
-return n
-`)
+var giveBackScript = format.Script("fetch/prefetch_return.lua")

@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"testing"
@@ -31,22 +32,6 @@ type revokeModel struct {
 	tasks  map[string]*modelTask
 	second int64 // the worker's clock
 }
-
-// The ends of a delivery, in short for what asynq's scripts do.
-const (
-	endRetry = `
-if redis.call('LREM', KEYS[2], 0, ARGV[1]) == 0 then return redis.error_reply('NOT FOUND') end
-redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
-redis.call('HSET', KEYS[1], 'state', ARGV[2])
-return 'OK'`
-	endRequeue = `
-if redis.call('LREM', KEYS[1], 0, ARGV[1]) == 0 then return redis.error_reply('NOT FOUND') end
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('RPUSH', KEYS[3], ARGV[1])
-redis.call('HSET', KEYS[4], 'state', 'pending')
-return 'OK'`
-)
 
 // ids are the tasks in one of the states, in order.
 func (m *revokeModel) ids(states ...string) (ids []string) {
@@ -131,23 +116,29 @@ func (m *revokeModel) complete(rt *rapid.T, id, result string) {
 func (m *revokeModel) finish(rt *rapid.T) {
 	id := draw(rt, m.ids("active"))
 	t, p := m.tasks[id], "asynq:{q}:"
-	end := func(script string, keys []string, args ...any) {
-		require.NoError(rt, m.w.Eval(context.Background(), script, keys, append([]any{id}, args...)...).Err())
+	end := func(keys []string, args ...any) {
+		require.NoError(rt, m.w.EvalSha(context.Background(), "end", keys, append([]any{id}, args...)...).Err())
 	}
-	moved := func(to string) {
-		keys := []string{p + "t:" + id, p + "active", p + "lease", p + to, p + "processed:x", p + "failed:x", p + "processed", p + "failed", p + "t:"}
-		end(endRetry, keys, to, strconv.FormatInt(time.Now().Unix(), 10))
+	moved := func(to string, args ...any) { // as asynq's retry and archive
+		keys := []string{p + "t:" + id, p + "active", p + "lease", p + to, p + "processed:x", p + "failed:x", p + "processed", p + "failed"}
+		if to == "archived" {
+			keys = append(keys, p+"t:")
+		}
+		msg, err := m.b.Redis().HGet(context.Background(), brokertest.Key("q", "t:"+id), "msg").Result()
+		require.NoError(rt, err)
+		end(keys, append([]any{msg}, args...)...)
 		t.state = to
 	}
+	now := time.Now().Unix()
 	switch rapid.SampledFrom([]string{"well", "retry", "archived", "requeue"}).Draw(rt, "end") {
 	case "well":
 		m.complete(rt, id, "1")
 	case "retry":
-		moved("retry")
+		moved("retry", now, now+3600, true, int64(math.MaxInt64))
 	case "archived":
-		moved("archived")
+		moved("archived", now, now-3600, 10_000, now+3600, int64(math.MaxInt64))
 	case "requeue":
-		end(endRequeue, []string{p + "active", p + "lease", p + "pending", p + "t:" + id})
+		end([]string{p + "active", p + "lease", p + "pending", p + "t:" + id})
 		t.state = "pending"
 	}
 }

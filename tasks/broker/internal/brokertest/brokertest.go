@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -295,3 +296,8 @@ func MiddleOfASecond() {
 }
 
 func Key(queue, rest string) string { return fmt.Sprintf("asynq:{%s}:%s", queue, rest) }
+
+// Gate is one whose function has the body.
+func Gate(body string) *broker.GateScript {
+	return broker.LoadGate(fstest.MapFS{"gate.lua": {Data: []byte("function gate(ARGV)\n" + body + "\nend")}}, "gate.lua")
+}

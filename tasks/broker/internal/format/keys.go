@@ -15,13 +15,14 @@ const (
 	ActiveSuffix    = "}:active"
 	LeaseSuffix     = "}:lease"
 	CompletedSuffix = "}:completed"
+	ScheduledSuffix = "}:scheduled"
 	RetrySuffix     = "}:retry"
 	ArchivedSuffix  = "}:archived"
 	TaskInfix       = "}:t:"
 )
 
 func PendingKey(queue string) string    { return KeyPrefix + queue + PendingSuffix }
-func ScheduledKey(queue string) string  { return KeyPrefix + queue + "}:scheduled" }
+func ScheduledKey(queue string) string  { return KeyPrefix + queue + ScheduledSuffix }
 func RetryKey(queue string) string      { return KeyPrefix + queue + RetrySuffix }
 func PausedKey(queue string) string     { return KeyPrefix + queue + "}:paused" }
 func ActiveKey(queue string) string     { return KeyPrefix + queue + ActiveSuffix }

@@ -1,0 +1,13 @@
+-- Lists the workers of a queue that live.
+--
+-- KEYS[1] lives     of the queue, by their last beat (ms)
+-- ARGV[1] limit     how long ago the last beat may be, in ms
+--
+-- Answers the lives.
+--
+--- @include lua/lib/clock.lua
+
+local lives = KEYS[1]
+local limit = tonumber(ARGV[1])
+
+return redis.call('ZRANGEBYSCORE', lives, now - limit, '+inf')
