@@ -15,7 +15,11 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	testenv.RoundsUnderRace(25)
+	testenv.AtOnce(6)
+	testenv.Main(m)
+}
 
 type user struct {
 	Name string `json:"name"`

@@ -72,6 +72,7 @@ func TestAWriterSeesItsOwnWriteAtOnce(t *testing.T) {
 				readers.Go(func() {
 					for ctx.Err() == nil {
 						_, _ = c.Get(ctx, 7)
+						time.Sleep(10 * time.Microsecond) // leaves the processors to the writer, too
 					}
 				})
 			}

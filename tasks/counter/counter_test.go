@@ -28,7 +28,7 @@ func TestChangesAreWrittenAndRead(t *testing.T) {
 		_, err := parse(bad)
 		require.Error(t, err, bad)
 	}
-	byKind, err := tally([]string{"articles:7:+1", "articles:8:+1", "followers:7:+1", "articles:7:-1", "?"})
+	byKind, err := sumByUser([]string{"articles:7:+1", "articles:8:+1", "followers:7:+1", "articles:7:-1", "?"})
 	require.ErrorContains(t, err, `"?"`)
 	require.Equal(t, map[Kind][]share{Articles: {{7, 0}, {8, 1}}, Followers: {{7, 1}}}, byKind)
 }

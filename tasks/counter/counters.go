@@ -31,13 +31,13 @@ type Options struct {
 
 // Counters are the counts of all users. They are safe for concurrent use.
 type Counters struct {
-	store    *cache.Store
-	profiles *profiles.Profiles
-	tasks    *tasks.Client
-	log      *slog.Logger
-	ledger   ledger
-	source   source
-	db       database
+	store       *cache.Store
+	profiles    *profiles.Profiles
+	tasks       *tasks.Client
+	log         *slog.Logger
+	redisCounts redisCounts
+	source      source
+	db          database
 
 	meter    cache.Meter
 	flight   singleflight.Group
@@ -52,16 +52,16 @@ func New(opt Options) *Counters {
 		opt.Logger = slog.Default()
 	}
 	c := &Counters{
-		store:    opt.Store,
-		profiles: opt.Profiles,
-		tasks:    opt.Tasks,
-		log:      opt.Logger,
-		ledger:   ledger{opt.Store.Redis()},
-		source:   database{opt.DB},
-		db:       database{opt.DB},
-		meter:    opt.Store.Meter(applier),
-		rankings: rankings{latest: make(map[Kind]*ranking)},
-		fallback: make(map[Kind]*cache.List[Place]),
+		store:       opt.Store,
+		profiles:    opt.Profiles,
+		tasks:       opt.Tasks,
+		log:         opt.Logger,
+		redisCounts: redisCounts{opt.Store.Redis()},
+		source:      database{opt.DB},
+		db:          database{opt.DB},
+		meter:       opt.Store.Meter(applier),
+		rankings:    rankings{latest: make(map[Kind]*ranking)},
+		fallback:    make(map[Kind]*cache.List[Place]),
 	}
 	for _, k := range Kinds() {
 		c.fallback[k] = c.newPlaces(k)
@@ -84,7 +84,7 @@ const (
 
 // Apply implements cache.Applier: it counts the changes of a task, each once, whatever becomes of the others.
 func (c *Counters) Apply(ctx context.Context, task string, ids []string) error {
-	byKind, err := tally(ids)
+	byKind, err := sumByUser(ids)
 	errs := []error{err}
 	o := originOf(task)
 	users, late := make(map[int64]bool), false
@@ -114,7 +114,7 @@ func (c *Counters) applyKind(ctx context.Context, k Kind, o origin, shares []sha
 	for begun := time.Now(); ; {
 		var what outcome
 		err := c.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
-			what, err = ledger{rdb}.apply(ctx, k, o, shares)
+			what, err = redisCounts{rdb}.apply(ctx, k, o, shares)
 			return err
 		})
 		if err != nil || what != frozen {

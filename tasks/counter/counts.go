@@ -2,7 +2,6 @@ package counter
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // Counts are those of one user.
@@ -47,46 +47,20 @@ const (
 	leaseWait    = 200 * time.Millisecond // for somebody else who reads them
 )
 
-// lookScript KEYS: counts, lease; ARGV: token, life of the lease (ms), fields. It gives the counts, or 'mine' when the
-// caller is to fill them, or 'busy' when another does. A lease that is of another type, or does not end as ours do, is
-// nobody's.
-var lookScript = redis.NewScript(`
-local is = redis.call('TYPE', KEYS[1])['ok']
-if is == 'hash' then
-	return redis.call('HMGET', KEYS[1], ARGV[3], ARGV[4], ARGV[5])
-elseif is ~= 'none' then
-	redis.call('DEL', KEYS[1])
-end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 'mine' end
-local holder, left = redis.pcall('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
-if type(holder) == 'string' and left >= 0 and left <= tonumber(ARGV[2]) then return 'busy' end
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-return 'mine'
-`)
-
-// fillScript KEYS: counts, lease; ARGV: token, expiry (ms), then fields and values. A lease that was voided fills nothing.
-var fillScript = redis.NewScript(`
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1], KEYS[2])
-for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
-`)
-
 // Of returns the counts of a user, all 0 for one who does not exist: from the cache, else from the sorted sets, and from
 // the database where those can't be relied on.
 func (c *Counters) Of(ctx context.Context, user int64) (Counts, error) {
 	if counts, ok := c.cached(ctx, user); ok {
 		return counts, nil
 	}
-	counts, err := shared(ctx, c, flightOf(user), func(ctx context.Context) (Counts, error) { return c.look(ctx, user) })
+	counts, err := shared(ctx, c, flightKey(user), func(ctx context.Context) (Counts, error) { return c.look(ctx, user) })
 	if err != nil {
 		return Counts{}, fmt.Errorf("counts of user %d: %w", user, err)
 	}
 	return counts, nil
 }
 
-func flightOf(user int64) string { return strconv.FormatInt(user, 10) }
+func flightKey(user int64) string { return strconv.FormatInt(user, 10) }
 
 // cached reads the hash. Whatever is wrong with it is a miss.
 func (c *Counters) cached(ctx context.Context, user int64) (counts Counts, ok bool) {
@@ -131,8 +105,8 @@ const lookTries = 3
 
 // look reads the counts anew and caches them.
 func (c *Counters) look(ctx context.Context, user int64) (counts Counts, err error) {
-	token := rand.Text()
 	for range lookTries {
+		token := redisx.NewLeaseToken()
 		found, mine := c.lease(ctx, user, token)
 		if found != nil {
 			return *found, nil
@@ -165,7 +139,7 @@ func (c *Counters) lease(ctx context.Context, user int64, token string) (counts 
 	for begun := time.Now(); ; {
 		var answer any
 		err := c.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
-			answer, err = lookScript.Run(ctx, rdb, []string{CountsKey(user), leaseKey(user)}, args...).Result()
+			answer, err = getOrLeaseScript.Run(ctx, rdb, []string{CountsKey(user), leaseKey(user)}, args...).Result()
 			return err
 		})
 		if err != nil || answer == "mine" {
@@ -256,25 +230,25 @@ func (c *Counters) score(ctx context.Context, k Kind, user int64, read reader) (
 	return int64(score), err == nil
 }
 
-// voidSize is how many users' counts are dropped at a time.
-const voidSize = 500
+// invalidateBatch is how many users' counts are dropped at a time.
+const invalidateBatch = 500
 
-// drop is void for a few users, and quick about it when Redis is away.
+// drop is invalidate for a few users, and quick about it when Redis is away.
 func (c *Counters) drop(ctx context.Context, users map[int64]bool) error {
-	return c.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) error { return c.voidIn(ctx, rdb, users) })
+	return c.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) error { return c.invalidateIn(ctx, rdb, users) })
 }
 
-// void drops what is cached of users' counts, and keeps those who are computing it from caching it.
-func (c *Counters) void(ctx context.Context, users map[int64]bool) error {
-	return c.voidIn(ctx, c.ledger.rdb, users)
+// invalidate drops what is cached of users' counts, and keeps those who are computing it from caching it.
+func (c *Counters) invalidate(ctx context.Context, users map[int64]bool) error {
+	return c.invalidateIn(ctx, c.redisCounts.rdb, users)
 }
 
-func (c *Counters) voidIn(ctx context.Context, rdb redis.UniversalClient, users map[int64]bool) error {
+func (c *Counters) invalidateIn(ctx context.Context, rdb redis.UniversalClient, users map[int64]bool) error {
 	all := slices.Collect(maps.Keys(users))
-	for some := range slices.Chunk(all, voidSize) {
+	for some := range slices.Chunk(all, invalidateBatch) {
 		pipe := rdb.Pipeline()
 		for _, user := range some {
-			c.flight.Forget(flightOf(user))
+			c.flight.Forget(flightKey(user))
 			pipe.Del(ctx, CountsKey(user), leaseKey(user))
 		}
 		if _, err := pipe.Exec(ctx); err != nil {

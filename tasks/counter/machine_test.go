@@ -65,7 +65,7 @@ func newWorld(t *rapid.T, ctx context.Context, rdb *redis.Client, mini *miniredi
 func (w *world) counters() *Counters {
 	store, err := cache.NewStore(w.rdb, cache.StoreOptions{Timeout: time.Minute, Logger: testenv.Quiet()})
 	require.NoError(w.t, err)
-	return &Counters{store: store, ledger: ledger{w.rdb}, source: w, log: testenv.Quiet()}
+	return &Counters{store: store, redisCounts: redisCounts{w.rdb}, source: w, log: testenv.Quiet()}
 }
 
 // The source.
@@ -96,12 +96,12 @@ func (w *world) existing(ctx context.Context, ids []int64) (found []int64, err e
 	return found, nil
 }
 
-func (w *world) census(ctx context.Context, s scope) (*census, error) {
+func (w *world) snapshot(ctx context.Context, s scope) (*snapshot, error) {
 	if err := yield(ctx); err != nil {
 		return nil, err
 	}
 	in := func(u int64) bool { return s.has(u) || slices.Contains(s.users, u) }
-	c := newCensus()
+	c := newSnapshot()
 	for _, u := range w.users {
 		if in(u) {
 			c.users = append(c.users, u)
@@ -148,7 +148,7 @@ func (w *world) write() *job {
 		j.ids = append(j.ids, Change(k, u, delta).ID)
 	}
 	var err error
-	j.shares, err = tally(j.ids)
+	j.shares, err = sumByUser(j.ids)
 	require.NoError(w.t, err)
 	w.jobs = append(w.jobs, j)
 	return j

@@ -24,7 +24,11 @@ import (
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	testenv.RoundsUnderRace(25)
+	testenv.AtOnce(6)
+	testenv.Main(m)
+}
 
 // patience bounds waits that a healthy system ends much earlier.
 const patience = 30 * time.Second

@@ -21,9 +21,9 @@ var standardSizes = sizes{page: 5000, check: 1000, repair: 500, freeze: 50}
 
 const (
 	rangeLife   = time.Minute
-	rangeLimit  = 45 * time.Second // for the census of a range
+	rangeLimit  = 45 * time.Second // for the snapshot of a range
 	frozenLife  = 20 * time.Second
-	frozenLimit = 15 * time.Second // for the census of users who are frozen
+	frozenLimit = 15 * time.Second // for the snapshot of users who are frozen
 
 	windowTries = 3 // a window is lost when it has expired
 	runTries    = 3 // a run is lost when Redis loses counts
@@ -33,21 +33,21 @@ const (
 // a time:
 //
 //  1. It opens a window on their range. From then on whoever counts a change notes its user there.
-//  2. It takes a census: counts, and changes whose tasks have not ended, from one snapshot of the database.
+//  2. It takes a snapshot: counts, and changes whose tasks have not ended, from one snapshot of the database.
 //  3. A script gives each user the count, and marks the changes on their way that are in it, so that they are not counted
-//     again. A user who was noted stays: the change that was counted may be in the census or not.
+//     again. A user who was noted stays: the change that was counted may be in the snapshot or not.
 //  4. It closes the window, and compares those who were noted again, in windows in which their counts stand still.
 //
 // The reconciler may die anywhere, and several may run at the same time: a window belongs to one of them, expires, and
 // what it has repaired is right.
 type reconciler struct {
-	ledger ledger
-	source source
-	void   func(ctx context.Context, users map[int64]bool) error // drops what was computed from counts that were repaired
-	report func(done, total int64, note string) error            // says how far it is
-	log    *slog.Logger
-	poll   time.Duration // between looks whether another's window is closed
-	sizes  sizes
+	redisCounts redisCounts
+	source      source
+	invalidate  func(ctx context.Context, users map[int64]bool) error // drops what was computed from counts that were repaired
+	report      func(done, total int64, note string) error            // says how far it is
+	log         *slog.Logger
+	poll        time.Duration // between looks whether another's window is closed
+	sizes       sizes
 }
 
 // Sums are numbers of each kind.
@@ -95,7 +95,7 @@ func (r *reconciler) whole(ctx context.Context) (Result, error) {
 func (r *reconciler) run(ctx context.Context) (sum Result, err error) {
 	run := rand.Text()
 	for _, k := range Kinds() {
-		if err := r.ledger.begin(ctx, k, run); err != nil {
+		if err := r.redisCounts.begin(ctx, k, run); err != nil {
 			return sum, err
 		}
 	}
@@ -130,7 +130,7 @@ func (r *reconciler) run(ctx context.Context) (sum Result, err error) {
 		}
 	}
 	for _, k := range Kinds() {
-		whole, err := r.ledger.finish(ctx, k, run)
+		whole, err := r.redisCounts.finish(ctx, k, run)
 		if err != nil {
 			return sum, err
 		}
@@ -177,7 +177,7 @@ func (r *reconciler) compare(ctx context.Context, run string, s scope, sum *Resu
 func (r *reconciler) suspects(ctx context.Context) (sum Result, err error) {
 	var total int64
 	for _, k := range Kinds() {
-		n, err := r.ledger.rdb.SCard(ctx, suspectsKey(k)).Result()
+		n, err := r.redisCounts.rdb.SCard(ctx, suspectsKey(k)).Result()
 		if err != nil {
 			return sum, err
 		}

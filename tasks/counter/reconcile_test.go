@@ -283,7 +283,7 @@ func TestAFrozenUserIsWaitedFor(t *testing.T) {
 		users := s.users(t, 2)
 		_, err := s.counters.Reconcile(ctx)
 		require.NoError(t, err)
-		l := s.counters.ledger
+		l := s.counters.redisCounts
 		require.NoError(t, l.open(ctx, Articles, "mine", "", scope{users: users[:1]}))
 		require.ErrorIs(t, l.open(ctx, Articles, "other", "", scope{lo: 1, hi: 2}), errBusy)
 		s.publish(t, users[1], 1) // who is not
@@ -321,16 +321,16 @@ func TestABacklogIsWaitedFor(t *testing.T) {
 		rows = append(rows, models.OutboxRow{TaskID: id, Task: "refresh.changed", Body: fmt.Sprintf(body, id), SentAt: &later})
 	}
 	require.NoError(t, s.db.CreateInBatches(rows, 10).Error)
-	_, err := database{s.db}.census(t.Context(), scope{lo: 1, hi: 1 << 40})
+	_, err := database{s.db}.snapshot(t.Context(), scope{lo: 1, hi: 1 << 40})
 	require.ErrorIs(t, err, errBacklog)
-	_, err = database{s.db}.census(t.Context(), scope{users: users})
+	_, err = database{s.db}.snapshot(t.Context(), scope{users: users})
 	require.NoError(t, err, "the changes of others are not kept")
 	others := make([]models.OutboxRow, maxOutbox-len(rows)+1)
 	for i := range others {
 		others[i] = models.OutboxRow{TaskID: fmt.Sprint(i), Task: "refresh.changed", SentAt: &later}
 	}
 	require.NoError(t, s.db.CreateInBatches(others, 1000).Error)
-	_, err = database{s.db}.census(t.Context(), scope{users: users})
+	_, err = database{s.db}.snapshot(t.Context(), scope{users: users})
 	require.ErrorIs(t, err, errBacklog, "nor are too many of them read")
 
 	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client})

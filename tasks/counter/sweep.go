@@ -15,19 +15,19 @@ type scan func(ctx context.Context, rdb redis.UniversalClient, k Kind, cursor ui
 const scanSize = 1000
 
 func scanCounts(ctx context.Context, rdb redis.UniversalClient, k Kind, cursor uint64) ([]string, uint64, error) {
-	return everySecond(rdb.ZScan(ctx, k.Key(), cursor, "", scanSize).Result())
+	return pairKeys(rdb.ZScan(ctx, k.Key(), cursor, "", scanSize).Result())
 }
 
 func scanDebts(ctx context.Context, rdb redis.UniversalClient, k Kind, cursor uint64) ([]string, uint64, error) {
-	return everySecond(rdb.HScan(ctx, debtsKey(k), cursor, "", scanSize).Result())
+	return pairKeys(rdb.HScan(ctx, debtsKey(k), cursor, "", scanSize).Result())
 }
 
 func scanSuspects(ctx context.Context, rdb redis.UniversalClient, k Kind, cursor uint64) ([]string, uint64, error) {
 	return rdb.SScan(ctx, suspectsKey(k), cursor, "", scanSize).Result()
 }
 
-// everySecond leaves the values of pairs out.
-func everySecond(pairs []string, next uint64, err error) ([]string, uint64, error) {
+// pairKeys leaves the values of pairs out.
+func pairKeys(pairs []string, next uint64, err error) ([]string, uint64, error) {
 	members := make([]string, 0, len(pairs)/2)
 	for i := 0; i < len(pairs); i += 2 {
 		members = append(members, pairs[i])
@@ -39,7 +39,7 @@ func everySecond(pairs []string, next uint64, err error) ([]string, uint64, erro
 // that are not.
 func (r *reconciler) each(ctx context.Context, k Kind, next scan, f func(ids []int64) error, sum *Result) error {
 	for cursor := uint64(0); ; {
-		members, after, err := next(ctx, r.ledger.rdb, k, cursor)
+		members, after, err := next(ctx, r.redisCounts.rdb, k, cursor)
 		if err != nil {
 			return fmt.Errorf("look through %s: %w", k, err)
 		}
@@ -103,7 +103,7 @@ func (r *reconciler) remove(ctx context.Context, k Kind, members []string, sum *
 	if len(members) == 0 {
 		return nil
 	}
-	n, err := r.ledger.remove(ctx, k, members)
+	n, err := r.redisCounts.remove(ctx, k, members)
 	sum.Removed.add(k, int(n))
 	return err
 }

@@ -54,12 +54,12 @@ func (c *Counters) Reconcile(ctx context.Context) (Result, error) {
 
 func (c *Counters) reconciler(report func(done, total int64, note string) error) *reconciler {
 	return &reconciler{
-		ledger: c.ledger,
-		source: c.source,
-		void:   c.void,
-		report: report,
-		log:    c.log,
-		poll:   windowPoll,
-		sizes:  standardSizes,
+		redisCounts: c.redisCounts,
+		source:      c.source,
+		invalidate:  c.invalidate,
+		report:      report,
+		log:         c.log,
+		poll:        windowPoll,
+		sizes:       standardSizes,
 	}
 }

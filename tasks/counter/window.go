@@ -40,7 +40,7 @@ func (w *window) compare(ctx context.Context, r *reconciler, run string, s scope
 			return nil, err
 		}
 	}
-	c, err := w.census(ctx, r, s)
+	c, err := w.snapshot(ctx, r, s)
 	if err != nil {
 		return nil, err
 	}
@@ -51,18 +51,18 @@ func (w *window) compare(ctx context.Context, r *reconciler, run string, s scope
 			touched[u] = true
 		}
 		if err == nil {
-			err = w.dismiss(ctx, r, k, s, c)
+			err = w.removeMissing(ctx, r, k, s, c)
 		}
 		if err != nil {
-			return nil, errors.Join(err, r.void(ctx, touched))
+			return nil, errors.Join(err, r.invalidate(ctx, touched))
 		}
 	}
-	if err := r.void(ctx, touched); err != nil {
+	if err := r.invalidate(ctx, touched); err != nil {
 		return nil, err
 	}
 	seen := make(map[int64]bool)
 	for len(w.opened) > 0 {
-		users, err := r.ledger.close(ctx, w.opened[0], w.token)
+		users, err := r.redisCounts.close(ctx, w.opened[0], w.token)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func (w *window) compare(ctx context.Context, r *reconciler, run string, s scope
 // open waits while another reconciler has a window on the kind.
 func (w *window) open(ctx context.Context, r *reconciler, k Kind, run string, s scope) error {
 	for {
-		err := r.ledger.open(ctx, k, w.token, run, s)
+		err := r.redisCounts.open(ctx, k, w.token, run, s)
 		if !errors.Is(err, errBusy) {
 			if err == nil {
 				w.opened = append(w.opened, k)
@@ -102,25 +102,25 @@ func (w *window) abandon(ctx context.Context, r *reconciler) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
 	defer cancel()
 	for _, k := range w.opened {
-		_, _ = r.ledger.close(ctx, k, w.token) // else it expires
+		_, _ = r.redisCounts.close(ctx, k, w.token) // else it expires
 	}
 }
 
-func (w *window) census(ctx context.Context, r *reconciler, s scope) (*census, error) {
+func (w *window) snapshot(ctx context.Context, r *reconciler, s scope) (*snapshot, error) {
 	limit := rangeLimit
 	if s.users != nil {
 		limit = frozenLimit
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return r.source.census(ctx, s)
+	return r.source.snapshot(ctx, s)
 }
 
 // repair compares a kind, and returns whose counts were others.
-func (w *window) repair(ctx context.Context, r *reconciler, k Kind, c *census) (repaired []int64, err error) {
+func (w *window) repair(ctx context.Context, r *reconciler, k Kind, c *snapshot) (repaired []int64, err error) {
 	var list []int64
 	for users := range slices.Chunk(c.users, r.sizes.check) {
-		odd, err := r.ledger.doubtful(ctx, k, users, c.counts[k])
+		odd, err := r.redisCounts.doubtful(ctx, k, users, c.counts[k])
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +136,7 @@ func (w *window) repair(ctx context.Context, r *reconciler, k Kind, c *census) (
 		}
 	}
 	for users := range slices.Chunk(list, r.sizes.repair) {
-		some, err := r.ledger.repair(ctx, k, w.token, users, c)
+		some, err := r.redisCounts.repair(ctx, k, w.token, users, c)
 		repaired = append(repaired, some...)
 		w.repaired[k] += len(some)
 		if err != nil {
@@ -146,8 +146,8 @@ func (w *window) repair(ctx context.Context, r *reconciler, k Kind, c *census) (
 	return repaired, nil
 }
 
-// dismiss removes those of the listed who are no users.
-func (w *window) dismiss(ctx context.Context, r *reconciler, k Kind, s scope, c *census) error {
+// removeMissing removes those of the listed who are no users.
+func (w *window) removeMissing(ctx context.Context, r *reconciler, k Kind, s scope, c *snapshot) error {
 	var gone []string
 	for _, u := range s.users {
 		if _, found := slices.BinarySearch(c.users, u); !found {
@@ -157,7 +157,7 @@ func (w *window) dismiss(ctx context.Context, r *reconciler, k Kind, s scope, c 
 	if len(gone) == 0 {
 		return nil
 	}
-	removed, err := r.ledger.remove(ctx, k, gone)
+	removed, err := r.redisCounts.remove(ctx, k, gone)
 	w.removed[k] += int(removed)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -67,14 +68,14 @@ func (f *Followings) renew(ctx context.Context, l list, targets []int64) (change
 	return changed, errContended
 }
 
-// renewOnce is one round: it returns how many entries have changed, and those that others seized meanwhile.
+// renewOnce is one round: it returns how many entries have changed, and those that others took meanwhile.
 func (f *Followings) renewOnce(ctx context.Context, l list, targets []int64) (changed int, left []int64, err error) {
-	token := newToken()
+	token := redisx.NewLeaseToken()
 	keys := l.keys()
 	for _, target := range targets {
 		keys = append(keys, l.entry(target))
 	}
-	there, err := f.yes(ctx, seizeScript, keys, token, entryLease.Milliseconds())
+	there, err := f.runBool(ctx, takeOverScript, keys, token, entryLease.Milliseconds())
 	if err != nil || !there {
 		return 0, nil, err
 	}

@@ -31,7 +31,7 @@ func (r *reconciler) check(ctx context.Context, l list) error {
 
 // drop drops a list, to be loaded when it is asked for.
 func (r *reconciler) drop(ctx context.Context, l list) error {
-	dropped, err := r.yes(ctx, dropScript, l.keys())
+	dropped, err := r.runBool(ctx, dropScript, l.keys())
 	if dropped {
 		r.done.Repaired++
 	}

@@ -21,9 +21,9 @@
 //
 // # Changing
 //
-// A committed change of one row is carried over to Redis by itself. Whoever does so (1) seizes the entry: puts its token
+// A committed change of one row is carried over to Redis by itself. Whoever does so (1) takes the entry: puts its token
 // under a key of this entry, (2) reads the row, and (3) has a script put what it read into the set, or take the entry out
-// of it, if the token is still there. What was read was read after the token was put, and a later change seizes the entry
+// of it, if the token is still there. What was read was read after the token was put, and a later change takes the entry
 // again: so what the set ends up with was read after the last commit, in whatever order the steps of all changes come, and
 // however often each is repeated.
 package following

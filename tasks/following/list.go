@@ -55,7 +55,7 @@ func (f *Followings) cached(ctx context.Context, l list, first, n int) (got part
 	}
 	if errors.Is(err, errPoisoned) {
 		f.log.WarnContext(ctx, "a cached list of followings is not ours; it is loaded again", "user_id", int64(l), "error", err)
-		_, err = f.yes(ctx, dropScript, l.keys())
+		_, err = f.runBool(ctx, dropScript, l.keys())
 		return got, false, err
 	}
 	return got, err == nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -72,7 +73,7 @@ func (f *Followings) loadOrWait(ctx context.Context, l list) (outcome, error) {
 
 // load loads the list unless it is there or another loads it.
 func (f *Followings) load(ctx context.Context, l list) (outcome, error) {
-	token := newToken()
+	token := redisx.NewLeaseToken()
 	answer, err := f.run(ctx, acquireScript, l.keys(), token, loadLease.Milliseconds())
 	if err != nil {
 		return refused, err
@@ -94,7 +95,7 @@ func (f *Followings) load(ctx context.Context, l list) (outcome, error) {
 	if err != nil || !filled {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		if _, err := f.yes(release, releaseScript, l.keys(l.fresh(token)), token); err != nil {
+		if _, err := f.runBool(release, releaseScript, l.keys(l.fresh(token)), token); err != nil {
 			f.log.DebugContext(ctx, "a load of followings was not given up; it ends by itself", "user_id", int64(l), "error", err)
 		}
 		return refused, err
@@ -141,7 +142,7 @@ func (f *Followings) fill(ctx context.Context, l list, token string) (n int, fil
 	if n > f.bound {
 		n, state = f.bound, "more"
 	}
-	filled, err = f.yes(ctx, fillScript, l.keys(l.fresh(token)), token, state, n, newLife().Milliseconds())
+	filled, err = f.runBool(ctx, fillScript, l.keys(l.fresh(token)), token, state, n, newLife().Milliseconds())
 	return n, filled, err
 }
 
@@ -152,5 +153,5 @@ func (f *Followings) put(ctx context.Context, l list, token string, entries []En
 	for _, e := range entries {
 		args = append(args, e.score(), e.Target)
 	}
-	return f.yes(ctx, putScript, l.keys(l.fresh(token)), args...)
+	return f.runBool(ctx, putScript, l.keys(l.fresh(token)), args...)
 }

@@ -21,7 +21,11 @@ import (
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	testenv.RoundsUnderRace(25)
+	testenv.AtOnce(6)
+	testenv.Main(m)
+}
 
 // world is a database with users 1 to crowd, a Redis, and the lists over them.
 type world struct {

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/redisx"
 )
 
 // run is one user's list in a world of processes that take turns step by step.
@@ -225,23 +225,23 @@ func TestAListIsTrueOnceAllTasksHaveRun(t *testing.T) {
 func TestTheModelFindsMistakes(t *testing.T) { // not parallel: the scripts are everybody's
 	const runs = 5000
 	for name, mistake := range map[string]struct {
-		script   **redis.Script
+		script   **redisx.Script
 		old, new string
 		seed     uint64 // of a run that finds it, to begin with
 	}{
-		"entries are not seized":            {&applyScript, "if redis.call('GET', KEYS[i]) == ARGV[1] then", "if true then", 117},
-		"a change does not end a load":      {&seizeScript, "redis.call('DEL', KEYS[3])", "", 70},
-		"a load needs no lease":             {&fillScript, "if redis.call('GET', KEYS[3]) ~= ARGV[1] then", "if false then", 79},
-		"a lost part of a load is not seen": {&fillScript, "if not whole then", "if false then", 873},
-		"older entries leave a gap":         {&applyScript, "state == 'more' and redis.call('ZRANK', KEYS[1], member) == 0", "false", 864},
-		"an emptied part is an empty list":  {&applyScript, "if n == 0 or n < fewest then drop() end", "if n == 0 then state = 'empty' end", 4},
+		"the lease of an entry is not asked for": {&applyScript, "if holds_lease(entry_lease, token) then", "if true then", 117},
+		"a change does not end a load":           {&takeOverScript, "redis.call('DEL', lease)", "", 70},
+		"a load needs no lease":                  {&fillScript, "if not holds_lease(lease, token) then", "if false then", 79},
+		"a lost part of a load is not seen":      {&fillScript, "if not whole then", "if false then", 873},
+		"older entries leave a gap":              {&applyScript, "state == 'more' and redis.call('ZRANK', list, member) == 0", "false", 864},
+		"an emptied part is an empty list":       {&applyScript, "if n == 0 or n < fewest then drop() end", "if n == 0 then state = 'empty' end", 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			right := *mistake.script
-			text := reflect.ValueOf(right).Elem().FieldByName("src").String()
+			text := reflect.ValueOf(right.Script).Elem().FieldByName("src").String()
 			require.Equal(t, 1, strings.Count(text, mistake.old))
 			defer func() { *mistake.script = right }()
-			*mistake.script = redis.NewScript(strings.Replace(text, mistake.old, mistake.new, 1))
+			*mistake.script = redisx.NewScript(strings.Replace(text, mistake.old, mistake.new, 1))
 			s := newStage(t, testenv.RedisURL(t))
 			for seed := mistake.seed; seed < mistake.seed+runs; seed++ {
 				rnd := rand.New(rand.NewPCG(seed, seed))

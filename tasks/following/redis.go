@@ -2,19 +2,15 @@ package following
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 )
 
-// newToken is one of a kind for each time that a lease is asked for: a command that comes late, or twice, can't pass for
-// a later one.
-func newToken() string { return rand.Text() }
-
 // run runs a script on the primary, and gives its answer.
-func (f *Followings) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer any, err error) {
+func (f *Followings) run(ctx context.Context, script *redisx.Script, keys []string, args ...any) (answer any, err error) {
 	err = f.store.Use(ctx, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
 		answer, err = script.Run(ctx, rdb, keys, args...).Result()
 		return err
@@ -22,8 +18,8 @@ func (f *Followings) run(ctx context.Context, script *redis.Script, keys []strin
 	return answer, err
 }
 
-// yes runs a script that answers 1 or 0.
-func (f *Followings) yes(ctx context.Context, script *redis.Script, keys []string, args ...any) (bool, error) {
+// runBool runs a script that answers 1 or 0.
+func (f *Followings) runBool(ctx context.Context, script *redisx.Script, keys []string, args ...any) (bool, error) {
 	answer, err := f.run(ctx, script, keys, args...)
 	return answer == int64(1), err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 )
@@ -114,8 +115,8 @@ func (stepwise) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 // stepThrough has all reads of the database and all commands stop. Redis knows the scripts from the beginning, so that to
 // run one is always one step.
 func (w *world) stepThrough(ctx context.Context) error {
-	for _, script := range []*redis.Script{
-		pageScript, acquireScript, putScript, fillScript, releaseScript, seizeScript, applyScript, peekScript, dropScript,
+	for _, script := range []*redisx.Script{
+		pageScript, acquireScript, putScript, fillScript, releaseScript, takeOverScript, applyScript, peekScript, dropScript,
 	} {
 		if err := script.Load(ctx, w.rdb).Err(); err != nil {
 			return err

@@ -182,6 +182,7 @@ func TestAnAnswerThatDoesNotComeIsNoFaultOfARow(t *testing.T) {
 		proxy.CutAfter(7 * i)
 		w.Record(succeeded(idOf(i), i))
 		awaitRecords(t, db, i+1)
+		testenv.Eventually(t, func() bool { return testutil.ToFloat64(w.metrics.written) == float64(i+1) }, "the answer came: no other cut hits the row")
 	}
 	require.NoError(t, w.Close(t.Context()))
 	require.Zero(t, testutil.ToFloat64(w.metrics.reduced), logged())

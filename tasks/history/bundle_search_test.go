@@ -52,7 +52,7 @@ func TestSearchFindsTasksInBundles(t *testing.T) {
 		}
 		slices.SortFunc(all, func(a, b tasks.Record) int { return place{a.EnqueuedAt, a.ID}.compare(place{b.EnqueuedAt, b.ID}) })
 		pick := func(values ...string) string { return append(values, "")[rand.IntN(len(values)+1)] }
-		for range searches {
+		for range testenv.Rounds(searches) {
 			q := Query{
 				State: tasks.State(pick("PENDING", "PENDING", "SUCCESS")), Task: pick("a.one", "b", "no.such"), Queue: pick("default"),
 				Limit: []int{3, 20, MaxLimit}[rand.IntN(3)],

@@ -18,6 +18,7 @@ import (
 // TestEncryptedRecordsAreSettledAndShown: what a worker could not tell comes from Redis as it is stored there, and is
 // shown to those who have the key.
 func TestEncryptedRecordsAreSettledAndShown(t *testing.T) {
+	t.Parallel()
 	const number = "13800138000"
 	type args struct {
 		To string `json:"to"`

@@ -18,7 +18,11 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	testenv.RoundsUnderRace(25)
+	testenv.AtOnce(6)
+	testenv.Main(m)
+}
 
 const patience = time.Minute // for what takes a moment on a machine that is not busy
 

@@ -20,6 +20,7 @@ func TestPagesOfAMillionRecords(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes a table of a million rows")
 	}
+	t.Parallel()
 	server, err := testenv.StartMariaDB("--innodb-buffer-pool-size=512M", "--loose-innodb-log-file-size=512M", "--loose-innodb-redo-log-capacity=1G",
 		"--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0")
 	require.NoError(t, err)

@@ -266,7 +266,7 @@ func TestRoundsGoRound(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
-		const roundRows, n = 2000, 3000
+		const roundRows, n = 1000, 1500 // more than a batch
 		w.settler.pace.rows = roundRows
 		var all []tasks.Record
 		for i := range n {
@@ -351,7 +351,7 @@ func TestOneRoundAtATime(t *testing.T) {
 func TestSettlersShareTheWork(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		n := 6000
+		n := 4000
 		if db.Name() == "sqlite" {
 			n = 1000
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ledger is the counts in Redis.
-type ledger struct{ rdb redis.UniversalClient }
+// redisCounts is the counts in Redis.
+type redisCounts struct{ rdb redis.UniversalClient }
 
 // keys are those of a script, in its order.
 func keys(k Kind, more ...string) []string {
@@ -36,7 +36,7 @@ const (
 )
 
 // apply counts what a task has changed, once, however often it is called.
-func (l ledger) apply(ctx context.Context, k Kind, o origin, shares []share) (outcome, error) {
+func (l redisCounts) apply(ctx context.Context, k Kind, o origin, shares []share) (outcome, error) {
 	args := make([]any, 0, 3+3*len(shares))
 	args = append(args, o.at, keep.Milliseconds(), o.expiry())
 	for _, s := range shares {
@@ -53,7 +53,7 @@ func (l ledger) apply(ctx context.Context, k Kind, o origin, shares []share) (ou
 const runLife = 24 * 3600 * 1000
 
 // begin notes that a reconciliation of all users begins.
-func (l ledger) begin(ctx context.Context, k Kind, run string) error {
+func (l redisCounts) begin(ctx context.Context, k Kind, run string) error {
 	if err := beginScript.Run(ctx, l.rdb, keys(k), run, runLife).Err(); err != nil {
 		return fmt.Errorf("begin to reconcile %s: %w", k, err)
 	}
@@ -61,7 +61,7 @@ func (l ledger) begin(ctx context.Context, k Kind, run string) error {
 }
 
 // finish notes that all users were reconciled. It reports false when Redis has lost something since begin.
-func (l ledger) finish(ctx context.Context, k Kind, run string) (bool, error) {
+func (l redisCounts) finish(ctx context.Context, k Kind, run string) (bool, error) {
 	whole, err := finishScript.Run(ctx, l.rdb, keys(k), run).Bool()
 	if err != nil {
 		return false, fmt.Errorf("end reconciling %s: %w", k, err)
@@ -88,7 +88,7 @@ func (s scope) has(user int64) bool { return s.users == nil && s.lo <= user && u
 
 // open opens a window. The users of a range are noted when their counts change; those that are listed can't change. run is
 // the reconciliation of all users that it is part of, or "".
-func (l ledger) open(ctx context.Context, k Kind, token, run string, s scope) error {
+func (l redisCounts) open(ctx context.Context, k Kind, token, run string, s scope) error {
 	life := rangeLife
 	args := []any{token, 0, run, s.lo, s.hi}
 	if s.users != nil {
@@ -111,7 +111,7 @@ func (l ledger) open(ctx context.Context, k Kind, token, run string, s scope) er
 }
 
 // close ends a window, and returns the users who were noted in it.
-func (l ledger) close(ctx context.Context, k Kind, token string) ([]int64, error) {
+func (l redisCounts) close(ctx context.Context, k Kind, token string) ([]int64, error) {
 	noted, err := closeScript.Run(ctx, l.rdb, keys(k), token).StringSlice()
 	switch {
 	case errors.Is(err, redis.Nil):
@@ -129,7 +129,7 @@ func (l ledger) close(ctx context.Context, k Kind, token string) ([]int64, error
 }
 
 // doubtful returns those of the users whose counts are not plainly the given ones.
-func (l ledger) doubtful(ctx context.Context, k Kind, users []int64, counts map[int64]int64) ([]int64, error) {
+func (l redisCounts) doubtful(ctx context.Context, k Kind, users []int64, counts map[int64]int64) ([]int64, error) {
 	members := make([]string, len(users))
 	for i, u := range users {
 		members[i] = strconv.FormatInt(u, 10)
@@ -169,9 +169,9 @@ func (l ledger) doubtful(ctx context.Context, k Kind, users []int64, counts map[
 	return list, nil
 }
 
-// repair makes the counts of users true to a census that was taken while the window was open, and returns whose counts
+// repair makes the counts of users true to a snapshot that was taken while the window was open, and returns whose counts
 // were others.
-func (l ledger) repair(ctx context.Context, k Kind, token string, users []int64, c *census) ([]int64, error) {
+func (l redisCounts) repair(ctx context.Context, k Kind, token string, users []int64, c *snapshot) ([]int64, error) {
 	places := make(map[string]int)
 	var buckets []string
 	args := []any{token, keep.Milliseconds()}
@@ -212,7 +212,7 @@ func (l ledger) repair(ctx context.Context, k Kind, token string, users []int64,
 }
 
 // remove drops members that are no users, and returns how many had counts.
-func (l ledger) remove(ctx context.Context, k Kind, members []string) (int64, error) {
+func (l redisCounts) remove(ctx context.Context, k Kind, members []string) (int64, error) {
 	removed, err := removeScript.Run(ctx, l.rdb, keys(k), asAny(members)...).Int64()
 	if err != nil {
 		return 0, fmt.Errorf("remove counts of %s: %w", k, err)

@@ -17,8 +17,8 @@ import (
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
-// census is what the database says of some users at one moment.
-type census struct {
+// snapshot is what the database says of some users at one moment.
+type snapshot struct {
 	users  []int64 // those that exist, ascending
 	counts map[Kind]map[int64]int64
 	under  map[Kind]map[int64][]pending // changes that are in the counts, and whose tasks have not ended
@@ -30,8 +30,8 @@ type pending struct {
 	delta  int64
 }
 
-func newCensus() *census {
-	c := &census{counts: make(map[Kind]map[int64]int64), under: make(map[Kind]map[int64][]pending)}
+func newSnapshot() *snapshot {
+	c := &snapshot{counts: make(map[Kind]map[int64]int64), under: make(map[Kind]map[int64][]pending)}
 	for _, k := range Kinds() {
 		c.counts[k], c.under[k] = make(map[int64]int64), make(map[int64][]pending)
 	}
@@ -39,10 +39,10 @@ func newCensus() *census {
 }
 
 // add takes in the changes of a task that concern users of the scope, and returns how many they were.
-func (c *census) add(task string, ids []string, in func(user int64) bool) int {
+func (c *snapshot) add(task string, ids []string, in func(user int64) bool) int {
 	added := 0
 	o := originOf(task)
-	byKind, _ := tally(ids) // what can't be read is never counted
+	byKind, _ := sumByUser(ids) // what can't be read is never counted
 	for k, shares := range byKind {
 		for _, s := range shares {
 			if in(s.user) {
@@ -54,8 +54,8 @@ func (c *census) add(task string, ids []string, in func(user int64) bool) int {
 	return added
 }
 
-// tally sums the changes of a task up, so that each user is in each kind once. It leaves out, and reports, what is none.
-func tally(ids []string) (map[Kind][]share, error) {
+// sumByUser sums the changes of a task up, so that each user is in each kind once. It leaves out, and reports, what is none.
+func sumByUser(ids []string) (map[Kind][]share, error) {
 	var errs []error
 	byKind := make(map[Kind][]share)
 	type who struct {
@@ -86,8 +86,8 @@ type source interface {
 	total(ctx context.Context) (int64, error)
 	// page returns how many users follow the given id, at most limit, and the last of them.
 	page(ctx context.Context, after int64, limit int) (users int, last int64, err error)
-	// census counts the users of a scope, at one moment.
-	census(ctx context.Context, s scope) (*census, error)
+	// snapshot counts the users of a scope, at one moment.
+	snapshot(ctx context.Context, s scope) (*snapshot, error)
 	// existing returns those of the ids that are users.
 	existing(ctx context.Context, ids []int64) ([]int64, error)
 }
@@ -122,7 +122,7 @@ func (d database) existing(ctx context.Context, ids []int64) ([]int64, error) {
 	return found, nil
 }
 
-// A census reads this much of the outbox at most, and keeps this much of it. Some 30 µs a task, it holds up those who change
+// A snapshot reads this much of the outbox at most, and keeps this much of it. Some 30 µs a task, it holds up those who change
 // the users in question; and a task stays in the outbox for a fraction of a second, while all is well.
 const (
 	maxOutbox  = 10_000 // tasks
@@ -132,8 +132,8 @@ const (
 // errBacklog says that so many changes are on their way that it is better to wait until they have been counted.
 var errBacklog = errors.New("too many changes of the caches wait in the outbox")
 
-func (d database) census(ctx context.Context, s scope) (*census, error) {
-	c := newCensus()
+func (d database) snapshot(ctx context.Context, s scope) (*snapshot, error) {
+	c := newSnapshot()
 	// All is read from the snapshot that the first read makes. It locks nothing.
 	opt := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	err := d.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
@@ -205,7 +205,7 @@ func within(tx *gorm.DB, column string, s scope) *gorm.DB {
 }
 
 // underway reads the changes whose tasks have not ended.
-func (d database) underway(tx *gorm.DB, s scope, c *census) error {
+func (d database) underway(tx *gorm.DB, s scope, c *snapshot) error {
 	in := s.has
 	if s.users != nil {
 		listed := make(map[int64]bool, len(s.users))
