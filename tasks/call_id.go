@@ -1,9 +1,11 @@
 package tasks
 
 import (
+	"encoding/binary"
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -64,8 +66,22 @@ func IsMadeID(id string) bool {
 	if !ok || !ValidQueue(queue) {
 		return false
 	}
+	_, _, ok = IDOrigin(id)
+	return ok
+}
+
+// IDOrigin is when an id was made, in milliseconds, and 62 random bits that it has. ok is false for an id that does not end
+// in a UUID version 7, as NewID's do.
+func IDOrigin(id string) (made time.Time, random uint64, ok bool) {
+	if len(id) < uuidLength {
+		return time.Time{}, 0, false
+	}
 	u, err := uuid.Parse(id[len(id)-uuidLength:])
-	return err == nil && u.Version() == 7
+	if err != nil || u.Version() != 7 {
+		return time.Time{}, 0, false
+	}
+	made = time.UnixMilli(int64(binary.BigEndian.Uint64(u[:8]) >> 16))
+	return made, binary.BigEndian.Uint64(u[8:]) & (1<<62 - 1), true
 }
 
 func checkName(name string) error {

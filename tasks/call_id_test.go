@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -60,4 +61,20 @@ func TestIsMadeID(t *testing.T) {
 	} {
 		require.False(t, tasks.IsMadeID(id), id)
 	}
+}
+
+func TestIDOrigin(t *testing.T) {
+	t.Parallel()
+	made, random, ok := tasks.IDOrigin("default_01a22bf6-7b33-7c20-a533-a7d0f4521c95")
+	require.True(t, ok)
+	require.Equal(t, int64(0x01a22bf67b33), made.UnixMilli())
+	require.Equal(t, uint64(0x2533a7d0f4521c95), random)
+	for _, id := range []string{"", "order-17", "default_01a22bf6-7b33-4c20-a533-a7d0f4521c95", "default_01a22bf6-7b33-7c20-a533-a7d0f4521c9x"} {
+		_, _, ok := tasks.IDOrigin(id)
+		require.False(t, ok, id)
+	}
+	before := time.Now().Truncate(time.Millisecond)
+	made, _, ok = tasks.IDOrigin(tasks.NewID("q"))
+	require.True(t, ok)
+	require.False(t, made.Before(before))
 }

@@ -1,11 +1,10 @@
 package counter
 
 import (
-	"encoding/binary"
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/paidui/paidui/tasks"
 )
 
 const (
@@ -28,20 +27,12 @@ type origin struct {
 	random uint64
 }
 
-const uuidLength = 36
-
 func originOf(task string) origin {
-	if len(task) < uuidLength {
+	made, random, ok := tasks.IDOrigin(task)
+	if !ok {
 		return origin{}
 	}
-	id, err := uuid.Parse(task[len(task)-uuidLength:])
-	if err != nil || id.Version() != 7 {
-		return origin{}
-	}
-	return origin{
-		at:     int64(binary.BigEndian.Uint64(id[:8]) >> 16),
-		random: binary.BigEndian.Uint64(id[8:]) & (1<<62 - 1),
-	}
+	return origin{at: made.UnixMilli(), random: random}
 }
 
 // bucket names the set that holds the task's marks of a kind.

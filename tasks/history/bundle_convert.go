@@ -2,15 +2,14 @@ package history
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
 )
 
 const (
@@ -138,14 +137,9 @@ func (s *Store) convertBundle(ctx context.Context, id int64) (done conversion, e
 
 // timeInID is when a generated id was made; not ok for an id of the caller's choice.
 func timeInID(id string) (at time.Time, ok bool) {
-	const length = 36
-	cut := len(id) - length
-	if cut < 1 || id[cut-1] != '_' {
+	if !tasks.IsMadeID(id) {
 		return at, false
 	}
-	u, err := uuid.Parse(id[cut:])
-	if err != nil || u.Version() != 7 {
-		return at, false
-	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(u[:8]) >> 16)).UTC(), true
+	at, _, ok = tasks.IDOrigin(id)
+	return at.UTC(), ok
 }
