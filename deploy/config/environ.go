@@ -25,8 +25,8 @@ func readEnviron(environ []string, known []name) (source, []Mistake) {
 	}
 	src := source{map[string]string{}, map[string]string{}}
 	var mistakes []Mistake
-	for _, entry := range environ {
-		variable, value, _ := strings.Cut(entry, "=")
+	for _, pair := range environ {
+		variable, value, _ := strings.Cut(pair, "=")
 		switch {
 		case slices.Contains(variables, variable):
 			src.values[variable], src.places[variable] = strings.TrimSpace(value), fromEnvironment

@@ -37,49 +37,46 @@ func readYAML(file string, text []byte, known []name) (src source, mistakes []Mi
 
 // document reads the settings of the file's mapping.
 func (r *yamlReader) document(root ast.Node) {
-	switch root := root.(type) {
-	case *ast.NullNode:
-	case *ast.MappingNode:
-		for _, entry := range root.Values {
-			r.entry(entry)
-		}
-	case *ast.MappingValueNode:
-		r.entry(root)
-	default:
+	if root.Type() == ast.NullType {
+		return
+	}
+	pairs, ok := plainyaml.Pairs(root)
+	if !ok {
 		r.add(plainyaml.Line(root), "the file is no list of settings, each written as key: value")
+		return
+	}
+	for _, pair := range pairs {
+		r.setting(pair)
 	}
 }
 
-func (r *yamlReader) entry(entry *ast.MappingValueNode) {
-	at := plainyaml.Line(entry.Key)
-	text, ok := entry.Key.(*ast.StringNode)
-	if !ok {
-		r.add(at, "the key is no name of a setting")
+func (r *yamlReader) setting(pair plainyaml.Pair) {
+	if !pair.IsText {
+		r.add(pair.Line, "the key is no name of a setting")
 		return
 	}
-	key := text.Value
-	i := slices.IndexFunc(r.known, func(n name) bool { return n.Key == key })
+	i := slices.IndexFunc(r.known, func(n name) bool { return n.Key == pair.Key })
 	if i < 0 {
 		keys := make([]string, len(r.known))
 		for i, n := range r.known {
 			keys[i] = n.Key
 		}
-		r.add(at, "there is no setting %q%s", key, suggest(key, keys))
+		r.add(pair.Line, "there is no setting %q%s", pair.Key, suggest(pair.Key, keys))
 		return
 	}
 	variable := r.known[i].Variable
 	if first, twice := r.lines[variable]; twice {
-		r.add(at, "%s is set twice; the first time on line %d", key, first)
+		r.add(pair.Line, "%s is set twice; the first time on line %d", pair.Key, first)
 		return
 	}
-	r.lines[variable] = at
-	place := r.place(at)
-	value, err := r.known[i].Kind.value(entry.Value)
+	r.lines[variable] = pair.Line
+	place := r.place(pair.Line)
+	value, err := r.known[i].Kind.value(pair.Value)
 	if err != nil && r.known[i].Secret {
 		err = errors.New("wants text: put it in quotes") // the error may quote it
 	}
 	if err != nil {
-		r.mistakes = append(r.mistakes, Mistake{variable, key, place, err.Error()})
+		r.mistakes = append(r.mistakes, Mistake{variable, pair.Key, place, err.Error()})
 		return
 	}
 	r.src.values[variable], r.src.places[variable] = strings.TrimSpace(value), place

@@ -214,7 +214,7 @@ func (l *loader) args(f fields, line int, spec tasks.Spec) json.RawMessage {
 	switch {
 	case err == nil:
 	case errors.As(err, &wrong) && wrong.Field != "":
-		l.problem(lineOfArg(given.value, wrong.Field, line), "args of %s: %s: %s", spec.Name(), wrong.Field, wrong.Msg)
+		l.problem(plainyaml.LineAt(given.value, wrong.Field, line), "args of %s: %s: %s", spec.Name(), wrong.Field, wrong.Msg)
 	case errors.As(err, &wrong):
 		l.problem(line, "args of %s: %s", spec.Name(), wrong.Msg)
 	default:

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -133,41 +132,10 @@ func (l *loader) optionProblem(f fields, otherwise int, err error) {
 		l.problem(otherwise, "options: %v", err)
 		return
 	}
-	key, _ := cutPath(wrong.Field)
+	key, _ := plainyaml.CutPath(wrong.Field)
 	line := otherwise
 	if given, ok := f[key]; ok {
-		line = lineOfOption(given.value, strings.TrimPrefix(wrong.Field, key), given.line)
+		line = plainyaml.LineAt(given.value, strings.TrimPrefix(wrong.Field, key), given.line)
 	}
 	l.problem(line, "%s: %s", wrong.Field, wrong.Msg)
-}
-
-// lineOfOption finds the line of what a path such as "[0].args.n" leads to; otherwise is where it would have to be.
-func lineOfOption(node ast.Node, path string, otherwise int) int {
-	key, rest := cutPath(path)
-	if key == "" {
-		return otherwise
-	}
-	switch node := node.(type) {
-	case *ast.SequenceNode:
-		if i, err := strconv.Atoi(key); err == nil && i < len(node.Values) {
-			return lineOfOption(node.Values[i], rest, plainyaml.Line(node.Values[i]))
-		}
-	case ast.MapNode:
-		for pairs := node.MapRange(); pairs.Next(); {
-			if keyText(pairs.Key()) == key {
-				return lineOfOption(pairs.Value(), rest, plainyaml.Line(pairs.Key()))
-			}
-		}
-	}
-	return otherwise
-}
-
-// cutPath takes the first name or index off a path.
-func cutPath(path string) (key, rest string) {
-	path = strings.TrimLeft(path, ".[")
-	end := strings.IndexAny(path, ".[]")
-	if end < 0 {
-		return path, ""
-	}
-	return path[:end], strings.TrimPrefix(path[end:], "]")
 }

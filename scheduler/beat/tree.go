@@ -54,21 +54,19 @@ func (l *loader) fields(node ast.Node, what string, known ...string) fields {
 
 // each visits the pairs of a mapping and reports keys that come twice.
 func (l *loader) each(node ast.Node, what string, visit func(key string, line int, value ast.Node)) bool {
-	mapping, ok := node.(ast.MapNode)
+	pairs, ok := plainyaml.Pairs(node)
 	if !ok {
 		l.problem(plainyaml.Line(node), "%s: want keys with values, found %s", what, plainyaml.Kind(node))
 		return false
 	}
 	seen := map[string]int{}
-	for pairs := mapping.MapRange(); pairs.Next(); {
-		line := plainyaml.Line(pairs.Key())
-		key := keyText(pairs.Key())
-		if first, twice := seen[key]; twice {
-			l.problem(line, "key %q is there twice, first in line %d", key, first)
+	for _, pair := range pairs {
+		if first, twice := seen[pair.Key]; twice {
+			l.problem(pair.Line, "key %q is there twice, first in line %d", pair.Key, first)
 			continue
 		}
-		seen[key] = line
-		visit(key, line, pairs.Value())
+		seen[pair.Key] = pair.Line
+		visit(pair.Key, pair.Line, pair.Value)
 	}
 	return true
 }
@@ -125,26 +123,4 @@ func (l *loader) value(node ast.Node, what string) (value any, ok bool) {
 	}
 	l.problem(plainyaml.Line(node), "%s: %s cannot be a value", what, plainyaml.Kind(node))
 	return nil, false
-}
-
-// lineOfArg finds the line of the argument at a path such as "a.b"; otherwise is where it would have to be.
-func lineOfArg(args ast.Node, path string, otherwise int) int {
-	mapping, ok := args.(ast.MapNode)
-	if !ok {
-		return otherwise
-	}
-	key, rest, _ := strings.Cut(path, ".")
-	for pairs := mapping.MapRange(); pairs.Next(); {
-		if keyText(pairs.Key()) == key {
-			return lineOfArg(pairs.Value(), rest, plainyaml.Line(pairs.Key()))
-		}
-	}
-	return otherwise
-}
-
-func keyText(key ast.MapKeyNode) string {
-	if s, ok := key.(*ast.StringNode); ok {
-		return s.Value
-	}
-	return key.String()
 }
