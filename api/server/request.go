@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/models/lazyctx"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -35,12 +36,10 @@ type request struct {
 	admission admission // at its route's gate
 	sampled   sample    // whether the log has a line of its failure
 
-	mu       sync.Mutex
-	deadline time.Time // zero: none
-	ended    bool
-	named    context.Context // the server's with the id; nil until something asks
-	bounded  context.Context // that with the deadline; nil until something waits
-	cancel   context.CancelFunc
+	timeout lazyctx.End
+
+	mu    sync.Mutex
+	named context.Context // the server's with the id; nil until something asks
 
 	header [1]string // the value of X-Request-Id
 }
@@ -103,51 +102,19 @@ func requestOf(c echo.Context) *request {
 }
 
 // limit ends the context when the request is as old as the timeout. It must come before anything waits.
-func (r *request) limit(timeout time.Duration) { r.deadline = r.begun.Add(timeout) }
+func (r *request) limit(timeout time.Duration) { r.timeout.SetDeadline(r.begun.Add(timeout)) }
 
 // end ends the context.
-func (r *request) end() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ended = true
-	if r.cancel != nil {
-		r.cancel()
-	}
-}
+func (r *request) end() { r.timeout.Close(r.Context) }
 
-// values is the context that knows what the request was given.
-func (r *request) values() context.Context {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.bounded != nil {
-		return r.bounded
-	}
-	return r.withID()
-}
-
-// withID is called with mu locked.
+// withID is the server's context with the request's id.
 func (r *request) withID() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.named == nil {
 		r.named = tasks.WithRequestID(r.Context, r.id)
 	}
 	return r.named
-}
-
-func (r *request) start() context.Context {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.bounded != nil {
-		return r.bounded
-	}
-	if r.deadline.IsZero() {
-		r.bounded, r.cancel = context.WithCancel(r.withID())
-	} else {
-		r.bounded, r.cancel = context.WithDeadline(r.withID(), r.deadline)
-	}
-	if r.ended {
-		r.cancel()
-	}
-	return r.bounded
 }
 
 // Done starts the deadline.
@@ -155,7 +122,7 @@ func (r *request) Done() <-chan struct{} {
 	if r.detached {
 		return nil
 	}
-	return r.start().Done()
+	return r.timeout.Done(r.withID())
 }
 
 // Err agrees with Done.
@@ -163,29 +130,19 @@ func (r *request) Err() error {
 	if r.detached {
 		return nil
 	}
-	r.mu.Lock()
-	idle := r.bounded == nil && !r.ended && r.Context.Err() == nil &&
-		(r.deadline.IsZero() || time.Now().Before(r.deadline))
-	r.mu.Unlock()
-	if idle {
-		return nil
-	}
-	return r.start().Err()
+	return r.timeout.Err(r.Context)
 }
 
 // Deadline is when the work must be over.
-func (r *request) Deadline() (time.Time, bool) {
-	server, ok := r.Context.Deadline()
-	if ok && (r.deadline.IsZero() || server.Before(r.deadline)) {
-		return server, true
-	}
-	return r.deadline, !r.deadline.IsZero()
-}
+func (r *request) Deadline() (time.Time, bool) { return r.timeout.Deadline(r.Context) }
 
 // Value finds the request itself, and what package context looks for in the context that ends.
 func (r *request) Value(key any) any {
 	if key == (requestKey{}) {
 		return r
 	}
-	return r.values().Value(key)
+	if timed := r.timeout.Timed(); timed != nil {
+		return timed.Value(key)
+	}
+	return r.withID().Value(key)
 }
