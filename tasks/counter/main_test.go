@@ -65,7 +65,7 @@ func eachSite(t *testing.T, test func(t *testing.T, s *site)) {
 	})
 }
 
-func openReal(t *testing.T) *site {
+func openReal(t testing.TB) *site {
 	t.Helper()
 	r := testenv.Redis(t)
 	s := open(t, testenv.MySQL(t), r.URL(1), r.URL(2))
@@ -73,7 +73,7 @@ func openReal(t *testing.T) *site {
 	return s
 }
 
-func open(t *testing.T, dbURL, brokerURL, cacheURL string) *site {
+func open(t testing.TB, dbURL, brokerURL, cacheURL string) *site {
 	t.Helper()
 	s := &site{broker: taskstest.Broker(t, brokerURL)}
 	var err error
@@ -92,7 +92,7 @@ func open(t *testing.T, dbURL, brokerURL, cacheURL string) *site {
 }
 
 // process is what another process has on the same servers.
-func (s *site) process(t *testing.T) (*cache.Store, *Counters) {
+func (s *site) process(t testing.TB) (*cache.Store, *Counters) {
 	t.Helper()
 	store, err := cache.NewStore(s.rdb, cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: testenv.Quiet()})
 	require.NoError(t, err)
