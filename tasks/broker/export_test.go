@@ -29,11 +29,11 @@ func (b *Broker) Watched() int {
 func (b *Broker) Listening() bool {
 	b.events.mu.Lock()
 	defer b.events.mu.Unlock()
-	return b.events.ear != nil && b.events.ear.heard
+	return b.events.subscription != nil && b.events.subscription.established
 }
 
-// SetUnheard changes how often watched tasks are checked while there is no subscription. Call it before the first Watch.
-func (b *Broker) SetUnheard(d time.Duration) { b.events.unheard = d }
+// SetUnsubscribed changes how often watched tasks are checked while there is no subscription. Call it before the first Watch.
+func (b *Broker) SetUnsubscribed(d time.Duration) { b.events.unsubscribed = d }
 
 // SetShortList is the longest list that a revoked task is looked for in.
 func (b *Broker) SetShortList(n int) { b.shortList = n }

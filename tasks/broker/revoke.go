@@ -18,7 +18,7 @@ import (
 
 // RevokedPrefix begins the result of a revoked task, which to asynq is one that completed; the reason follows. It is not
 // JSON, and so can't be a handler's.
-const RevokedPrefix = "!REVOKED "
+const RevokedPrefix = format.RevokedPrefix
 
 const (
 	// revokeBatch bounds the tasks of one script, and so how long Redis is kept from others: about a millisecond.

@@ -21,7 +21,7 @@ func TestARefusedPublishUndoesNothing(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
 	b := brokertest.Open(t, brokertest.Limited(t, server, "~*", "+@all", "resetchannels"))
-	b.SetUnheard(10 * time.Millisecond)
+	b.SetUnsubscribed(10 * time.Millisecond)
 	require.True(t, redis.IsPermissionError(b.Redis().Publish(t.Context(), "paidui:events", "").Err()))
 
 	const all, watched = 100, 31
@@ -70,7 +70,7 @@ func TestWaitsGoOnWithoutLeaveToPublish(t *testing.T) {
 	t.Parallel()
 	server := testenv.Redis(t)
 	b := brokertest.Open(t, brokertest.Limited(t, server, "~*", "+@all", "&*", "-publish"))
-	b.SetUnheard(10 * time.Millisecond)
+	b.SetUnsubscribed(10 * time.Millisecond)
 	require.NoError(t, b.Rights().Check(t.Context()), "nothing vital is missing")
 	require.Contains(t, strings.Join(b.Rights().Notes(t.Context()), ""), "PUBLISH paidui:events")
 	brokertest.Enqueue(t, b, brokertest.Message("q", "a"))

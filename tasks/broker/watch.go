@@ -98,22 +98,22 @@ type hub struct {
 	looks redisx.Batcher[*topic]
 	seed  maphash.Seed
 
-	check    time.Duration // between two checks for lost events
-	unheard  time.Duration // the same while there is no subscription
-	linger   time.Duration // how long the subscription outlives the last watcher
-	listener sync.WaitGroup
+	check        time.Duration // between two checks for lost events
+	unsubscribed time.Duration // the same while there is no subscription
+	linger       time.Duration // how long the subscription outlives the last watcher
+	listener     sync.WaitGroup
 
-	mu     sync.Mutex
-	closed bool
-	topics map[string]*topic // by the task's id
-	ear    *ear              // nil while nobody watches
-	rest   *time.Timer       // ends the ear; nil while somebody watches
+	mu           sync.Mutex
+	closed       bool
+	topics       map[string]*topic // by the task's id
+	subscription *subscription     // nil while nobody watches
+	rest         *time.Timer       // ends the subscription; nil while somebody watches
 }
 
 func newHub(b *Broker) *hub {
 	h := &hub{
 		b: b, seed: maphash.MakeSeed(), topics: make(map[string]*topic),
-		check: checkInterval, unheard: unheardInterval, linger: earLinger,
+		check: checkInterval, unsubscribed: unsubscribedInterval, linger: subscriptionLinger,
 	}
 	h.looks = redisx.Batcher[*topic]{Flush: h.look, Size: lookBatch, Lanes: lookLanes}
 	return h
@@ -137,8 +137,8 @@ func (h *hub) add(ref Ref) *Watcher {
 	}
 	w.topic = t
 	t.watchers = append(t.watchers, w)
-	h.listen()
-	if h.ear.ready {
+	h.ensureSubscription()
+	if h.subscription.ready {
 		h.queue(t)
 	}
 	return w
@@ -174,7 +174,7 @@ func (h *hub) drop(t *topic) {
 		delete(h.topics, t.ref.ID)
 	}
 	if len(h.topics) == 0 {
-		h.rest = time.AfterFunc(h.linger, h.unlisten)
+		h.rest = time.AfterFunc(h.linger, h.endSubscription)
 	}
 }
 

@@ -16,46 +16,46 @@ const (
 	// checkInterval is how often tasks that are watched are checked for an end that nobody told: its message was lost, or
 	// another program ended it.
 	checkInterval = time.Minute
-	// unheardInterval is the same while there is no subscription: Redis is away, or forbids it.
-	unheardInterval = time.Second
-	checkBatch      = 500
-	// earLinger is how long the subscription outlives the last watcher, for the next one to find it.
-	earLinger = 5 * time.Second
+	// unsubscribedInterval is the same while there is no subscription: Redis is away, or forbids it.
+	unsubscribedInterval = time.Second
+	checkBatch           = 500
+	// subscriptionLinger is how long the subscription outlives the last watcher, for the next one to find it.
+	subscriptionLinger = 5 * time.Second
 	// lookSpread bounds the time after a reconnection over which processes spread their looks, by how many tasks they watch.
 	lookSpread     = time.Second
 	lookSpreadEach = 100 * time.Microsecond
 )
 
-// ear is a subscription to the events, from the first watcher to some time after the last. The hub's mutex guards it.
-type ear struct {
-	stop  context.CancelFunc
-	ready bool          // topics may be looked at: the subscription stands, or can't be had
-	heard bool          // the subscription stands
-	lost  chan struct{} // holds a token when heard has become false
+// subscription is to the events, from the first watcher to some time after the last. The hub's mutex guards it.
+type subscription struct {
+	stop        context.CancelFunc
+	ready       bool          // topics may be looked at: the subscription stands, or can't be had
+	established bool          // the subscription stands
+	lost        chan struct{} // holds a token when established has become false
 }
 
-// listen makes sure of an ear. The hub is locked.
-func (h *hub) listen() {
+// ensureSubscription makes sure that there is a subscription. The hub is locked.
+func (h *hub) ensureSubscription() {
 	if h.rest != nil {
 		h.rest.Stop()
 		h.rest = nil
 	}
-	if h.ear != nil {
+	if h.subscription != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &ear{stop: cancel, lost: make(chan struct{}, 1)}
-	h.ear = e
-	h.listener.Go(func() { h.hear(ctx, e) })
+	e := &subscription{stop: cancel, lost: make(chan struct{}, 1)}
+	h.subscription = e
+	h.listener.Go(func() { h.subscribe(ctx, e) })
 	h.listener.Go(func() { h.checks(ctx, e) })
 }
 
-func (h *hub) unlisten() {
+func (h *hub) endSubscription() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.topics) == 0 && h.ear != nil {
-		h.ear.stop()
-		h.ear = nil
+	if len(h.topics) == 0 && h.subscription != nil {
+		h.subscription.stop()
+		h.subscription = nil
 	}
 }
 
@@ -66,9 +66,9 @@ func (h *hub) close() {
 	if h.rest != nil {
 		h.rest.Stop()
 	}
-	if h.ear != nil {
-		h.ear.stop()
-		h.ear = nil
+	if h.subscription != nil {
+		h.subscription.stop()
+		h.subscription = nil
 	}
 	for _, t := range h.topics {
 		for ; t != nil; t = t.next {
@@ -81,27 +81,27 @@ func (h *hub) close() {
 	h.listener.Wait()
 }
 
-// hear receives events until ctx ends.
-func (h *hub) hear(ctx context.Context, e *ear) {
+// subscribe receives events until ctx ends.
+func (h *hub) subscribe(ctx context.Context, e *subscription) {
 	redisx.Subscription{
 		Client:     h.b.rdb,
 		Channel:    format.EventsChannel,
-		Subscribed: func() { h.subscribed(e) },
+		Subscribed: func() { h.onSubscribed(e) },
 		Message:    h.events,
-		Lost:       func(err error) { h.deaf(e, err) },
+		Lost:       func(err error) { h.onLost(e, err) },
 	}.Run(ctx)
 }
 
-// subscribed looks at everything: what happened before, nobody told. When it was a loss of the connection, all processes
+// onSubscribed looks at everything: what happened before, nobody told. When it was a loss of the connection, all processes
 // have that at the same time.
-func (h *hub) subscribed(e *ear) {
+func (h *hub) onSubscribed(e *subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ear != e {
+	if h.subscription != e {
 		return
 	}
 	first := !e.ready
-	e.ready, e.heard = true, true
+	e.ready, e.established = true, true
 	if first {
 		h.queueAll()
 		return
@@ -116,20 +116,20 @@ func (h *hub) subscribed(e *ear) {
 	})
 }
 
-// deaf lets the looks go on without a subscription.
-func (h *hub) deaf(e *ear, err error) {
+// onLost lets the looks go on without a subscription.
+func (h *hub) onLost(e *subscription, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ear != e {
+	if h.subscription != e {
 		return
 	}
-	if e.heard || !e.ready {
+	if e.established || !e.ready {
 		h.b.logger.Warn("no events of tasks from the broker: whoever waits for a task learns its end a little later", "error", err)
 	}
 	if !e.ready {
 		h.queueAll()
 	}
-	e.ready, e.heard = true, false
+	e.ready, e.established = true, false
 	select {
 	case e.lost <- struct{}{}:
 	default:
@@ -151,12 +151,12 @@ func (h *hub) events(message string) {
 }
 
 // checks looks from time to time for tasks whose end was not told, until ctx ends.
-func (h *hub) checks(ctx context.Context, e *ear) {
+func (h *hub) checks(ctx context.Context, e *subscription) {
 	for {
 		h.mu.Lock()
 		interval := h.check
-		if !e.heard && e.ready || h.b.muted() {
-			interval = h.unheard
+		if !e.established && e.ready || h.b.muted() {
+			interval = h.unsubscribed
 		}
 		h.mu.Unlock()
 		timer := time.NewTimer(interval + rand.N(interval/4+1))

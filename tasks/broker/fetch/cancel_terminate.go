@@ -14,12 +14,12 @@ import (
 // terminateCheck is how often a worker asks whether one of its longer tasks is to end, should a message be lost.
 const terminateCheck = 5 * time.Second
 
-// listen receives which running tasks are to end, until the fetcher stops.
-func (f *Fetcher) listen(ctx context.Context) {
+// listenTerminate receives which running tasks are to end, until the fetcher stops.
+func (f *Fetcher) listenTerminate(ctx context.Context) {
 	redisx.Subscription{
 		Client:     f.b.Redis(),
 		Channel:    format.TerminateChannel,
-		Subscribed: func() {}, // watchOver finds what was missed
+		Subscribed: func() {}, // checkTerminated finds what was missed
 		Message: func(message string) {
 			var named []*Delivery
 			for line := range strings.Lines(message) {
@@ -36,8 +36,8 @@ func (f *Fetcher) listen(ctx context.Context) {
 	}.Run(ctx)
 }
 
-// watchOver asks regularly about the tasks that have run for a while.
-func (f *Fetcher) watchOver(ctx context.Context) {
+// checkTerminated asks regularly about the tasks that have run for a while.
+func (f *Fetcher) checkTerminated(ctx context.Context) {
 	ticker := time.NewTicker(terminateCheck)
 	defer ticker.Stop()
 	for {

@@ -115,6 +115,20 @@ func runLives(t *testing.T, rdb redis.UniversalClient, stop func()) {
 	require.Empty(t, ran, "each ran once")
 }
 
+// seedArchive adds dead letters, of which archiving another deletes some: one for its age, others as there are too many.
+func seedArchive(t *testing.T, rdb redis.UniversalClient, begun time.Time) {
+	t.Helper()
+	const size = 10_000 // of asynq's archive
+	members := []redis.Z{{Member: "old", Score: float64(begun.AddDate(0, 0, -91).Unix())}}
+	for i := range size - 1 {
+		members = append(members, redis.Z{Member: fmt.Sprintf("dead%05d", i), Score: float64(begun.Add(-time.Hour).Unix())})
+	}
+	require.NoError(t, rdb.ZAdd(t.Context(), brokertest.Key("q", "archived"), members...).Err())
+	for _, id := range []string{"old", "dead00000", "dead00001", "dead09998"} {
+		require.NoError(t, rdb.HSet(t.Context(), brokertest.Key("q", "t:"+id), "msg", "", "state", "archived").Err())
+	}
+}
+
 // TestAsBareAsynq holds what Redis holds after Enqueue and a server on a Fetcher against what asynq's own client and
 // server leave. It fails when an upgrade of asynq changes its data.
 func TestAsBareAsynq(t *testing.T) {
@@ -144,8 +158,12 @@ func TestAsBareAsynq(t *testing.T) {
 		_, err := client.Enqueue(asynq.NewTaskWithHeaders("life", []byte(l.name), map[string]string{"k": "v"}), opts...)
 		require.NoError(t, err)
 	}
+	seedArchive(t, plain, begun)
 	runLives(t, plain, func() {})
 	want := dump(t, plain, begun)
+	require.NotContains(t, want, brokertest.Key("q", "t:old"), "asynq deletes what is old")
+	require.NotContains(t, want, brokertest.Key("q", "t:dead00000"), "and what is too much")
+	require.Contains(t, want, brokertest.Key("q", "t:dead09998"))
 
 	for name, opt := range map[string]broker.Options{"standard": {}, "alone": {NoPipelining: true, NoWakeUp: true}} {
 		places := map[string]func(testing.TB) string{"redis": testenv.RedisURL}
@@ -173,6 +191,7 @@ func TestAsBareAsynq(t *testing.T) {
 					messages = append(messages, m)
 				}
 				brokertest.Enqueue(t, b, messages...)
+				seedArchive(t, b.Redis(), begun)
 				f := fetch.New(b, fetch.Config{Queues: map[string]int{"q": 1}, Slots: len(lives)})
 				runLives(t, f, f.Stop)
 				got := dump(t, b.Redis(), begun)

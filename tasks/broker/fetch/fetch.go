@@ -44,7 +44,7 @@ func (f *Fetcher) fetch(ctx context.Context, limit int) (*batch, error) {
 
 func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*batch, error) {
 	token, began := f.deliveries.token(), time.Now().UnixMilli()
-	normal, low := f.turns.next(limit)
+	normal, low := f.share.next(limit)
 	keys := make([]string, 0, 8*len(queues))
 	args := make([]any, 0, 8+len(queues))
 	args = append(args, f.life.name, limit, token, f.b.WakeUps(), began, normal, low, int(format.LeaseTime.Seconds()))
@@ -79,11 +79,11 @@ func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*b
 		t.read(note)
 		tasks = append(tasks, t)
 	}
-	f.turns.count(len(tasks))
+	f.share.count(len(tasks))
 	f.lastFetch.Store(time.Now().UnixNano())
 	b := &batch{queue: queue, tasks: tasks, full: len(tasks) == limit}
 	if f.prefetched.put(b) {
-		f.putBack(tasks)
+		f.returnFetched(tasks)
 	}
 	return b, nil
 }

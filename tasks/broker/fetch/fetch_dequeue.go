@@ -113,7 +113,7 @@ func (f *Fetcher) fetchAhead(ctx context.Context) {
 			return // the next fetch says why
 		}
 		p.more = b.full
-		time.AfterFunc(p.patience, func() { f.putBatchesBack(p.removeFrom(b)) })
+		time.AfterFunc(p.patience, func() { f.returnBatches(p.removeFrom(b)) })
 	})
 	if begun {
 		p.ahead = arrived
@@ -126,8 +126,8 @@ const busyDelay = time.Second
 // postpone puts a task back for a moment whose earlier run has not ended here, though its task was lost: asynq tells runs
 // of one task in one server apart badly.
 func (f *Fetcher) postpone(t fetched) {
-	r := returns{queue: t.queue, tasks: []returned{{id: t.id, token: t.token, delay: busyDelay}}}
-	if _, err := f.giveBack(context.Background(), r); err != nil {
+	r := returnBatch{queue: t.queue, tasks: []returned{{id: t.id, token: t.token, delay: busyDelay}}}
+	if _, err := f.returnTasks(context.Background(), r); err != nil {
 		f.prefetched.unreturned.Store(true)
 		f.logger.Warn("a task whose earlier run has not ended here is not put back", "queue", t.queue, "task", t.id, "error", err)
 	}

@@ -16,7 +16,7 @@ func (f *Fetcher) reclaim(ctx context.Context) error {
 		return nil
 	}
 	for _, queue := range f.queues {
-		reply, err := ownScript.Run(ctx, f.b.Redis(), []string{format.ActiveKey(queue)}, format.TaskKeyPrefix(queue), f.deliveries.prefix).StringSlice()
+		reply, err := reclaimScript.Run(ctx, f.b.Redis(), []string{format.ActiveKey(queue)}, format.TaskKeyPrefix(queue), f.deliveries.prefix).StringSlice()
 		if err != nil {
 			return fmt.Errorf("look for tasks that did not arrive: %w", err)
 		}
@@ -27,10 +27,10 @@ func (f *Fetcher) reclaim(ctx context.Context) error {
 				lost = append(lost, t)
 			}
 		}
-		f.putBack(lost)
+		f.returnFetched(lost)
 	}
 	f.reclaimed = connects
 	return nil
 }
 
-var ownScript = format.Script("fetch/fetch_reclaim.lua")
+var reclaimScript = format.Script("fetch/fetch_reclaim.lua")

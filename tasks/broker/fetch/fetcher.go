@@ -47,24 +47,24 @@ type Config struct {
 // Everything else goes straight through.
 type Fetcher struct {
 	redis.UniversalClient
-	b       *broker.Broker
-	logger  *slog.Logger
-	cfg     Config
-	asLocal *broker.LocalWorker
-	queues  []string
-	closed  chan struct{}
-	once    sync.Once
-	started sync.Once
-	left    sync.Once
-	unheard context.CancelFunc // ends listen and watchOver
-	life    life
-	sleeper *sleeper
+	b            *broker.Broker
+	logger       *slog.Logger
+	cfg          Config
+	asLocal      *broker.LocalWorker
+	queues       []string
+	closed       chan struct{}
+	once         sync.Once
+	started      sync.Once
+	left         sync.Once
+	endListening context.CancelFunc // ends listenTerminate and checkTerminated
+	life         life
+	sleeper      *sleeper
 
 	lastFetch atomic.Int64 // Unix nanoseconds of the last dequeue that Redis answered
 
 	prefetched prefetched
 	reclaimed  uint64 // the broker's connections when reclaim last looked
-	turns      turns
+	share      priorityShare
 	deliveries deliveries
 	acks       redisx.Batcher[*acknowledgement]
 
@@ -106,12 +106,12 @@ func (f *Fetcher) Stop() {
 		close(f.closed)
 		f.b.RemoveWorker(f.asLocal)
 		f.started.Do(func() {}) // not any more
-		if f.unheard != nil {
-			f.unheard()
+		if f.endListening != nil {
+			f.endListening()
 		}
 		rest := f.prefetched.close()
 		f.prefetched.fetches.Wait() // what they bring is put back, too
-		f.putBatchesBack(rest)
+		f.returnBatches(rest)
 	})
 }
 
@@ -150,9 +150,9 @@ func (f *Fetcher) stopped() bool {
 func (f *Fetcher) start() {
 	f.started.Do(func() {
 		ctx, cancel := context.WithCancel(f.b.Closing())
-		f.unheard = cancel
-		f.b.Go(func() { f.listen(ctx) })
-		f.b.Go(func() { f.watchOver(ctx) })
+		f.endListening = cancel
+		f.b.Go(func() { f.listenTerminate(ctx) })
+		f.b.Go(func() { f.checkTerminated(ctx) })
 		beating, end := context.WithCancel(f.b.Closing())
 		f.life.end, f.life.over = end, make(chan struct{})
 		f.b.Go(func() { f.beats(beating) })

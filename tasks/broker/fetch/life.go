@@ -37,10 +37,10 @@ type life struct {
 	name  string
 	limit time.Duration
 
-	beating  sync.Mutex   // one beat at a time
-	begun    bool         // Redis has taken a beat
-	recorded time.Time    // when the worker's record was written
-	sure     atomic.Value // time.Time when the last beat was sent after which the fetcher knew what it held
+	beating   sync.Mutex   // one beat at a time
+	begun     bool         // Redis has taken a beat
+	recorded  time.Time    // when the worker's record was written
+	confirmed atomic.Value // time.Time when the last beat was sent after which the fetcher knew what it held
 
 	taking sync.Mutex // one takeover at a time
 
@@ -48,12 +48,12 @@ type life struct {
 	over chan struct{}      // closed when beats has ended
 }
 
-// errJudged says that the others hold the life for ended.
-var errJudged = errors.New("the worker was silent for too long: others take over its tasks")
+// errLifeEnded says that the others hold the life for ended.
+var errLifeEnded = errors.New("the worker was silent for too long: others take over its tasks")
 
 // alive tells whether the tasks that the fetcher holds are certainly its own.
 func (l *life) alive() bool {
-	sure, ok := l.sure.Load().(time.Time)
+	sure, ok := l.confirmed.Load().(time.Time)
 	if !ok {
 		return false
 	}
@@ -63,7 +63,7 @@ func (l *life) alive() bool {
 }
 
 // doubt makes the fetcher ask before it begins another task.
-func (l *life) doubt() { l.sure.Store(time.Time{}) }
+func (l *life) doubt() { l.confirmed.Store(time.Time{}) }
 
 // beats beats until ctx ends.
 func (f *Fetcher) beats(ctx context.Context) {
@@ -113,7 +113,7 @@ func (f *Fetcher) beat(ctx context.Context) error {
 		switch a.standing {
 		case standingEnded:
 			f.life.doubt()
-			return errJudged
+			return errLifeEnded
 		case standingNew:
 			known = false
 		}
@@ -124,14 +124,14 @@ func (f *Fetcher) beat(ctx context.Context) error {
 		}
 	}
 	f.life.begun = true
-	f.life.sure.Store(sent)
+	f.life.confirmed.Store(sent)
 	f.record(ctx, known)
 	return nil
 }
 
 // recheck finds which tasks the fetcher has lost. Those that wait here for a slot it gives back.
 func (f *Fetcher) recheck(ctx context.Context) error {
-	f.putBatchesBack(f.prefetched.clear())
+	f.returnBatches(f.prefetched.clear())
 	lost := 0
 	for some := range slices.Chunk(f.deliveries.olderThan(0), recheckBatch) {
 		pipe := f.b.Redis().Pipeline()

@@ -39,10 +39,10 @@ func (f *Fetcher) extendLeases(ctx context.Context, queue string, ids []string) 
 	for _, id := range ids {
 		args = append(args, id)
 	}
-	if err := extendScript.Run(ctx, f.b.Redis(), []string{format.LeaseKey(queue)}, args...).Err(); err != nil {
+	if err := extendLeaseScript.Run(ctx, f.b.Redis(), []string{format.LeaseKey(queue)}, args...).Err(); err != nil {
 		return fmt.Errorf("extend leases of queue %s: %w", queue, err)
 	}
 	return nil
 }
 
-var extendScript = format.Script("fetch/lease_extend.lua")
+var extendLeaseScript = format.Script("fetch/lease_extend.lua")

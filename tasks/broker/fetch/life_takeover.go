@@ -175,7 +175,7 @@ func (f *Fetcher) takeOver(ctx context.Context, queue string, list []held, ended
 		if err != nil {
 			return taken, err
 		}
-		r := returns{queue: queue, ended: ended, died: true}
+		r := returnBatch{queue: queue, ended: ended, died: true}
 		for i, record := range records {
 			if record == nil || record.State != "active" || record.Owner != some[i].owner {
 				continue
@@ -186,7 +186,7 @@ func (f *Fetcher) takeOver(ctx context.Context, queue string, list []held, ended
 			}
 			r.add(returned{id: record.ID, token: record.Owner, record: text, delay: spread(record.Crashes)})
 		}
-		n, err := f.giveBack(ctx, r)
+		n, err := f.returnTasks(ctx, r)
 		if err != nil {
 			return taken, fmt.Errorf("take over tasks of queue %s: %w", queue, err)
 		}
@@ -201,7 +201,7 @@ func (f *Fetcher) giveLeases(ctx context.Context, queue string) error {
 	keys := []string{format.ActiveKey(queue), format.LeaseKey(queue), format.LivesKey(queue)}
 	given := int64(0)
 	for skip := 0; ; {
-		reply, err := leaseScript.Run(ctx, f.b.Redis(), keys, skip, walkStep, format.TaskKeyPrefix(queue), int(format.LeaseTime.Seconds())).Int64Slice()
+		reply, err := giveLeaseScript.Run(ctx, f.b.Redis(), keys, skip, walkStep, format.TaskKeyPrefix(queue), int(format.LeaseTime.Seconds())).Int64Slice()
 		if err != nil {
 			return fmt.Errorf("look for tasks without a lease: %w", err)
 		}
@@ -221,6 +221,6 @@ func (f *Fetcher) giveLeases(ctx context.Context, queue string) error {
 }
 
 var (
-	heldScript  = format.Script("fetch/life_held.lua")
-	leaseScript = format.Script("fetch/lease_give.lua")
+	heldScript      = format.Script("fetch/life_held.lua")
+	giveLeaseScript = format.Script("fetch/lease_give.lua")
 )

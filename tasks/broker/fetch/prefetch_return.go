@@ -8,22 +8,22 @@ import (
 	"github.com/paidui/paidui/tasks/broker/internal/format"
 )
 
-// putBatchesBack returns each batch to the head of its queue, before the later ones.
-func (f *Fetcher) putBatchesBack(list []*batch) {
+// returnBatches returns each batch to the head of its queue, before the later ones.
+func (f *Fetcher) returnBatches(list []*batch) {
 	for _, b := range slices.Backward(list) {
-		f.putBack(b.tasks)
+		f.returnFetched(b.tasks)
 	}
 }
 
-// putBack returns tasks of one queue that were fetched ahead to its head, in their order. If Redis can't be reached they
+// returnFetched returns tasks of one queue that were fetched ahead to its head, in their order. If Redis can't be reached they
 // run when this life has ended.
-func (f *Fetcher) putBack(tasks []fetched) {
+func (f *Fetcher) returnFetched(tasks []fetched) {
 	for some := range slices.Chunk(tasks, prefetchLimit) {
-		r := returns{queue: some[0].queue}
+		r := returnBatch{queue: some[0].queue}
 		for _, t := range slices.Backward(some) {
 			r.add(returned{id: t.id, token: t.token})
 		}
-		if _, err := f.giveBack(context.Background(), r); err != nil {
+		if _, err := f.returnTasks(context.Background(), r); err != nil {
 			f.prefetched.unreturned.Store(true)
 			f.logger.Warn("tasks that were fetched ahead are not put back; they run when the life of this worker has ended",
 				"queue", r.queue, "tasks", len(some), "first_task_id", some[0].id, "error", err)
@@ -31,8 +31,8 @@ func (f *Fetcher) putBack(tasks []fetched) {
 	}
 }
 
-// returns are active tasks of one queue that are to wait again, the first to run last.
-type returns struct {
+// returnBatch is active tasks of one queue that are to wait again, the first to run last.
+type returnBatch struct {
 	queue string
 	tasks []returned
 	ended bool // only those whose lease has ended
@@ -45,10 +45,10 @@ type returned struct {
 	delay     time.Duration // whole seconds; 0 is at the head of the queue
 }
 
-func (r *returns) add(t returned) { r.tasks = append(r.tasks, t) }
+func (r *returnBatch) add(t returned) { r.tasks = append(r.tasks, t) }
 
-// giveBack has tasks wait again that are still their owners', and returns how many these are.
-func (f *Fetcher) giveBack(ctx context.Context, r returns) (n int, err error) {
+// returnTasks has tasks wait again that are still their owners', and returns how many these are.
+func (f *Fetcher) returnTasks(ctx context.Context, r returnBatch) (n int, err error) {
 	if len(r.tasks) == 0 {
 		return 0, nil
 	}
@@ -61,7 +61,7 @@ func (f *Fetcher) giveBack(ctx context.Context, r returns) (n int, err error) {
 		keys = append(keys, format.TaskKey(q, t.id))
 		args = append(args, t.id, t.token, t.record, int64(t.delay.Seconds()))
 	}
-	return giveBackScript.Run(ctx, f.b.Redis(), keys, args...).Int()
+	return returnScript.Run(ctx, f.b.Redis(), keys, args...).Int()
 }
 
-var giveBackScript = format.Script("fetch/prefetch_return.lua")
+var returnScript = format.Script("fetch/prefetch_return.lua")

@@ -8,14 +8,14 @@ const (
 	lowShare    = 64
 )
 
-// turns counts the tasks that a fetcher got, and tells when the lower priorities have their turn.
-type turns struct{ fetched atomic.Int64 }
+// priorityShare counts the tasks that a fetcher got, and tells when the lower priorities have their turn.
+type priorityShare struct{ fetched atomic.Int64 }
 
 // next is how many normal and how many low tasks are to come first in a fetch of so many.
-func (t *turns) next(limit int) (normal, low int64) {
+func (t *priorityShare) next(limit int) (normal, low int64) {
 	before := t.fetched.Load()
 	after := before + int64(limit)
 	return after/normalShare - before/normalShare, after/lowShare - before/lowShare
 }
 
-func (t *turns) count(tasks int) { t.fetched.Add(int64(tasks)) }
+func (t *priorityShare) count(tasks int) { t.fetched.Add(int64(tasks)) }

@@ -95,3 +95,6 @@ func Between(key, suffix string) (queue string, ok bool) {
 	}
 	return strings.CutSuffix(rest, suffix)
 }
+
+// RevokedPrefix begins the result of a revoked task.
+const RevokedPrefix = "!REVOKED "

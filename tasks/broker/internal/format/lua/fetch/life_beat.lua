@@ -1,6 +1,7 @@
 -- Prolongs the life of a worker, and finds what is to be taken over. What it hands to this worker it hides from the others for
 -- the time of a claim.
 --
+-- KEYS[1] lives       of the first queue: see below
 -- ARGV[1] life
 -- ARGV[2] limit       how long a worker may be silent, in ms
 -- ARGV[3] outage      silence of all that means that Redis was away, in ms
