@@ -21,9 +21,9 @@ func TestSearchFindsTasksInBundles(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
 		kinds, queues := []string{"a.one", "a.two", "b"}, []string{"default", "low"}
-		n, searches := 600, 60
+		n, searches := 300, 60
 		if db.Name() == "sqlite" { // which is slow under the race detector
-			n, searches = 150, 20
+			n, searches = 100, 20
 		}
 		var all []tasks.Record
 		for len(all) < n {

@@ -17,7 +17,7 @@ import (
 // Find is the record of one task, or tasks.ErrNotFound. A task that has not ended is settled as Search does it.
 func (s *Store) Find(ctx context.Context, id string) (*tasks.Info, error) {
 	r, err := s.record(ctx, id)
-	if at, _, generated := tasks.IDOrigin(id); generated && errors.Is(err, gorm.ErrRecordNotFound) {
+	if at, generated := timeInID(id); generated && errors.Is(err, gorm.ErrRecordNotFound) {
 		if _, err = s.convertBefore(ctx, at.Add(idSkew)); err == nil {
 			r, err = s.record(ctx, id)
 		}

@@ -266,7 +266,7 @@ func TestRoundsGoRound(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
-		const roundRows, n = 1000, 1500 // more than a batch
+		const roundRows, n = 600, 900 // more than a batch
 		w.settler.pace.rows = roundRows
 		var all []tasks.Record
 		for i := range n {
@@ -351,9 +351,9 @@ func TestOneRoundAtATime(t *testing.T) {
 func TestSettlersShareTheWork(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		n := 4000
+		n := 2000
 		if db.Name() == "sqlite" {
-			n = 1000
+			n = 600
 		}
 		s := store(t, db)
 		s.now = func() time.Time { return epoch }
