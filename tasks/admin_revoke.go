@@ -106,7 +106,7 @@ func (c *Client) Revoke(ctx context.Context, id string, opts ...RevokeOption) (S
 	return "", &StateError{id, StateSuccess, ErrEnded}
 }
 
-// noteRevoked tells the outbox and the history what Revoke found.
+// noteRevoked passes the result of a revocation on to the outbox and the history.
 func (c *Client) noteRevoked(r broker.Revocation, reason string) {
 	if parseHeaders(r.Task.Headers).outbox {
 		c.endOutbox(r.Task.ID)

@@ -30,7 +30,7 @@ func (d *Definition[A, R]) Signature(args A, opts ...Option) Signature {
 // Task is the name of the task that is to be enqueued, "" for the zero Signature.
 func (s Signature) Task() string { return s.name }
 
-// Validate tells whether Enqueue would refuse the signature now: with an *OptionError or *ArgsError.
+// Validate reports whether Enqueue would refuse the signature now: with an *OptionError or *ArgsError.
 func (s Signature) Validate() error {
 	if err := s.validate(time.Now()); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s Signature) Resolve(ctx context.Context, c *Client) (resolved Signature, 
 
 var errNoSignature = &OptionError{Field: "task", Msg: "is missing: the signature is empty"}
 
-// check tells what is known to be wrong with the signature itself.
+// check refuses an empty signature, and one whose arguments were refused.
 func (s *Signature) check() error {
 	switch {
 	case s.err != nil:
@@ -174,7 +174,7 @@ func send(ctx context.Context, c *Client, batch []preparedCall) {
 }
 
 // EnqueueIf is Enqueue on a condition that Redis judges in the same script, and so in the same moment (on a Redis
-// Cluster: just before). made tells whether the gate opened; reply is its answer.
+// Cluster: just before). made reports whether the gate opened; reply is its answer.
 func (d *Definition[A, R]) EnqueueIf(ctx context.Context, c *Client, gate broker.Gate, args A, opts ...Option) (id string, made bool, reply any, err error) {
 	payload, err := d.encodeArgs(args)
 	if err != nil {

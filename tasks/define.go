@@ -106,7 +106,7 @@ func (d *Definition[A, R]) SignatureJSON(raw json.RawMessage, opts ...Option) (S
 // of retries and Repeatable are left out.
 func (d *Definition[A, R]) Options() Options { return d.defaults.json() }
 
-// Encrypted tells whether the definition is so.
+// Encrypted reports whether the definition is so.
 func (d *Definition[A, R]) Encrypted() bool { return d.defaults.encrypted }
 
 // CheckArgs returns an *ArgsError when raw does not decode into A, or lacks a field that A requires.

@@ -38,7 +38,7 @@ func (f field) keyContext(task, id string) string {
 	return strings.Join([]string{"paidui", string(f), task, id}, "\x00")
 }
 
-// isSealed tells whether a stored value is an encrypted one.
+// isSealed reports whether a stored value is an encrypted one.
 func isSealed[T []byte | json.RawMessage | string](stored T) bool {
 	return len(stored) > len(sealedHead) && string(stored[:len(sealedHead)]) == sealedHead
 }

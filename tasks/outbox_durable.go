@@ -67,7 +67,7 @@ func (c *Client) putDurable(ctx context.Context, messages ...*broker.Message) []
 	return errs
 }
 
-// isElsewhere tells whether another queue has the chosen id of a message. While Redis does not answer it tells nothing: then
+// isElsewhere reports whether another queue has the chosen id of a message. While Redis does not answer it tells nothing: then
 // the relay drops the task if it finds the id taken.
 func (c *Client) isElsewhere(ctx context.Context, m *broker.Message) bool {
 	if !m.Chosen || c.broker == nil {

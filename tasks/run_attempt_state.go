@@ -32,8 +32,7 @@ func currentDelivery(ctx context.Context) delivery {
 	return nil
 }
 
-// attempt is one run of a task, or the refusal to run it. The goroutine that asynq gave it and the handler's share it:
-// see state.
+// attempt is one run of a task, or the refusal to run it. Two goroutines share it, asynq's and the handler's: see state.
 type attempt struct {
 	Task
 	mux        *Mux
@@ -90,7 +89,7 @@ func (m *Mux) newAttempt(ctx context.Context, t *asynq.Task) *attempt {
 	return a
 }
 
-// isRevoked tells whether the task was revoked before this delivery, or terminated since, and why.
+// isRevoked reports whether the task was revoked before this delivery, or terminated since, and why.
 func (a *attempt) isRevoked() (reason string, ok bool) {
 	if a.delivery == nil {
 		return "", false
@@ -98,7 +97,7 @@ func (a *attempt) isRevoked() (reason string, ok bool) {
 	return a.delivery.Revoked()
 }
 
-// fence has everything refused that the handler writes from now on.
+// fence refuses everything that the handler writes from now on.
 func (a *attempt) fence() {
 	a.progress.close()
 	if a.delivery != nil {
@@ -106,5 +105,5 @@ func (a *attempt) fence() {
 	}
 }
 
-// writable tells whether what the handler writes still counts, as far as this process knows.
+// writable reports whether what the handler writes still counts, as far as this process knows.
 func (a *attempt) writable() bool { return a.state.Load() == running && !a.progress.fenced() }

@@ -75,7 +75,7 @@ func parseParent(keys *keyring.Ring, header string) (*Parent, error) {
 	return &p.Parent, o.failure
 }
 
-// callsBack tells whether the task has callbacks.
+// callsBack reports whether the task has callbacks.
 func (h *headers) callsBack() bool { return h.onSuccess != "" || h.onFailure != "" }
 
 // callBack enqueues the callbacks of a task that has ended, before its end is stored: their ids are settled, so that a

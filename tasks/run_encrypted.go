@@ -18,12 +18,12 @@ const maxEncryptedError = 5 << 10
 
 // attemptEncryption is what an attempt has in addition when its task is encrypted, or when its parent can't be decrypted.
 type attemptEncryption struct {
-	encryptsResult bool   // what comes of the attempt is encrypted
+	encryptsResult bool   // result, error and progress are stored encrypted
 	storedArgs     []byte // the arguments as they are stored; nil when that is in the clear
 	decryptError   error  // why they, or the parent's values, can't be read
 }
 
-// encrypted tells whether what comes of the attempt is.
+// encrypted reports whether result, error and progress of the attempt are stored encrypted.
 func (a *attempt) encrypted() bool { return a.encryption != nil && a.encryption.encryptsResult }
 
 // decryptError is why the task's values can't be decrypted; nil when they can.
@@ -34,7 +34,7 @@ func (a *attempt) decryptError() error {
 	return a.encryption.decryptError
 }
 
-// decrypt reads what the task carries, and tells what is to be encrypted of what comes of it.
+// decrypt reads the arguments and the parent's values, and decides whether the attempt's result is encrypted.
 func (a *attempt) decrypt() {
 	keys := a.mux.keys
 	var s attemptEncryption

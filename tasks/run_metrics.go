@@ -75,7 +75,7 @@ func (m *Metrics) measure(next Handler) Handler {
 	}
 }
 
-// count counts what an attempt came to, when that is known to stand.
+// count counts the end of an attempt. It is called once the end is sure to count.
 func (m *Metrics) count(a *attempt, v verdict) {
 	if m == nil || v.outcome == interrupted {
 		return

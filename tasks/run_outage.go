@@ -16,8 +16,8 @@ const (
 	mostPause  = 10 * time.Second
 )
 
-// outage is how long the attempts of one definition have been snoozed for their errors in this process. It is kept here
-// and not with the tasks, for it is one trouble that they all wait for. The zero value is none.
+// outage is how long the attempts of one definition have been snoozed for their errors in this process. All tasks of the
+// definition share it, since they wait for the same store. The zero value is none.
 type outage struct {
 	since atomic.Int64 // Unix ns of the first such attempt; 0 when the last one went otherwise
 }

@@ -24,7 +24,7 @@ func (m *Mux) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	return a.end(ctx, t, v)
 }
 
-// refuse tells whether the attempt ends without its handler.
+// refuse reports whether the attempt ends without its handler.
 func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 	h := &a.headers
 	if reason, ok := a.isRevoked(); ok {
@@ -135,7 +135,7 @@ func (a *attempt) callHook(ctx context.Context, failure verdict) verdict {
 	return failure
 }
 
-// keep gives the result to the acknowledgement.
+// keep gives the result to the acknowledgement, which stores it.
 func (a *attempt) keep(t *asynq.Task, result []byte) error {
 	if a.headers.noResult {
 		return nil

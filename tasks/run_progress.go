@@ -149,7 +149,7 @@ func (p *progress) close() {
 	}
 }
 
-// fenced tells whether the attempt is over, or a report was refused.
+// fenced reports whether the attempt is over, or a report was refused.
 func (p *progress) fenced() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -45,7 +45,7 @@ func (e *delayError) Error() string {
 
 func (e *delayError) Unwrap() error { return e.cause }
 
-// delay is the wait before the next attempt after err.
+// delay is the time until the next attempt, after an attempt that returned err.
 func (a *attempt) delay(err error) time.Duration {
 	var asked *delayError
 	if errors.As(err, &asked) {

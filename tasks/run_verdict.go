@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// outcome is what one attempt came to.
+// outcome is how one attempt ended.
 type outcome string
 
 const (
@@ -20,7 +20,7 @@ const (
 	interrupted outcome = "interrupted" // the worker ends or has lost the task; it will run again
 )
 
-// verdict is an attempt's outcome with all that follows from it.
+// verdict is an attempt's outcome with its values.
 type verdict struct {
 	outcome outcome
 	result  []byte        // of a success
@@ -50,7 +50,7 @@ func refusals() []refusal {
 	return []refusal{refusedRevoked, refusedExpired, refusedPoison, refusedExhausted, refusedUnknown, refusedCallbacks, refusedKey, refusedForged}
 }
 
-// judge turns what a handler returned into the verdict. The context is the delivery's.
+// judge makes the verdict from what a handler returned. ctx is the delivery's context.
 func (a *attempt) judge(ctx context.Context, result []byte, err error) verdict {
 	v := verdict{outcome: a.Task.outcome(ctx, err), err: err}
 	switch v.outcome {
@@ -65,7 +65,7 @@ func (a *attempt) judge(ctx context.Context, result []byte, err error) verdict {
 	return v
 }
 
-// outcome judges the error of an attempt. The context is the one of the attempt or of its delivery.
+// outcome is the outcome of an attempt that returned err. ctx is the context of the attempt or of its delivery.
 func (t *Task) outcome(ctx context.Context, err error) outcome {
 	if _, ok := t.run.isRevoked(); ok {
 		return revoked
@@ -91,7 +91,7 @@ func (t *Task) outcome(ctx context.Context, err error) outcome {
 	return retrying
 }
 
-// log says what the attempt came to. What went as it should is for level info.
+// log writes one line about the end of the attempt: at level info unless something failed.
 func (a *attempt) log(ctx context.Context, v verdict) {
 	level, text, state := slog.LevelInfo, "task succeeded", StateSuccess
 	switch v.outcome {

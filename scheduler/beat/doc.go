@@ -22,8 +22,8 @@
 //
 // # Clocks
 //
-// A host's clock that is ahead of Redis's by more than ticks.Tolerance is held back to Redis's clock, so that the
-// scheduler ticks on time all the same; it says so in its log, and Ready fails until the clocks agree.
+// While a host's clock is ahead of Redis's by more than ticks.Tolerance, the scheduler goes by Redis's clock, so that its
+// ticks are on time all the same. It says so in its log, and Ready fails until the clocks agree.
 //
 // # Once
 //

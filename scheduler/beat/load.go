@@ -91,7 +91,7 @@ func parseFor(opt Options, content []byte) (*Schedule, error) {
 	return parse(opt.Path, content, l, opt.Location)
 }
 
-// NeedsDatabase tells whether an entry of the schedule, which must be right but for that, is durable. Options.Ledger need
+// NeedsDatabase reports whether an entry of the schedule, which must be right but for that, is durable. Options.Ledger need
 // not be set yet.
 func NeedsDatabase(opt Options) (bool, error) {
 	opt.Ledger = new(ticks.Ledger)

@@ -63,7 +63,7 @@ func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
 	return o
 }
 
-// isDurable tells whether the task's definition is.
+// isDurable reports whether the task's definition is.
 func isDurable(task tasks.Spec) bool {
 	if task == nil {
 		return false

@@ -61,7 +61,7 @@ func (o *outage) forget(part string) {
 	o.remove(part)
 }
 
-// remove tells whether the part was the last that waited.
+// remove reports whether the part was the last that waited.
 func (o *outage) remove(part string) bool {
 	if _, waits := o.waiting[part]; !waits {
 		return false

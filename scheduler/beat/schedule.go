@@ -31,7 +31,7 @@ type entry struct {
 	options entryOptions
 }
 
-// durable tells whether one of the entries is.
+// durable reports whether one of the entries is.
 func (s *Schedule) durable() bool {
 	return slices.ContainsFunc(s.entries, func(e entry) bool { return e.options.durable })
 }

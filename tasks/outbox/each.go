@@ -12,7 +12,7 @@ import (
 
 // Each calls f for every task of a name that tx sees in the outbox, in no order: those that committed and have not ended,
 // or whose end the outbox has not noted yet; those that were given up are among them. A row that can't be read is left out,
-// as it never runs. It reads most rows, and tells whether there are more. Rows are read one after the other, so f must not
+// as it never runs. It reads most rows, and reports whether there are more. Rows are read one after the other, so f must not
 // use tx; its error ends the reading and is returned.
 func Each(tx *gorm.DB, task string, most int, f func(p *tasks.OutboxMessage) error) (more bool, err error) {
 	rows, err := tx.Model(&models.OutboxRow{}).Select("body").Where("task = ?", task).Limit(most + 1).Rows()

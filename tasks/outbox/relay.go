@@ -90,14 +90,14 @@ func (o *Outbox) within(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(context.WithoutCancel(ctx), o.pace.limit)
 }
 
-// anyWaiting tells whether there are rows to send; those that another relay is sending count.
+// anyWaiting reports whether there are rows to send, including those that another relay is sending.
 func (o *Outbox) anyWaiting(ctx context.Context) (bool, error) {
 	var found []int64
 	err := o.table(ctx).Where(waiting).Limit(1).Pluck("id", &found).Error
 	return len(found) > 0, err
 }
 
-// sendSome sends one batch, and tells whether there may be more.
+// sendSome sends one batch, and reports whether there may be more.
 func (o *Outbox) sendSome(ctx context.Context) (more bool, err error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
@@ -118,7 +118,7 @@ func (o *Outbox) sendNow(messages []*tasks.OutboxMessage) {
 	}
 }
 
-// send sends those of a query's rows that fit a batch, and tells whether there may be more.
+// send sends those of a query's rows that fit a batch, and reports whether there may be more.
 func (o *Outbox) send(ctx context.Context, which func(tx *gorm.DB) *gorm.DB) (more bool, err error) {
 	var v batchResult
 	err = o.locked(ctx, func(tx *gorm.DB) error {
