@@ -49,6 +49,7 @@ type source struct {
 	dir, file string
 	main      bool
 	imports   []string // of this module, relative to it
+	others    []string // of other modules and of the standard library
 	asynq     bool     // whether it imports asynq
 	inits     []token.Position
 }
@@ -79,6 +80,13 @@ func layerOf(dir string) string {
 		return "job"
 	}
 	return top
+}
+
+// reachesStores says which import of the file has a database or a Redis in hand.
+func reachesStores(s source) []string {
+	return slices.DeleteFunc(slices.Clone(s.others), func(target string) bool {
+		return target != "database/sql" && !strings.HasPrefix(target, "gorm.io/") && !strings.HasPrefix(target, "github.com/redis/")
+	})
 }
 
 // broken says which import of the file breaks the rules, and why.
@@ -166,6 +174,8 @@ func read(files *token.FileSet, parsed *ast.File, dir, file string) source {
 		target, err := strconv.Unquote(spec.Path.Value)
 		if rest, ours := strings.CutPrefix(target, module+"/"); err == nil && ours {
 			s.imports = append(s.imports, path.Clean(rest))
+		} else if err == nil {
+			s.others = append(s.others, target)
 		}
 		s.asynq = s.asynq || target == "github.com/hibiken/asynq"
 	}
@@ -214,6 +224,25 @@ func TestImportsOfAsynq(t *testing.T) {
 			t.Errorf("%s does not import asynq any more: take it off the list", dir)
 		}
 	}
+}
+
+// TestImportsOfTheAPI: the API has no SQL, opens no transaction and knows no key of Redis; the packages under tasks and models
+// do.
+func TestImportsOfTheAPI(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, s := range sources(t) {
+		if s.dir != "api/server" || s.isTest() {
+			continue
+		}
+		found++
+		for _, target := range reachesStores(s) {
+			t.Errorf("%s/%s imports %s: let the package of the data do it", s.dir, s.file, target)
+		}
+	}
+	require.Greater(t, found, 20, "the API's files were not found")
+	stores := []string{"database/sql", "gorm.io/gorm/clause", "github.com/redis/go-redis/v9"}
+	require.Equal(t, stores, reachesStores(source{others: append([]string{"fmt", "github.com/labstack/echo/v4"}, stores...)}))
 }
 
 func TestImportsHaveNoInit(t *testing.T) {

@@ -77,7 +77,7 @@ func TestAccessLogAndMetrics(t *testing.T) {
 func TestTheLogHasWhatFailedOrWasSlow(t *testing.T) {
 	t.Parallel()
 	var usual *testenv.LogBuffer
-	s := assembleEmbedded(t, func(o *server.Options) {
+	s := assembleEmbedded(t, func(o *options) {
 		usual = &testenv.LogBuffer{}
 		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
 		o.Web = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Second) })
@@ -96,7 +96,7 @@ func TestTheLogHasWhatFailedOrWasSlow(t *testing.T) {
 func TestTheLogHasASampleOfStrangersFailures(t *testing.T) {
 	t.Parallel()
 	var usual *testenv.LogBuffer
-	s := assembleEmbedded(t, func(o *server.Options) {
+	s := assembleEmbedded(t, func(o *options) {
 		usual = &testenv.LogBuffer{}
 		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
 	})
@@ -134,7 +134,7 @@ func TestOverloadDoesNotFillTheLog(t *testing.T) {
 	t.Parallel()
 	var usual *testenv.LogBuffer
 	var store *cache.Store
-	s := assembleEmbedded(t, func(o *server.Options) {
+	s := assembleEmbedded(t, func(o *options) {
 		usual = &testenv.LogBuffer{}
 		o.Logger = slog.New(slog.NewJSONHandler(usual, nil))
 		var err error
@@ -202,7 +202,7 @@ func TestLanguages(t *testing.T) {
 
 func TestTheStandardLanguageIsASetting(t *testing.T) {
 	t.Parallel()
-	s := assembleEmbedded(t, func(o *server.Options) { o.Language = "en" })
+	s := assembleEmbedded(t, func(o *options) { o.Language = "en" })
 	for given, want := range map[string]string{"": "en", "*": "en", "fr": "en", "zh-TW": "zh-CN", "en": "en", "fr,zh;q=0.1": "zh-CN"} {
 		require.Equal(t, want, s.get("/v1/nothing", header("Accept-Language", given)).header.Get("Content-Language"), given)
 	}
@@ -212,7 +212,7 @@ func TestTheStandardLanguageIsASetting(t *testing.T) {
 
 func TestCORS(t *testing.T) {
 	t.Parallel()
-	s := assembleEmbedded(t, func(o *server.Options) { o.CORSOrigins = []string{"https://shop.example.com"} })
+	s := assembleEmbedded(t, func(o *options) { o.CORSOrigins = []string{"https://shop.example.com"} })
 	friend, stranger := header("Origin", "https://shop.example.com"), header("Origin", "https://evil.example.com")
 	a := s.get("/v1/goods", friend)
 	require.Equal(t, "https://shop.example.com", a.header.Get("Access-Control-Allow-Origin"))
@@ -240,7 +240,7 @@ func TestOnlyTrustedProxiesNameTheClient(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := assembleEmbedded(t, func(o *server.Options) {
+			s := assembleEmbedded(t, func(o *options) {
 				for _, p := range test.proxies {
 					o.TrustedProxies = append(o.TrustedProxies, netip.MustParsePrefix(p))
 				}
@@ -253,7 +253,7 @@ func TestOnlyTrustedProxiesNameTheClient(t *testing.T) {
 
 func TestAPanicIsAnInternalErrorWithItsStackInTheLog(t *testing.T) {
 	t.Parallel()
-	s := assembleEmbedded(t, func(o *server.Options) {
+	s := assembleEmbedded(t, func(o *options) {
 		o.Web = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret detail") })
 	})
 	a := s.get("/anything")
@@ -288,7 +288,7 @@ func TestPage(t *testing.T) {
 			http.Error(w, "plain", http.StatusNotFound)
 		}
 	})
-	s := assembleEmbedded(t, func(o *server.Options) { o.Web = page })
+	s := assembleEmbedded(t, func(o *options) { o.Web = page })
 	index := s.get("/")
 	require.Equal(t, []any{200, "<title>排队</title>"}, []any{index.status, string(index.raw)})
 	require.Equal(t, []string{"default-src 'self'"}, index.header.Values("Content-Security-Policy"))
@@ -307,14 +307,14 @@ func TestPage(t *testing.T) {
 
 func TestOutboxIsForDevelopment(t *testing.T) {
 	t.Parallel()
-	s := assembleEmbedded(t, func(o *server.Options) { o.OutboxEnabled = false })
+	s := assembleEmbedded(t, func(o *options) { o.Mailbox = nil })
 	require.Equal(t, 404, s.get("/v1/outbox?mobile=13812345678").Code)
 }
 
 func TestOnlyOperatorsReadTheOutbox(t *testing.T) {
 	t.Parallel()
 	const path, mobile = "/v1/outbox?mobile=13812345678", `{"mobile":"13812345678"}`
-	s := assembleEmbedded(t, func(o *server.Options) { o.OutboxPublic = false })
+	s := assembleEmbedded(t, func(o *options) { o.MailboxPublic = false })
 	s.work(t)
 	require.Equal(t, 100, s.post("/v1/sms", mobile).Code)
 	require.Equal(t, 401, s.get(path).Code)

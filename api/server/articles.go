@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/articles"
 )
 
@@ -41,7 +42,7 @@ func (s *Server) oneArticle(c echo.Context) error {
 	}
 	data, etag, err := s.Articles.Cache().Encoded(c.Request().Context(), id)
 	if err != nil {
-		return unless(err, msgNoArticle)
+		return notFoundIf(err, cache.ErrNull, msgNoArticle)
 	}
 	return sendCached(c, askAgain, data, etag)
 }

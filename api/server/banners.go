@@ -2,9 +2,9 @@ package server
 
 import (
 	"github.com/labstack/echo/v4"
-	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/banners"
 )
 
 // bannerBody is what an operator writes. With PUT, a field that is absent stays as it is.
@@ -53,8 +53,7 @@ func (s *Server) createBanner(c echo.Context) error {
 	}
 	row := models.Banner{IsShow: true}
 	b.apply(&row)
-	err = s.Banners.Write(c.Request().Context(), func(tx *gorm.DB) error { return tx.Create(&row).Error })
-	if err != nil {
+	if err := s.Banners.Create(c.Request().Context(), &row); err != nil {
 		return err
 	}
 	return ok(c, newBannerRow(row))
@@ -80,17 +79,9 @@ func (s *Server) changeBanner(c echo.Context, change func(*models.Banner)) error
 	if err != nil {
 		return err
 	}
-	var row models.Banner
-	err = s.Banners.Write(c.Request().Context(), func(tx *gorm.DB) error {
-		row = models.Banner{}
-		if err := tx.Clauses(forUpdate).Where("is_delete = ?", false).Take(&row, id).Error; err != nil {
-			return err
-		}
-		change(&row)
-		return tx.Save(&row).Error
-	})
+	row, err := s.Banners.Change(c.Request().Context(), id, change)
 	if err != nil {
-		return unless(err, msgNoBanner)
+		return notFoundIf(err, banners.ErrUnknown, msgNoBanner)
 	}
 	return ok(c, newBannerRow(row))
 }

@@ -103,7 +103,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 	line.plug(false)
 	require.Len(t, s.visible(t), 1, "from the cache")
 	again := s.post("/v1/seckill", map[string]any{"goods_id": goods}, user)
-	require.Equal(t, []any{100, in.TaskID}, []any{again.Code, again.TaskID}, "the desk needs no database")
+	require.Equal(t, []any{100, in.TaskID}, []any{again.Code, again.TaskID}, "taking an order needs no database")
 	s.codeFor(t, "13800000002", "123456")
 	login := map[string]string{"mobile": "13800000002", "code": "123456"}
 	for i, a := range []answer{

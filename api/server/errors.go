@@ -47,6 +47,15 @@ func notFound(field string, msg text) *apiError {
 	return &apiError{status: http.StatusNotFound, field: field, msg: msg}
 }
 
+// notFoundIf makes an error that is what is looked for not being there the client's, with the words of msg. It lets other
+// errors be.
+func notFoundIf(err, absent error, msg text) error {
+	if errors.Is(err, absent) {
+		return notFound("id", msg)
+	}
+	return err
+}
+
 // retryWhenDown is how long a client is asked to wait while Redis or the database is away.
 const retryWhenDown = 3 * time.Second
 

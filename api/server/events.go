@@ -74,7 +74,7 @@ func (s *Server) taskEvents(c echo.Context) error {
 // pastEvents is the stream of a task that only the history knows. unknown is the error when it does not, or when the task
 // may go on.
 func (s *Server) pastEvents(c echo.Context, id string, unknown error) error {
-	info, err := s.history.Find(c.Request().Context(), id)
+	info, err := s.History.Find(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}

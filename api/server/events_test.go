@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
@@ -224,7 +223,7 @@ func TestEventsKeepTheConnection(t *testing.T) {
 func TestEventsEndWhenTheServerDrains(t *testing.T) {
 	t.Parallel()
 	draining := make(chan struct{})
-	s := assembleEmbedded(t, func(o *server.Options) {
+	s := assembleEmbedded(t, func(o *options) {
 		o.Draining = func(context.Context) <-chan struct{} { return draining }
 	})
 	id := s.add(t)

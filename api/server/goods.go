@@ -2,13 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/seckill"
 )
 
 // maxGoods bounds the list of goods.
@@ -81,8 +82,8 @@ var (
 )
 
 func (s *Server) listGoods(c echo.Context) error {
-	var rows []models.Goods
-	if err := s.db(c.Request().Context()).Order("starts_at DESC, id DESC").Limit(maxGoods).Find(&rows).Error; err != nil {
+	rows, err := s.Sales.ListGoods(c.Request().Context(), maxGoods)
+	if err != nil {
 		return err
 	}
 	list := make([]goodsRow, len(rows))
@@ -97,9 +98,9 @@ func (s *Server) oneGoods(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var row models.Goods
-	if err := s.db(c.Request().Context()).Take(&row, id).Error; err != nil {
-		return unless(err, msgNoGoods)
+	row, err := s.Sales.Goods(c.Request().Context(), id)
+	if err != nil {
+		return notFoundIf(err, seckill.ErrUnknownGoods, msgNoGoods)
 	}
 	return ok(c, newGoodsRow(row))
 }
@@ -118,7 +119,7 @@ func (s *Server) createGoods(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	if err := s.db(ctx).Create(&row).Error; err != nil {
+	if err := s.Sales.CreateGoods(ctx, &row); err != nil {
 		return sameName(err)
 	}
 	s.goodsChanged(ctx, row.ID)
@@ -138,29 +139,19 @@ func (s *Server) updateGoods(c echo.Context) error {
 		return nothingToChange()
 	}
 	ctx := c.Request().Context()
-	if err := s.Broker.Ping(ctx); err != nil {
-		return err
-	}
-	var row models.Goods
-	err = s.db(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Clauses(forUpdate).Take(&row, id).Error; err != nil {
-			return unless(err, msgNoGoods)
-		}
-		b.apply(&row)
-		if err := checkSale(row); err != nil {
-			return err
-		}
-		return tx.Save(&row).Error
+	row, err := s.Sales.ChangeGoods(ctx, id, func(row *models.Goods) error {
+		b.apply(row)
+		return checkSale(*row)
 	})
 	if err != nil {
-		return sameName(err)
+		return sameName(notFoundIf(err, seckill.ErrUnknownGoods, msgNoGoods))
 	}
 	s.goodsChanged(ctx, id)
 	return ok(c, newGoodsRow(row))
 }
 
 func sameName(err error) error {
-	if models.IsDuplicate(err) {
+	if errors.Is(err, seckill.ErrSameName) {
 		return &apiError{status: http.StatusConflict, field: "name", msg: msgSameGoods, cause: err}
 	}
 	return err
@@ -171,7 +162,7 @@ func sameName(err error) error {
 func (s *Server) goodsChanged(ctx context.Context, id int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
-	if err := s.Desk.Invalidate(ctx, id); err != nil {
-		s.log.ErrorContext(ctx, "goods changed, but not at the desk", "goods_id", id, "error", err)
+	if err := s.Sales.Invalidate(ctx, id); err != nil {
+		s.log.ErrorContext(ctx, "goods changed, but Redis does not know", "goods_id", id, "error", err)
 	}
 }

@@ -35,7 +35,7 @@ func (s *Server) searchTasks(c echo.Context) error {
 			return badRequest("limit", textf("limit 应为 1 到 %d", "limit must be 1 to %d", history.MaxLimit))
 		}
 	}
-	found, err := s.history.Search(c.Request().Context(), q)
+	found, err := s.History.Search(c.Request().Context(), q)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func timeParam(c echo.Context, name string) (time.Time, error) {
 // answerTask answers with what a lookup found, or with what the history knows of a task that Redis has forgotten.
 func (s *Server) answerTask(c echo.Context, id string, info *tasks.Info, err error) error {
 	if errors.Is(err, tasks.ErrNotFound) {
-		info, err = s.history.Find(c.Request().Context(), id)
+		info, err = s.History.Find(c.Request().Context(), id)
 	}
 	if err != nil {
 		return err

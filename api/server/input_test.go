@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 )
@@ -369,7 +368,7 @@ func (s *system) contents(t *testing.T) map[string]int64 {
 
 func TestDurableNeedsAnOutbox(t *testing.T) {
 	t.Parallel()
-	s := assembleEmbedded(t, func(o *server.Options) { o.Tasks = tasks.NewClient(o.Broker) })
+	s := assembleEmbedded(t, func(o *options) { o.Tasks = tasks.NewClient(o.Broker) })
 	a := s.post("/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2},"durable":true}`, asOperator)
 	require.Equal(t, []any{400, "durable"}, []any{a.Code, a.Field}, "%s", a.raw)
 }

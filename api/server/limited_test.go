@@ -9,7 +9,7 @@ import (
 )
 
 func limited(t *testing.T, r server.Rates) *system {
-	return assembleEmbedded(t, behindAProxy, func(o *server.Options) { o.Rates = r })
+	return assembleEmbedded(t, behindAProxy, func(o *options) { o.Rates = r })
 }
 
 func TestAUserWritesNotTooOften(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/refresh"
 	"github.com/paidui/paidui/tasks/seckill"
@@ -50,7 +51,14 @@ type system struct {
 	registry *prometheus.Registry
 }
 
-type change func(*server.Options)
+// options are the API's, with the stores that they stand on.
+type options struct {
+	server.Options
+	DB    *gorm.DB
+	Cache redis.UniversalClient // of the caches
+}
+
+type change func(*options)
 
 // start brings the API up on a private Redis and MariaDB.
 func start(t *testing.T, changes ...change) *system {
@@ -107,27 +115,28 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 	require.NoError(t, s.db.Use(ob))
 	taskstest.Run(t, ob.Run)
 	s.features = features(t, s.db, s.tasks, s.cache, cache.DeleteOnWrite, logger)
-	opt := server.Options{
-		DB:            s.db,
-		Cache:         s.cache,
+	records, err := history.NewStore(s.db, s.tasks)
+	require.NoError(t, err)
+	opt := options{DB: s.db, Cache: s.cache, Options: server.Options{
 		Broker:        s.broker,
 		Tasks:         s.tasks,
 		Catalog:       known,
 		Features:      s.features,
 		Codes:         sms.NewCodes(s.cache, s.tasks, sms.Limits{}),
-		Desk:          seckill.NewDesk(s.db, s.broker.Redis(), s.tasks),
+		Sales:         seckill.NewSales(s.db, s.broker.Redis(), s.tasks),
 		Ticks:         ticks.NewStore(s.broker.Redis()),
 		JWTSecret:     jwtSecret,
 		OperatorKey:   operatorKey,
-		OutboxEnabled: true,
-		OutboxPublic:  true,
+		History:       records,
+		Mailbox:       sms.NewMailbox(s.db),
+		MailboxPublic: true,
 		Logger:        logger,
 		Registry:      s.registry,
-	}
+	}}
 	for _, c := range changes {
 		c(&opt)
 	}
-	s.api, err = server.New(opt)
+	s.api, err = server.New(opt.Options)
 	require.NoError(t, err)
 	web := httptest.NewServer(s.api.Handler())
 	t.Cleanup(web.Close)
@@ -141,7 +150,7 @@ func (s *system) work(t *testing.T) {
 	mux := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Client: s.tasks})
 	catalog.Bind(mux, catalog.Deps{
 		DB: s.db, Cache: s.cache, Broker: s.broker.Redis(), Client: s.tasks,
-		Sender: sms.NewOutbox(s.db), Features: s.features,
+		Sender: sms.NewMailbox(s.db), Features: s.features,
 	})
 	taskstest.Serve(t, s.broker, mux, "sms", "seckill", "default", "cache", "low")
 }

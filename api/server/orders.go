@@ -23,9 +23,7 @@ func newOrderRow(o models.Order) orderRow {
 }
 
 func (s *Server) listOrders(c echo.Context) error {
-	var rows []models.Order
-	err := s.db(c.Request().Context()).Where("user_id = ?", userOf(c)).
-		Order("created_at DESC, id DESC").Limit(maxOrders).Find(&rows).Error
+	rows, err := s.Sales.Orders(c.Request().Context(), userOf(c), maxOrders)
 	if err != nil {
 		return err
 	}

@@ -6,14 +6,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/paidui/paidui/api/server"
 )
 
 func TestAnotherSitesPageSendsNoCode(t *testing.T) {
 	t.Parallel()
 	const browser = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
-	s := start(t, func(o *server.Options) { o.CORSOrigins = []string{"https://shop.example"} })
+	s := start(t, func(o *options) { o.CORSOrigins = []string{"https://shop.example"} })
 	number := 13800000000
 	for name, test := range map[string]struct {
 		headers map[string]string

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/paidui/paidui/api/server"
 )
 
 // long is more than a request waits before it is parked.
@@ -21,7 +19,7 @@ const long = 600 * time.Millisecond
 // TestAParkedAnswerIsLikeAnyOther but for the connection, which it closes.
 func TestAParkedAnswerIsLikeAnyOther(t *testing.T) {
 	t.Parallel()
-	s := assembleEmbedded(t, func(o *server.Options) { o.CORSOrigins = []string{"https://shop.example.com"} })
+	s := assembleEmbedded(t, func(o *options) { o.CORSOrigins = []string{"https://shop.example.com"} })
 	id := s.add(t)
 	more := []with{header("X-Request-ID", "mine"), header("Origin", "https://shop.example.com"), inEnglish}
 	at := s.get("/v1/tasks/"+id+"?wait=1ms", more...)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
@@ -16,7 +15,7 @@ import (
 
 // BenchmarkReads is what the API adds to net/http's part of an answer from the process's own memory.
 func BenchmarkReads(b *testing.B) {
-	s := assembleEmbedded(b, func(o *server.Options) {
+	s := assembleEmbedded(b, func(o *options) {
 		o.Logger = testenv.Quiet()
 		store, err := cache.NewStore(o.Cache, cache.StoreOptions{Near: 10})
 		require.NoError(b, err)

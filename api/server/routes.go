@@ -78,12 +78,12 @@ func (s *Server) routes() []route {
 		{method: get, path: docsPath + "/*", handler: s.docs, unlimited: true, anyQuery: true},
 		{method: get, path: specPath, handler: s.contract, unlimited: true, anyQuery: true},
 	}
-	if s.OutboxEnabled {
+	if s.Mailbox != nil {
 		readers := operators
-		if s.OutboxPublic {
+		if s.MailboxPublic {
 			readers = anyone
 		}
-		list = append(list, route{method: get, path: "/v1/outbox", handler: s.listOutbox, who: readers, query: []string{"mobile"}})
+		list = append(list, route{method: get, path: "/v1/outbox", handler: s.listMailbox, who: readers, query: []string{"mobile"}})
 	}
 	return list
 }

@@ -54,7 +54,7 @@ func (s *Server) enterSeckill(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ticket, err := s.Desk.Enter(c.Request().Context(), userOf(c), goodsID)
+	ticket, err := s.Sales.Enter(c.Request().Context(), userOf(c), goodsID)
 	if err == nil && ticket.Bought {
 		return refuseBought(c, ticket.TaskID)
 	}
@@ -77,7 +77,7 @@ func (s *Server) goodsOf(c echo.Context, b seckillBody) (int64, error) {
 	case b.GoodsID != nil:
 		return *b.GoodsID, nil
 	case b.Name != nil:
-		id, err := s.Desk.GoodsByName(c.Request().Context(), *b.Name)
+		id, err := s.Sales.GoodsByName(c.Request().Context(), *b.Name)
 		if errors.Is(err, seckill.ErrUnknownGoods) {
 			return 0, notFound("name", msgNoGoods)
 		}
@@ -95,7 +95,7 @@ func (s *Server) seckillOutcome(c echo.Context) error {
 	if !tasks.ValidID(id) {
 		return badRequest("task_id", msgTaskID)
 	}
-	outcome, err := s.Desk.Outcome(c.Request().Context(), id)
+	outcome, err := s.Sales.Outcome(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
-	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
@@ -29,14 +27,13 @@ import (
 
 // Options is what the API works with. A field is required unless its comment says otherwise.
 type Options struct {
-	DB      *gorm.DB
-	Cache   redis.UniversalClient
 	Broker  *broker.Broker
 	Tasks   *tasks.Client
 	Catalog *tasks.Catalog
 	Codes   *sms.Codes
-	Desk    *seckill.Desk
+	Sales   *seckill.Sales
 	Ticks   *ticks.Store
+	History *history.Store
 	catalog.Features
 
 	JWTSecret   string        // signs users' tokens
@@ -46,8 +43,8 @@ type Options struct {
 
 	Web            http.Handler          // answers GET and HEAD of what is no route, such as "/" and "/media/…"; nil: nothing does
 	Language       string                // of messages to who asks for none, or for none that there is: "zh", also when empty, or "en"
-	OutboxEnabled  bool                  // serve /v1/outbox, to operators
-	OutboxPublic   bool                  // ... and to anybody
+	Mailbox        *sms.Mailbox          // served as /v1/outbox to operators; nil: not at all
+	MailboxPublic  bool                  // ... and to anybody
 	CORSOrigins    []string              // origins whose pages may call the API, "*" for any; none when empty
 	TrustedProxies []netip.Prefix        // whose X-Forwarded-For is believed; none when empty
 	LongestWait    time.Duration         // of a request for its turn, in a burst of many to one route; unlimited when 0
@@ -78,9 +75,8 @@ type Server struct {
 	waits       *waits
 	refusals    *pacer // of all routes' gates
 	docsFiles   http.Handler
-	heartbeats  *pulses // of streams
-	looks       *pulses // whether clients are there
-	history     *history.Store
+	heartbeats  *pulses  // of streams
+	looks       *pulses  // whether clients are there
 	standard    language // of Options.Language
 	failures    sampler  // of lines in the log
 	warned      warned
@@ -105,10 +101,6 @@ func New(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
-	records, err := history.NewStore(opt.DB, opt.Tasks)
-	if err != nil {
-		return nil, fmt.Errorf("api server: %w", err)
-	}
 	s := &Server{
 		Options:     opt,
 		echo:        echo.New(),
@@ -123,7 +115,6 @@ func New(opt Options) (*Server, error) {
 		docsFiles:   newDocsFiles(),
 		heartbeats:  newPulses(heartbeatSpan),
 		looks:       newPulses(goneSpan),
-		history:     records,
 		standard:    languages[opt.Language],
 		failures:    sampler{most: loggedFailures},
 	}
@@ -158,8 +149,6 @@ func (o Options) validate() error {
 	}
 	return errors.Join(
 		unknown,
-		missing("DB", o.DB == nil),
-		missing("Cache", o.Cache == nil),
 		missing("Broker", o.Broker == nil),
 		missing("Tasks", o.Tasks == nil),
 		missing("Catalog", o.Catalog == nil),
@@ -170,8 +159,9 @@ func (o Options) validate() error {
 		missing("Followings", o.Followings == nil),
 		missing("Counters", o.Counters == nil),
 		missing("Codes", o.Codes == nil),
-		missing("Desk", o.Desk == nil),
+		missing("Sales", o.Sales == nil),
 		missing("Ticks", o.Ticks == nil),
+		missing("History", o.History == nil),
 		missing("JWTSecret", o.JWTSecret == ""),
 		missing("OperatorKey", o.OperatorKey == ""),
 	)

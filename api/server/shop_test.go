@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
@@ -215,7 +214,7 @@ func TestBanners(t *testing.T) {
 	for _, strategy := range []cache.Strategy{cache.DeleteOnWrite, cache.UpdateOnWrite, cache.DeleteOnWrite | cache.UpdateOnWrite | cache.Periodic} {
 		t.Run(strategy.String(), func(t *testing.T) {
 			t.Parallel()
-			s := start(t, func(o *server.Options) { o.Features = features(t, o.DB, o.Tasks, o.Cache, strategy, testenv.Quiet()) })
+			s := start(t, func(o *options) { o.Features = features(t, o.DB, o.Tasks, o.Cache, strategy, testenv.Quiet()) })
 			require.Empty(t, s.visible(t))
 			made := s.post("/v1/banners", map[string]any{"title": "一", "image": "/media/1.svg", "orders": 2}, asOperator)
 			require.Equal(t, 100, made.Code, "%s", made.raw)

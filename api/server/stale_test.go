@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
@@ -85,7 +84,7 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 				rdb := redis.NewClient(opt)
 				t.Cleanup(func() { require.NoError(t, rdb.Close()) })
 				rdb.AddHook(death)
-				s := assemble(t, testenv.MySQL(t), r.URL(1), r.URL(2), []change{func(o *server.Options) {
+				s := assemble(t, testenv.MySQL(t), r.URL(1), r.URL(2), []change{func(o *options) {
 					o.Features = features(t, o.DB, o.Tasks, rdb, strategy, testenv.Quiet())
 				}})
 				in := s.login(t, mobile)
@@ -127,7 +126,7 @@ func TestAWriteNeedsNoBroker(t *testing.T) {
 	t.Parallel()
 	other := testenv.Redis(t)
 	away := taskstest.Broker(t, other.URL(0))
-	s := start(t, func(o *server.Options) { o.Broker, o.Tasks = away, tasks.NewClient(away) })
+	s := start(t, func(o *options) { o.Broker, o.Tasks = away, tasks.NewClient(away) })
 	user := bearer(s.login(t, mobile).Token)
 	require.Equal(t, 100, s.post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator).Code)
 	require.Len(t, s.visible(t), 1)

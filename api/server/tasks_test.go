@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
@@ -215,7 +214,7 @@ func TestAnETAInThePastRunsAtOnce(t *testing.T) {
 func TestWaitEndsWithTheLastState(t *testing.T) {
 	t.Parallel()
 	draining := make(chan struct{})
-	s := start(t, func(o *server.Options) {
+	s := start(t, func(o *options) {
 		o.Draining = func(context.Context) <-chan struct{} { return draining }
 	})
 	made := s.post("/v1/tasks", map[string]any{"task": "demo.add", "args": map[string]int{"n": 1, "m": 2}}, asOperator)

@@ -59,7 +59,7 @@ func (s *Server) userProfile(c echo.Context) error {
 	}
 	data, etag, err := s.Profiles.Cache().Encoded(c.Request().Context(), id)
 	if err != nil {
-		return unless(err, msgNoUser)
+		return notFoundIf(err, cache.ErrNull, msgNoUser)
 	}
 	return sendCached(c, askAgain, data, etag)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks/sms"
 )
@@ -135,7 +134,7 @@ func TestLoginFailures(t *testing.T) {
 // from makes the request come from the address, through a proxy that is trusted.
 func from(addr string) with { return header("X-Forwarded-For", addr) }
 
-func behindAProxy(o *server.Options) {
+func behindAProxy(o *options) {
 	o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 }
 
@@ -213,7 +212,7 @@ func TestAStrangerDoesNotLockAnOwnerOut(t *testing.T) {
 
 func TestOnlySoManyCodesAreSentInAll(t *testing.T) {
 	t.Parallel()
-	s := start(t, behindAProxy, func(o *server.Options) {
+	s := start(t, behindAProxy, func(o *options) {
 		o.Codes = sms.NewCodes(o.Cache, o.Tasks, sms.Limits{PerMinuteAll: 3})
 	})
 	send := func(i int) answer {

@@ -16,7 +16,7 @@ import (
 // TestWaitsAreBounded has as many wait as may, in both ways, and one more of that address and of another.
 func TestWaitsAreBounded(t *testing.T) {
 	t.Parallel()
-	s := assembleEmbedded(t, func(o *server.Options) {
+	s := assembleEmbedded(t, func(o *options) {
 		o.Waits = server.Waits{All: 6, Address: 4}
 	}, behindAProxy)
 	id := s.add(t)

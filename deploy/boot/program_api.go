@@ -12,6 +12,7 @@ import (
 	"github.com/paidui/paidui/api/web"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/tasks/ticks"
@@ -65,14 +66,16 @@ func (e *Env) addAPI() error {
 	if err != nil {
 		return err
 	}
+	records, err := history.NewStore(e.Stores.DB, e.Client)
+	if err != nil {
+		return err
+	}
 	s, err := server.New(server.Options{
-		DB:            e.Stores.DB,
-		Cache:         e.Stores.Cache,
 		Broker:        e.Stores.Broker,
 		Tasks:         e.Client,
 		Catalog:       e.Catalog,
 		Codes:         codes,
-		Desk:          seckill.NewDesk(e.Stores.DB, e.Stores.Broker.Redis(), e.Client),
+		Sales:         seckill.NewSales(e.Stores.DB, e.Stores.Broker.Redis(), e.Client),
 		Ticks:         ticks.NewStore(e.Stores.Broker.Redis()),
 		Features:      e.features,
 		JWTSecret:     cfg.JWTSecret.Reveal(),
@@ -83,8 +86,9 @@ func (e *Env) addAPI() error {
 		Leaving:       Leaving,
 		Draining:      Draining,
 		Language:      cfg.Language,
-		OutboxEnabled: cfg.SMSProvider == config.SMSOutbox,
-		OutboxPublic:  cfg.OutboxPublic,
+		History:       records,
+		Mailbox:       e.mailbox(),
+		MailboxPublic: cfg.OutboxPublic,
 		Rates: server.Rates{
 			UserWrites:  cfg.WritesPerUser,
 			UserSeckill: cfg.SeckillPerUser,

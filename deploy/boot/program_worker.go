@@ -85,11 +85,19 @@ func (e *Env) addWorker() error {
 	return e.addSettler(records)
 }
 
-func (e *Env) sender() (sms.Sender, error) {
-	cfg := e.Config
-	if cfg.SMSProvider == config.SMSOutbox {
-		return sms.NewOutbox(e.Stores.DB), nil
+// mailbox is where codes stay that are not sent; nil when they are.
+func (e *Env) mailbox() *sms.Mailbox {
+	if e.Config.SMSProvider != config.SMSOutbox {
+		return nil
 	}
+	return sms.NewMailbox(e.Stores.DB)
+}
+
+func (e *Env) sender() (sms.Sender, error) {
+	if box := e.mailbox(); box != nil {
+		return box, nil
+	}
+	cfg := e.Config
 	return sms.NewTencent(sms.TencentConfig{
 		SecretID:   cfg.TencentSecretID.Reveal(),
 		SecretKey:  cfg.TencentSecretKey.Reveal(),

@@ -100,18 +100,6 @@ func (b *List) Kind() refresh.Kind {
 	}
 }
 
-// Write commits what f writes to the banners, and has the cached list follow as the strategy says, whatever becomes of
-// this process or of the cache's Redis meanwhile. With cache.Periodic alone the list follows with the next
-// refresh.banners.
-func (b *List) Write(ctx context.Context, f func(tx *gorm.DB) error) error {
-	return b.store.Write(ctx, b.db, func(tx *gorm.DB) ([]cache.Change, error) {
-		if err := f(tx); err != nil {
-			return nil, err
-		}
-		return b.Changes(), nil
-	})
-}
-
 func (b *List) load(ctx context.Context) ([]Banner, error) {
 	var rows []models.Banner
 	err := b.db.WithContext(ctx).

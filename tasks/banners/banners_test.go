@@ -162,3 +162,29 @@ func TestWithoutRedisBannersComeFromTheDatabase(t *testing.T) {
 		require.Equal(t, []string{"one"}, titles(got))
 	}
 }
+
+func TestChangeOfOneBanner(t *testing.T) {
+	refreshtest.Each(t, func(t *testing.T, s refreshtest.Site) {
+		s.Outbox(t)
+		p := open(t, s, 0)
+		row := visible("old")
+		require.NoError(t, p.Create(t.Context(), &row))
+		require.Equal(t, []string{"old"}, titlesNow(t, p))
+		changed, err := p.Change(t.Context(), row.ID, func(b *models.Banner) { b.Title = "new" })
+		require.NoError(t, err)
+		require.Equal(t, "new", changed.Title)
+		require.Equal(t, []string{"new"}, titlesNow(t, p))
+		_, err = p.Change(t.Context(), row.ID, func(b *models.Banner) { b.IsDelete = true })
+		require.NoError(t, err)
+		require.Empty(t, titlesNow(t, p))
+		_, err = p.Change(t.Context(), row.ID, func(*models.Banner) { t.Error("a deleted row is changed") })
+		require.ErrorIs(t, err, banners.ErrUnknown)
+	})
+}
+
+func titlesNow(t *testing.T, list *banners.List) []string {
+	t.Helper()
+	got, err := list.Get(t.Context())
+	require.NoError(t, err)
+	return titles(got)
+}

@@ -35,7 +35,7 @@ func TestEveryTaskHasItsHandler(t *testing.T) {
 		Cache:  b.Redis(),
 		Broker: b.Redis(),
 		Client: tasks.NewClient(b),
-		Sender: sms.NewOutbox(db),
+		Sender: sms.NewMailbox(db),
 		Features: catalog.NewFeatures(catalog.FeatureOptions{
 			DB: db, Store: caches,
 			Banners: banners.Options{BackendURL: "http://localhost", Count: 3},

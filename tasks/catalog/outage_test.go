@@ -59,7 +59,7 @@ func outage(t *testing.T, store string, waiting []string) {
 		Banners: banners.Options{BackendURL: "http://localhost", Count: 3},
 	})
 	catalog.Bind(m, catalog.Deps{
-		DB: db, Cache: caches, Broker: b.Redis(), Client: client, Sender: sms.NewOutbox(db), History: records,
+		DB: db, Cache: caches, Broker: b.Redis(), Client: client, Sender: sms.NewMailbox(db), History: records,
 		Features: features,
 	})
 

@@ -71,7 +71,7 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 				require.NoError(t, <-done)
 			})
 			m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
-			catalog.Bind(m, catalog.Deps{DB: db, Cache: b.Redis(), Broker: b.Redis(), Client: client, Sender: sms.NewOutbox(db), Features: f})
+			catalog.Bind(m, catalog.Deps{DB: db, Cache: b.Redis(), Broker: b.Redis(), Client: client, Sender: sms.NewMailbox(db), Features: f})
 			taskstest.Serve(t, b, m, "cache")
 			require.Eventually(t, func() bool {
 				list, err := f.Banners.Get(t.Context())

@@ -8,21 +8,21 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// verdict is the first word of the gate's reply.
-type verdict string
+// admitResult is the first word of the gate's reply.
+type admitResult string
 
 const (
-	admitNew        verdict = "new"
-	admitAgain      verdict = "again"
-	admitLoad       verdict = "load"
-	admitUnknown    verdict = "unknown"
-	admitSoldOut    verdict = "sold_out"
-	admitNotStarted verdict = "not_started"
-	admitEnded      verdict = "ended"
+	admitNew        admitResult = "new"
+	admitAgain      admitResult = "again"
+	admitLoad       admitResult = "load"
+	admitUnknown    admitResult = "unknown"
+	admitSoldOut    admitResult = "sold_out"
+	admitNotStarted admitResult = "not_started"
+	admitEnded      admitResult = "ended"
 )
 
 type admission struct {
-	verdict  verdict
+	result   admitResult
 	taskID   string    // of new and again
 	pending  bool      // of new and again: no order is known yet
 	startsAt time.Time // of not_started and ended
@@ -44,8 +44,8 @@ func parseAdmission(answer any) (admission, error) {
 		return admission{}, badAdmission(answer)
 	}
 	word, _ := reply[0].(string)
-	a := admission{verdict: verdict(word)}
-	switch a.verdict {
+	a := admission{result: admitResult(word)}
+	switch a.result {
 	case admitLoad, admitUnknown, admitSoldOut:
 		return a, nil
 	}
@@ -53,7 +53,7 @@ func parseAdmission(answer any) (admission, error) {
 		return admission{}, badAdmission(answer)
 	}
 	first, _ := reply[1].(string)
-	switch a.verdict {
+	switch a.result {
 	case admitNew, admitAgain:
 		pending, ok := reply[2].(int64)
 		if !ok || first == "" {

@@ -27,12 +27,12 @@ const (
 // when nobody waits.
 type batcher struct {
 	limit time.Duration // of one batch; batchLimit when 0
-	work  func(ctx context.Context, batch []*placing)
+	work  func(ctx context.Context, batch []*orderRequest)
 	join  redisx.Batcher[*request] // with a Size of 1 it is not used: nobody waits for another's turn then
 }
 
 // newBatcher makes a batcher of batches of so many orders at most.
-func newBatcher(size int, work func(ctx context.Context, batch []*placing)) *batcher {
+func newBatcher(size int, work func(ctx context.Context, batch []*orderRequest)) *batcher {
 	b := &batcher{work: work}
 	b.join = redisx.Batcher[*request]{Flush: b.run, Size: size, Lanes: batchLanes}
 	return b
@@ -41,7 +41,7 @@ func newBatcher(size int, work func(ctx context.Context, batch []*placing)) *bat
 // request is one caller's.
 type request struct {
 	ctx   context.Context
-	item  *placing
+	item  *orderRequest
 	taken atomic.Bool // by its batch, or by its caller, who left before that
 	done  chan struct{}
 }
@@ -50,7 +50,7 @@ var errUndecided = errors.New("the batch ended without an answer")
 
 // do returns when the work on the item is done, or with an error when ctx ends first. The item then stays out of the
 // work if that has not begun; if it has, the item is not the caller's any more.
-func (b *batcher) do(ctx context.Context, item *placing) error {
+func (b *batcher) do(ctx context.Context, item *orderRequest) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (b *batcher) run(batch []*request) {
 	if len(batch) == 0 {
 		return
 	}
-	items := make([]*placing, len(batch))
+	items := make([]*orderRequest, len(batch))
 	for i, r := range batch {
 		r.item.err = errUndecided
 		items[i] = r.item

@@ -25,7 +25,7 @@ func TestWhoeverComesMeanwhileGoesTogether(t *testing.T) {
 		var mu sync.Mutex
 		var sizes []int
 		land := make(chan struct{})
-		b := newBatcher(50, func(_ context.Context, batch []*placing) {
+		b := newBatcher(50, func(_ context.Context, batch []*orderRequest) {
 			mu.Lock()
 			sizes = append(sizes, len(batch))
 			mu.Unlock()
@@ -38,7 +38,7 @@ func TestWhoeverComesMeanwhileGoesTogether(t *testing.T) {
 		come := func(n int) {
 			for range n {
 				wg.Go(func() {
-					p := &placing{}
+					p := &orderRequest{}
 					if err := errors.Join(b.do(t.Context(), p), p.err); err != nil {
 						t.Error(err)
 					}
@@ -65,7 +65,7 @@ func TestACallerLeavesAndTheOthersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		land := make(chan struct{})
 		var worked atomic.Int64
-		b := newBatcher(50, func(ctx context.Context, batch []*placing) {
+		b := newBatcher(50, func(ctx context.Context, batch []*orderRequest) {
 			<-land
 			for _, p := range batch {
 				p.err = ctx.Err()
@@ -76,7 +76,7 @@ func TestACallerLeavesAndTheOthersGoOn(t *testing.T) {
 		var wg sync.WaitGroup
 		come := func(ctx context.Context, want error) {
 			wg.Go(func() {
-				p := &placing{}
+				p := &orderRequest{}
 				err := b.do(ctx, p)
 				if err == nil {
 					err = p.err
@@ -105,11 +105,11 @@ func TestACallerLeavesAndTheOthersGoOn(t *testing.T) {
 func TestAPanicAnswersEveryone(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 50} {
-		b := newBatcher(size, func(context.Context, []*placing) { panic("no") })
+		b := newBatcher(size, func(context.Context, []*orderRequest) { panic("no") })
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				p := &placing{}
+				p := &orderRequest{}
 				if err := b.do(context.Background(), p); err != nil {
 					t.Error(err)
 				}
@@ -127,7 +127,7 @@ func TestOneABatchWaitsForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var flying atomic.Int64
 		land := make(chan struct{})
-		b := newBatcher(defaultBatch, func(_ context.Context, batch []*placing) {
+		b := newBatcher(defaultBatch, func(_ context.Context, batch []*orderRequest) {
 			flying.Add(1)
 			<-land
 		})
@@ -135,7 +135,7 @@ func TestOneABatchWaitsForNobody(t *testing.T) {
 		BatchSize(0)(w)
 		var wg sync.WaitGroup
 		for range 20 {
-			wg.Go(func() { _ = b.do(t.Context(), &placing{}) })
+			wg.Go(func() { _ = b.do(t.Context(), &orderRequest{}) })
 		}
 		synctest.Wait()
 		require.EqualValues(t, 20, flying.Load())
@@ -147,12 +147,12 @@ func TestOneABatchWaitsForNobody(t *testing.T) {
 func TestABatchThatTakesTooLongIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBatcher(50, func(ctx context.Context, batch []*placing) {
+		b := newBatcher(50, func(ctx context.Context, batch []*orderRequest) {
 			<-ctx.Done()
 			failAll(batch, ctx.Err())
 		})
 		began := time.Now()
-		p := &placing{}
+		p := &orderRequest{}
 		require.NoError(t, b.do(t.Context(), p))
 		require.ErrorIs(t, p.err, context.DeadlineExceeded)
 		require.Equal(t, batchLimit, time.Since(began))
@@ -165,8 +165,8 @@ func TestHandlersTakeJointly(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		const users, pieces = 300, 200
 		goodsID := openGoods(t, s.db, pieces)
-		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
-		workers := []*worker{newWorker(s.desk.ledger, s.desk.store, BatchSize(64)), newWorker(s.desk.ledger, s.desk.store)}
+		require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
+		workers := []*worker{newWorker(s.sales.ledger, s.sales.store, BatchSize(64)), newWorker(s.sales.ledger, s.sales.store)}
 		var won, refused, left atomic.Int64
 		var wg sync.WaitGroup
 		for user := int64(1); user <= users; user++ {
@@ -220,7 +220,7 @@ func TestDatabaseAwayDuringABatch(t *testing.T) {
 	s := newStack(t, taskstest.Embedded(t), strings.Replace(url, host, proxy.Addr, 1))
 	direct := openDB(t, url)
 	goodsID := openGoods(t, direct, 100)
-	w := newWorker(s.desk.ledger, s.desk.store)
+	w := newWorker(s.sales.ledger, s.sales.store)
 	var cut atomic.Bool
 	require.NoError(t, s.db.Callback().Raw().After("gorm:raw").Register("cut", func(*gorm.DB) {
 		if cut.CompareAndSwap(false, true) {

@@ -67,10 +67,10 @@ func (w *world) workOff(t *rapid.T) {
 
 // sellOut has new users come until none is let in.
 func (w *world) sellOut(t *rapid.T) {
-	desk := w.desk()
+	sales := w.sales()
 	for range 200 {
 		w.serial++
-		_, err := desk.Enter(t.Context(), int64(crowd+w.serial), w.goodsID)
+		_, err := sales.Enter(t.Context(), int64(crowd+w.serial), w.goodsID)
 		if errors.Is(err, ErrSoldOut) {
 			return
 		}

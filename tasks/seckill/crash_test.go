@@ -67,7 +67,7 @@ type world struct {
 	now       time.Time
 	goodsID   int64
 	total     int64 // what the operator put on sale
-	untold    bool  // it has changed since Redis was last told
+	settleErr bool  // it has changed since Redis was last told
 	processes []*process
 	serial    int
 }
@@ -86,11 +86,11 @@ func newWorld(t *rapid.T, server *miniredis.Miniredis, rdb *redis.Client, db *go
 	return w
 }
 
-// desk is one of a process of its own.
-func (w *world) desk() *Desk {
-	d := newDesk(w.db, newLedger(w.rdb), w.queue)
+// sales is one of a process of its own.
+func (w *world) sales() *Sales {
+	d := newSales(w.db, newLedger(w.rdb), w.queue)
 	d.loader.poll = 0
-	d.memory.background = func(func()) {} // a desk that lives for one call remembers nothing
+	d.memory.background = func(func()) {} // one that lives for one call remembers nothing
 	return d
 }
 
@@ -106,9 +106,9 @@ func (w *world) start(t *rapid.T, name string, work func(ctx context.Context)) {
 
 func (w *world) enter(t *rapid.T) {
 	user := rapid.Int64Range(1, crowd).Draw(t, "user")
-	desk := w.desk()
+	sales := w.sales()
 	w.start(t, fmt.Sprintf("user %d enters", user), func(ctx context.Context) {
-		_, _ = desk.Enter(ctx, user, w.goodsID) // whatever the user is told, the books must be right
+		_, _ = sales.Enter(ctx, user, w.goodsID) // whatever the user is told, the books must be right
 	})
 }
 
@@ -133,9 +133,9 @@ func (w *world) work(t *rapid.T) {
 // runTasks is what a worker and the framework do with tasks that come at the same time.
 func (w *world) runTasks(ctx context.Context, batch ...delivery) {
 	worker := newWorker(newLedger(w.rdb), store{w.db})
-	placings := make([]*placing, len(batch))
+	placings := make([]*orderRequest, len(batch))
 	for i, d := range batch {
-		placings[i] = &placing{userID: d.args.UserID, goodsID: d.args.GoodsID, taskID: d.taskID}
+		placings[i] = &orderRequest{userID: d.args.UserID, goodsID: d.args.GoodsID, taskID: d.taskID}
 	}
 	worker.takeAll(ctx, placings)
 	for i, d := range batch {
@@ -164,16 +164,16 @@ func (w *world) reconciler() *reconciler {
 
 func (w *world) changeStock(t *rapid.T) {
 	by := rapid.Int64Range(-2, 3).Draw(t, "by")
-	desk := w.desk()
+	sales := w.sales()
 	var changed bool
 	w.start(t, fmt.Sprintf("operator adds %d", by), func(ctx context.Context) {
 		// Here the statement is done before the first step, to keep the books: what may be cut off is Invalidate.
 		r := w.db.Model(&models.Goods{}).Where("id = ? AND stock + ? >= 0", w.goodsID, by).
 			UpdateColumn("stock", gorm.Expr("stock + ?", by))
 		changed = r.Error == nil && r.RowsAffected == 1
-		w.untold = w.untold || changed
-		if desk.Invalidate(ctx, w.goodsID) == nil {
-			w.untold = false
+		w.settleErr = w.settleErr || changed
+		if sales.Invalidate(ctx, w.goodsID) == nil {
+			w.settleErr = false
 		}
 	})
 	if changed {
@@ -286,7 +286,7 @@ func (w *world) check(t *rapid.T) {
 	require.Equal(t, w.total, stock+int64(len(orders)), "stock and orders do not add up")
 
 	total, err := w.rdb.HGet(context.Background(), saleKey(w.goodsID), "total").Int64()
-	if err == nil && !w.untold {
+	if err == nil && !w.settleErr {
 		require.Equal(t, w.total, total, "Redis has an older total than it was told of")
 	}
 	admitted, err := w.rdb.HGetAll(context.Background(), admittedKey(w.goodsID)).Result()

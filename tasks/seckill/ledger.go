@@ -87,18 +87,18 @@ func (l ledger) drop(ctx context.Context, goodsID int64) error {
 	return nil
 }
 
-// turn is whose it is to load a sale.
-type turn string
+// loadState says who loads a sale.
+type loadState string
 
 const (
-	turnMine  turn = "mine"
-	turnBusy  turn = "busy"   // another's
-	turnNoOne turn = "loaded" // the sale is there
+	loadMine  loadState = "mine"   // whoever asked
+	loadOther loadState = "busy"   // another process
+	loadDone  loadState = "loaded" // nobody, as the sale is there
 )
 
 // acquire makes the token's owner the only loader of the sale, for loadLease. anew says that a sale that is there
 // shall be loaded all the same.
-func (l ledger) acquire(ctx context.Context, goodsID int64, token string, anew bool) (turn, error) {
+func (l ledger) acquire(ctx context.Context, goodsID int64, token string, anew bool) (loadState, error) {
 	flag := 1
 	if anew {
 		flag = 0
@@ -107,7 +107,7 @@ func (l ledger) acquire(ctx context.Context, goodsID int64, token string, anew b
 	if err != nil {
 		return "", fmt.Errorf("begin loading goods %d: %w", goodsID, err)
 	}
-	return turn(whose), nil
+	return loadState(whose), nil
 }
 
 // extend renews the loader's lease; false says that it has been voided or lost.

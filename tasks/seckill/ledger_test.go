@@ -27,12 +27,12 @@ func TestGivingBackTwiceSparesTheNextReservation(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
 		first := s.reserve(t, 1, goodsID)
-		given, err := s.desk.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
+		given, err := s.sales.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
 		require.NoError(t, err)
 		require.Equal(t, 1, given)
 		second := s.reserve(t, 1, goodsID)
 
-		given, err = s.desk.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
+		given, err = s.sales.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
 		require.NoError(t, err)
 		require.Zero(t, given)
 		require.Equal(t, second, s.taskOf(t, 1, goodsID))
@@ -44,15 +44,15 @@ func TestSettlingALateOrderEndsTheNextReservation(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
 		first := s.reserve(t, 1, goodsID)
-		_, err := s.desk.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
+		_, err := s.sales.ledger.giveBack(t.Context(), goodsID, false, reservation{1, first})
 		require.NoError(t, err)
 		second := s.reserve(t, 1, goodsID)
 
-		result, err := newWorker(s.desk.ledger, s.desk.store).take(t.Context(), first, OrderArgs{UserID: 1, GoodsID: goodsID})
+		result, err := newWorker(s.sales.ledger, s.sales.store).take(t.Context(), first, OrderArgs{UserID: 1, GoodsID: goodsID})
 		require.NoError(t, err)
 		require.True(t, result.OK)
 		s.requireTrue(t, goodsID)
-		again, err := newWorker(s.desk.ledger, s.desk.store).take(t.Context(), second, OrderArgs{UserID: 1, GoodsID: goodsID})
+		again, err := newWorker(s.sales.ledger, s.sales.store).take(t.Context(), second, OrderArgs{UserID: 1, GoodsID: goodsID})
 		require.NoError(t, err)
 		require.Equal(t, result, again)
 		s.requireTrue(t, goodsID)
@@ -63,7 +63,7 @@ func TestSettlingCountsWhoWasNotAdmitted(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 2)
 		take := func(userID int64) {
-			w := newWorker(s.desk.ledger, s.desk.store)
+			w := newWorker(s.sales.ledger, s.sales.store)
 			_, err := w.take(t.Context(), tasks.NewID(queueName), OrderArgs{UserID: userID, GoodsID: goodsID})
 			require.NoError(t, err)
 		}
@@ -72,7 +72,7 @@ func TestSettlingCountsWhoWasNotAdmitted(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, left, "a sale that nobody loaded leaves nothing behind")
 
-		_, err = s.desk.ledger.acquire(t.Context(), goodsID, "a loader that has read the orders already", false)
+		_, err = s.sales.ledger.acquire(t.Context(), goodsID, "a loader that has read the orders already", false)
 		require.NoError(t, err)
 		take(2)
 		require.Equal(t, ordersOf(t, s.db, goodsID)[1].TaskID, s.taskOf(t, 2, goodsID))
@@ -83,16 +83,16 @@ func TestLoadingSparesReservations(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 2)
 		older := tasks.NewID(queueName)
-		_, err := s.desk.store.place(t.Context(), 1, goodsID, older)
+		_, err := s.sales.store.place(t.Context(), 1, goodsID, older)
 		require.NoError(t, err)
-		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
-		given, err := s.desk.ledger.giveBack(t.Context(), goodsID, false, reservation{1, older})
+		require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
+		given, err := s.sales.ledger.giveBack(t.Context(), goodsID, false, reservation{1, older})
 		require.NoError(t, err)
 		require.Equal(t, 1, given)
 		newer := s.reserve(t, 1, goodsID)
 
-		require.NoError(t, s.desk.Invalidate(t.Context(), goodsID))
-		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
+		require.NoError(t, s.sales.Invalidate(t.Context(), goodsID))
+		require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
 		require.Equal(t, newer, s.taskOf(t, 1, goodsID))
 		require.Equal(t, []string{newer}, s.pendingTasks(t, goodsID))
 	})
@@ -108,9 +108,9 @@ func TestLoadingManyOrders(t *testing.T) {
 			orders[i] = models.Order{OrderNo: strconv.Itoa(i), UserID: int64(i + 1), GoodsID: goodsID, TaskID: id, CreatedAt: time.Now()}
 		}
 		require.NoError(t, s.db.CreateInBatches(orders, pageSize).Error)
-		ticket, err := s.desk.Enter(t.Context(), sold+1, goodsID)
+		ticket, err := s.sales.Enter(t.Context(), sold+1, goodsID)
 		require.NoError(t, err)
-		_, err = s.desk.Enter(t.Context(), sold+2, goodsID)
+		_, err = s.sales.Enter(t.Context(), sold+2, goodsID)
 		require.ErrorIs(t, err, ErrSoldOut)
 		n, err := s.rdb.HLen(t.Context(), admittedKey(goodsID)).Result()
 		require.NoError(t, err)
@@ -122,20 +122,20 @@ func TestLoadingManyOrders(t *testing.T) {
 func TestAnInvalidatedLoadingPublishesNothing(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 3)
-		whose, err := s.desk.ledger.acquire(t.Context(), goodsID, "slow", false)
+		whose, err := s.sales.ledger.acquire(t.Context(), goodsID, "slow", false)
 		require.NoError(t, err)
-		require.Equal(t, turnMine, whose)
-		read, err := s.desk.store.sale(t.Context(), goodsID)
+		require.Equal(t, loadMine, whose)
+		read, err := s.sales.store.sale(t.Context(), goodsID)
 		require.NoError(t, err)
-		require.NoError(t, s.desk.Invalidate(t.Context(), goodsID))
+		require.NoError(t, s.sales.Invalidate(t.Context(), goodsID))
 
-		extended, err := s.desk.ledger.extend(t.Context(), goodsID, "slow")
+		extended, err := s.sales.ledger.extend(t.Context(), goodsID, "slow")
 		require.NoError(t, err)
 		require.False(t, extended)
-		filled, err := s.desk.ledger.fill(t.Context(), goodsID, "slow", read)
+		filled, err := s.sales.ledger.fill(t.Context(), goodsID, "slow", read)
 		require.NoError(t, err)
 		require.False(t, filled)
-		n, err := s.desk.ledger.count(t.Context(), goodsID)
+		n, err := s.sales.ledger.count(t.Context(), goodsID)
 		require.NoError(t, err)
 		require.False(t, n.loaded)
 	})
@@ -144,10 +144,10 @@ func TestAnInvalidatedLoadingPublishesNothing(t *testing.T) {
 func TestADeadLoaderIsReplaced(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 3)
-		_, err := s.desk.ledger.acquire(t.Context(), goodsID, "dead", false)
+		_, err := s.sales.ledger.acquire(t.Context(), goodsID, "dead", false)
 		require.NoError(t, err)
 		require.NoError(t, s.rdb.PExpire(t.Context(), loadKey(goodsID), 100*time.Millisecond).Err())
-		_, err = s.desk.Enter(t.Context(), 1, goodsID)
+		_, err = s.sales.Enter(t.Context(), 1, goodsID)
 		require.NoError(t, err)
 	})
 }
@@ -155,10 +155,10 @@ func TestADeadLoaderIsReplaced(t *testing.T) {
 func TestEnterOutlivesALoaderThatDied(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
-		whose, err := s.desk.ledger.acquire(t.Context(), goodsID, "a loader that is killed now", false)
+		whose, err := s.sales.ledger.acquire(t.Context(), goodsID, "a loader that is killed now", false)
 		require.NoError(t, err)
-		require.Equal(t, turnMine, whose)
-		_, err = s.desk.Enter(t.Context(), 1, goodsID)
+		require.Equal(t, loadMine, whose)
+		_, err = s.sales.Enter(t.Context(), 1, goodsID)
 		require.NoError(t, err)
 	})
 }
@@ -167,7 +167,7 @@ func TestEnterDoesNotWaitForeverForALoading(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
 		require.NoError(t, s.rdb.Set(t.Context(), loadKey(goodsID), "a slow loader", time.Minute).Err())
-		_, err := s.desk.Enter(t.Context(), 1, goodsID)
+		_, err := s.sales.Enter(t.Context(), 1, goodsID)
 		require.ErrorIs(t, err, ErrLoading)
 		require.Empty(t, ReasonOf(err), "it may succeed later")
 	})
@@ -181,12 +181,12 @@ func TestKeysExpireWithTheSale(t *testing.T) {
 			addGoods(t, s.db, 1, now.Add(-72*time.Hour), now.Add(-70*time.Hour)): saleLeast,
 		}
 		for id, want := range goods {
-			require.NoError(t, s.desk.loader.load(t.Context(), id))
+			require.NoError(t, s.sales.loader.load(t.Context(), id))
 			ttl, err := s.rdb.PTTL(t.Context(), saleKey(id)).Result()
 			require.NoError(t, err)
 			require.InDelta(t, want.Seconds(), ttl.Seconds(), 5)
 		}
-		live, err := s.desk.ledger.live(t.Context())
+		live, err := s.sales.ledger.live(t.Context())
 		require.NoError(t, err)
 		require.Len(t, live, 2)
 	})
@@ -196,7 +196,7 @@ func TestKeysExpireWithTheSale(t *testing.T) {
 func TestUnknownGoodsLeaveNothingInRedis(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		for id := int64(31337); id < 31347; id++ {
-			_, err := s.desk.Enter(t.Context(), 1, id)
+			_, err := s.sales.Enter(t.Context(), 1, id)
 			require.ErrorIs(t, err, ErrUnknownGoods)
 		}
 		left, err := s.rdb.Keys(t.Context(), "*seckill*").Result()
@@ -209,26 +209,26 @@ func TestUnknownGoodsLeaveNothingInRedis(t *testing.T) {
 func TestGoodsMadeWhileTheyAreLookedFor(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		const token = "slow"
-		whose, err := s.desk.ledger.acquire(t.Context(), 31337, token, false)
+		whose, err := s.sales.ledger.acquire(t.Context(), 31337, token, false)
 		require.NoError(t, err)
-		require.Equal(t, turnMine, whose)
-		require.NoError(t, s.desk.Invalidate(t.Context(), 31337))
-		require.NoError(t, s.desk.loader.unknown(t.Context(), 31337, token))
+		require.Equal(t, loadMine, whose)
+		require.NoError(t, s.sales.Invalidate(t.Context(), 31337))
+		require.NoError(t, s.sales.loader.unknown(t.Context(), 31337, token))
 	})
 }
 
 func TestAGoodsThatIsLoadedAgainStaysLive(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
-		l := s.desk.ledger
-		require.NoError(t, l.enliven(t.Context(), goodsID))
+		l := s.sales.ledger
+		require.NoError(t, l.markLive(t.Context(), goodsID))
 		seen, err := l.live(t.Context())
 		require.NoError(t, err)
 		require.Len(t, seen, 1)
 		_, err = l.acquire(t.Context(), goodsID, "reconcile", true)
 		require.NoError(t, err)
 		time.Sleep(time.Microsecond)
-		require.NoError(t, l.enliven(t.Context(), goodsID))
+		require.NoError(t, l.markLive(t.Context(), goodsID))
 		_, err = l.forget(t.Context(), seen[0], "reconcile")
 		require.NoError(t, err)
 		now, err := l.live(t.Context())

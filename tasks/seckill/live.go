@@ -59,7 +59,7 @@ func (l ledger) live(ctx context.Context) ([]liveGoods, error) {
 	return goods, nil
 }
 
-func (l ledger) enliven(ctx context.Context, goodsID int64) error {
+func (l ledger) markLive(ctx context.Context, goodsID int64) error {
 	z := redis.Z{Score: float64(time.Now().UnixMicro()), Member: goodsID}
 	if err := l.rdb.ZAdd(ctx, liveKey, z).Err(); err != nil {
 		return fmt.Errorf("mark goods %d as live: %w", goodsID, err)

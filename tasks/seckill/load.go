@@ -51,9 +51,9 @@ func (l loader) untilLoaded(ctx context.Context, goodsID int64) error {
 			return err
 		}
 		switch whose {
-		case turnNoOne:
+		case loadDone:
 			return nil
-		case turnMine:
+		case loadMine:
 			err = l.fill(ctx, goodsID, token)
 		default:
 			err = wait(ctx, l.poll)
@@ -82,7 +82,7 @@ func (l loader) fill(ctx context.Context, goodsID int64, token string) (err erro
 	if !read.found {
 		return l.unknown(ctx, goodsID, token)
 	}
-	if err := l.ledger.enliven(ctx, goodsID); err != nil {
+	if err := l.ledger.markLive(ctx, goodsID); err != nil {
 		return err
 	}
 	if mine, err := l.merge(ctx, goodsID, token); err != nil || !mine {

@@ -25,7 +25,7 @@ type stack struct {
 	broker *broker.Broker
 	rdb    redis.UniversalClient
 	client *tasks.Client
-	desk   *Desk
+	sales  *Sales
 	mux    *tasks.Mux
 }
 
@@ -44,7 +44,7 @@ func eachStack(t *testing.T, test func(t *testing.T, s *stack)) {
 
 func newStack(t *testing.T, b *broker.Broker, databaseURL string) *stack {
 	s := &stack{db: openDB(t, databaseURL), broker: b, rdb: b.Redis(), client: tasks.NewClient(b)}
-	s.desk = NewDesk(s.db, s.rdb, s.client)
+	s.sales = NewSales(s.db, s.rdb, s.client)
 	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	Bind(s.mux, s.db, s.rdb, s.client)
 	return s
@@ -64,7 +64,7 @@ func (s *stack) serve(t *testing.T) {
 }
 
 func (s *stack) reconciler() *reconciler {
-	return &reconciler{ledger: s.desk.ledger, store: s.desk.store, queue: s.desk.queue}
+	return &reconciler{ledger: s.sales.ledger, store: s.sales.store, queue: s.sales.queue}
 }
 
 // openGoods puts goods on sale from an hour ago until an hour hence.
@@ -96,7 +96,7 @@ func (s *stack) ended(t *testing.T, taskID string) Outcome {
 	defer cancel()
 	_, err := s.client.Wait(ctx, taskID)
 	require.NoError(t, err)
-	o, err := s.desk.Outcome(ctx, taskID)
+	o, err := s.sales.Outcome(ctx, taskID)
 	require.NoError(t, err)
 	return o
 }
@@ -109,7 +109,7 @@ func (s *stack) overdue(t *testing.T, goodsID int64) {
 		user, _, err := splitPending(fields[task])
 		require.NoError(t, err)
 		r := reservation{userID: user, taskID: task}
-		require.NoError(t, s.desk.ledger.postpone(t.Context(), goodsID, []reservation{r}, time.Now().Add(-time.Second)))
+		require.NoError(t, s.sales.ledger.postpone(t.Context(), goodsID, []reservation{r}, time.Now().Add(-time.Second)))
 	}
 }
 

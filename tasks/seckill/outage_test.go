@@ -57,7 +57,7 @@ func ownDatabase(t *testing.T) (server *testenv.MariaDB, url string) {
 // outageStack serves orders that have no retries; limit is that of a batch.
 func outageStack(t *testing.T, url string, limit time.Duration) *stack {
 	s := newStack(t, taskstest.Broker(t, testenv.RedisURL(t)), url)
-	s.desk = newDesk(s.db, newLedger(s.rdb), noRetries{s.client})
+	s.sales = newSales(s.db, newLedger(s.rdb), noRetries{s.client})
 	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	Bind(s.mux, s.db, s.rdb, s.client, func(w *worker) { w.joint.limit = limit })
 	s.serve(t)
@@ -67,7 +67,7 @@ func outageStack(t *testing.T, url string, limit time.Duration) *stack {
 func (s *stack) enterAll(t *testing.T, goodsID int64, from, to int64) []string {
 	var tickets []string
 	for user := from; user < to; user++ {
-		ticket, err := s.desk.Enter(t.Context(), user, goodsID)
+		ticket, err := s.sales.Enter(t.Context(), user, goodsID)
 		require.NoError(t, err, "user %d", user)
 		tickets = append(tickets, ticket.TaskID)
 	}
@@ -99,7 +99,7 @@ func (s *stack) awaitOrders(t *testing.T, goodsID int64, tickets []string) {
 		var result OrderResult
 		require.NoError(t, json.Unmarshal(info.Result, &result))
 		require.True(t, result.OK, "%s: %s", id, result.Reason)
-		got, err := s.desk.Outcome(t.Context(), id)
+		got, err := s.sales.Outcome(t.Context(), id)
 		require.NoError(t, err)
 		require.Equal(t, CodeOrdered, got.Code)
 		require.Equal(t, id, got.Order.TaskID)
@@ -107,7 +107,7 @@ func (s *stack) awaitOrders(t *testing.T, goodsID int64, tickets []string) {
 	require.Len(t, ordersOf(t, s.db, goodsID), len(tickets))
 	require.Zero(t, stockOf(t, s.db, goodsID))
 	require.Eventually(t, func() bool {
-		n, err := s.desk.ledger.count(t.Context(), goodsID)
+		n, err := s.sales.ledger.count(t.Context(), goodsID)
 		return err == nil && n.pending == 0
 	}, time.Minute, 20*time.Millisecond)
 	s.requireTrue(t, goodsID)
@@ -122,9 +122,9 @@ func TestAcceptedPlacesOutliveTheDatabase(t *testing.T) {
 	server.Halt(syscall.SIGKILL)
 	tickets = append(tickets, s.enterAll(t, goodsID, 21, 61)...)
 	s.awaitAttempts(t, tickets[40:], 3)
-	_, err := s.desk.Enter(t.Context(), 100, goodsID)
+	_, err := s.sales.Enter(t.Context(), 100, goodsID)
 	require.ErrorIs(t, err, ErrSoldOut, "no piece goes to another")
-	got, err := s.desk.Outcome(t.Context(), tickets[59])
+	got, err := s.sales.Outcome(t.Context(), tickets[59])
 	require.NoError(t, err)
 	require.Contains(t, []int{CodeQueued, CodeRetrying}, got.Code)
 
@@ -139,13 +139,13 @@ func TestSaleWithADatabaseThatCrashes(t *testing.T) {
 	s := outageStack(t, url, 0)
 	const buyers, crashes = 400, 3
 	goodsID := openGoods(t, s.db, buyers)
-	require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
+	require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
 	var mu sync.Mutex
 	var tickets []string
 	var entering sync.WaitGroup
 	entering.Go(func() {
 		for user := int64(1); user <= buyers; user++ {
-			ticket, err := s.desk.Enter(t.Context(), user, goodsID)
+			ticket, err := s.sales.Enter(t.Context(), user, goodsID)
 			if err != nil {
 				t.Errorf("user %d: %v", user, err)
 				return
@@ -196,7 +196,7 @@ func TestACommitWhoseAnswerIsLost(t *testing.T) {
 	p := testenv.NewProxy(t, server.Addr())
 	s := outageStack(t, strings.Replace(direct, server.Addr(), p.Addr, 1), 0)
 	goodsID := openGoods(t, s.db, 10)
-	require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
+	require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
 	p.LoseAnswer("COMMIT")
 	tickets := s.enterAll(t, goodsID, 1, 11)
 	s.awaitAttempts(t, tickets, 2)
@@ -204,9 +204,9 @@ func TestACommitWhoseAnswerIsLost(t *testing.T) {
 	committed := ordersOf(t, openDB(t, direct), goodsID)
 	require.NotEmpty(t, committed, "that of the commit")
 	for _, o := range committed {
-		_, err := s.desk.unlessOrdered(t.Context(), o.TaskID, ReasonFailed)
+		_, err := s.sales.unlessOrdered(t.Context(), o.TaskID, ReasonFailed)
 		require.True(t, models.IsAway(err), "no final answer: %v", err)
-		err = newWorker(s.desk.ledger, s.desk.store).abandon(t.Context(), o.TaskID, OrderArgs{UserID: o.UserID, GoodsID: goodsID})
+		err = newWorker(s.sales.ledger, s.sales.store).abandon(t.Context(), o.TaskID, OrderArgs{UserID: o.UserID, GoodsID: goodsID})
 		require.True(t, models.IsAway(err), "nobody gives up what the database may have: %v", err)
 	}
 	in, err := s.rdb.HLen(t.Context(), admittedKey(goodsID)).Result()
@@ -223,7 +223,7 @@ func TestNobodyGivesUpAnOrderUnderWay(t *testing.T) {
 	t.Parallel()
 	for name, giveUp := range map[string]func(ctx context.Context, s *stack, q *fakeQueue, goodsID int64, taskID string) error{
 		"the failure": func(ctx context.Context, s *stack, _ *fakeQueue, goodsID int64, taskID string) error {
-			w := newWorker(s.desk.ledger, s.desk.store)
+			w := newWorker(s.sales.ledger, s.sales.store)
 			for {
 				if err := w.abandon(ctx, taskID, OrderArgs{UserID: 1, GoodsID: goodsID}); !models.IsAway(err) {
 					return err // otherwise the task comes again
@@ -231,7 +231,7 @@ func TestNobodyGivesUpAnOrderUnderWay(t *testing.T) {
 			}
 		},
 		"reconcile": func(ctx context.Context, s *stack, q *fakeQueue, _ int64, _ string) error {
-			r := &reconciler{ledger: s.desk.ledger, store: s.desk.store, queue: q}
+			r := &reconciler{ledger: s.sales.ledger, store: s.sales.store, queue: q}
 			sum, err := r.run(ctx)
 			if err == nil && (sum.Settled != 1 || sum.Returned != 0) {
 				err = fmt.Errorf("%+v", sum)
@@ -239,7 +239,7 @@ func TestNobodyGivesUpAnOrderUnderWay(t *testing.T) {
 			return err
 		},
 		"an answer": func(ctx context.Context, s *stack, q *fakeQueue, _ int64, taskID string) error {
-			o, err := newDesk(s.db, s.desk.ledger, q).Outcome(ctx, taskID)
+			o, err := newSales(s.db, s.sales.ledger, q).Outcome(ctx, taskID)
 			if err == nil && o.Code != CodeOrdered {
 				err = fmt.Errorf("%+v", o)
 			}
@@ -257,7 +257,7 @@ func TestNobodyGivesUpAnOrderUnderWay(t *testing.T) {
 
 			ended := make(chan error, 1)
 			err := s.db.Transaction(func(tx *gorm.DB) error {
-				orders, err := newOrders([]*placing{{userID: 1, goodsID: goodsID, taskID: taskID}}, time.Now().UTC())
+				orders, err := newOrders([]*orderRequest{{userID: 1, goodsID: goodsID, taskID: taskID}}, time.Now().UTC())
 				if err != nil {
 					return err
 				}

@@ -28,16 +28,16 @@ type Outcome struct {
 	Order  *models.Order // with CodeOrdered
 }
 
-// maxLookups is how many searches for tickets that the broker does not know a desk makes at a time. Anyone may ask for
+// maxLookups is how many searches for tickets that the broker does not know run at a time. Anyone may ask for
 // any id, and an id that never was costs a query; what such questions can use up is bounded, and others go on.
 const maxLookups = 4
 
 // Outcome tells what became of the task, or returns tasks.ErrNotFound when it is unknown or no order of a seckill. It
 // finds the order of a ticket even when the task itself is long forgotten.
-func (d *Desk) Outcome(ctx context.Context, taskID string) (Outcome, error) {
-	info, err := d.queue.info(ctx, taskID)
+func (s *Sales) Outcome(ctx context.Context, taskID string) (Outcome, error) {
+	info, err := s.queue.info(ctx, taskID)
 	if errors.Is(err, tasks.ErrNotFound) {
-		return d.withoutTask(ctx, taskID)
+		return s.withoutTask(ctx, taskID)
 	}
 	if err != nil {
 		return Outcome{}, err
@@ -47,18 +47,18 @@ func (d *Desk) Outcome(ctx context.Context, taskID string) (Outcome, error) {
 	}
 	switch info.State {
 	case tasks.StateSuccess:
-		return d.finished(ctx, info)
+		return s.finished(ctx, info)
 	case tasks.StateFailure:
-		return d.unlessOrdered(ctx, taskID, ReasonFailed)
+		return s.unlessOrdered(ctx, taskID, ReasonFailed)
 	case tasks.StateRevoked:
-		return d.unlessOrdered(ctx, taskID, ReasonRevoked)
+		return s.unlessOrdered(ctx, taskID, ReasonRevoked)
 	case tasks.StateRetry:
 		return Outcome{Code: CodeRetrying}, nil
 	}
 	return Outcome{Code: CodeQueued}, nil
 }
 
-func (d *Desk) finished(ctx context.Context, info *tasks.Info) (Outcome, error) {
+func (s *Sales) finished(ctx context.Context, info *tasks.Info) (Outcome, error) {
 	var result OrderResult
 	if err := json.Unmarshal(info.Result, &result); err != nil {
 		return Outcome{}, fmt.Errorf("task %s: decode result: %w", info.ID, err)
@@ -71,10 +71,10 @@ func (d *Desk) finished(ctx context.Context, info *tasks.Info) (Outcome, error) 
 
 // unlessOrdered is for a task that ended badly, which it may have done after its order was committed. That there is none is
 // for the database alone to say.
-func (d *Desk) unlessOrdered(ctx context.Context, taskID, reason string) (Outcome, error) {
-	order, err := d.store.orderBy(ctx, taskID)
+func (s *Sales) unlessOrdered(ctx context.Context, taskID, reason string) (Outcome, error) {
+	order, err := s.store.orderBy(ctx, taskID)
 	if err == nil && order == nil {
-		order, err = d.store.orderByForSure(ctx, taskID)
+		order, err = s.store.orderByForSure(ctx, taskID)
 	}
 	if err != nil {
 		return Outcome{}, err
@@ -93,24 +93,24 @@ func isTicket(id string) bool {
 
 // withoutTask is for a task that the broker does not know: forgotten since it ended, or lost and about to be enqueued
 // again.
-func (d *Desk) withoutTask(ctx context.Context, taskID string) (Outcome, error) {
+func (s *Sales) withoutTask(ctx context.Context, taskID string) (Outcome, error) {
 	if !isTicket(taskID) {
 		return Outcome{}, fmt.Errorf("task %q: %w", taskID, tasks.ErrNotFound)
 	}
 	select {
-	case d.lookup <- struct{}{}:
-		defer func() { <-d.lookup }()
+	case s.lookup <- struct{}{}:
+		defer func() { <-s.lookup }()
 	case <-ctx.Done():
 		return Outcome{}, fmt.Errorf("look for task %s: %w", taskID, ctx.Err())
 	}
-	order, err := d.store.orderBy(ctx, taskID)
+	order, err := s.store.orderBy(ctx, taskID)
 	if err != nil {
 		return Outcome{}, err
 	}
 	if order != nil {
 		return Outcome{Code: CodeOrdered, Order: order}, nil
 	}
-	reserved, err := d.ledger.reserved(ctx, taskID)
+	reserved, err := s.ledger.reserved(ctx, taskID)
 	if err != nil {
 		return Outcome{}, err
 	}

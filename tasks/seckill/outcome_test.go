@@ -30,11 +30,11 @@ func TestOutcomeByState(t *testing.T) {
 		}
 		for state, want := range cases {
 			q := newFakeQueue(s.rdb)
-			desk := newDesk(s.db, s.desk.ledger, q)
+			sales := newSales(s.db, s.sales.ledger, q)
 			require.NoError(t, q.enqueue(t.Context(), order.TaskID, OrderArgs{UserID: 1, GoodsID: 2}))
 			run := q.begin(order.TaskID).run
 			require.NoError(t, q.end(t.Context(), order.TaskID, run, state, successResult(order)))
-			got, err := desk.Outcome(t.Context(), order.TaskID)
+			got, err := sales.Outcome(t.Context(), order.TaskID)
 			require.NoError(t, err, state)
 			require.Equal(t, want, got, state)
 		}
@@ -58,20 +58,20 @@ func TestOutcomeWithoutTheTask(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 2)
 		reserved, ordered := tasks.NewID(queueName), tasks.NewID(queueName)
-		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
-		_, err := s.desk.ledger.admit(t.Context(), 1, goodsID, reserved)
+		require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
+		_, err := s.sales.ledger.admit(t.Context(), 1, goodsID, reserved)
 		require.NoError(t, err)
-		order, err := s.desk.store.place(t.Context(), 2, goodsID, ordered)
+		order, err := s.sales.store.place(t.Context(), 2, goodsID, ordered)
 		require.NoError(t, err)
 
-		got, err := s.desk.Outcome(t.Context(), reserved)
+		got, err := s.sales.Outcome(t.Context(), reserved)
 		require.NoError(t, err)
 		require.Equal(t, Outcome{Code: CodeQueued}, got)
-		got, err = s.desk.Outcome(t.Context(), ordered)
+		got, err = s.sales.Outcome(t.Context(), ordered)
 		require.NoError(t, err)
 		require.Equal(t, Outcome{Code: CodeOrdered, Order: order}, got)
 		for _, id := range []string{"", tasks.NewID(queueName), "../etc", "a b", "秒杀", string(make([]byte, 100_000))} {
-			_, err := s.desk.Outcome(t.Context(), id)
+			_, err := s.sales.Outcome(t.Context(), id)
 			require.ErrorIs(t, err, tasks.ErrNotFound, id)
 		}
 	})
@@ -94,7 +94,7 @@ func TestWhatIsNoTicketCostsNoQuery(t *testing.T) {
 			"seckill_01980d5c7a4e7bd29f0e6a4c1e0b7a11", "seckill_01980d5c-7a4e-7bd2-9f0e-6a4c1e0b7a1g",
 			"seckill_seckill_01980d5c-7a4e-7bd2-9f0e-6a4c1e0b7a11",
 		} {
-			_, err := s.desk.Outcome(t.Context(), id)
+			_, err := s.sales.Outcome(t.Context(), id)
 			require.ErrorIs(t, err, tasks.ErrNotFound, id)
 		}
 		require.Zero(t, asked.Load())
@@ -113,13 +113,13 @@ func TestUnknownTicketsAreSearchedForAFewAtATime(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}))
 	goodsID := openGoods(t, s.db, 1)
-	ticket, err := s.desk.Enter(t.Context(), 1, goodsID)
+	ticket, err := s.sales.Enter(t.Context(), 1, goodsID)
 	require.NoError(t, err)
 
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
-			if _, err := s.desk.Outcome(t.Context(), tasks.NewID(queueName)); !errors.Is(err, tasks.ErrNotFound) {
+			if _, err := s.sales.Outcome(t.Context(), tasks.NewID(queueName)); !errors.Is(err, tasks.ErrNotFound) {
 				t.Errorf("unexpected: %v", err)
 			}
 		})
@@ -128,14 +128,14 @@ func TestUnknownTicketsAreSearchedForAFewAtATime(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int64(maxLookups))
 
 	for range maxLookups {
-		s.desk.lookup <- struct{}{}
+		s.sales.lookup <- struct{}{}
 	}
-	got, err := s.desk.Outcome(t.Context(), ticket.TaskID)
+	got, err := s.sales.Outcome(t.Context(), ticket.TaskID)
 	require.NoError(t, err, "those who have a ticket do not wait for those who guess")
 	require.Equal(t, Outcome{Code: CodeQueued}, got)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err = s.desk.Outcome(ctx, tasks.NewID(queueName))
+	_, err = s.sales.Outcome(ctx, tasks.NewID(queueName))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
@@ -143,7 +143,7 @@ func TestOutcomeOfAnotherKindOfTask(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		task, err := Reconcile.Enqueue(t.Context(), s.client, ReconcileArgs{})
 		require.NoError(t, err)
-		_, err = s.desk.Outcome(t.Context(), task.ID())
+		_, err = s.sales.Outcome(t.Context(), task.ID())
 		require.ErrorIs(t, err, tasks.ErrNotFound)
 	})
 }

@@ -16,41 +16,41 @@ import (
 	"github.com/paidui/paidui/models"
 )
 
-// placing is an order to be placed, and then what became of it: the user's order of the goods, which may be older and
+// orderRequest is an order to be placed, and then what became of it: the user's order of the goods, which may be older and
 // another task's; or ErrSoldOut, ErrUnknownGoods, or a fault. After a fault the order may have been committed all the
-// same, and placing it again finds out.
-type placing struct {
+// same, and orderRequest it again finds out.
+type orderRequest struct {
 	userID, goodsID int64
 	taskID          string
 
-	order  *models.Order
-	err    error
-	untold error // why Redis does not know of it yet
-	turn   int   // position in the batch: the first come get the last pieces
+	order     *models.Order
+	err       error
+	settleErr error // why Redis does not know of it yet
+	position  int   // in the batch: the first come get the last pieces
 }
 
 // refused reports whether the business said no.
-func (p *placing) refused() bool {
+func (p *orderRequest) refused() bool {
 	return errors.Is(p.err, ErrSoldOut) || errors.Is(p.err, ErrUnknownGoods)
 }
 
 // place is placeAll of one.
 func (s store) place(ctx context.Context, userID, goodsID int64, taskID string) (*models.Order, error) {
-	p := &placing{userID: userID, goodsID: goodsID, taskID: taskID}
-	s.placeAll(ctx, []*placing{p})
+	p := &orderRequest{userID: userID, goodsID: goodsID, taskID: taskID}
+	s.placeAll(ctx, []*orderRequest{p})
 	return p.order, p.err
 }
 
 // placeAll makes the orders and takes their pieces in as few transactions as can be, mostly one, and tells each what
 // became of it. One that cannot be placed leaves the others alone.
-func (s store) placeAll(ctx context.Context, batch []*placing) {
+func (s store) placeAll(ctx context.Context, batch []*orderRequest) {
 	rows := slices.Clone(batch)
 	for i, p := range rows {
-		p.turn = i
+		p.position = i
 	}
 	// Everybody inserts in the order of the index that finds duplicates, so that no two wait for each other.
 	slices.SortStableFunc(rows, inOrder)
-	same := func(a, b *placing) bool { return inOrder(a, b) == 0 }
+	same := func(a, b *orderRequest) bool { return inOrder(a, b) == 0 }
 	s.placeDistinct(ctx, slices.CompactFunc(slices.Clone(rows), same))
 
 	for i, p := range rows[1:] {
@@ -60,7 +60,7 @@ func (s store) placeAll(ctx context.Context, batch []*placing) {
 	}
 }
 
-func inOrder(a, b *placing) int {
+func inOrder(a, b *orderRequest) int {
 	return cmp.Or(cmp.Compare(a.userID, b.userID), cmp.Compare(a.goodsID, b.goodsID))
 }
 
@@ -74,7 +74,7 @@ const (
 )
 
 // placeDistinct is for rows none of which is of the same user and goods as another.
-func (s store) placeDistinct(ctx context.Context, rows []*placing) {
+func (s store) placeDistinct(ctx context.Context, rows []*orderRequest) {
 	for try := 1; len(rows) > 0; try++ {
 		err := s.transact(ctx, rows)
 		switch {
@@ -104,21 +104,21 @@ func (s store) placeDistinct(ctx context.Context, rows []*placing) {
 }
 
 // placeHalves closes in on the row that spoils the others.
-func (s store) placeHalves(ctx context.Context, rows []*placing) {
+func (s store) placeHalves(ctx context.Context, rows []*orderRequest) {
 	half := len(rows) / 2
 	s.placeDistinct(ctx, rows[:half])
 	s.placeDistinct(ctx, rows[half:])
 }
 
-func failAll(rows []*placing, err error) {
+func failAll(rows []*orderRequest, err error) {
 	for _, p := range rows {
 		p.order, p.err = nil, fmt.Errorf("place the order of task %s: %w", p.taskID, err)
 	}
 }
 
 // undecided tells those who have an order already, or whose goods are gone, and returns the others.
-func (s store) undecided(ctx context.Context, rows []*placing) ([]*placing, error) {
-	var rest []*placing
+func (s store) undecided(ctx context.Context, rows []*orderRequest) ([]*orderRequest, error) {
+	var rest []*orderRequest
 	for _, group := range byGoods(rows) {
 		left, err := s.undecidedOf(ctx, group)
 		if err != nil {
@@ -130,7 +130,7 @@ func (s store) undecided(ctx context.Context, rows []*placing) ([]*placing, erro
 	return rest, nil
 }
 
-func (s store) undecidedOf(ctx context.Context, group []*placing) ([]*placing, error) {
+func (s store) undecidedOf(ctx context.Context, group []*orderRequest) ([]*orderRequest, error) {
 	goodsID := group[0].goodsID
 	var goods []models.Goods
 	if err := s.db.WithContext(ctx).Select("stock").Where("id = ?", goodsID).Find(&goods).Error; err != nil {
@@ -150,7 +150,7 @@ func (s store) undecidedOf(ctx context.Context, group []*placing) ([]*placing, e
 	for i := range orders {
 		orderOf[orders[i].UserID] = &orders[i]
 	}
-	var rest []*placing
+	var rest []*orderRequest
 	for _, p := range group {
 		order := orderOf[p.userID]
 		switch {
@@ -168,10 +168,10 @@ func (s store) undecidedOf(ctx context.Context, group []*placing) ([]*placing, e
 }
 
 // byGoods divides the rows by their goods, in the order of the goods' ids.
-func byGoods(rows []*placing) [][]*placing {
+func byGoods(rows []*orderRequest) [][]*orderRequest {
 	sorted := slices.Clone(rows)
-	slices.SortStableFunc(sorted, func(a, b *placing) int { return cmp.Compare(a.goodsID, b.goodsID) })
-	var groups [][]*placing
+	slices.SortStableFunc(sorted, func(a, b *orderRequest) int { return cmp.Compare(a.goodsID, b.goodsID) })
+	var groups [][]*orderRequest
 	for len(sorted) > 0 {
 		n := 1
 		for n < len(sorted) && sorted[n].goodsID == sorted[0].goodsID {
@@ -188,13 +188,13 @@ func byGoods(rows []*placing) [][]*placing {
 // The goods rows, which all buyers want, come last and in the order of their ids: their locks are then held for little
 // more than the commit, and whoever holds one waits for nothing but the next. No snapshot is read before the last lock
 // is taken.
-func (s store) transact(ctx context.Context, rows []*placing) error {
+func (s store) transact(ctx context.Context, rows []*orderRequest) error {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	orders, err := newOrders(rows, now)
 	if err != nil {
 		return err
 	}
-	var refused map[*placing]error
+	var refused map[*orderRequest]error
 	err = s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := insert(tx, orders); err != nil {
 			return err
@@ -212,7 +212,7 @@ func (s store) transact(ctx context.Context, rows []*placing) error {
 				return err
 			}
 			if refused == nil {
-				refused = make(map[*placing]error)
+				refused = make(map[*orderRequest]error)
 			}
 			maps.Copy(refused, why)
 		}
@@ -235,7 +235,7 @@ func (s store) transact(ctx context.Context, rows []*placing) error {
 // errNothing rolls back a transaction that has nothing to commit.
 var errNothing = errors.New("every order is refused")
 
-func newOrders(rows []*placing, now time.Time) ([]models.Order, error) {
+func newOrders(rows []*orderRequest, now time.Time) ([]models.Order, error) {
 	numbers, err := orderNumbers(now, len(rows))
 	if err != nil {
 		return nil, err
@@ -269,7 +269,7 @@ var ordersByTask = models.UniqueKey{Table: "orders", Index: "idx_orders_task_id"
 
 // takeSome takes what pieces there are, removes the orders that get none, and returns them with the reason. The goods
 // are locked already.
-func takeSome(tx *gorm.DB, group []*placing, now time.Time) (map[*placing]error, error) {
+func takeSome(tx *gorm.DB, group []*orderRequest, now time.Time) (map[*orderRequest]error, error) {
 	count := "SELECT stock FROM goods WHERE id = ? FOR UPDATE"
 	if tx.Name() == "sqlite" { // where a transaction has the whole database
 		count = "SELECT stock FROM goods WHERE id = ?"
@@ -283,8 +283,8 @@ func takeSome(tx *gorm.DB, group []*placing, now time.Time) (map[*placing]error,
 	if len(stock) > 0 {
 		reason, left = ErrSoldOut, int(min(max(stock[0], 0), int64(len(group))))
 	}
-	slices.SortFunc(group, func(a, b *placing) int { return cmp.Compare(a.turn, b.turn) })
-	refused := make(map[*placing]error)
+	slices.SortFunc(group, func(a, b *orderRequest) int { return cmp.Compare(a.position, b.position) })
+	refused := make(map[*orderRequest]error)
 	var taskIDs []string
 	for _, p := range group[left:] {
 		refused[p] = reason

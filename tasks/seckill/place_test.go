@@ -14,16 +14,16 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-func placings(goodsID, firstUser int64, n int) []*placing {
-	batch := make([]*placing, n)
+func placings(goodsID, firstUser int64, n int) []*orderRequest {
+	batch := make([]*orderRequest, n)
 	for i := range batch {
-		batch[i] = &placing{userID: firstUser + int64(i), goodsID: goodsID, taskID: tasks.NewID(queueName)}
+		batch[i] = &orderRequest{userID: firstUser + int64(i), goodsID: goodsID, taskID: tasks.NewID(queueName)}
 	}
 	return batch
 }
 
-// requirePlaced demands that the database holds just what the placing was told.
-func requirePlaced(t *testing.T, db *gorm.DB, p *placing) {
+// requirePlaced demands that the database holds just what the orderRequest was told.
+func requirePlaced(t *testing.T, db *gorm.DB, p *orderRequest) {
 	t.Helper()
 	require.NoError(t, p.err)
 	var stored models.Order
@@ -40,7 +40,7 @@ func TestABatchIsPlacedInOneTransaction(t *testing.T) {
 		require.NoError(t, s.db.Callback().Raw().After("gorm:raw").Register("note", func(tx *gorm.DB) {
 			statements = append(statements, tx.Statement.SQL.String()[:6])
 		}))
-		s.desk.store.placeAll(t.Context(), batch)
+		s.sales.store.placeAll(t.Context(), batch)
 		require.Equal(t, []string{"INSERT", "UPDATE", "UPDATE"}, statements)
 		for _, p := range batch {
 			requirePlaced(t, s.db, p)
@@ -53,28 +53,28 @@ func TestABatchIsPlacedInOneTransaction(t *testing.T) {
 func TestABadOrderSparesItsNeighbours(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID, empty := openGoods(t, s.db, 100), openGoods(t, s.db, 0)
-		earlier, err := s.desk.store.place(t.Context(), 1, goodsID, tasks.NewID(queueName))
+		earlier, err := s.sales.store.place(t.Context(), 1, goodsID, tasks.NewID(queueName))
 		require.NoError(t, err)
 
 		sound := placings(goodsID, 10, 40)
-		again := &placing{userID: 1, goodsID: goodsID, taskID: tasks.NewID(queueName)}
-		redelivered := &placing{userID: 1, goodsID: goodsID, taskID: earlier.TaskID}
-		twice := &placing{userID: 12, goodsID: goodsID, taskID: tasks.NewID(queueName)} // as sound[2]
-		unknown := &placing{userID: 2, goodsID: 31337, taskID: tasks.NewID(queueName)}
-		late := &placing{userID: 3, goodsID: empty, taskID: tasks.NewID(queueName)}
-		stolen := &placing{userID: 4, goodsID: goodsID, taskID: earlier.TaskID}
-		batch := append([]*placing{again, unknown, stolen}, sound...)
+		again := &orderRequest{userID: 1, goodsID: goodsID, taskID: tasks.NewID(queueName)}
+		redelivered := &orderRequest{userID: 1, goodsID: goodsID, taskID: earlier.TaskID}
+		twice := &orderRequest{userID: 12, goodsID: goodsID, taskID: tasks.NewID(queueName)} // as sound[2]
+		unknown := &orderRequest{userID: 2, goodsID: 31337, taskID: tasks.NewID(queueName)}
+		late := &orderRequest{userID: 3, goodsID: empty, taskID: tasks.NewID(queueName)}
+		stolen := &orderRequest{userID: 4, goodsID: goodsID, taskID: earlier.TaskID}
+		batch := append([]*orderRequest{again, unknown, stolen}, sound...)
 		batch = append(batch, twice, late, redelivered)
-		long := &placing{userID: 5, goodsID: goodsID, taskID: strings.Repeat("x", 200)}
+		long := &orderRequest{userID: 5, goodsID: goodsID, taskID: strings.Repeat("x", 200)}
 		if s.db.Name() == "mysql" { // SQLite knows no lengths
 			batch = append(batch, long)
 		}
-		s.desk.store.placeAll(t.Context(), batch)
+		s.sales.store.placeAll(t.Context(), batch)
 
 		for _, p := range sound {
 			requirePlaced(t, s.db, p)
 		}
-		for _, p := range []*placing{again, redelivered} {
+		for _, p := range []*orderRequest{again, redelivered} {
 			require.NoError(t, p.err)
 			require.Equal(t, earlier, p.order)
 		}
@@ -86,7 +86,7 @@ func TestABadOrderSparesItsNeighbours(t *testing.T) {
 		if s.db.Name() == "mysql" {
 			require.True(t, models.IsRowFault(long.err), long.err)
 		}
-		for _, p := range []*placing{unknown, late, stolen, long} {
+		for _, p := range []*orderRequest{unknown, late, stolen, long} {
 			require.Nil(t, p.order)
 		}
 		require.EqualValues(t, 100-1-40, stockOf(t, s.db, goodsID))
@@ -102,7 +102,7 @@ func TestTheFirstComeGetTheLastPieces(t *testing.T) {
 			p.userID = int64(1000 - i) // the last user comes first
 		}
 		others := placings(other, 1, 20)
-		s.desk.store.placeAll(t.Context(), append(others, batch...))
+		s.sales.store.placeAll(t.Context(), append(others, batch...))
 		for i, p := range batch {
 			if i < 7 {
 				requirePlaced(t, s.db, p)
@@ -128,12 +128,12 @@ func TestBatchesOfSeveralWorkers(t *testing.T) {
 		for w := range workers {
 			wg.Go(func() {
 				for round := range rounds {
-					var batch []*placing
+					var batch []*orderRequest
 					for i := range users {
 						user := int64(1 + (round*7+w*13+i*i)%(2*users))
-						batch = append(batch, &placing{userID: user, goodsID: goods[i%len(goods)], taskID: tasks.NewID(queueName)})
+						batch = append(batch, &orderRequest{userID: user, goodsID: goods[i%len(goods)], taskID: tasks.NewID(queueName)})
 					}
-					s.desk.store.placeAll(t.Context(), batch)
+					s.sales.store.placeAll(t.Context(), batch)
 					for _, p := range batch {
 						if p.err == nil {
 							told, _ := all.LoadOrStore([2]int64{p.userID, p.goodsID}, p.order.OrderNo)

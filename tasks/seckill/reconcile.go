@@ -189,7 +189,7 @@ func (r *reconciler) states(ctx context.Context, rs []reservation) (map[string]t
 func (r *reconciler) sale(ctx context.Context, g liveGoods, now time.Time, sum *ReconcileResult) (err error) {
 	token := rand.Text()
 	whose, err := r.ledger.acquire(ctx, g.id, token, true)
-	if err != nil || whose != turnMine {
+	if err != nil || whose != loadMine {
 		return err
 	}
 	defer func() {

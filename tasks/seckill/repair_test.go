@@ -14,11 +14,11 @@ import (
 
 // reserve is an Enter that dies before it enqueues.
 func (s *stack) reserve(t *testing.T, userID, goodsID int64) string {
-	require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
+	require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
 	taskID := tasks.NewID(queueName)
-	a, err := s.desk.ledger.admit(t.Context(), userID, goodsID, taskID)
+	a, err := s.sales.ledger.admit(t.Context(), userID, goodsID, taskID)
 	require.NoError(t, err)
-	require.Equal(t, admission{verdict: admitNew, taskID: taskID, pending: true}, a)
+	require.Equal(t, admission{result: admitNew, taskID: taskID, pending: true}, a)
 	return taskID
 }
 
@@ -27,7 +27,7 @@ func TestAskingAgainCompletesAReservation(t *testing.T) {
 		goodsID := openGoods(t, s.db, 1)
 		taskID := s.reserve(t, 1, goodsID)
 		s.serve(t)
-		ticket, err := s.desk.Enter(t.Context(), 1, goodsID)
+		ticket, err := s.sales.Enter(t.Context(), 1, goodsID)
 		require.NoError(t, err)
 		require.Equal(t, taskID, ticket.TaskID)
 		require.Equal(t, CodeOrdered, s.ended(t, taskID).Code)
@@ -57,7 +57,7 @@ func TestReconcileSettlesACommittedOrder(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
 		taskID := s.reserve(t, 1, goodsID)
-		_, err := s.desk.store.place(t.Context(), 1, goodsID, taskID)
+		_, err := s.sales.store.place(t.Context(), 1, goodsID, taskID)
 		require.NoError(t, err)
 		s.overdue(t, goodsID)
 		require.Equal(t, ReconcileResult{Goods: 1, Settled: 1}, s.reconcile(t))
@@ -70,7 +70,7 @@ func TestReconcilePrunesALostOrder(t *testing.T) {
 		goodsID := openGoods(t, s.db, 2)
 		s.serve(t)
 		for user := int64(1); user <= 2; user++ {
-			ticket, err := s.desk.Enter(t.Context(), user, goodsID)
+			ticket, err := s.sales.Enter(t.Context(), user, goodsID)
 			require.NoError(t, err)
 			require.Equal(t, CodeOrdered, s.ended(t, ticket.TaskID).Code)
 		}
@@ -78,7 +78,7 @@ func TestReconcilePrunesALostOrder(t *testing.T) {
 		require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", 1).Error)
 		require.Equal(t, ReconcileResult{Goods: 1, Pruned: 1}, s.reconcile(t))
 		s.requireTrue(t, goodsID)
-		ticket, err := s.desk.Enter(t.Context(), 3, goodsID)
+		ticket, err := s.sales.Enter(t.Context(), 3, goodsID)
 		require.NoError(t, err)
 		require.Equal(t, CodeOrdered, s.ended(t, ticket.TaskID).Code)
 	})
@@ -87,11 +87,11 @@ func TestReconcilePrunesALostOrder(t *testing.T) {
 func TestReconcileFindsMissingBuyers(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 2)
-		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
-		_, err := s.desk.store.place(t.Context(), 1, goodsID, tasks.NewID(queueName))
+		require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
+		_, err := s.sales.store.place(t.Context(), 1, goodsID, tasks.NewID(queueName))
 		require.NoError(t, err)
 		require.Equal(t, ReconcileResult{Goods: 1, Dropped: 1}, s.reconcile(t))
-		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
+		require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
 		s.requireTrue(t, goodsID)
 	})
 }
@@ -103,11 +103,11 @@ func TestReconcileForgetsAnOldSale(t *testing.T) {
 		require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).
 			UpdateColumn("ends_at", time.Now().Add(-forgetAfter-time.Minute)).Error)
 		s.reconcile(t)
-		_, err := s.desk.Enter(t.Context(), 2, goodsID)
+		_, err := s.sales.Enter(t.Context(), 2, goodsID)
 		require.Equal(t, ReasonEnded, ReasonOf(err), "a sale with reservations is not forgotten, and takes nobody in")
 
 		s.serve(t)
-		_, err = s.desk.Enter(t.Context(), 1, goodsID)
+		_, err = s.sales.Enter(t.Context(), 1, goodsID)
 		require.NoError(t, err)
 		require.Equal(t, CodeOrdered, s.ended(t, taskID).Code)
 		s.reconcile(t)
@@ -131,10 +131,10 @@ func TestFinalFailureGivesBack(t *testing.T) {
 		require.NoError(t, s.db.Migrator().RenameTable("goods_away", "goods"))
 		s.requireTrue(t, goodsID)
 
-		second, err := s.desk.Enter(t.Context(), 2, goodsID)
+		second, err := s.sales.Enter(t.Context(), 2, goodsID)
 		require.NoError(t, err, "the piece is free again")
 		require.Equal(t, CodeOrdered, s.ended(t, second.TaskID).Code)
-		_, err = s.desk.Enter(t.Context(), 1, goodsID)
+		_, err = s.sales.Enter(t.Context(), 1, goodsID)
 		require.ErrorIs(t, err, ErrSoldOut)
 	})
 }
@@ -143,9 +143,9 @@ func TestFailureAfterTheCommitKeepsTheOrder(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
 		taskID := s.reserve(t, 1, goodsID)
-		_, err := s.desk.store.place(t.Context(), 1, goodsID, taskID)
+		_, err := s.sales.store.place(t.Context(), 1, goodsID, taskID)
 		require.NoError(t, err)
-		w := newWorker(s.desk.ledger, s.desk.store)
+		w := newWorker(s.sales.ledger, s.sales.store)
 		require.NoError(t, w.abandon(t.Context(), taskID, OrderArgs{UserID: 1, GoodsID: goodsID}))
 		s.requireTrue(t, goodsID)
 	})
@@ -195,18 +195,18 @@ func TestOrderArgsAreChecked(t *testing.T) {
 	require.NoError(t, Reconcile.CheckArgs(nil))
 }
 
-// With the broker away, the desk says so, and what was admitted is not lost.
+// With the broker away, the sales says so, and what was admitted is not lost.
 func TestDatabaseAwayThenBack(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 1)
 		require.NoError(t, s.db.Migrator().RenameTable("goods", "goods_away"))
-		_, err := s.desk.Enter(t.Context(), 1, goodsID)
+		_, err := s.sales.Enter(t.Context(), 1, goodsID)
 		require.Error(t, err)
 		require.Empty(t, ReasonOf(err))
 		require.NoError(t, s.db.Migrator().RenameTable("goods_away", "goods"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = s.desk.Enter(ctx, 1, goodsID)
+		_, err = s.sales.Enter(ctx, 1, goodsID)
 		require.NoError(t, err, "a failed loading leaves nothing that the next must wait for")
 	})
 }

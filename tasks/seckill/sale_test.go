@@ -28,7 +28,7 @@ func TestFiftyPiecesAmongTwoHundredUsers(t *testing.T) {
 		var group errgroup.Group
 		for user := int64(1); user <= users; user++ {
 			group.Go(func() error {
-				ticket, err := s.desk.Enter(t.Context(), user, goodsID)
+				ticket, err := s.sales.Enter(t.Context(), user, goodsID)
 				if errors.Is(err, ErrSoldOut) {
 					soldOut.Add(1)
 					return nil
@@ -65,7 +65,7 @@ func TestOneUserTwentyTimes(t *testing.T) {
 		var group errgroup.Group
 		for i := range taskIDs {
 			group.Go(func() error {
-				ticket, err := s.desk.Enter(t.Context(), 7, goodsID)
+				ticket, err := s.sales.Enter(t.Context(), 7, goodsID)
 				taskIDs[i] = ticket.TaskID
 				return err
 			})
@@ -78,7 +78,7 @@ func TestOneUserTwentyTimes(t *testing.T) {
 		require.Len(t, ordersOf(t, s.db, goodsID), 1)
 		require.EqualValues(t, 49, stockOf(t, s.db, goodsID))
 
-		again, err := s.desk.Enter(t.Context(), 7, goodsID)
+		again, err := s.sales.Enter(t.Context(), 7, goodsID)
 		require.NoError(t, err)
 		require.Equal(t, taskIDs[0], again.TaskID, "the ticket outlives the order")
 	})
@@ -109,14 +109,14 @@ func TestWhoIsNotLetIn(t *testing.T) {
 		}
 		for name, c := range cases {
 			for range 2 { // the second answer comes without the database
-				_, err := s.desk.Enter(t.Context(), c.user, c.goods)
+				_, err := s.sales.Enter(t.Context(), c.user, c.goods)
 				require.Error(t, err, name)
 				require.Equal(t, c.reason, ReasonOf(err), name)
 			}
 		}
 
 		var notOpen *NotOpenError
-		_, err := s.desk.Enter(t.Context(), 1, future)
+		_, err := s.sales.Enter(t.Context(), 1, future)
 		require.ErrorAs(t, err, &notOpen)
 		require.WithinDuration(t, now.Add(time.Hour), notOpen.StartsAt, time.Millisecond)
 		require.WithinDuration(t, now.Add(2*time.Hour), notOpen.EndsAt, time.Millisecond)
@@ -136,7 +136,7 @@ func TestThoseWhoAskForUnknownGoodsShareReads(t *testing.T) {
 			var group errgroup.Group
 			for user := int64(1); user <= 50; user++ {
 				group.Go(func() error {
-					if _, err := s.desk.Enter(t.Context(), user, 4711); !errors.Is(err, ErrUnknownGoods) {
+					if _, err := s.sales.Enter(t.Context(), user, 4711); !errors.Is(err, ErrUnknownGoods) {
 						return errors.Join(errElsewhere, err)
 					}
 					return nil
@@ -146,12 +146,12 @@ func TestThoseWhoAskForUnknownGoodsShareReads(t *testing.T) {
 			return reads.Load() <= 10
 		}, time.Minute, time.Millisecond)
 
-		// Goods that appear are on sale once the desk has been told.
+		// Goods that appear are on sale once the sales has been told.
 		now := time.Now()
 		g := models.Goods{ID: 4711, Name: "late", Stock: 1, StartsAt: now.Add(-time.Minute), EndsAt: now.Add(time.Minute)}
 		require.NoError(t, s.db.Create(&g).Error)
-		require.NoError(t, s.desk.Invalidate(t.Context(), g.ID))
-		_, err := s.desk.Enter(t.Context(), 1, g.ID)
+		require.NoError(t, s.sales.Invalidate(t.Context(), g.ID))
+		_, err := s.sales.Enter(t.Context(), 1, g.ID)
 		require.NoError(t, err)
 	})
 }
@@ -160,11 +160,11 @@ func TestGoodsByName(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		g := models.Goods{Name: "手机 Pro", Stock: 1, StartsAt: time.Now(), EndsAt: time.Now()}
 		require.NoError(t, s.db.Create(&g).Error)
-		id, err := s.desk.GoodsByName(t.Context(), "手机 Pro")
+		id, err := s.sales.GoodsByName(t.Context(), "手机 Pro")
 		require.NoError(t, err)
 		require.Equal(t, g.ID, id)
 		for _, name := range []string{"", "手机", "\xff\xfe", "' OR 1=1 --"} {
-			_, err := s.desk.GoodsByName(t.Context(), name)
+			_, err := s.sales.GoodsByName(t.Context(), name)
 			require.ErrorIs(t, err, ErrUnknownGoods, name)
 		}
 	})
@@ -178,7 +178,7 @@ func TestOperatorChangesTheStockDuringTheSale(t *testing.T) {
 		var user atomic.Int64
 		sellOut := func() (in int) {
 			for {
-				_, err := s.desk.Enter(t.Context(), user.Add(1), goodsID)
+				_, err := s.sales.Enter(t.Context(), user.Add(1), goodsID)
 				if errors.Is(err, ErrSoldOut) {
 					return in
 				}
@@ -197,12 +197,12 @@ func TestOperatorChangesTheStockDuringTheSale(t *testing.T) {
 
 		require.Equal(t, pieces, sellOut())
 		change(more)
-		require.NoError(t, s.desk.Invalidate(t.Context(), goodsID))
+		require.NoError(t, s.sales.Invalidate(t.Context(), goodsID))
 		require.Equal(t, more, sellOut(), "workers may still be busy with the first ones")
 		require.Eventually(t, settled, 20*time.Second, 5*time.Millisecond)
 		require.Len(t, ordersOf(t, s.db, goodsID), pieces+more)
 
-		// The operator's process dies before it tells the desk: reconcile does.
+		// The operator's process dies before it tells the sales: reconcile does.
 		change(more)
 		require.Zero(t, sellOut())
 		s.reconcile(t)
@@ -210,13 +210,13 @@ func TestOperatorChangesTheStockDuringTheSale(t *testing.T) {
 		require.Eventually(t, func() bool {
 			in += sellOut()
 			return in == more
-		}, 20*time.Second, 5*time.Millisecond, "the desk may have known that it was sold out")
+		}, 20*time.Second, 5*time.Millisecond, "the sales may have known that it was sold out")
 		require.Eventually(t, settled, 20*time.Second, 5*time.Millisecond)
 
 		// Less than Redis believes: the database refuses, the reservations are given back, and nobody else is let in.
 		change(more)
-		require.NoError(t, s.desk.Invalidate(t.Context(), goodsID))
-		first, err := s.desk.Enter(t.Context(), user.Add(1), goodsID) // loads the sale
+		require.NoError(t, s.sales.Invalidate(t.Context(), goodsID))
+		first, err := s.sales.Enter(t.Context(), user.Add(1), goodsID) // loads the sale
 		require.NoError(t, err)
 		require.Equal(t, CodeOrdered, s.ended(t, first.TaskID).Code)
 		change(-less)
@@ -238,7 +238,7 @@ func TestSaleOpensAndCloses(t *testing.T) {
 		user := int64(0)
 		enter := func() error {
 			user++
-			_, err := s.desk.Enter(t.Context(), user, goodsID)
+			_, err := s.sales.Enter(t.Context(), user, goodsID)
 			return err
 		}
 		require.Equal(t, ReasonNotStarted, ReasonOf(enter()))
@@ -248,7 +248,7 @@ func TestSaleOpensAndCloses(t *testing.T) {
 		require.Eventually(t, func() bool { return ReasonOf(enter()) == ReasonEnded }, 20*time.Second, 50*time.Millisecond)
 
 		// Who came in time keeps his place.
-		_, err := s.desk.Enter(t.Context(), in, goodsID)
+		_, err := s.sales.Enter(t.Context(), in, goodsID)
 		require.NoError(t, err)
 	})
 }
@@ -258,7 +258,7 @@ func TestRedisForgetsASaleInTheMiddle(t *testing.T) {
 		const pieces = 30
 		goodsID := openGoods(t, s.db, pieces)
 		for user := int64(1); user <= 10; user++ {
-			_, err := s.desk.store.place(t.Context(), user, goodsID, tasks.NewID(queueName))
+			_, err := s.sales.store.place(t.Context(), user, goodsID, tasks.NewID(queueName))
 			require.NoError(t, err)
 		}
 		require.NoError(t, s.rdb.FlushDB(t.Context()).Err())
@@ -268,7 +268,7 @@ func TestRedisForgetsASaleInTheMiddle(t *testing.T) {
 		var in atomic.Int64
 		for user := int64(1); user <= 60; user++ {
 			group.Go(func() error {
-				_, err := s.desk.Enter(t.Context(), user, goodsID)
+				_, err := s.sales.Enter(t.Context(), user, goodsID)
 				if err == nil {
 					in.Add(1)
 				}

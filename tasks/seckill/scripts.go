@@ -16,7 +16,7 @@ import (
 //	KEYS[4] load      string: the token of whoever is loading the sale
 //
 // A pending task is always its user's in admitted. left counts those who were removed from admitted while the sale was
-// there (see seal). The clock is Redis's own, one for all processes.
+// there (see soldOutVersion). The clock is Redis's own, one for all processes.
 
 const luaNow = `
 local t = redis.call('TIME')

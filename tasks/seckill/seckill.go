@@ -1,4 +1,4 @@
-// Package seckill takes the orders of a flash sale (秒杀). A Desk admits a user in Redis with one script and enqueues
+// Package seckill takes the orders of a flash sale (秒杀). Sales admits a user in Redis with one script and enqueues
 // the order; a worker writes it to the database; a periodic task repairs what a dying process left half done.
 //
 // Two truths are kept apart. The database knows what is sold: goods.stock plus the number of orders is the sale's

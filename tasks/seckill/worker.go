@@ -21,7 +21,7 @@ func BatchSize(n int) Option {
 	return func(w *worker) { w.joint.join.Size = max(n, 1) }
 }
 
-// Bind gives the mux the handlers of Order and Reconcile. The arguments are those of NewDesk. Handlers of Order that
+// Bind gives the mux the handlers of Order and Reconcile. The arguments are those of NewSales. Handlers of Order that
 // run at the same time share transactions, so the more slots a worker has for the queue, the faster it is.
 func Bind(m *tasks.Mux, db *gorm.DB, rdb redis.UniversalClient, client *tasks.Client, opts ...Option) {
 	l := newLedger(rdb)
@@ -62,17 +62,17 @@ func newWorker(l ledger, s store, opts ...Option) *worker {
 // take places the order, together with those of other handlers, and tells Redis what became of it. What the database
 // says is final: when Redis cannot be told, reconcile tells it later.
 func (w *worker) take(ctx context.Context, taskID string, args OrderArgs) (OrderResult, error) {
-	p := &placing{userID: args.UserID, goodsID: args.GoodsID, taskID: taskID}
+	p := &orderRequest{userID: args.UserID, goodsID: args.GoodsID, taskID: taskID}
 	if err := w.joint.do(ctx, p); err != nil {
 		return OrderResult{}, fmt.Errorf("place the order of task %s: %w", taskID, err)
 	}
-	if p.untold != nil {
-		logger(ctx).WarnContext(ctx, "Redis does not know of the order's outcome yet", "error", p.untold)
+	if p.settleErr != nil {
+		logger(ctx).WarnContext(ctx, "Redis does not know of the order's outcome yet", "error", p.settleErr)
 	}
 	return p.result()
 }
 
-func (p *placing) result() (OrderResult, error) {
+func (p *orderRequest) result() (OrderResult, error) {
 	switch {
 	case p.err == nil:
 		return successResult(p.order), nil
@@ -83,16 +83,16 @@ func (p *placing) result() (OrderResult, error) {
 }
 
 // takeAll is the joint work of several handlers.
-func (w *worker) takeAll(ctx context.Context, batch []*placing) {
+func (w *worker) takeAll(ctx context.Context, batch []*orderRequest) {
 	w.store.placeAll(ctx, batch)
 	w.tell(ctx, batch)
 }
 
 // tell lets Redis know what became of the batch, with two scripts a goods at most.
-func (w *worker) tell(ctx context.Context, batch []*placing) {
+func (w *worker) tell(ctx context.Context, batch []*orderRequest) {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	decided := slices.DeleteFunc(slices.Clone(batch), func(p *placing) bool { return p.err != nil && !p.refused() })
+	decided := slices.DeleteFunc(slices.Clone(batch), func(p *orderRequest) bool { return p.err != nil && !p.refused() })
 	for _, group := range byGoods(decided) {
 		var ordered, refused []reservation
 		for _, p := range group {
@@ -107,9 +107,9 @@ func (w *worker) tell(ctx context.Context, batch []*placing) {
 		_, giveErr := w.ledger.giveBack(ctx, goodsID, true, refused...)
 		for _, p := range group {
 			if p.order != nil {
-				p.untold = err
+				p.settleErr = err
 			} else {
-				p.untold = giveErr
+				p.settleErr = giveErr
 			}
 		}
 	}

@@ -43,14 +43,14 @@ func TestFromRequestToLogin(t *testing.T) {
 	onEachRedis(t, func(t *testing.T, url string) {
 		codes, cache := testCodes(t, url, Limits{})
 		db := openDB(t, "sqlite://"+t.TempDir()+"/paidui.db")
-		log := startWorker(t, url, db, cache, NewOutbox(db))
+		log := startWorker(t, url, db, cache, NewMailbox(db))
 		id, err := codes.Request(t.Context(), testMobile, "192.0.2.1")
 		require.NoError(t, err)
 		info := wait(t, codes.client, id)
 		require.Equal(t, tasks.StateSuccess, info.State, info.Error)
 		require.Equal(t, `"`+testMobile+`的短信发送成功"`, string(info.Result))
 
-		rows, err := OutboxMessages(t.Context(), db, testMobile, 1)
+		rows, err := NewMailbox(db).Messages(t.Context(), testMobile, 1)
 		require.NoError(t, err)
 		require.Len(t, rows, 1)
 		require.Equal(t, id, rows[0].TaskID)

@@ -88,18 +88,18 @@ func messages(t *testing.T, db *gorm.DB) []models.SMSMessage {
 	return rows
 }
 
-func TestSendThroughTheOutbox(t *testing.T) {
+func TestSendThroughTheMailbox(t *testing.T) {
 	t.Parallel()
 	onEachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		cache := testCache(t, testenv.RedisURL(t))
 		setCode(t, cache, "012345")
-		w := newWorker(db, cache, NewOutbox(db))
+		w := newWorker(db, cache, NewMailbox(db))
 		for range 2 { // the second is a task delivered again
 			result, err := w.send(t.Context(), "sms_1", testMobile, testenv.Quiet())
 			require.NoError(t, err)
 			require.Equal(t, testMobile+"的短信发送成功", result)
 		}
-		rows, err := OutboxMessages(t.Context(), db, testMobile, 10)
+		rows, err := NewMailbox(db).Messages(t.Context(), testMobile, 10)
 		require.NoError(t, err)
 		require.Len(t, rows, 1)
 		require.Equal(t, "sms_1", rows[0].TaskID)
@@ -119,7 +119,7 @@ func TestALateFailureLeavesASentMessage(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		cache := testCache(t, testenv.RedisURL(t))
 		setCode(t, cache, "012345")
-		_, err := newWorker(db, cache, NewOutbox(db)).send(t.Context(), "sms_1", testMobile, testenv.Quiet())
+		_, err := newWorker(db, cache, NewMailbox(db)).send(t.Context(), "sms_1", testMobile, testenv.Quiet())
 		require.NoError(t, err)
 		sent := messages(t, db)
 		require.NoError(t, journal{db: db}.finish(t.Context(), "sms_1", Receipt{}, errors.New("the code could not be read")))
@@ -127,15 +127,15 @@ func TestALateFailureLeavesASentMessage(t *testing.T) {
 	})
 }
 
-func TestOutboxMessagesNewestFirst(t *testing.T) {
+func TestMailboxMessagesNewestFirst(t *testing.T) {
 	t.Parallel()
 	onEachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		outbox := NewOutbox(db)
+		mailbox := NewMailbox(db)
 		for _, code := range []string{"000001", "000002", "000003"} {
-			_, err := outbox.Send(t.Context(), Message{TaskID: "sms_" + code, Mobile: testMobile, Code: code, ValidFor: CodeTTL})
+			_, err := mailbox.Send(t.Context(), Message{TaskID: "sms_" + code, Mobile: testMobile, Code: code, ValidFor: CodeTTL})
 			require.NoError(t, err)
 		}
-		_, err := outbox.Send(t.Context(), Message{TaskID: "sms_x", Mobile: "13900000000", Code: "999999", ValidFor: CodeTTL})
+		_, err := mailbox.Send(t.Context(), Message{TaskID: "sms_x", Mobile: "13900000000", Code: "999999", ValidFor: CodeTTL})
 		require.NoError(t, err)
 		_, err = journal{db: db, provider: "outbox"}.begin(t.Context(), "sms_unsent", testMobile)
 		require.NoError(t, err)
@@ -146,7 +146,7 @@ func TestOutboxMessagesNewestFirst(t *testing.T) {
 		for limit, want := range map[int][]string{
 			2: {"000003", "000002"}, 0: {"000003", "000002", "000001"}, -1: {"000003", "000002", "000001"},
 		} {
-			rows, err := OutboxMessages(t.Context(), db, testMobile, limit)
+			rows, err := NewMailbox(db).Messages(t.Context(), testMobile, limit)
 			require.NoError(t, err)
 			var codes []string
 			for _, row := range rows {
@@ -160,17 +160,17 @@ func TestOutboxMessagesNewestFirst(t *testing.T) {
 func TestAMessageIsAsNewAsItsLastSending(t *testing.T) {
 	t.Parallel()
 	onEachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		outbox := NewOutbox(db)
+		mailbox := NewMailbox(db)
 		_, err := journal{db: db, provider: "outbox"}.begin(t.Context(), "sms_retried", testMobile)
 		require.NoError(t, err)
 		hourAgo := time.Now().Add(-time.Hour)
 		early := map[string]any{"created_at": hourAgo, "updated_at": hourAgo}
 		require.NoError(t, db.Model(&models.SMSMessage{}).Where("1 = 1").UpdateColumns(early).Error)
 		for _, id := range []string{"sms_first_time_right", "sms_retried"} {
-			_, err := outbox.Send(t.Context(), Message{TaskID: id, Mobile: testMobile, Code: "000001", ValidFor: CodeTTL})
+			_, err := mailbox.Send(t.Context(), Message{TaskID: id, Mobile: testMobile, Code: "000001", ValidFor: CodeTTL})
 			require.NoError(t, err)
 		}
-		rows, err := OutboxMessages(t.Context(), db, testMobile, 0)
+		rows, err := NewMailbox(db).Messages(t.Context(), testMobile, 0)
 		require.NoError(t, err)
 		require.Equal(t, []string{"sms_retried", "sms_first_time_right"}, []string{rows[0].TaskID, rows[1].TaskID})
 		require.WithinDuration(t, time.Now(), rows[0].UpdatedAt, time.Minute)

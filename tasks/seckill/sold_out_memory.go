@@ -19,17 +19,17 @@ const (
 	memoryGoods = 1000
 	// memoryIdle is how long what nobody asks for takes up room that others need.
 	memoryIdle = time.Minute
-	// learnLimit bounds one reading of everybody who is in.
-	learnLimit = 10 * time.Second
-	// learnPause is between two readings for one goods, at least; and learnShare times as long as the first took, so
+	// readLimit bounds one reading of everybody who is in.
+	readLimit = 10 * time.Second
+	// readPause is between two readings for one goods, at least; and readShare times as long as the first took, so
 	// that goods that are given back and taken again all the time do not keep Redis busy.
-	learnPause = 200 * time.Millisecond
-	learnShare = 10
+	readPause = 200 * time.Millisecond
+	readShare = 10
 )
 
 // memory is what this process knows of goods that are sold out, so that most of those who come too late are told
-// without a question to Redis. For such goods it has everyone who is in, as he still gets his ticket, and the seal
-// that Redis had on it all. Redis breaks the seal by whatever lets somebody else in; it is compared twice a second
+// without a question to Redis. For such goods it has everyone who is in, as he still gets his ticket, and the version
+// that Redis gave of the sale. Whatever lets somebody else in changes the version, which is compared twice a second
 // while anybody asks.
 //
 // So somebody is told that the goods are sold out only if that was so for him within trustFor; a user whom another
@@ -39,23 +39,23 @@ type memory struct {
 	began      time.Time // ages are told by durations since then, as a monotonic clock is quicker to read
 	background func(func())
 
-	known   atomic.Pointer[map[int64]*soldOut] // by goods; never changed, but replaced under mu
-	lessons atomic.Int64                       // under way
+	known    atomic.Pointer[map[int64]*soldOut] // by goods; never changed, but replaced under mu
+	loadings atomic.Int64                       // under way
 
-	mu     sync.Mutex
-	lesson map[int64]*lesson // by goods
+	mu      sync.Mutex
+	loading map[int64]*loading // by goods
 }
 
 // soldOut is what is known of one goods.
 type soldOut struct {
-	seal     seal
+	version  soldOutVersion
 	in       *userSet
-	seen     atomic.Int64 // when Redis was last asked and had the same seal; a duration since memory.began
+	seen     atomic.Int64 // when Redis was last asked and had the same version; a duration since memory.began
 	checking atomic.Bool
 }
 
-// lesson is a reading of everyone who is in, or the last one.
-type lesson struct {
+// loading is a reading of everyone who is in, or the last one.
+type loading struct {
 	underWay bool
 	void     bool          // something changed meanwhile
 	pause    time.Duration // no other begins before
@@ -63,7 +63,7 @@ type lesson struct {
 
 func newMemory(l ledger) *memory {
 	m := &memory{
-		ledger: l, began: time.Now(), lesson: make(map[int64]*lesson),
+		ledger: l, began: time.Now(), loading: make(map[int64]*loading),
 		background: func(work func()) { go work() },
 	}
 	m.known.Store(&map[int64]*soldOut{})
@@ -90,18 +90,18 @@ func (m *memory) checkLater(ctx context.Context, goodsID int64, k *soldOut) {
 	m.background(func() { m.check(ctx, goodsID, k) })
 }
 
-// check asks Redis for the seal. If it cannot be had, what is known grows too old to be used, and whoever comes then
+// check asks Redis for the version. If it cannot be had, what is known grows too old to be used, and whoever comes then
 // learns from Redis itself what is wrong.
 func (m *memory) check(ctx context.Context, goodsID int64, k *soldOut) {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	defer k.checking.Store(false)
 	asked := m.now()
-	now, err := m.ledger.seal(ctx, goodsID)
+	now, err := m.ledger.soldOutVersion(ctx, goodsID)
 	if err != nil {
 		return
 	}
-	if now == k.seal {
+	if now == k.version {
 		k.seen.Store(int64(asked))
 		return
 	}
@@ -113,38 +113,38 @@ func (m *memory) check(ctx context.Context, goodsID int64, k *soldOut) {
 }
 
 // learn begins to read everyone who is in, after Redis said that the goods are sold out.
-func (m *memory) learn(ctx context.Context, goodsID int64) {
+func (m *memory) refresh(ctx context.Context, goodsID int64) {
 	if l := m.begin(goodsID); l != nil {
-		m.background(func() { m.study(ctx, goodsID, l) })
+		m.background(func() { m.load(ctx, goodsID, l) })
 	}
 }
 
-// begin is nil when it is not the time for a lesson.
-func (m *memory) begin(goodsID int64) *lesson {
+// begin is nil when it is not the time for a loading.
+func (m *memory) begin(goodsID int64) *loading {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l := m.lesson[goodsID]; l != nil && (l.underWay || m.now() < l.pause) {
+	if l := m.loading[goodsID]; l != nil && (l.underWay || m.now() < l.pause) {
 		return nil
 	}
-	if len(m.lesson) >= memoryGoods {
-		maps.DeleteFunc(m.lesson, func(_ int64, l *lesson) bool { return !l.underWay })
+	if len(m.loading) >= memoryGoods {
+		maps.DeleteFunc(m.loading, func(_ int64, l *loading) bool { return !l.underWay })
 	}
-	l := &lesson{underWay: true}
-	m.lesson[goodsID] = l
-	m.lessons.Add(1)
+	l := &loading{underWay: true}
+	m.loading[goodsID] = l
+	m.loadings.Add(1)
 	return l
 }
 
-func (m *memory) study(ctx context.Context, goodsID int64, l *lesson) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), learnLimit)
+func (m *memory) load(ctx context.Context, goodsID int64, l *loading) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
 	defer cancel()
 	began := m.now()
 	k := m.read(ctx, goodsID)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ended := m.now()
-	l.underWay, l.pause = false, ended+learnPause+learnShare*(ended-began)
-	m.lessons.Add(-1)
+	l.underWay, l.pause = false, ended+readPause+readShare*(ended-began)
+	m.loadings.Add(-1)
 	if k != nil && !l.void {
 		m.replace(goodsID, k)
 	}
@@ -152,11 +152,11 @@ func (m *memory) study(ctx context.Context, goodsID int64, l *lesson) {
 
 // read returns nil when the goods are not sold out, or too many are in, or anything changed or failed meanwhile.
 func (m *memory) read(ctx context.Context, goodsID int64) *soldOut {
-	before, err := m.ledger.seal(ctx, goodsID)
-	if err != nil || before == (seal{}) || before.admitted > memoryUsers {
+	before, err := m.ledger.soldOutVersion(ctx, goodsID)
+	if err != nil || before == (soldOutVersion{}) || before.admitted > memoryUsers {
 		return nil
 	}
-	k := &soldOut{seal: before, in: newUserSet(int(before.admitted))}
+	k := &soldOut{version: before, in: newUserSet(int(before.admitted))}
 	for cursor := uint64(0); ; {
 		page, next, err := m.ledger.admittedPage(ctx, goodsID, cursor)
 		if err != nil {
@@ -171,9 +171,9 @@ func (m *memory) read(ctx context.Context, goodsID int64) *soldOut {
 			break
 		}
 	}
-	// A seal that held all the while shows that nobody left or came, so that no page is out of date.
+	// A version that stayed the same all the while shows that nobody left or came, so that no page is out of date.
 	k.seen.Store(int64(m.now()))
-	if after, err := m.ledger.seal(ctx, goodsID); err != nil || after != before {
+	if after, err := m.ledger.soldOutVersion(ctx, goodsID); err != nil || after != before {
 		return nil
 	}
 	return k
@@ -181,12 +181,12 @@ func (m *memory) read(ctx context.Context, goodsID int64) *soldOut {
 
 // forget is for a change that this process knows of: it is true at once here.
 func (m *memory) forget(goodsID int64) {
-	if m.lessons.Load() == 0 && (*m.known.Load())[goodsID] == nil {
+	if m.loadings.Load() == 0 && (*m.known.Load())[goodsID] == nil {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l := m.lesson[goodsID]; l != nil && l.underWay {
+	if l := m.loading[goodsID]; l != nil && l.underWay {
 		l.void = true
 	}
 	m.replace(goodsID, nil)

@@ -17,9 +17,9 @@ import (
 	"github.com/paidui/paidui/models"
 )
 
-// TestMemoryBelievesRedis has one desk that remembers, while others let users in and out, the operator changes the
+// TestMemoryBelievesRedis has one sales that remembers, while others let users in and out, the operator changes the
 // stock, orders are placed, reconcile runs, Redis loses everything and the sale ends; also between any two commands of
-// the desk. Whenever a check has been made, who is refused from memory is one whom Redis would refuse.
+// the sales. Whenever a check has been made, who is refused from memory is one whom Redis would refuse.
 func TestMemoryBelievesRedis(t *testing.T) {
 	server := miniredis.RunT(t)
 	open := func() *redis.Client {
@@ -40,10 +40,10 @@ func TestMemoryBelievesRedis(t *testing.T) {
 		busy := func() {
 			switch rapid.IntRange(0, 9).Draw(rt, "change") {
 			case 0, 1, 2:
-				_, _ = w.desk().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
+				_, _ = w.sales().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
 			case 3: // somebody leaves, and another comes
 				w.leave(rt)
-				_, _ = w.desk().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
+				_, _ = w.sales().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
 			case 4:
 				w.workOff(rt)
 			case 5:
@@ -61,7 +61,7 @@ func TestMemoryBelievesRedis(t *testing.T) {
 				w.loseOrders(rt)
 				_, err := w.reconciler().run(rt.Context())
 				require.NoError(rt, err)
-				_, _ = w.desk().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
+				_, _ = w.sales().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
 			}
 		}
 		disturbed.next = func() {
@@ -73,10 +73,10 @@ func TestMemoryBelievesRedis(t *testing.T) {
 			"change": func(*rapid.T) { busy() },
 			"learn": func(*rapid.T) {
 				for range w.total {
-					_, _ = w.desk().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
+					_, _ = w.sales().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
 				}
 				m.older(time.Minute) // after any pause
-				m.learn(rt.Context(), w.goodsID)
+				m.refresh(rt.Context(), w.goodsID)
 			},
 			"compare": func(rt *rapid.T) {
 				disturbance := disturbed.next
@@ -91,7 +91,7 @@ func TestMemoryBelievesRedis(t *testing.T) {
 					if m.refuses(rt.Context(), user, w.goodsID) {
 						a, err := newLedger(others).admit(rt.Context(), user, w.goodsID, "a task that must not be")
 						require.NoError(rt, err)
-						require.Equal(rt, admitSoldOut, a.verdict, "user %d", user)
+						require.Equal(rt, admitSoldOut, a.result, "user %d", user)
 					}
 				}
 			},
@@ -120,7 +120,7 @@ func (w *world) restock(t *rapid.T, told bool) {
 		UpdateColumn("stock", gorm.Expr("stock + ?", by)).Error
 	require.NoError(t, err)
 	if told {
-		require.NoError(t, w.desk().Invalidate(t.Context(), w.goodsID))
+		require.NoError(t, w.sales().Invalidate(t.Context(), w.goodsID))
 	}
 }
 

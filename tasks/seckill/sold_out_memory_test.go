@@ -42,24 +42,24 @@ func inTurn(m *memory) { m.background = func(work func()) { work() } }
 // older lets time pass for what is known.
 func (m *memory) older(d time.Duration) { m.began = m.began.Add(-d) }
 
-// soldOutTo demands that the desk refuses the user, and tells whether it asked Redis.
+// soldOutTo demands that the sales refuses the user, and tells whether it asked Redis.
 func (s *stack) soldOutTo(t *testing.T, c *counted, userID, goodsID int64) (asked bool) {
 	t.Helper()
 	before := c.n.Load()
-	_, err := s.desk.Enter(t.Context(), userID, goodsID)
+	_, err := s.sales.Enter(t.Context(), userID, goodsID)
 	require.ErrorIs(t, err, ErrSoldOut)
 	return c.n.Load() != before
 }
 
 func TestSoldOutIsKnownWithoutRedis(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
-		inTurn(s.desk.memory)
+		inTurn(s.sales.memory)
 		var c counted
 		s.rdb.AddHook(&c)
 		goodsID := openGoods(t, s.db, 3)
 		var tickets []string
 		for user := int64(1); user <= 3; user++ {
-			ticket, err := s.desk.Enter(t.Context(), user, goodsID)
+			ticket, err := s.sales.Enter(t.Context(), user, goodsID)
 			require.NoError(t, err)
 			tickets = append(tickets, ticket.TaskID)
 		}
@@ -68,19 +68,19 @@ func TestSoldOutIsKnownWithoutRedis(t *testing.T) {
 			require.False(t, s.soldOutTo(t, &c, user, goodsID))
 		}
 		for i, want := range tickets {
-			ticket, err := s.desk.Enter(t.Context(), int64(i+1), goodsID)
+			ticket, err := s.sales.Enter(t.Context(), int64(i+1), goodsID)
 			require.NoError(t, err)
 			require.Equal(t, want, ticket.TaskID, "who is in gets his ticket")
 		}
 
 		// One script twice a second, not more.
-		s.desk.memory.older(checkAfter)
+		s.sales.memory.older(checkAfter)
 		require.True(t, s.soldOutTo(t, &c, 100, goodsID))
 		before := c.n.Load()
 		for range 100 {
 			require.False(t, s.soldOutTo(t, &c, 100, goodsID))
 		}
-		s.desk.memory.older(checkAfter)
+		s.sales.memory.older(checkAfter)
 		require.True(t, s.soldOutTo(t, &c, 100, goodsID))
 		require.LessOrEqual(t, c.n.Load()-before, int64(2))
 	})
@@ -95,7 +95,7 @@ func TestSoldOutIsUnknown(t *testing.T) {
 		},
 		"when another process is told of more stock": func(t *testing.T, s *stack, goodsID int64, _ string) {
 			require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", gorm.Expr("stock + 1")).Error)
-			require.NoError(t, NewDesk(s.db, s.rdb, s.client).Invalidate(t.Context(), goodsID))
+			require.NoError(t, NewSales(s.db, s.rdb, s.client).Invalidate(t.Context(), goodsID))
 		},
 		"when reconcile finds more stock": func(t *testing.T, s *stack, goodsID int64, _ string) {
 			require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", gorm.Expr("stock + 1")).Error)
@@ -108,18 +108,18 @@ func TestSoldOutIsUnknown(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			eachStack(t, func(t *testing.T, s *stack) {
-				inTurn(s.desk.memory)
+				inTurn(s.sales.memory)
 				goodsID := openGoods(t, s.db, 1)
 				ticket := s.reserve(t, 1, goodsID)
 				for range 2 {
-					_, err := s.desk.Enter(t.Context(), 2, goodsID)
+					_, err := s.sales.Enter(t.Context(), 2, goodsID)
 					require.ErrorIs(t, err, ErrSoldOut)
 				}
 				change(t, s, goodsID, ticket)
-				s.desk.memory.older(checkAfter)
-				_, err := s.desk.Enter(t.Context(), 2, goodsID)
+				s.sales.memory.older(checkAfter)
+				_, err := s.sales.Enter(t.Context(), 2, goodsID)
 				require.ErrorIs(t, err, ErrSoldOut, "the check comes after the answer")
-				_, err = s.desk.Enter(t.Context(), 2, goodsID)
+				_, err = s.sales.Enter(t.Context(), 2, goodsID)
 				require.NoError(t, err)
 			})
 		})
@@ -131,7 +131,7 @@ func TestSoldOutIsUnknownAtTheEndOfTheSale(t *testing.T) {
 		now := time.Now()
 		goodsID := addGoods(t, s.db, 0, now.Add(-time.Hour), now.Add(300*time.Millisecond))
 		reason := func() string {
-			_, err := s.desk.Enter(t.Context(), 1, goodsID)
+			_, err := s.sales.Enter(t.Context(), 1, goodsID)
 			return ReasonOf(err)
 		}
 		require.Eventually(t, func() bool { return reason() == ReasonEnded }, 20*time.Second, 5*time.Millisecond)
@@ -143,13 +143,13 @@ func TestInvalidateIsKnownAtOnce(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 0)
 		for user := int64(1); user <= 20; user++ {
-			_, err := s.desk.Enter(t.Context(), user, goodsID) // some while others read in the background
+			_, err := s.sales.Enter(t.Context(), user, goodsID) // some while others read in the background
 			require.ErrorIs(t, err, ErrSoldOut)
 			require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", user).Error)
-			require.NoError(t, s.desk.Invalidate(t.Context(), goodsID))
-			_, err = s.desk.Enter(t.Context(), user, goodsID)
+			require.NoError(t, s.sales.Invalidate(t.Context(), goodsID))
+			_, err = s.sales.Enter(t.Context(), user, goodsID)
 			require.NoError(t, err)
-			_, err = s.desk.Enter(t.Context(), user, goodsID)
+			_, err = s.sales.Enter(t.Context(), user, goodsID)
 			require.NoError(t, err, "who was let in is in")
 		}
 	})
@@ -159,18 +159,18 @@ func TestWhatIsTooOldIsNotUsed(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
 	s := newStack(t, taskstest.Broker(t, "redis://"+server.Addr()), "sqlite://:memory:")
-	inTurn(s.desk.memory)
+	inTurn(s.sales.memory)
 	goodsID := openGoods(t, s.db, 0)
 	enter := func() error {
-		_, err := s.desk.Enter(t.Context(), 1, goodsID)
+		_, err := s.sales.Enter(t.Context(), 1, goodsID)
 		return err
 	}
 	require.ErrorIs(t, enter(), ErrSoldOut)
 	server.SetError("LOADING for a while")
 	require.ErrorIs(t, enter(), ErrSoldOut, "Redis is not needed")
-	s.desk.memory.older(checkAfter)
+	s.sales.memory.older(checkAfter)
 	require.ErrorIs(t, enter(), ErrSoldOut)
-	s.desk.memory.older(trustFor - checkAfter)
+	s.sales.memory.older(trustFor - checkAfter)
 	err := enter()
 	require.Error(t, err)
 	require.Empty(t, ReasonOf(err))
@@ -205,10 +205,10 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestTheCrowdLearnsOnce(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 0)
-		require.NoError(t, s.desk.loader.load(t.Context(), goodsID))
+		require.NoError(t, s.sales.loader.load(t.Context(), goodsID))
 		var works []func()
 		var mu sync.Mutex
-		s.desk.memory.background = func(work func()) {
+		s.sales.memory.background = func(work func()) {
 			mu.Lock()
 			defer mu.Unlock()
 			works = append(works, work)
@@ -216,7 +216,7 @@ func TestTheCrowdLearnsOnce(t *testing.T) {
 		var group errgroup.Group
 		for user := int64(1); user <= 50; user++ {
 			group.Go(func() error {
-				_, err := s.desk.Enter(t.Context(), user, goodsID)
+				_, err := s.sales.Enter(t.Context(), user, goodsID)
 				if ReasonOf(err) == ReasonSoldOut {
 					return nil
 				}
@@ -226,19 +226,19 @@ func TestTheCrowdLearnsOnce(t *testing.T) {
 		require.NoError(t, group.Wait())
 		require.Len(t, works, 1)
 		works[0]()
-		require.True(t, s.desk.memory.refuses(t.Context(), 1, goodsID))
+		require.True(t, s.sales.memory.refuses(t.Context(), 1, goodsID))
 	})
 }
 
 func TestRefusingAllocatesNothing(t *testing.T) {
 	s := newStack(t, taskstest.Embedded(t), "sqlite://:memory:")
-	inTurn(s.desk.memory)
+	inTurn(s.sales.memory)
 	goodsID := openGoods(t, s.db, 0)
-	_, err := s.desk.Enter(t.Context(), 1, goodsID)
+	_, err := s.sales.Enter(t.Context(), 1, goodsID)
 	require.ErrorIs(t, err, ErrSoldOut)
-	s.desk.memory.older(-time.Hour) // no check comes in between
+	s.sales.memory.older(-time.Hour) // no check comes in between
 	ctx := t.Context()
-	require.Zero(t, testing.AllocsPerRun(1000, func() { _, err = s.desk.Enter(ctx, 1, goodsID) }))
+	require.Zero(t, testing.AllocsPerRun(1000, func() { _, err = s.sales.Enter(ctx, 1, goodsID) }))
 	require.ErrorIs(t, err, ErrSoldOut)
 }
 
@@ -250,7 +250,7 @@ func BenchmarkEnterSoldOut(b *testing.B) {
 	}
 	m.replace(1, &soldOut{in: in})
 	m.older(-time.Hour)
-	d := &Desk{memory: m}
+	d := &Sales{memory: m}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		user := int64(1_000_000)
