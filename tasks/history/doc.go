@@ -1,12 +1,12 @@
-// Package history keeps what became of tasks in the database, beyond what Redis remembers: a Writer takes records from
-// whoever enqueues and whoever runs, a Settler keeps them true, a Store finds them again, and the task history.prune takes
-// the old ones away.
+// Package history keeps records of tasks in the database for longer than Redis keeps the tasks. A Writer takes the records of
+// enqueuers and workers, a Settler compares them with Redis, a Store finds them, and the task history.prune deletes the old
+// ones. Begin with writer.go and row.go, then search.go and settle.go.
 //
 // # Writing
 //
-// The Writer collects records in memory and writes them in batches, up to a second late. Records of one task become one
-// row, whatever process they come from and in whatever order they arrive: see row. The enqueuer's record waits longer
-// than the worker's, so that of a quick task only the worker's, which is complete by itself, is ever written.
+// The Writer collects records in memory and writes them in batches, up to a second late. All records of one task become one
+// row, whichever processes send them and in whatever order they arrive: see row. The enqueuer's record waits longer than the
+// worker's, which is complete by itself; so of a quick task only the worker's is ever written.
 //
 // The table does not take some rows, and one such row makes its whole transaction fail. It is found by bisection, and
 // reduced until the database takes it: see table.writeAccepted.

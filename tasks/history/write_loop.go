@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// writeLoop is one of a writer's connections. While the database works at the batch of one, another makes the next.
+// writeLoop is one of a writer's goroutines, with a connection of its own. While the database works at the batch of one, another
+// makes the next.
 type writeLoop struct {
 	*Writer
 	table  *table
@@ -13,7 +14,7 @@ type writeLoop struct {
 	oldest time.Time // when the first record of its batch came, zero without one; guarded by Writer.mu
 }
 
-// run writes what is due until the writer is closed and empty; the others are told, too.
+// run writes what is due until the writer is closed and empty; then it wakes the other loops, which end, too.
 func (l *writeLoop) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -83,7 +84,7 @@ func refusedOf(batch []*entry) (n int) {
 	return n
 }
 
-// onRefused takes note of a row that the database has refused.
+// onRefused counts and logs a row that the database has refused.
 func (w *Writer) onRefused(r *row, why error) {
 	if r.form == formReduced {
 		w.metrics.reduced.Inc()

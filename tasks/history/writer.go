@@ -185,7 +185,7 @@ func (w *Writer) countDropped(reason string, n int) {
 	w.lost, w.logged = 0, time.Now()
 }
 
-// next is what is due now for a lane whose last batch is done with, or else how long nothing will be.
+// next returns the batch that is due now for a loop that has finished its last one, or else how long nothing will be due.
 func (w *Writer) next(l *writeLoop, now time.Time) (batch []*entry, pause time.Duration, ended bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -208,7 +208,7 @@ func (w *Writer) next(l *writeLoop, now time.Time) (batch []*entry, pause time.D
 	size := min(batchBytes, w.limit/(2*len(w.loops)))
 	if batch = b.take(due, batchRows, size); len(batch) > 0 {
 		l.oldest = slices.MinFunc(batch, func(a, b *entry) int { return a.since.Compare(b.since) }).since
-		w.notify() // another lane may find more
+		w.notify() // another loop may find more
 		return batch, 0, false
 	}
 	pause = time.Hour
