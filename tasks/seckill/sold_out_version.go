@@ -3,8 +3,6 @@ package seckill
 import (
 	"context"
 	"fmt"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // soldOutVersion is what Redis shows of a sale that is sold out; the zero value shows one that is not. Nobody has been let in
@@ -15,16 +13,6 @@ type soldOutVersion struct {
 	left       int64  // how many have left since
 	admitted   int64
 }
-
-// soldOutVersionScript gives generation, left and admitted, or nothing when the sale is not open or has pieces left.
-var soldOutVersionScript = redis.NewScript(luaNow + `
-local sale = redis.call('HMGET', KEYS[1], 'total', 'starts_at', 'ends_at', 'generation', 'left')
-if not sale[4] or sale[1] == '-1' then return {} end
-if now < tonumber(sale[2]) or now >= tonumber(sale[3]) then return {} end
-local admitted = redis.call('HLEN', KEYS[2])
-if admitted < tonumber(sale[1]) then return {} end
-return {sale[4], tonumber(sale[5] or '0'), admitted}
-`)
 
 func (l ledger) soldOutVersion(ctx context.Context, goodsID int64) (soldOutVersion, error) {
 	reply, err := soldOutVersionScript.Run(ctx, l.rdb, keys(goodsID)).Slice()
