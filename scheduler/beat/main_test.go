@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,26 +77,42 @@ func (c *stepClock) Sleep(ctx context.Context, d time.Duration) error {
 type fastClock struct {
 	base, start time.Time
 	speed       int
+	most        *atomic.Int64 // seconds after base at which it stands still until follow is called; nil is never
 }
 
 func newFastClock(base time.Time, speed int) fastClock {
 	return fastClock{base: base, start: time.Now(), speed: speed}
 }
 
+// newLedClock is a fast clock that waits for who works by it: more than maxCatchUp ticks behind it, they drop some.
+func newLedClock(base time.Time, speed int) fastClock {
+	c := newFastClock(base, speed)
+	c.most = new(atomic.Int64)
+	c.follow(0)
+	return c
+}
+
+// follow tells that n ticks, one a second, are done.
+func (c fastClock) follow(n int) { c.most.Store(int64(n + maxCatchUp/2)) }
+
 func (c fastClock) Now() time.Time {
-	return c.base.Add(time.Since(c.start) * time.Duration(c.speed))
+	past := time.Since(c.start) * time.Duration(c.speed)
+	if c.most != nil {
+		past = min(past, time.Duration(c.most.Load())*time.Second)
+	}
+	return c.base.Add(past)
 }
 
 func (c fastClock) WaitUntil(ctx context.Context, t time.Time) error {
 	for {
-		remaining := t.Sub(c.Now()) / time.Duration(c.speed)
-		if remaining <= 0 && !c.Now().Before(t) {
+		remaining := t.Sub(c.Now())
+		if remaining <= 0 {
 			return ctx.Err()
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(remaining):
+		case <-time.After(max(remaining/time.Duration(c.speed), time.Millisecond)):
 		}
 	}
 }
