@@ -41,14 +41,6 @@ func codeKey(mobile string) string { return "send_sms_code_" + mobile }
 // triesKey has the code's key as its hash tag, so that both are in one slot of a cluster. "paidui:sms:tries:…" was a count.
 func triesKey(mobile string) string { return "paidui:sms:guesses:{" + codeKey(mobile) + "}" }
 
-// forgetScript deletes the code of KEYS[1], with its tries in KEYS[2], if it is still ARGV[1].
-var forgetScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('DEL', KEYS[1], KEYS[2])
-end
-return 0
-`)
-
 // Request draws a code for the number, keeps it and enqueues the task that sends it, whose id it returns. addr is
 // the IP address of the client that asks.
 //
@@ -98,7 +90,7 @@ func (c *Codes) issue(ctx context.Context, g *grant, mobile, code string, from c
 		return "", err
 	}
 	keys := []string{codeKey(mobile), triesKey(mobile)}
-	if err := saveScript.Run(ctx, c.cache, keys, code, CodeTTL.Milliseconds(), from.own).Err(); err != nil {
+	if err := saveCodeScript.Run(ctx, c.cache, keys, code, CodeTTL.Milliseconds(), from.own).Err(); err != nil {
 		return "", fmt.Errorf("sms: keeping the code: %w", err)
 	}
 	result, err := Send.Enqueue(ctx, c.client, SendArgs{Mobile: mobile})
@@ -114,7 +106,7 @@ func (c *Codes) undo(ctx context.Context, g *grant, mobile, code string) error {
 	ctx, cancel := context.WithTimeout(ctx, undoTimeout)
 	defer cancel()
 	var errs []error
-	if err := forgetScript.Run(ctx, c.cache, []string{codeKey(mobile), triesKey(mobile)}, code).Err(); err != nil {
+	if err := forgetCodeScript.Run(ctx, c.cache, []string{codeKey(mobile), triesKey(mobile)}, code).Err(); err != nil {
 		errs = append(errs, fmt.Errorf("sms: deleting the code that is not sent: %w", err))
 	}
 	if err := g.giveBack(ctx); err != nil {

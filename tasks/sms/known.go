@@ -19,16 +19,8 @@ const (
 // knownKey is the sorted set of the addresses from which the number logged in, by the Unix time of the last login.
 func knownKey(mobile string) string { return "paidui:sms:{" + mobile + "}:known" }
 
-// knownScript adds ARGV[1] with the score ARGV[2] to KEYS[1], of which the ARGV[3] highest stay, for ARGV[4] seconds.
-var knownScript = redis.NewScript(`
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-return 1
-`)
-
 func (c *Codes) know(ctx context.Context, mobile string, from client) error {
-	return knownScript.Run(ctx, c.cache, []string{knownKey(mobile)},
+	return knowAddressScript.Run(ctx, c.cache, []string{knownKey(mobile)},
 		from.own, c.now().Unix(), mostKnown, int64(knownFor.Seconds())).Err()
 }
 

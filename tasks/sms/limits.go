@@ -48,35 +48,6 @@ type window struct {
 	length time.Duration
 }
 
-// takeScript puts the grant ARGV[1] into every window of KEYS, or into none of them. ARGV goes on with the limit and
-// the length in milliseconds of each window. It answers {0, 0}, or the place in KEYS of the full window that stays
-// full longest and for how many milliseconds.
-var takeScript = redis.NewScript(`
-local full, wait = 0, 0
-for i, key in ipairs(KEYS) do
-  if redis.call('SISMEMBER', key, ARGV[1]) == 0 and redis.call('SCARD', key) >= tonumber(ARGV[2*i]) then
-    local left = redis.call('PTTL', key)
-    if left < 0 then
-      left = tonumber(ARGV[2*i+1])
-      redis.call('PEXPIRE', key, left)
-    end
-    if full == 0 or left > wait then
-      full, wait = i, left
-    end
-  end
-end
-if full > 0 then
-  return {full, wait}
-end
-for i, key in ipairs(KEYS) do
-  redis.call('SADD', key, ARGV[1])
-  if redis.call('PTTL', key) < 0 then
-    redis.call('PEXPIRE', key, ARGV[2*i+1])
-  end
-end
-return {0, 0}
-`)
-
 // grant is the right to send one code, or to try one. It is taken from groups of windows; those of a group share a slot of a
 // cluster.
 type grant struct {
@@ -139,7 +110,7 @@ func (g *grant) claim(ctx context.Context, windows []window) error {
 		keys = append(keys, w.key)
 		args = append(args, w.limit, max(w.length.Milliseconds(), 1))
 	}
-	answer, err := takeScript.Run(ctx, g.cache, keys, args...).Int64Slice()
+	answer, err := takeGrantScript.Run(ctx, g.cache, keys, args...).Int64Slice()
 	if err != nil {
 		return fmt.Errorf("sms: checking the limits: %w", err)
 	}
