@@ -16,9 +16,10 @@
 //
 // # Settling
 //
-// The Settler, in every worker, compares the records of tasks that have not ended and are older than a minute with Redis, up
-// to 10,000 a minute: what Redis knows better is written back, and a task that Redis has forgotten becomes LOST. Searches do
-// the same with the records that they show. A record never goes back: rows are merged, by any process and in any order.
+// The Settler, in every worker, compares the records of tasks that have not ended and are older than a minute with Redis,
+// 10,000 a minute, and while there are more, for a tenth of the time: what Redis knows better is written back, and a task that
+// Redis has forgotten becomes LOST. Searches do the same with the records that they show. A record never goes back: rows are
+// merged, by any process and in any order.
 //
 // Earlier builds wrote the records of many waiting tasks into one row of task_bundles. The Settler turns bundles into rows
 // within seconds, a search or Find the ones of the time that it is about; so both builds can run side by side. The table stays

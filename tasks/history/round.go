@@ -20,14 +20,16 @@ type rounds struct {
 }
 
 // round compares the next records with Redis that have not ended and are older than a minute, such as those of a worker
-// that was killed. One process does so at a time.
+// that was killed. One process does so at a time. More tells that there are records which it has not come to.
 func (s *Settler) round(ctx context.Context) (more bool, err error) {
-	return false, s.store.exclusively(ctx, func() error {
+	err = s.store.exclusively(ctx, func() error {
 		changed, lost, err := s.rounds.next(ctx, s.store, s.pace.rows)
 		s.metrics.settled.WithLabelValues(asChanged).Add(float64(changed))
 		s.metrics.settled.WithLabelValues(asLost).Add(float64(lost))
+		more = s.rounds != rounds{}
 		return err
 	})
+	return more, err
 }
 
 // next compares up to so many records.

@@ -32,8 +32,9 @@ type Settler struct {
 type pace struct {
 	idle   time.Duration // between two looks for bundles, when there were none
 	busy   int           // pause after some bundles, as a multiple of the time that they took
-	round  time.Duration // between rounds through the records that have not ended
-	rows   int           // of one round
+	round  time.Duration // between two comparisons of records that have not ended, when all were compared
+	rows   int           // that are compared at once
+	pause  int           // after they were, as a multiple of the time that it took
 	limit  time.Duration // for one step
 	longer time.Duration // between two tries while it fails, at most
 }
@@ -43,6 +44,7 @@ var standardPace = pace{
 	busy:   2,
 	round:  time.Minute,
 	rows:   10_000,
+	pause:  9,
 	limit:  15 * time.Second,
 	longer: 30 * time.Second,
 }
@@ -63,7 +65,7 @@ func NewSettler(s *Store, opt SettlerOptions) (*Settler, error) {
 func (s *Settler) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { s.repeat(ctx, s.pace.idle, s.pace.busy, s.convert) })
-	parts.Go(func() { s.repeat(ctx, s.pace.round, 0, s.round) })
+	parts.Go(func() { s.repeat(ctx, s.pace.round, s.pace.pause, s.round) })
 	parts.Wait()
 	return nil
 }

@@ -292,11 +292,12 @@ func TestRoundsGoRound(t *testing.T) {
 			}
 			return infos(ctx, refs)
 		}
-		round := func() {
-			_, err := w.settler.round(t.Context())
+		round := func() (more bool) {
+			more, err := w.settler.round(t.Context())
 			require.NoError(t, err)
+			return more
 		}
-		round()
+		require.True(t, round())
 		require.Len(t, asked, roundRows)
 		round()
 		require.Len(t, asked, n)
@@ -319,7 +320,7 @@ func TestRoundsGoRound(t *testing.T) {
 		require.Equal(t, n, lost)
 		require.Equal(t, n, w.settled(asLost))
 		require.Equal(t, "PENDING", stored(t, db)["young"].State)
-		round()
+		require.False(t, round())
 		require.Equal(t, rounds{}, w.settler.rounds)
 		w.Store.infos = func(context.Context, []broker.Ref) ([]*tasks.Info, error) {
 			return nil, errors.New("asked for nothing")
