@@ -109,7 +109,7 @@ func TestTheDocumentedListIsShort(t *testing.T) {
 	})
 	e.GET("/v1/links", server.CachedList(links, server.ListOptions{MaxAge: time.Minute}))
 
-	source, err := os.ReadFile("list_test.go")
+	source, err := os.ReadFile("http_cached_list_test.go")
 	require.NoError(t, err)
 	page, err := os.ReadFile(filepath.Join("..", "..", "deploy", "docs", "caches.md"))
 	require.NoError(t, err)

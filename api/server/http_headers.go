@@ -30,7 +30,7 @@ func secure(h http.Header) {
 	h["Content-Security-Policy"] = noContent
 }
 
-// Like the values in envelope.go, all answers share these.
+// Like the values in http_envelope.go, all answers share these.
 var (
 	noSniff   = []string{"nosniff"}
 	noContent = []string{"default-src 'none'; frame-ancestors 'none'"}

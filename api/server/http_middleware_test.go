@@ -260,7 +260,7 @@ func TestAPanicIsAnInternalErrorWithItsStackInTheLog(t *testing.T) {
 	require.Equal(t, 500, a.Code)
 	require.Contains(t, a.Msg, a.header.Get("X-Request-ID"))
 	require.NotContains(t, string(a.raw), "secret detail")
-	require.True(t, contains(s.log.String(), "secret detail", "around_test.go", "handler panicked"))
+	require.True(t, contains(s.log.String(), "secret detail", "http_middleware_test.go", "handler panicked"))
 }
 
 func TestUnexpectedErrorsDoNotLeak(t *testing.T) {

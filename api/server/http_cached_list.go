@@ -45,7 +45,7 @@ func cachePolicy(opt ...ListOptions) []string {
 	return askAgain
 }
 
-// Like the values in envelope.go, all answers share these.
+// Like the values in http_envelope.go, all answers share these.
 var (
 	askAgain  = []string{"no-cache"}
 	varyWords = []string{"Accept-Language"}
