@@ -134,12 +134,11 @@ func refuse(s source, target string) string {
 	return ""
 }
 
-// sources parses every Go file of the module.
-func sources(t *testing.T) []source {
+// moduleFiles are the files of the module whose names end so, by their paths from here.
+func moduleFiles(t *testing.T, extension string) []string {
 	t.Helper()
-	var all []source
-	files := token.NewFileSet()
-	err := filepath.WalkDir("..", func(name string, entry fs.DirEntry, err error) error {
+	var names []string
+	require.NoError(t, filepath.WalkDir("..", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -150,21 +149,26 @@ func sources(t *testing.T) []source {
 			}
 			return nil
 		}
-		if !strings.HasSuffix(base, ".go") {
-			return nil
+		if strings.HasSuffix(base, extension) {
+			names = append(names, name)
 		}
-		parsed, err := parser.ParseFile(files, name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel("..", filepath.Dir(name))
-		if err != nil {
-			return err
-		}
-		all = append(all, read(files, parsed, filepath.ToSlash(relative), base))
 		return nil
-	})
-	require.NoError(t, err)
+	}))
+	return names
+}
+
+// sources parses every Go file of the module.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	files := token.NewFileSet()
+	for _, name := range moduleFiles(t, ".go") {
+		parsed, err := parser.ParseFile(files, name, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		relative, err := filepath.Rel("..", filepath.Dir(name))
+		require.NoError(t, err)
+		all = append(all, read(files, parsed, filepath.ToSlash(relative), filepath.Base(name)))
+	}
 	return all
 }
 

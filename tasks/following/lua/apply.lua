@@ -23,7 +23,8 @@ local entries = #KEYS - 3
 
 -- entry gives the lease, the member and the score of the i-th entry, from 1.
 local function entry(i)
-	return KEYS[3 + i], ARGV[3 + 2 * i], ARGV[4 + 2 * i]
+	local at = 2 * i + 3
+	return KEYS[i + 3], ARGV[at], ARGV[at + 1]
 end
 
 local state, n = get_state()

@@ -8,7 +8,7 @@
 -- ARGV[2] task        of the gate's function
 -- ARGV[3] grace       of the gate's function, in ms: until a reservation is looked at
 --
--- The reply is a word, and what goes with it: new or again (the task, whether it is pending), load, unknown, sold_out,
+-- Answers a word, as the reply, and what goes with it: new or again (the task, whether it is pending), load, unknown, sold_out,
 -- not_started or ended (begin and end of the sale).
 
 local sale_key, admitted, pending = KEYS[1], KEYS[2], KEYS[3]

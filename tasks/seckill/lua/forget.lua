@@ -6,7 +6,7 @@
 -- KEYS[4] load
 -- ARGV[1] token
 --
--- It answers 1, or 0 when there are reservations or the loading is not the token's any more.
+-- Answers 1, or 0 when there are reservations or the loading is not the token's any more.
 
 --- @include lua/lib/token.lua
 

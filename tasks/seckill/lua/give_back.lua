@@ -9,7 +9,7 @@
 -- ARGV[2i]     user        of reservation i
 -- ARGV[2i + 1] task        of reservation i
 --
--- It answers how many there were.
+-- Answers how many there were.
 
 local sale_key, admitted, pending, load = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local sold_out = ARGV[1] == '1'

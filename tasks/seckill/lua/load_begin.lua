@@ -8,7 +8,7 @@
 -- ARGV[2] life       of the token, in ms
 -- ARGV[3] if_none    '1' to let a loaded sale be
 --
--- It answers loaded, mine or busy.
+-- Answers loaded, mine or busy.
 
 local sale_key, load = KEYS[1], KEYS[4]
 local token, life, if_none = ARGV[1], ARGV[2], ARGV[3] == '1'

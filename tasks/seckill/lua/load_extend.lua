@@ -7,7 +7,7 @@
 -- ARGV[1] token
 -- ARGV[2] life     of the token, in ms
 --
--- It answers 1, or 0 when the loading is not the token's any more.
+-- Answers 1, or 0 when the loading is not the token's any more.
 
 --- @include lua/lib/token.lua
 

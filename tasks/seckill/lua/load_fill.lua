@@ -11,7 +11,7 @@
 -- ARGV[5] keep         how long the sale stays after its end, in ms
 -- ARGV[6] least        how long it stays at least, in ms
 --
--- It answers 1, or 0 when the loading is not the token's any more.
+-- Answers 1, or 0 when the loading is not the token's any more.
 
 --- @include lua/lib/clock.lua
 --- @include lua/lib/token.lua

@@ -8,7 +8,7 @@
 -- ARGV[2i]     task    of reservation i
 -- ARGV[2i + 1] user    of reservation i
 --
--- It answers 1.
+-- Answers 1.
 
 local pending = KEYS[3]
 local due = ARGV[1]

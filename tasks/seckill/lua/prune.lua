@@ -7,7 +7,7 @@
 -- ARGV[1] user
 -- ARGV[2] task
 --
--- It answers 1, or 0 when he stays.
+-- Answers 1, or 0 when he stays.
 
 local sale_key, admitted, pending = KEYS[1], KEYS[2], KEYS[3]
 local user, task = ARGV[1], ARGV[2]

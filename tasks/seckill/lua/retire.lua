@@ -4,7 +4,7 @@
 -- ARGV[1] goods
 -- ARGV[2] score    as it was seen
 --
--- It answers 1, or 0 when the goods stay.
+-- Answers 1, or 0 when the goods stay.
 
 local live = KEYS[1]
 local goods, score = ARGV[1], tonumber(ARGV[2])

@@ -8,7 +8,7 @@
 -- ARGV[2i-1] user    of order i
 -- ARGV[2i]   task    of order i
 --
--- It answers 1.
+-- Answers 1.
 
 local sale_key, admitted, pending, load = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local known = redis.call('EXISTS', sale_key, admitted, load) > 0

@@ -5,7 +5,7 @@
 -- KEYS[3] pending     by task
 -- KEYS[4] load
 --
--- It answers generation, left and admitted, or nothing when the sale is not open or has pieces left.
+-- Answers generation, left and admitted, or nothing when the sale is not open or has pieces left.
 
 --- @include lua/lib/clock.lua
 

@@ -4,7 +4,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -29,22 +28,6 @@ func scripts(t *testing.T) map[string]string {
 	}))
 	require.Greater(t, len(all), 20)
 	return all
-}
-
-// TestScriptsSayWhatTheyTake: the header of each names what it reads, and nothing else.
-func TestScriptsSayWhatTheyTake(t *testing.T) {
-	t.Parallel()
-	place := regexp.MustCompile(`(?:KEYS|ARGV)\[\d+\]`)
-	for name, text := range scripts(t) {
-		header, code, found := strings.Cut(text, "\n\n")
-		require.True(t, found, name)
-		require.True(t, strings.HasPrefix(header, "-- "), name)
-		require.Contains(t, header, "\n-- Answers ", name)
-		for _, one := range place.FindAllString(code, -1) {
-			require.Contains(t, header, "\n-- "+one+" ", "%s reads %s", name, one)
-		}
-		require.NotRegexp(t, `(?:KEYS|ARGV)\[[^\]]*\*`, code, "%s counts places", name)
-	}
 }
 
 // TestScriptsAreUsed: a file that nobody loads is left over.
