@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -112,7 +114,7 @@ func (l ledger) acquire(ctx context.Context, goodsID int64, token string, anew b
 
 // extend renews the loader's lease; false says that it has been voided or lost.
 func (l ledger) extend(ctx context.Context, goodsID int64, token string) (bool, error) {
-	ok, err := extendScript.Run(ctx, l.rdb, keys(goodsID), token, loadLease.Milliseconds()).Bool()
+	ok, err := redisx.ExtendLease.Run(ctx, l.rdb, []string{loadKey(goodsID)}, token, loadLease.Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("go on loading goods %d: %w", goodsID, err)
 	}
@@ -121,7 +123,7 @@ func (l ledger) extend(ctx context.Context, goodsID int64, token string) (bool, 
 
 // release ends a loading that filled nothing.
 func (l ledger) release(ctx context.Context, goodsID int64, token string) error {
-	if err := releaseScript.Run(ctx, l.rdb, keys(goodsID), token).Err(); err != nil {
+	if err := redisx.ReleaseLease.Run(ctx, l.rdb, []string{loadKey(goodsID)}, token).Err(); err != nil {
 		return fmt.Errorf("stop loading goods %d: %w", goodsID, err)
 	}
 	return nil

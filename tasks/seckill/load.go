@@ -2,12 +2,13 @@ package seckill
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
 const (
@@ -45,7 +46,7 @@ func (l loader) load(ctx context.Context, goodsID int64) error {
 
 func (l loader) untilLoaded(ctx context.Context, goodsID int64) error {
 	for {
-		token := rand.Text()
+		token := redisx.NewLeaseToken()
 		whose, err := l.ledger.acquire(ctx, goodsID, token, false)
 		if err != nil {
 			return err

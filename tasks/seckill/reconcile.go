@@ -2,7 +2,6 @@ package seckill
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/paidui/paidui/models/redisx"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -187,7 +187,7 @@ func (r *reconciler) states(ctx context.Context, rs []reservation) (map[string]t
 // sale compares what Redis holds of the sale with the database, as its loader, so that a change by the operator
 // meanwhile wins. If another is loading it, there is nothing to compare.
 func (r *reconciler) sale(ctx context.Context, g liveGoods, now time.Time, sum *ReconcileResult) (err error) {
-	token := rand.Text()
+	token := redisx.NewLeaseToken()
 	whose, err := r.ledger.acquire(ctx, g.id, token, true)
 	if err != nil || whose != loadMine {
 		return err

@@ -27,8 +27,6 @@ var (
 	giveBackScript       = redisx.LoadScript(files, "lua/give_back.lua")
 	acquireScript        = redisx.LoadScript(files, "lua/load_begin.lua")
 	fillScript           = redisx.LoadScript(files, "lua/load_fill.lua")
-	extendScript         = redisx.LoadScript(files, "lua/load_extend.lua")
-	releaseScript        = redisx.LoadScript(files, "lua/load_release.lua")
 	forgetScript         = redisx.LoadScript(files, "lua/forget.lua")
 	countScript          = redisx.LoadScript(files, "lua/count.lua")
 	postponeScript       = redisx.LoadScript(files, "lua/postpone.lua")

@@ -1,4 +1,5 @@
--- Makes the token's owner the only loader of the sale.
+-- Makes the token's owner the only loader of the sale. Unlike redisx's acquire_lease it takes the lease from nobody, however
+-- long that lasts: a program of another version may have a longer one, and what it has loaded would be lost.
 --
 -- KEYS[1] sale
 -- KEYS[2] admitted    by user

@@ -14,12 +14,12 @@
 -- Answers 1, or 0 when the loading is not the token's any more.
 
 --- @include lua/lib/clock.lua
---- @include lua/lib/token.lua
+--- @include redisx/lease.lua
 
 local sale_key, load = KEYS[1], KEYS[4]
 local token, total, starts_at, ends_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local keep, least = tonumber(ARGV[5]), tonumber(ARGV[6])
-if not holds(load, token) then return 0 end
+if not holds_lease(load, token) then return 0 end
 local ttl = math.max(tonumber(ends_at) + keep - now_ms(), least)
 local old = redis.call('HMGET', sale_key, 'total', 'starts_at', 'ends_at', 'generation')
 local old_total, old_starts_at, old_ends_at, generation = old[1], old[2], old[3], old[4]
