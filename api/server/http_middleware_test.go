@@ -326,7 +326,7 @@ func TestOnlyOperatorsReadTheOutbox(t *testing.T) {
 func TestOptionsThatAreMissingAreNamedTogether(t *testing.T) {
 	t.Parallel()
 	_, err := server.New(server.Options{})
-	require.ErrorContains(t, err, "DB is missing")
+	require.ErrorContains(t, err, "Store is missing")
 	require.ErrorContains(t, err, "JWTSecret is missing")
 	require.ErrorContains(t, err, "OperatorKey is missing")
 }
