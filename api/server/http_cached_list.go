@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Encoded is what a cache has as JSON already, with a strong entity tag of it, as *cache.List has. Neither may be changed.
+// Encoded is a value that a cache holds as JSON, with a strong entity tag, as *cache.List does. Callers must not change either.
 type Encoded interface {
 	Encoded(ctx context.Context) (data []byte, etag string, err error)
 }
@@ -22,8 +22,8 @@ type ListOptions struct {
 	MaxAge time.Duration
 }
 
-// CachedList is the handler of a GET endpoint that answers a cached list, with an ETag of its bytes and Cache-Control;
-// who has the same bytes already gets a 304. A list that is kept in the process costs no encoding.
+// CachedList is the handler of a GET endpoint that answers a cached list, with an ETag of its bytes and Cache-Control. A
+// client that has the same bytes already gets a 304. The list is not encoded again.
 func CachedList(list Encoded, opt ...ListOptions) echo.HandlerFunc {
 	policy := cachePolicy(opt...)
 	return func(c echo.Context) error {
@@ -45,17 +45,17 @@ func cachePolicy(opt ...ListOptions) []string {
 	return askAgain
 }
 
-// Like the values in http_envelope.go, all answers share these.
+// Header values that every answer shares. Nothing may write to them.
 var (
 	askAgain  = []string{"no-cache"}
 	varyWords = []string{"Accept-Language"}
 )
 
-// sendCached answers 100 with encoded data, or 304 to a client that has it. The words around the data follow the
-// language, and so does the tag; of the data's own language nothing is said.
+// sendCached answers 100 with encoded data, or 304 to a client that has it. The envelope's text depends on the language,
+// and so does the tag. No Content-Language is set, since that of the data is not known.
 func sendCached(c echo.Context, policy []string, data []byte, etag string) error {
 	if strings.Contains(c.Request().URL.RawQuery, "pretty") {
-		return ok(c, encoded(data)) // which is for eyes
+		return ok(c, encoded(data)) // for people, so without an ETag
 	}
 	lang := languageOf(c)
 	h := c.Response().Header()
@@ -85,13 +85,13 @@ func sendCached(c echo.Context, policy []string, data []byte, etag string) error
 	return err
 }
 
-// prefixOK is what stands before the data of an answer of 100.
+// prefixOK is the envelope of an answer of 100 up to its data.
 var prefixOK = [...]string{
 	chinese: `{"code":100,"msg":"` + msgOK.zh + `","data":`,
 	english: `{"code":100,"msg":"` + msgOK.en + `","data":`,
 }
 
-// tagged is the entity tag of an answer with the data of a tag in this language.
+// tagged returns the entity tag of an answer in this language whose data has the given tag.
 func (l language) tagged(etag string) string {
 	if l == english {
 		return etag[:len(etag)-1] + `.en"`

@@ -9,11 +9,11 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// ownPages passes a GET that changes something on to next unless a page of another site makes a browser send it, which
-// takes no more than the address of an image. Programs and pages of CORSOrigins may.
-func (s *Server) ownPages(next echo.HandlerFunc) echo.HandlerFunc {
+// refuseCrossSite refuses a request that a page of another site has a browser send. It is for a GET with an effect, which such
+// a page could send as the address of an image. Programs and the pages of CORSOrigins may send it.
+func (s *Server) refuseCrossSite(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if !s.fromOwnPage(c.Request()) {
+		if !s.sameSite(c.Request()) {
 			return &apiError{
 				status: http.StatusForbidden,
 				msg: text{
@@ -26,10 +26,10 @@ func (s *Server) ownPages(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// fromOwnPage goes by what browsers send and pages cannot change: Sec-Fetch-Site (Fetch Metadata, W3C), which they leave
-// out where the API is reached without TLS, then Origin and Referer. A page can have both of these left out too; then
-// the name that all browsers begin with tells that there is one.
-func (s *Server) fromOwnPage(r *http.Request) bool {
+// sameSite judges by headers that browsers send and pages cannot change: Sec-Fetch-Site (Fetch Metadata, W3C), which they leave
+// out where the API is reached without TLS, then Origin and Referer. A page can suppress both of these too; then
+// the User-Agent, which begins alike in all browsers, tells that a browser sent the request.
+func (s *Server) sameSite(r *http.Request) bool {
 	page := r.Header.Get("Origin")
 	if page == "" {
 		page = r.Header.Get("Referer")
@@ -41,13 +41,13 @@ func (s *Server) fromOwnPage(r *http.Request) bool {
 		if page == "" {
 			return !strings.HasPrefix(r.UserAgent(), "Mozilla/")
 		}
-		return s.allows(page) || sameHost(page, r.Host)
+		return s.allowedOrigin(page) || sameHost(page, r.Host)
 	}
-	return s.allows(page)
+	return s.allowedOrigin(page)
 }
 
-// allows tells whether the page is of one of CORSOrigins. It may be a page's address or its origin.
-func (s *Server) allows(page string) bool {
+// allowedOrigin reports whether the page belongs to one of CORSOrigins. It may be a page's address or its origin.
+func (s *Server) allowedOrigin(page string) bool {
 	if slices.Contains(s.CORSOrigins, "*") {
 		return true
 	}
@@ -57,7 +57,7 @@ func (s *Server) allows(page string) bool {
 	})
 }
 
-// sameHost leaves ports out of account, which a proxy may change, as the word same-site does.
+// sameHost compares host names without their ports, which a proxy may change. So does the value same-site.
 func sameHost(page, host string) bool {
 	u, err := url.Parse(page)
 	own := url.URL{Host: host}

@@ -19,8 +19,8 @@ import (
 // maxBody is the largest request body, in bytes, where a route allows no more.
 const maxBody = 64 << 10
 
-// body reads the request's JSON object into a T and checks its validate tags. Everything that JSON readers commonly
-// let pass is an error: unknown or repeated names, names in another case, more than one value, bytes that are not
+// body reads the request's JSON object into a T and checks its validate tags. What lenient JSON readers accept is
+// an error: unknown or repeated names, names in another case, more than one value, bytes that are not
 // UTF-8.
 func body[T any](s *Server, c echo.Context) (T, error) { return largeBody[T](s, c, maxBody) }
 
@@ -51,8 +51,8 @@ func largeBody[T any](s *Server, c echo.Context, limit int64) (T, error) {
 	return v, s.check.Struct(v)
 }
 
-// plainBody is a body with one plain form that most clients of a hot route send. readPlain reads that form, if it is
-// valid, for a fraction of what decoding costs; of anything else it says false.
+// plainBody is a body that most clients of a busy route send in one plain form. readPlain reads that form for a fraction of
+// the cost of decoding. It returns false for anything else, also for invalid input.
 type plainBody interface{ readPlain(raw []byte) bool }
 
 // readBody appends the request's body, of limit bytes at most, to b.
@@ -161,7 +161,7 @@ func explainMeaning(e *json.SemanticError) *apiError {
 	return badRequest(field, text{field + " 应为" + zh, field + " must be " + en})
 }
 
-// kindOf says in words what JSON a Go type takes, or nothing for a type that reads itself.
+// kindOf describes the JSON that a Go type takes. It returns "" for a type that unmarshals itself.
 func kindOf(t reflect.Type) (zh, en string) {
 	if t == nil {
 		return "", ""
@@ -191,7 +191,7 @@ func kindOf(t reflect.Type) (zh, en string) {
 	return "", ""
 }
 
-// fieldOf writes a JSON pointer as clients name fields: /on_success/0/backoff/base is on_success[0].backoff.base.
+// fieldOf converts a JSON pointer to the API's name of the field: /on_success/0/backoff/base is on_success[0].backoff.base.
 func fieldOf(p jsontext.Pointer) string {
 	var field strings.Builder
 	for name := range p.Tokens() {

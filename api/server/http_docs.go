@@ -12,7 +12,7 @@ var (
 	//go:embed openapi.yaml
 	openapi []byte
 
-	// Swagger UI's own page starts it from a script in the page, which no policy tells from one that was put there.
+	// Swagger UI's own page has an inline script. The Content-Security-Policy forbids those, so our page loads docs.js.
 	//go:embed docs.html
 	docsHTML []byte
 	//go:embed docs.js
@@ -29,7 +29,7 @@ const (
 		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// docs is the page that shows the contract, and the files that it needs.
+// docs serves the page that shows the contract, and its files.
 func (s *Server) docs(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("Content-Security-Policy", docsPolicy)
@@ -40,7 +40,7 @@ func (s *Server) docs(c echo.Context) error {
 	case startPath:
 		return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", docsJS)
 	}
-	if !served(c, s.docsFiles) {
+	if !serveUnless404(c, s.docsFiles) {
 		return echo.ErrNotFound
 	}
 	return nil

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// appendTo appends the envelope as an encoding/json.Encoder would write it. Strings without escapes and Data that is
-// nil or encoded, which is all that the answers to most requests have, take no reflection.
+// appendTo appends the envelope as an encoding/json.Encoder would write it. Strings without escapes, and Data that is nil
+// or encoded, take no reflection: most answers have nothing else.
 func (e envelope) appendTo(b []byte) ([]byte, error) {
 	b = append(b, `{"code":`...)
 	b = strconv.AppendInt(b, int64(e.Code), 10)
@@ -29,10 +29,10 @@ func (e envelope) appendTo(b []byte) ([]byte, error) {
 	return append(b, "}\n"...), err
 }
 
-// encoded is what json.Marshal once made of a value.
+// encoded is a value that is JSON already.
 type encoded []byte
 
-// MarshalJSON is for whoever does not know this type.
+// MarshalJSON returns e, for encoders other than appendTo.
 func (e encoded) MarshalJSON() ([]byte, error) { return e, nil }
 
 func appendJSON(b []byte, v any) ([]byte, error) {
@@ -42,7 +42,7 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 	case encoded:
 		return append(b, v...), nil
 	case string:
-		if plain(v) {
+		if needsNoEscape(v) {
 			return append(append(append(b, '"'), v...), '"'), nil
 		}
 	}
@@ -53,8 +53,8 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 	return append(b, raw...), nil
 }
 
-// plain reports whether encoding/json writes s as it is.
-func plain(s string) bool {
+// needsNoEscape reports whether encoding/json writes s as it is.
+func needsNoEscape(s string) bool {
 	ascii := true
 	for i := range len(s) {
 		switch c := s[i]; {

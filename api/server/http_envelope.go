@@ -10,11 +10,11 @@ import (
 // The codes of an answer that is not an error.
 const (
 	codeOK = 100 // done
-	codeNo = 101 // the business said no
+	codeNo = 101 // refused by a rule of the business
 )
 
-// envelope is the form of every answer. On an error Code is the HTTP status, and Field names the culprit if there is
-// one.
+// envelope is the form of every answer. On an error, Code is the HTTP status and Field names the argument at fault, if
+// there is one.
 type envelope struct {
 	Code   int    `json:"code"`
 	Msg    string `json:"msg"`
@@ -29,11 +29,11 @@ var msgOK = text{"成功", "OK"}
 
 // ok answers 100 with data.
 func ok(c echo.Context, data any) error {
-	return say(c, codeOK, msgOK, data, "")
+	return answer(c, codeOK, msgOK, data, "")
 }
 
-// say answers one of the business's codes, all of which are HTTP 200.
-func say(c echo.Context, code int, msg text, data any, taskID string) error {
+// answer sends an answer that is not an error. Its HTTP status is 200, whatever the code.
+func answer(c echo.Context, code int, msg text, data any, taskID string) error {
 	return send(c, http.StatusOK, envelope{Code: code, Msg: msg.in(languageOf(c)), Data: data, TaskID: taskID})
 }
 
@@ -61,10 +61,10 @@ func send(c echo.Context, status int, e envelope) error {
 	return err
 }
 
-// maxBuffer is the largest buffer that is kept, in bytes.
+// maxBuffer is the largest buffer that goes back to the pool, in bytes.
 const maxBuffer = 16 << 10
 
-// buffers hold one request or answer body each. A slice's pointer is kept, since a slice in an interface is a copy.
+// buffers hold one request or answer body each. The pool has pointers, since a slice in an interface is allocated.
 var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 1<<10)) }}
 
 // Header values that every answer shares. Nothing may write to them: net/http's Add and Set do not.

@@ -27,7 +27,7 @@ type apiError struct {
 	field      string        // the argument at fault, or ""
 	retryAfter time.Duration // when a repetition may succeed; 0: not said
 	cause      error
-	expected   bool // one of many, or of no concern: not for the log, though its status is 500 or more
+	expected   bool // not logged, though its status is 500 or more: there may be many, or it is no fault
 }
 
 func (e *apiError) Error() string {
@@ -47,8 +47,7 @@ func notFound(field string, msg text) *apiError {
 	return &apiError{status: http.StatusNotFound, field: field, msg: msg}
 }
 
-// notFoundIf makes an error that is what is looked for not being there the client's, with the words of msg. It lets other
-// errors be.
+// notFoundIf turns err into a 404 with the text msg if it is absent. Other errors are returned as they are.
 func notFoundIf(err, absent error, msg text) error {
 	if errors.Is(err, absent) {
 		return notFound("id", msg)
@@ -56,16 +55,16 @@ func notFoundIf(err, absent error, msg text) error {
 	return err
 }
 
-// retryWhenDown is how long a client is asked to wait while Redis or the database is away.
+// retryWhenDown is the Retry-After while Redis or the database is away.
 const retryWhenDown = 3 * time.Second
 
-// retryWhenLoading is how long a client is asked to wait for a sale that is being loaded.
+// retryWhenLoading is the Retry-After while a sale is being loaded.
 const retryWhenLoading = time.Second
 
-// statusClientGone is nginx's word for a client that hung up. Nobody reads it but the log.
+// statusClientGone is nginx's status for a client that closed its connection. It appears in the log and the metrics only.
 const statusClientGone = 499
 
-// explain turns any error of a handler into the one that the client gets. What is not known is internal.
+// explain turns an error of a handler into the one that the client gets. An unknown error becomes a 500 without its text.
 func explain(err error) *apiError {
 	var (
 		own      *apiError
@@ -87,9 +86,9 @@ func explain(err error) *apiError {
 	case errors.As(err, &query):
 		return badRequest(query.Field, textf("参数 %s 不正确：%s", "%s: %s", query.Field, query.Msg))
 	case errors.As(err, &limited):
-		return tooOften(limited)
+		return smsLimited(limited)
 	case errors.As(err, &state):
-		return conflict(state)
+		return stateConflict(state)
 	case errors.Is(err, tasks.ErrUnknownQueue):
 		return notFound("name", text{"没有这个队列", "there is no such queue"})
 	case errors.Is(err, tasks.ErrNotFound):
@@ -116,14 +115,14 @@ func explain(err error) *apiError {
 			msg: text{"处理超时，请稍后再试", "the request took too long, try again later"},
 		}
 	case models.IsAway(err), errors.Is(err, cache.ErrClosed):
-		return down(err)
+		return unavailable(err)
 	case errors.As(err, &fromEcho):
 		return fromRouter(fromEcho)
 	}
 	return &apiError{status: http.StatusInternalServerError, cause: err}
 }
 
-func down(cause error) *apiError {
+func unavailable(cause error) *apiError {
 	return &apiError{
 		status: http.StatusServiceUnavailable, retryAfter: retryWhenDown, cause: cause,
 		msg: text{"服务暂时不可用，请稍后再试", "the service is temporarily unavailable, try again later"},
@@ -138,7 +137,7 @@ func badArgs(e *tasks.ArgsError) *apiError {
 	return badRequest(field, textf("任务参数 %s 不正确：%s", "%s: %s", field, e.Msg))
 }
 
-func tooOften(e *sms.LimitError) *apiError {
+func smsLimited(e *sms.LimitError) *apiError {
 	field, msg := "mobile", text{"短信发送太频繁，请稍后再试", "too many codes were asked for, try again later"}
 	switch e.Scope {
 	case sms.ScopeDay:
@@ -170,7 +169,7 @@ func msgInternal(requestID string) text {
 	return textf("服务器内部错误（请求号 %s）", "internal error (request %s)", requestID)
 }
 
-// fail answers with the error and logs what is not the client's doing.
+// fail answers with the error, and logs it if the client did not cause it.
 func (s *Server) fail(c echo.Context, err error) {
 	e := explain(err)
 	ctx, id := c.Request().Context(), requestOf(c).id
@@ -178,7 +177,7 @@ func (s *Server) fail(c echo.Context, err error) {
 	requestOf(c).shed = e.expected || errors.As(err, &busy) || errors.Is(err, cache.ErrDatabaseAway) // of which there are many at once; metrics count them
 	if e.status >= http.StatusInternalServerError && !requestOf(c).shed {
 		level := slog.LevelDebug
-		if told, _ := s.tells(requestOf(c)); told {
+		if logged, _ := s.logsFailure(requestOf(c)); logged {
 			level = slog.LevelError
 		}
 		s.log.Log(ctx, level, "request failed", "request_id", id, "route", c.Path(), "status", e.status, "error", err)

@@ -1,6 +1,6 @@
 package server
 
-// set gives a field the value that the body has for it, if it has one.
+// set assigns *from to the field, unless from is nil, which stands for a field absent from the body.
 func set[T any](to *T, from *T) {
 	if from != nil {
 		*to = *from

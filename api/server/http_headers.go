@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -10,27 +9,14 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 )
 
-// requestTimeout bounds a request's work, where its route says nothing else.
-const requestTimeout = 10 * time.Second
-
-// limit ends the request's context after timeout, requestTimeout when that is 0.
-func limit(timeout time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := requestOf(c)
-		r.limit(cmp.Or(timeout, requestTimeout))
-		defer r.end()
-		return next(c)
-	}
-}
-
-// secure sets what every answer says to browsers: it is data, and no page may show it. The page and /docs replace the
-// policy with their own.
-func secure(h http.Header) {
+// setSecurityHeaders sets the headers that tell browsers to treat every answer as data, and to show it in no page. The shop
+// and /docs replace the policy with their own.
+func setSecurityHeaders(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 	h["Content-Security-Policy"] = noContent
 }
 
-// Like the values in http_envelope.go, all answers share these.
+// Header values that every answer shares. Nothing may write to them.
 var (
 	noSniff   = []string{"nosniff"}
 	noContent = []string{"default-src 'none'; frame-ancestors 'none'"}
@@ -48,7 +34,7 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 	})
 }
 
-// withoutTrailingSlash makes /home/banner/ the route /home/banner.
+// withoutTrailingSlash serves /home/banner/ as /home/banner.
 func withoutTrailingSlash(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u := r.URL; len(u.Path) > 1 {

@@ -9,7 +9,7 @@ import (
 
 const (
 	healthPath = "/healthz"
-	// retryWhenLeaving is when another process may have the address.
+	// retryWhenLeaving is the Retry-After while this process stops: another may answer at the address then.
 	retryWhenLeaving = time.Second
 )
 
@@ -17,9 +17,9 @@ type health struct {
 	Status string `json:"status"`
 }
 
-// healthz says that new clients are welcome here, which they are until the process is told to stop: it then serves on for
-// a while, so that balancers that ask here turn away in time. Whether the stores answer is for /readyz on the admin
-// address to say.
+// healthz answers 200 until the process is told to stop, and 503 from then on. The process goes on serving for a while, so
+// that load balancers that ask here stop sending clients in time. Whether the stores answer is told by /readyz on the admin
+// address.
 func (s *Server) healthz(c echo.Context) error {
 	if s.Leaving != nil {
 		select {

@@ -13,9 +13,9 @@ import (
 // prettyParam asks any route for an indented answer.
 const prettyParam = "pretty"
 
-// accept passes a request on to next when the route takes all that the request says. A parameter that were left out of
-// account could be the one that was to limit what a request destroys.
-func (r route) accept(next echo.HandlerFunc) echo.HandlerFunc {
+// checkInput refuses a request with parameters or a body that the route does not take. An ignored parameter could be the one
+// that should limit what the request destroys.
+func (r route) checkInput(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := r.checkQuery(c.Request().URL.RawQuery); err != nil {
 			return err
@@ -29,7 +29,7 @@ func (r route) accept(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// checkQuery refuses what is no query, unknown parameters, and those that are given more than once.
+// checkQuery refuses malformed queries, unknown parameters, and parameters that are given twice.
 func (r route) checkQuery(raw string) error {
 	if raw == "" || r.anyQuery {
 		return nil

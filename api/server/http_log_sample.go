@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// loggedFailures is how many failed requests of others than operators the log has of each second.
+// loggedFailures is how many failed requests of non-operators are logged in each second.
 const loggedFailures = 20
 
 // sampler lets the first few of each second pass. It is safe for concurrent use.
@@ -34,14 +34,14 @@ func (s *sampler) pass(now time.Time) (passes bool, leftOut int64) {
 	return true, leftOut
 }
 
-// sample is what a sampler said of a request.
+// sample is a sampler's decision on a request.
 type sample struct {
 	asked, passes bool
 	leftOut       int64
 }
 
-// tells reports whether the log is to have lines of a failed request, and how many others it has left out before.
-func (s *Server) tells(r *request) (told bool, leftOut int64) {
+// logsFailure reports whether to log a failed request, and how many others were left out since the last one.
+func (s *Server) logsFailure(r *request) (logged bool, leftOut int64) {
 	if r.operator {
 		return true, 0
 	}

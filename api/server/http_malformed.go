@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// Envelopes makes the answers of net/http itself on ln, to requests that never reach a handler since they cannot be read
-// or their header is too large, wear the envelope of the others, in the given language, as Options.Language.
+// Envelopes returns ln with the answers of net/http itself in the API's envelope: those to requests that reach no handler,
+// because they are malformed or their header is too large. The language is as in Options.Language.
 func Envelopes(ln net.Listener, language string) net.Listener {
 	return &envelopeListener{ln, languages[language]}
 }
@@ -32,10 +32,10 @@ type envelopeConn struct {
 	language language
 }
 
-// NetConn is the layer below.
+// NetConn returns the wrapped connection.
 func (c *envelopeConn) NetConn() net.Conn { return c.Conn }
 
-// CloseWrite is for http.Server, which so lets a client read its answer before the connection is gone.
+// CloseWrite is called by http.Server, so that a client can read its answer before the connection is closed.
 func (c *envelopeConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -43,7 +43,7 @@ func (c *envelopeConn) CloseWrite() error {
 	return nil
 }
 
-// Write writes p, unless that is a plain answer of net/http.
+// Write writes p, or the envelope instead if p is an answer of net/http itself.
 func (c *envelopeConn) Write(p []byte) (int, error) {
 	status := plainAnswer(p)
 	if status == 0 {
@@ -62,7 +62,7 @@ var (
 	plainHeader = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 )
 
-// plainAnswer is the status of an answer that net/http writes itself, 0 for anything else.
+// plainAnswer returns the status if p is an answer of net/http itself, or 0.
 func plainAnswer(p []byte) int {
 	const digits = 3
 	rest, ok := bytes.CutPrefix(p, plainBegin)
@@ -96,7 +96,7 @@ func malformed(status int, l language) []byte {
 		"Content-Type": contentJSON, "Content-Length": {strconv.Itoa(len(body))}, "Content-Language": l.header(),
 		"Cache-Control": noStore, "Connection": {"close"}, canonicalRequestID: {newRequestID()},
 	}
-	secure(h)
+	setSecurityHeaders(h)
 	_ = h.Write(&b) // a buffer takes everything
 	b.WriteString("\r\n")
 	b.Write(body)

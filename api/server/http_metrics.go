@@ -12,7 +12,7 @@ import (
 type metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
-	series   sync.Map // of seriesKey to prometheus.Observer: what duration has, without its labels' hashes
+	series   sync.Map // seriesKey to prometheus.Observer: saves hashing the labels of duration
 }
 
 type seriesKey struct {
@@ -20,7 +20,7 @@ type seriesKey struct {
 	status        int
 }
 
-// newMetrics registers with registry, unless that is nil.
+// newMetrics registers the metrics, unless registry is nil.
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -44,7 +44,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// observe takes values of which there are few: a series is kept for each.
+// observe adds a request. The arguments must have few distinct values: a series is kept for each combination.
 func (m *metrics) observe(route, method string, status int, took time.Duration) {
 	key := seriesKey{route, method, status}
 	series, known := m.series.Load(key)

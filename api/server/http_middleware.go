@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,34 +12,34 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// slowRequest is what makes a request worth a line in the log although nothing went wrong.
+// slowRequest is the duration from which a request is logged although it succeeded.
 const slowRequest = time.Second
 
-// around is what every request goes through. It measures all of them, and logs those that failed or were slow, though
-// they did not wait for a task; of the failed ones of others than operators it logs a sample. All others, and those that
-// were refused because there are too many, are logged only at level debug. The log has the route's pattern, and never the
-// query, which may hold a mobile number.
-func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
+// middleware wraps every request: it makes the request's state, calls the handler, and measures and logs the request. The
+// log has the route's pattern, and never the query, which may hold a mobile number.
+func (s *Server) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s.metrics.inFlight.Inc()
-		state := begin(c, s.standard)
+		state := beginRequest(c, s.defaultLanguage)
 		defer func() {
-			if !state.parked {
+			if !state.hijacked {
 				s.metrics.inFlight.Dec()
 			}
 		}()
-		secure(c.Response().Header())
-		if err := s.attempt(c, next); err != nil {
+		setSecurityHeaders(c.Response().Header())
+		if err := s.callHandler(c, next); err != nil {
 			c.Error(err)
 		}
-		if !state.parked {
+		if !state.hijacked {
 			s.observe(c)
 		}
 		return nil
 	}
 }
 
-// observe measures and logs a request that was answered.
+// observe measures and logs a request that was answered. Failed requests are logged at level info (those of non-operators
+// as a sample), slow ones too, unless they waited for a task. All others, and those refused because of overload, are logged
+// at level debug.
 func (s *Server) observe(c echo.Context) {
 	state := requestOf(c)
 	took, method, route := time.Since(state.begun), methodOf(c.Request()), routeOf(c)
@@ -48,8 +49,8 @@ func (s *Server) observe(c echo.Context) {
 	switch {
 	case state.shed:
 	case status >= http.StatusBadRequest:
-		var told bool
-		if told, leftOut = s.tells(state); told {
+		var logged bool
+		if logged, leftOut = s.logsFailure(state); logged {
 			level = slog.LevelInfo
 		}
 	case took >= slowRequest && !state.waits:
@@ -76,7 +77,7 @@ func (s *Server) observe(c echo.Context) {
 	s.log.LogAttrs(context.WithoutCancel(state), level, "request", attrs...)
 }
 
-// routeOf is the route's pattern: what a client invents must not make new log fields or metrics.
+// routeOf returns the route's pattern. A path that a client invents must not make new values in the log or the metrics.
 func routeOf(c echo.Context) string {
 	switch {
 	case requestOf(c).page:
@@ -95,8 +96,8 @@ func methodOf(r *http.Request) string {
 	return "other"
 }
 
-// attempt calls the handler. It makes a panic a 500 with its stack in the log.
-func (s *Server) attempt(c echo.Context, handler echo.HandlerFunc) (err error) {
+// callHandler calls the handler. A panic becomes an error of status 500, with its stack in the log.
+func (s *Server) callHandler(c echo.Context, handler echo.HandlerFunc) (err error) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -108,5 +109,18 @@ func (s *Server) attempt(c echo.Context, handler echo.HandlerFunc) (err error) {
 			err = &apiError{status: http.StatusInternalServerError, cause: fmt.Errorf("panic: %v", p)}
 		}
 	}()
-	return s.orPage(c, handler(c))
+	return s.orWeb(c, handler(c))
+}
+
+// requestTimeout bounds a request's work, where its route says nothing else.
+const requestTimeout = 10 * time.Second
+
+// withTimeout ends the request's context after timeout, or requestTimeout when that is 0.
+func withTimeout(timeout time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := requestOf(c)
+		r.setTimeout(cmp.Or(timeout, requestTimeout))
+		defer r.end()
+		return next(c)
+	}
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// request is what is known of a request, and its context. The fields are the handler's goroutine's own; the methods
-// are safe for concurrent use.
+// request is the state of a request, and its context. Only the handler's goroutine may use the fields; the methods are
+// safe for concurrent use.
 //
-// Its deadline costs a timer and a place in the server's context only once something waits for it, and its id a value in
-// a context only once something asks for one, which an answer from memory never does.
+// The deadline's timer is made when something first waits for the context, and the context value with the id when
+// something first asks for a value. An answer from memory needs neither.
 type request struct {
 	context.Context // the server's
 
@@ -26,14 +26,14 @@ type request struct {
 	id       string
 	user     int64 // 0 when nobody is logged in
 	operator bool
-	page     bool // answered by the page
-	shed     bool // refused, for there are too many
-	waits    bool // for a task, for as long as the client wants
-	parked   bool // goes on with a request of its own
-	detached bool // that one: it never ends by itself
+	page     bool // answered by Options.Web
+	shed     bool // refused because of overload
+	waits    bool // for a task, as long as the client wants: not logged as slow
+	hijacked bool // its connection was taken from net/http; a detached request goes on with it
+	detached bool // of a hijacked connection: its context never ends
 	language language
 
-	admission admission // at its route's gate
+	admission admission // at its route's limiter
 	sampled   sample    // whether the log has a line of its failure
 
 	timeout lazyctx.End
@@ -46,11 +46,11 @@ type request struct {
 
 type requestKey struct{}
 
-// begin gives the request an id: the client's X-Request-ID when it is harmless, else a new one. The answer, the log
-// and the tasks that the request enqueues carry it. standard is the language unless it asks for another.
-func begin(c echo.Context, standard language) *request {
+// beginRequest gives the request an id: the client's X-Request-ID when it is harmless, else a new one. The answer, the log
+// and the tasks that the request enqueues carry it. fallback is the language of a request that asks for none.
+func beginRequest(c echo.Context, fallback language) *request {
 	r := c.Request()
-	id := first(r.Header[canonicalRequestID])
+	id := firstValue(r.Header[canonicalRequestID])
 	if !safeRequestID(id) {
 		id = newRequestID()
 	}
@@ -58,7 +58,7 @@ func begin(c echo.Context, standard language) *request {
 		Context:  r.Context(),
 		begun:    time.Now(),
 		id:       id,
-		language: acceptedLanguage(first(r.Header["Accept-Language"]), standard),
+		language: acceptedLanguage(firstValue(r.Header["Accept-Language"]), fallback),
 	}
 	state.header[0] = id
 	c.Response().Header()[canonicalRequestID] = state.header[:]
@@ -66,15 +66,15 @@ func begin(c echo.Context, standard language) *request {
 	return state
 }
 
-// first is what Header.Get finds, which brings the name into its canonical form at each call.
-func first(values []string) string {
+// firstValue does what Header.Get does, without bringing the name into its canonical form at each call.
+func firstValue(values []string) string {
 	if len(values) == 0 {
 		return ""
 	}
 	return values[0]
 }
 
-// newRequestID draws 128 bits: enough to tell requests apart, and no secret.
+// newRequestID draws 128 random bits: enough to be unique, but not a secret.
 func newRequestID() string {
 	var b [16]byte
 	binary.NativeEndian.PutUint64(b[:8], rand.Uint64())
@@ -96,13 +96,13 @@ func safeRequestID(id string) bool {
 	return 1 <= len(id) && len(id) <= 128
 }
 
-// requestOf is what begin made.
+// requestOf returns the state that beginRequest made.
 func requestOf(c echo.Context) *request {
 	return c.Request().Context().Value(requestKey{}).(*request)
 }
 
-// limit ends the context when the request is as old as the timeout. It must come before anything waits.
-func (r *request) limit(timeout time.Duration) { r.timeout.SetDeadline(r.begun.Add(timeout)) }
+// setTimeout ends the context when the request is as old as the timeout. It must come before anything waits.
+func (r *request) setTimeout(timeout time.Duration) { r.timeout.SetDeadline(r.begun.Add(timeout)) }
 
 // end ends the context.
 func (r *request) end() { r.timeout.Close(r.Context) }
@@ -117,7 +117,7 @@ func (r *request) withID() context.Context {
 	return r.named
 }
 
-// Done starts the deadline.
+// Done starts the deadline's timer.
 func (r *request) Done() <-chan struct{} {
 	if r.detached {
 		return nil

@@ -25,7 +25,7 @@ func begun(header ...string) (*request, context.CancelFunc) {
 		r.Header.Set(header[i], header[i+1])
 	}
 	c := echo.New().NewContext(r, httptest.NewRecorder())
-	begin(c, chinese)
+	beginRequest(c, chinese)
 	return requestOf(c), cancel
 }
 
@@ -35,7 +35,7 @@ func TestARequestEndsAtItsDeadline(t *testing.T) {
 		for _, waits := range []bool{true, false} {
 			r, cancel := begun()
 			defer cancel()
-			r.limit(10 * time.Second)
+			r.setTimeout(10 * time.Second)
 			deadline, ok := r.Deadline()
 			require.True(t, ok)
 			require.Equal(t, 10*time.Second, time.Until(deadline))
@@ -67,7 +67,7 @@ func TestARequestEndsWithItsServerOrItsHandler(t *testing.T) {
 					r, hangUp := begun()
 					defer hangUp()
 					if limited {
-						r.limit(time.Hour)
+						r.setTimeout(time.Hour)
 					}
 					if waits {
 						r.Done()
@@ -88,7 +88,7 @@ func TestContextsOfARequestEndWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, hangUp := begun()
 		defer hangUp()
-		r.limit(time.Second)
+		r.setTimeout(time.Second)
 		longer, cancel := context.WithTimeout(r, time.Minute)
 		defer cancel()
 		told := make(chan struct{})

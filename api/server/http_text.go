@@ -14,10 +14,10 @@ const (
 	english
 )
 
-// languages are those that Options.Language names.
+// languages has the values of Options.Language.
 var languages = map[string]language{"": chinese, "zh": chinese, "en": english}
 
-// header is the language as Content-Language has it. All answers share it.
+// header returns the value of Content-Language. All answers share it: nothing may write to it.
 func (l language) header() []string {
 	if l == english {
 		return inEnglish
@@ -42,7 +42,7 @@ func textf(zh, en string, args ...any) text {
 	return text{fmt.Sprintf(zh, args...), fmt.Sprintf(en, args...)}
 }
 
-// languageOf is what the request asked for in Accept-Language, or the standard of the server.
+// languageOf returns the language that Accept-Language asks for, or the server's default.
 func languageOf(c echo.Context) language {
 	if r, ok := c.Request().Context().Value(requestKey{}).(*request); ok {
 		return r.language
@@ -50,14 +50,14 @@ func languageOf(c echo.Context) language {
 	return acceptedLanguage(c.Request().Header.Get("Accept-Language"), chinese) // a handler of another server
 }
 
-// acceptedLanguage is the language that the header prefers, standard when it has none of ours.
-func acceptedLanguage(header string, standard language) language {
+// acceptedLanguage returns the language that the header prefers, or fallback when it has none that we have.
+func acceptedLanguage(header string, fallback language) language {
 	if header == "" {
-		return standard
+		return fallback
 	}
 	tags, _, err := textlanguage.ParseAcceptLanguage(header)
 	if err != nil {
-		return standard
+		return fallback
 	}
 	for _, tag := range tags {
 		switch base, _ := tag.Base(); base.String() {
@@ -67,5 +67,5 @@ func acceptedLanguage(header string, standard language) language {
 			return english
 		}
 	}
-	return standard
+	return fallback
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/paidui/paidui/tasks/sms"
 )
 
-// checker checks validate tags and words what it finds in both languages. Beside the validator's own tags it knows
+// checker checks validate tags and describes violations in both languages. Beside the validator's own tags it knows
 // mobile, line (a visible.Line), text (of any lines), webpath (an http(s) URL, or a path on this host) and
 // anywebpath (that, or "").
 type checker struct {
@@ -62,18 +62,18 @@ func newChecker() (*checker, error) {
 
 func (c *checker) add(tag string, valid func(string) bool, msg text) error {
 	err := c.validate.RegisterValidation(tag, func(f validator.FieldLevel) bool { return valid(f.Field().String()) })
-	return errors.Join(err, c.word(c.zh, tag, msg.zh), c.word(c.en, tag, msg.en))
+	return errors.Join(err, c.translate(c.zh, tag, msg.zh), c.translate(c.en, tag, msg.en))
 }
 
-func (c *checker) word(into ut.Translator, tag, msg string) error {
+func (c *checker) translate(into ut.Translator, tag, msg string) error {
 	return c.validate.RegisterTranslation(tag, into,
 		func(t ut.Translator) error { return t.Add(tag, msg, true) },
 		func(t ut.Translator, e validator.FieldError) string {
-			said, err := t.T(tag, e.Field())
+			translated, err := t.T(tag, e.Field())
 			if err != nil {
 				return e.Error()
 			}
-			return said
+			return translated
 		})
 }
 

@@ -8,24 +8,24 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// orPage gives what is no route, which err says, to the page, and turns the page's 404 back into the API's.
-func (s *Server) orPage(c echo.Context, err error) error {
+// orWeb passes a request that matched no route on to Options.Web. If that answers 404, or err is another error, it returns err.
+func (s *Server) orWeb(c echo.Context, err error) error {
 	r := c.Request()
 	if err == nil || s.Web == nil || !errors.Is(err, echo.ErrNotFound) || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return err
 	}
-	if !served(c, s.Web) {
+	if !serveUnless404(c, s.Web) {
 		return err
 	}
 	requestOf(c).page = true
 	return nil
 }
 
-// served lets h answer, unless its answer is a 404: then nothing has been written.
-func served(c echo.Context, h http.Handler) bool {
+// serveUnless404 has h answer and reports whether it did. A 404 of h is dropped: nothing has been written then.
+func serveUnless404(c echo.Context, h http.Handler) bool {
 	header := c.Response().Header()
 	before := header.Clone()
-	w := &unlessMissing{ResponseWriter: c.Response()}
+	w := &notFoundDropper{ResponseWriter: c.Response()}
 	h.ServeHTTP(w, c.Request())
 	if !w.missing {
 		return true
@@ -35,19 +35,19 @@ func served(c echo.Context, h http.Handler) bool {
 	return false
 }
 
-// unlessMissing drops an answer that is a 404.
-type unlessMissing struct {
+// notFoundDropper passes an answer on, unless it is a 404.
+type notFoundDropper struct {
 	http.ResponseWriter
 	missing bool
 }
 
-func (w *unlessMissing) WriteHeader(status int) {
+func (w *notFoundDropper) WriteHeader(status int) {
 	if w.missing = status == http.StatusNotFound; !w.missing {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
 
-func (w *unlessMissing) Write(p []byte) (int, error) {
+func (w *notFoundDropper) Write(p []byte) (int, error) {
 	if w.missing {
 		return len(p), nil
 	}

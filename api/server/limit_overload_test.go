@@ -39,14 +39,14 @@ type outcome struct {
 	refused int
 }
 
-// ask makes one request at the gate.
-func (o *outcome) ask(g *gate, work func()) (answered bool) {
+// ask makes one request at the limiter.
+func (o *outcome) ask(l *loadLimiter, work func()) (answered bool) {
 	began := time.Now()
-	in := g.enter(context.Background())
+	in := l.enter(context.Background())
 	if in {
 		at := time.Now()
 		work()
-		g.leave(time.Since(at))
+		l.leave(time.Since(at))
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -69,12 +69,12 @@ func load(t *testing.T, clients int, span, pause time.Duration) *outcome {
 	o := new(outcome)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		g, work, end := newGate(500*time.Millisecond), store(ctx), time.Now().Add(span)
+		l, work, end := newLoadLimiter(500*time.Millisecond), store(ctx), time.Now().Add(span)
 		var all sync.WaitGroup
 		for range clients {
 			all.Go(func() {
 				for time.Now().Before(end) {
-					if !o.ask(g, work) {
+					if !o.ask(l, work) {
 						time.Sleep(pause)
 					}
 				}
@@ -82,10 +82,10 @@ func load(t *testing.T, clients int, span, pause time.Duration) *outcome {
 		}
 		all.Wait()
 		stop()
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		require.Zero(t, g.working)
-		require.Zero(t, g.waiting)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		require.Zero(t, l.working)
+		require.Zero(t, l.waiting)
 	})
 	return o
 }
@@ -113,79 +113,79 @@ func TestABurstWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		g, work, o := newGate(500*time.Millisecond), store(ctx), new(outcome)
+		l, work, o := newLoadLimiter(500*time.Millisecond), store(ctx), new(outcome)
 		var all sync.WaitGroup
-		for range firstTurns + 400 {
-			all.Go(func() { o.ask(g, work) })
+		for range initialTurns + 400 {
+			all.Go(func() { o.ask(l, work) })
 		}
 		all.Wait()
 		require.Zero(t, o.refused)
-		require.Len(t, o.took, firstTurns+400)
+		require.Len(t, o.took, initialTurns+400)
 	})
 }
 
-// TestNobodyWaitsLongAtAGateThatIsStuck has all turns taken by requests that do not end.
-func TestNobodyWaitsLongAtAGateThatIsStuck(t *testing.T) {
+// TestNobodyWaitsLongAtALimiterThatIsStuck has all turns taken by requests that do not end.
+func TestNobodyWaitsLongAtALimiterThatIsStuck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(500 * time.Millisecond)
-		for range firstTurns {
-			require.True(t, g.enter(t.Context()))
+		l := newLoadLimiter(500 * time.Millisecond)
+		for range initialTurns {
+			require.True(t, l.enter(t.Context()))
 		}
 		began := time.Now()
-		require.False(t, g.enter(t.Context()))
+		require.False(t, l.enter(t.Context()))
 		require.Equal(t, 500*time.Millisecond, time.Since(began))
 
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
 		began = time.Now()
-		require.False(t, g.enter(ctx), "its client has gone")
+		require.False(t, l.enter(ctx), "its client has gone")
 		require.Equal(t, 10*time.Millisecond, time.Since(began))
 
-		for range firstTurns {
-			g.leave(time.Second)
+		for range initialTurns {
+			l.leave(time.Second)
 		}
-		require.True(t, g.enter(t.Context()))
-		g.leave(0)
-		require.Empty(t, g.queue)
+		require.True(t, l.enter(t.Context()))
+		l.leave(0)
+		require.Empty(t, l.queue)
 	})
 }
 
 // TestRequestsWaitLessWhereWorkTakesLong looks at how long a burst may wait.
 func TestRequestsWaitLessWhereWorkTakesLong(t *testing.T) {
 	t.Parallel()
-	g := newGate(500 * time.Millisecond)
+	l := newLoadLimiter(500 * time.Millisecond)
 	for _, c := range []struct{ work, wait time.Duration }{
 		{0, 500 * time.Millisecond}, {250 * time.Millisecond, 500 * time.Millisecond},
 		{400 * time.Millisecond, 200 * time.Millisecond}, {time.Minute, 125 * time.Millisecond},
 	} {
-		g.average = c.work
-		require.Equal(t, c.wait, g.patience(g.emptied), c.work)
+		l.average = c.work
+		require.Equal(t, c.wait, l.waitLimit(l.lastEmpty), c.work)
 	}
-	require.Equal(t, 125*time.Millisecond, g.patience(g.emptied.Add(time.Second)), "the overload lasts")
+	require.Equal(t, 125*time.Millisecond, l.waitLimit(l.lastEmpty.Add(time.Second)), "the overload lasts")
 }
 
-// TestTheNumberOfTurnsFollowsTheirTime slows a gate's work down, and makes it quick again.
+// TestTheNumberOfTurnsFollowsTheirTime slows a limiter's work down, and makes it quick again.
 func TestTheNumberOfTurnsFollowsTheirTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(time.Second)
+		l := newLoadLimiter(time.Second)
 		window := func(took time.Duration) int {
-			require.True(t, g.enter(t.Context()))
+			require.True(t, l.enter(t.Context()))
 			time.Sleep(turnWindow)
-			g.full = true
-			g.leave(took)
-			return g.turns
+			l.full = true
+			l.leave(took)
+			return l.turns
 		}
-		require.Equal(t, firstTurns, window(slowTurn))
-		require.Less(t, window(slowTurn+1), firstTurns)
+		require.Equal(t, initialTurns, window(slowTurn))
+		require.Less(t, window(slowTurn+1), initialTurns)
 		for range 100 {
 			window(time.Second)
 		}
-		require.Equal(t, leastTurns, g.turns)
+		require.Equal(t, minTurns, l.turns)
 		for range 100 {
 			window(time.Millisecond)
 		}
-		require.Equal(t, mostTurns, g.turns)
+		require.Equal(t, maxTurns, l.turns)
 	})
 }

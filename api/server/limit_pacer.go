@@ -8,39 +8,39 @@ import (
 )
 
 const (
-	// refusedPerCore is how many requests a second are refused for each processor that the process may use: few enough to
-	// leave it to what was accepted.
+	// refusedPerCore is how many refusals a second are sent for each processor of the process: few enough to leave the
+	// processors to accepted requests.
 	refusedPerCore = 500
-	// longestRefusal is how long a request waits for its refusal at most.
+	// longestRefusal is the longest wait for a refusal.
 	longestRefusal = 5 * time.Second
 )
 
-// pacer spreads refusals over time. Clients that ask again as soon as they are refused would else take the whole processor
-// for that, and the requests that were accepted would wait for it at each step. A request that waits for its refusal costs its
-// connection alone; so that connections are left for others, only so many wait at once. It is safe for concurrent use.
+// pacer spreads refusals over time. Otherwise clients that ask again at once would keep the processor busy with refusals, and
+// accepted requests would be slow. A request that waits for its refusal costs only its connection; maxWaiting leaves
+// connections to others. It is safe for concurrent use.
 type pacer struct {
-	every   time.Duration
-	longest time.Duration
-	most    int // requests that wait for their refusal at once; 0 is no limit
+	every      time.Duration
+	longest    time.Duration
+	maxWaiting int // requests that wait for their refusal at once; 0 is no limit
 
 	mu      sync.Mutex
 	next    time.Time
 	waiting int
 }
 
-func newPacer(most int) *pacer {
-	return &pacer{every: time.Second / time.Duration(refusedPerCore*runtime.GOMAXPROCS(0)), longest: longestRefusal, most: most}
+func newPacer(maxWaiting int) *pacer {
+	return &pacer{every: time.Second / time.Duration(refusedPerCore*runtime.GOMAXPROCS(0)), longest: longestRefusal, maxWaiting: maxWaiting}
 }
 
-// wait returns when the caller's refusal is due, ctx ends, or hurry is closed; at once when too many wait already.
-func (p *pacer) wait(ctx context.Context, hurry <-chan struct{}) {
+// wait returns when the caller's refusal is due, ctx ends, or stop is closed; at once when too many wait already.
+func (p *pacer) wait(ctx context.Context, stop <-chan struct{}) {
 	now := time.Now()
 	p.mu.Lock()
 	if p.next.Before(now) {
 		p.next = now
 	}
 	due := min(p.next.Sub(now), p.longest)
-	if due > 0 && p.most > 0 && p.waiting >= p.most {
+	if due > 0 && p.maxWaiting > 0 && p.waiting >= p.maxWaiting {
 		p.mu.Unlock()
 		return
 	}
@@ -61,6 +61,6 @@ func (p *pacer) wait(ctx context.Context, hurry <-chan struct{}) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-hurry:
+	case <-stop:
 	}
 }

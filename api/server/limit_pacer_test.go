@@ -52,11 +52,11 @@ func TestRefusalsArePaced(t *testing.T) {
 func TestOnlySoManyWaitForTheirRefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &pacer{every: time.Second, longest: time.Minute, most: 3}
+		p := &pacer{every: time.Second, longest: time.Minute, maxWaiting: 3}
 		began := time.Now()
 		p.wait(t.Context(), nil)
 		var waiting sync.WaitGroup
-		for range p.most {
+		for range p.maxWaiting {
 			waiting.Go(func() { p.wait(context.Background(), nil) })
 		}
 		synctest.Wait()
@@ -65,10 +65,10 @@ func TestOnlySoManyWaitForTheirRefusal(t *testing.T) {
 		}
 		require.Zero(t, time.Since(began), "those beyond are refused at once")
 		waiting.Wait()
-		require.Equal(t, time.Duration(p.most)*p.every, time.Since(began), "and put nobody off")
+		require.Equal(t, time.Duration(p.maxWaiting)*p.every, time.Since(began), "and put nobody off")
 		p.wait(t.Context(), nil)
 		p.wait(t.Context(), nil)
-		require.Equal(t, time.Duration(p.most+2)*p.every, time.Since(began), "there is room again")
+		require.Equal(t, time.Duration(p.maxWaiting+2)*p.every, time.Since(began), "there is room again")
 	})
 }
 

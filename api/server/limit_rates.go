@@ -9,14 +9,14 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Rates is how often clients may do what costs, in each process of the API. A rate that is 0 is no limit.
+// Rates limits how often clients may send costly requests, in each process of the API. 0 is no limit.
 type Rates struct {
 	UserWrites  int // articles, followings and profile changes of one user, a second; ten times as many at once
 	UserSeckill int // seckill requests of one user, a second; twice as many at once
 	Address     int // those, logins and codes asked for, of one address, a second; ten times as many at once. Loopback is not limited
 }
 
-// What a rate lets through at once, as a span of time.
+// Bursts, as the span of time whose requests may come at once.
 const (
 	writesBurst  = 10 * time.Second
 	seckillBurst = 2 * time.Second
@@ -27,7 +27,7 @@ const (
 	wrongKeyEvery = 6 * time.Second
 )
 
-// rated is what a route counts as.
+// rated is the rate that a route counts for.
 type rated int
 
 const (
@@ -37,34 +37,34 @@ const (
 	ratedPublic        // a login, a code asked for
 )
 
-// bucket counts what clients do, by the generic cell rate algorithm (ITU-T I.371): of each it keeps one time, that at
-// which all it has done is forgotten. It is safe for concurrent use.
+// bucket limits the requests of each client by the generic cell rate algorithm (ITU-T I.371). For each client it keeps one
+// time: when its requests so far no longer count. It is safe for concurrent use.
 type bucket[K comparable] struct {
-	every time.Duration // what one costs
+	every time.Duration // the span that one request costs
 	burst time.Duration // how far ahead of the clock a client's time may be
 
 	mu    sync.Mutex
 	until map[K]time.Time
-	sweep int // the size at which the forgotten ones are looked for
+	sweep int // the size of until at which evict next runs
 }
 
-// mostClients is how many clients a bucket knows at most.
-const mostClients = 1 << 17
+// maxClients is the number of clients from which on a bucket forgets any of them.
+const maxClients = 1 << 17
 
-// newBucket makes a bucket for perSecond a second, as many at once as the burst has room for. Nil, which lets all pass,
-// stands for no limit.
+// newBucket makes a bucket for perSecond requests a second; those of the burst may come at once. It returns nil, for no
+// limit, when perSecond is 0.
 func newBucket[K comparable](perSecond int, burst time.Duration) *bucket[K] {
 	if perSecond <= 0 {
 		return nil
 	}
-	return makeBucket[K](time.Second/time.Duration(perSecond), burst)
+	return bucketOf[K](time.Second/time.Duration(perSecond), burst)
 }
 
-func makeBucket[K comparable](every, burst time.Duration) *bucket[K] {
+func bucketOf[K comparable](every, burst time.Duration) *bucket[K] {
 	return &bucket[K]{every: every, burst: burst, until: make(map[K]time.Time), sweep: 1024}
 }
 
-// take counts one and returns 0, or returns when there is room for one.
+// take counts a request and returns 0. If there is no room it counts none, and returns how long until there is.
 func (b *bucket[K]) take(client K, now time.Time) (wait time.Duration) {
 	if b == nil {
 		return 0
@@ -74,20 +74,20 @@ func (b *bucket[K]) take(client K, now time.Time) (wait time.Duration) {
 	next, wait := b.next(client, now)
 	if wait == 0 {
 		b.until[client] = next
-		b.bound(now)
+		b.evict(now)
 	}
 	return wait
 }
 
-// full returns when there is room for one, and counts none.
-func (b *bucket[K]) full(client K, now time.Time) (wait time.Duration) {
+// peek returns how long until there is room for a request. It counts none.
+func (b *bucket[K]) peek(client K, now time.Time) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, wait = b.next(client, now)
 	return wait
 }
 
-// next is the client's time after one more, and when there is room for it. It is called with mu locked.
+// next returns the client's time after one more request, and how long until there is room for it. It is called with mu locked.
 func (b *bucket[K]) next(client K, now time.Time) (until time.Time, wait time.Duration) {
 	until = b.until[client]
 	if until.Before(now) {
@@ -97,13 +97,14 @@ func (b *bucket[K]) next(client K, now time.Time) (until time.Time, wait time.Du
 	return until, max(0, until.Sub(now)-b.burst)
 }
 
-// bound forgets clients whose time is over, and of too many that are left any. It is called with mu locked.
-func (b *bucket[K]) bound(now time.Time) {
+// evict removes clients whose time has passed, and any others while there are more than maxClients. It is called with mu
+// locked.
+func (b *bucket[K]) evict(now time.Time) {
 	if len(b.until) < b.sweep {
 		return
 	}
 	for client, until := range b.until {
-		if !until.After(now) || len(b.until) > mostClients {
+		if !until.After(now) || len(b.until) > maxClients {
 			delete(b.until, client)
 		}
 	}
@@ -122,15 +123,15 @@ func newRates(r Rates) *rates {
 		writes:    newBucket[int64](r.UserWrites, writesBurst),
 		seckill:   newBucket[int64](r.UserSeckill, seckillBurst),
 		address:   newBucket[netip.Addr](r.Address, addressBurst),
-		wrongKeys: makeBucket[netip.Addr](wrongKeyEvery, wrongKeys*wrongKeyEvery),
+		wrongKeys: bucketOf[netip.Addr](wrongKeyEvery, wrongKeys*wrongKeyEvery),
 	}
 }
 
-// clientOf is what stands for a client's address: an IPv4 address, or the /64 that a single IPv6 customer has.
+// clientOf identifies a client by its IPv4 address, or by its IPv6 /64, which one customer has.
 func clientOf(c echo.Context) netip.Addr {
 	ip, err := netip.ParseAddr(c.RealIP())
 	if err != nil {
-		return netip.IPv6Unspecified() // all of whom nothing is known
+		return netip.IPv6Unspecified() // all clients without an address
 	}
 	ip = ip.Unmap().WithZone("")
 	if ip.Is6() && !ip.IsLoopback() {
@@ -148,8 +149,8 @@ func addressOf(c echo.Context) netip.Addr {
 	return netip.Addr{}
 }
 
-// inRate lets a request of a kind pass on to next if its user and its address do that not too often.
-func (s *Server) inRate(kind rated, next echo.HandlerFunc) echo.HandlerFunc {
+// limitRate refuses a request when its user or its address sends too many of its kind.
+func (s *Server) limitRate(kind rated, next echo.HandlerFunc) echo.HandlerFunc {
 	own := map[rated]*bucket[int64]{ratedWrite: s.rates.writes, ratedSeckill: s.rates.seckill}[kind]
 	if kind == unrated || own == nil && s.rates.address == nil {
 		return next
@@ -157,12 +158,12 @@ func (s *Server) inRate(kind rated, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		now := requestOf(c).begun
 		if wait := own.take(userOf(c), now); wait > 0 {
-			return tooFast(wait)
+			return rateLimited(wait)
 		}
 		if s.rates.address != nil {
 			if addr := addressOf(c); addr.IsValid() {
 				if wait := s.rates.address.take(addr, now); wait > 0 {
-					return tooFast(wait)
+					return rateLimited(wait)
 				}
 			}
 		}
@@ -170,7 +171,7 @@ func (s *Server) inRate(kind rated, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func tooFast(wait time.Duration) *apiError {
+func rateLimited(wait time.Duration) *apiError {
 	return &apiError{
 		status: http.StatusTooManyRequests, retryAfter: wait, expected: true,
 		msg: text{"操作太频繁，请稍后再试", "too often, try again later"},

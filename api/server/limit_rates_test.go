@@ -15,7 +15,7 @@ func TestABucketLetsABurstAndARateThrough(t *testing.T) {
 		require.Zero(t, b.take(7, now))
 	}
 	require.Equal(t, 100*time.Millisecond, b.take(7, now))
-	require.Equal(t, 100*time.Millisecond, b.full(7, now))
+	require.Equal(t, 100*time.Millisecond, b.peek(7, now))
 	require.Zero(t, b.take(8, now), "another client")
 	taken := 0
 	for range 1000 { // 10 s
@@ -42,10 +42,10 @@ func TestABucketForgets(t *testing.T) {
 		now = now.Add(10 * time.Millisecond) // so that a hundred are remembered
 	}
 	require.LessOrEqual(t, len(b.until), 1024)
-	for i := range int64(2 * mostClients) {
+	for i := range int64(2 * maxClients) {
 		require.Zero(t, b.take(-i-1, now))
 	}
-	require.LessOrEqual(t, len(b.until), 2*mostClients, "however many there are")
+	require.LessOrEqual(t, len(b.until), 2*maxClients, "however many there are")
 }
 
 func TestRatesKnowAddressesApart(t *testing.T) {
@@ -55,7 +55,7 @@ func TestRatesKnowAddressesApart(t *testing.T) {
 	for range wrongKeys {
 		require.Zero(t, r.wrongKeys.take(netip.MustParseAddr("192.0.2.1"), now))
 	}
-	require.Positive(t, r.wrongKeys.full(netip.MustParseAddr("192.0.2.1"), now))
-	require.Zero(t, r.wrongKeys.full(netip.MustParseAddr("192.0.2.2"), now))
-	require.Zero(t, r.wrongKeys.full(netip.MustParseAddr("192.0.2.1"), now.Add(wrongKeyEvery)))
+	require.Positive(t, r.wrongKeys.peek(netip.MustParseAddr("192.0.2.1"), now))
+	require.Zero(t, r.wrongKeys.peek(netip.MustParseAddr("192.0.2.2"), now))
+	require.Zero(t, r.wrongKeys.peek(netip.MustParseAddr("192.0.2.1"), now.Add(wrongKeyEvery)))
 }

@@ -16,19 +16,21 @@ type Waits struct {
 	Address int // of one client address, IPv6 by /64
 }
 
-// retryWhenWaiting is how long a client is asked to wait when there are too many waits.
+// retryWhenWaiting is the Retry-After when too many requests wait.
 const retryWhenWaiting = 5 * time.Second
 
-// waits counts those that wait. It is safe for concurrent use.
+// waits counts the requests that wait. It is safe for concurrent use.
 type waits struct {
 	limits Waits
 
-	mu  sync.Mutex
-	all int
-	of  map[netip.Addr]int
+	mu        sync.Mutex
+	all       int
+	byAddress map[netip.Addr]int
 }
 
-func newWaits(limits Waits) *waits { return &waits{limits: limits, of: make(map[netip.Addr]int)} }
+func newWaits(limits Waits) *waits {
+	return &waits{limits: limits, byAddress: make(map[netip.Addr]int)}
+}
 
 // begin counts the request as one that waits, until leave is called, once. An error refuses it.
 func (w *waits) begin(c echo.Context) (leave func(), err error) {
@@ -39,7 +41,7 @@ func (w *waits) begin(c echo.Context) (leave func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.limits.Address > 0 && w.of[addr] >= w.limits.Address:
+	case w.limits.Address > 0 && w.byAddress[addr] >= w.limits.Address:
 		return nil, &apiError{
 			status: http.StatusTooManyRequests, retryAfter: retryWhenWaiting, expected: true,
 			msg: text{"您等待的任务太多，请稍后再试", "you wait for too many tasks at once, try again later"},
@@ -48,7 +50,7 @@ func (w *waits) begin(c echo.Context) (leave func(), err error) {
 		return nil, &apiError{status: http.StatusServiceUnavailable, retryAfter: retryWhenWaiting, msg: msgTooMany, expected: true}
 	}
 	w.all++
-	w.of[addr]++
+	w.byAddress[addr]++
 	return func() { w.leave(addr) }, nil
 }
 
@@ -56,7 +58,7 @@ func (w *waits) leave(addr netip.Addr) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.all--
-	if w.of[addr]--; w.of[addr] == 0 {
-		delete(w.of, addr)
+	if w.byAddress[addr]--; w.byAddress[addr] == 0 {
+		delete(w.byAddress, addr)
 	}
 }

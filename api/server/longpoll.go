@@ -14,58 +14,58 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// parkAfter is how long a request waits before it is parked. Most waits are shorter, and their connection serves on.
-const parkAfter = 250 * time.Millisecond
+// longpollAfter is how long a request waits before longpoll takes it over. Most waits are shorter, and keep their connection.
+const longpollAfter = 250 * time.Millisecond
 
-// park lets the handler go on outside of net/http, whose buffers and goroutines for a connection take several times the
-// memory, so that ten thousand clients can wait; after it the connection is closed. How long a write may take is up to
-// the connection, as ever. The handler gets a context that does
-// not end, and asks gone whether the client is there. Where a connection can't be had, as with HTTP/2, it runs here.
-func (s *Server) park(c echo.Context, handler echo.HandlerFunc) error {
+// longpoll takes the connection from net/http and runs the handler on it in a goroutine of its own, which takes a fraction of
+// the memory, so that ten thousand clients can wait. The connection is closed afterwards. Write deadlines are those of the
+// connection, as before. The handler gets a context that does not end; it calls gone to learn whether the client is still
+// there. Where the connection cannot be taken, as with HTTP/2, the handler runs in the caller's goroutine.
+func (s *Server) longpoll(c echo.Context, handler echo.HandlerFunc) error {
 	conn, _, err := c.Response().Hijack()
 	if err != nil {
 		return handler(c)
 	}
 	state := requestOf(c)
-	parked := &request{
+	detached := &request{
 		Context: context.WithoutCancel(state.Context), detached: true,
 		begun: state.begun, id: state.id, user: state.user, operator: state.operator, language: state.language,
 		waits: state.waits,
 	}
-	w := &parkedWriter{conn: conn, header: c.Response().Header(), head: c.Request().Method == http.MethodHead}
-	own := s.echo.NewContext(c.Request().WithContext(parked), w)
+	w := &longpollWriter{conn: conn, header: c.Response().Header(), head: c.Request().Method == http.MethodHead}
+	own := s.echo.NewContext(c.Request().WithContext(detached), w)
 	own.SetPath(c.Path())
-	state.parked = true
+	state.hijacked = true
 	c.Response().Writer = nil // or Echo's pool would keep net/http's buffers
 	go func() {
 		defer conn.Close()
 		defer s.metrics.inFlight.Dec()
-		if err := s.attempt(own, handler); err != nil {
+		if err := s.callHandler(own, handler); err != nil {
 			s.fail(own, err)
 		}
 		s.observe(own)
-		_ = w.end() // a client that is gone misses nothing
+		_ = w.end() // fails when the client is gone: nobody reads it
 	}()
 	return nil
 }
 
-// gone reports whether the client of a parked request has closed its connection. Any other's context tells.
+// gone reports whether the client of a hijacked connection has closed it. It is false on any other: there the context ends.
 func gone(c echo.Context) bool {
-	w, ok := c.Response().Writer.(*parkedWriter)
+	w, ok := c.Response().Writer.(*longpollWriter)
 	if !ok {
 		return false
 	}
-	const look = time.Millisecond
+	const readTimeout = time.Millisecond
 	var b [1]byte
-	if err := w.conn.SetReadDeadline(time.Now().Add(look)); err != nil {
+	if err := w.conn.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
 		return true
 	}
 	_, err := w.conn.Read(b[:])
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// parkedWriter answers one request on a bare connection. What is written goes out with Flush, or at the end.
-type parkedWriter struct {
+// longpollWriter writes one HTTP/1.1 answer to a hijacked connection. It buffers until Flush, or the end.
+type longpollWriter struct {
 	conn   net.Conn
 	header http.Header
 	head   bool // a HEAD: the body is only measured
@@ -74,22 +74,22 @@ type parkedWriter struct {
 	body   []byte
 }
 
-func (w *parkedWriter) Header() http.Header { return w.header }
+func (w *longpollWriter) Header() http.Header { return w.header }
 
-func (w *parkedWriter) WriteHeader(status int) {
+func (w *longpollWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
 }
 
-func (w *parkedWriter) Write(p []byte) (int, error) {
+func (w *longpollWriter) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	w.body = append(w.body, p...)
 	return len(p), nil
 }
 
 // FlushError is what http.ResponseController calls.
-func (w *parkedWriter) FlushError() error {
+func (w *longpollWriter) FlushError() error {
 	w.WriteHeader(http.StatusOK)
 	var out []byte
 	if !w.begun {
@@ -105,10 +105,10 @@ func (w *parkedWriter) FlushError() error {
 }
 
 // Flush is what echo.Response calls.
-func (w *parkedWriter) Flush() { _ = w.FlushError() } // the next write returns the error
+func (w *longpollWriter) Flush() { _ = w.FlushError() } // the next write returns the error
 
-// end sends what is left. An answer that was not begun before has a length.
-func (w *parkedWriter) end() error {
+// end sends what is buffered, with a Content-Length if nothing was sent before.
+func (w *longpollWriter) end() error {
 	if w.begun && len(w.body) == 0 {
 		return nil
 	}
@@ -118,7 +118,7 @@ func (w *parkedWriter) end() error {
 	return w.FlushError()
 }
 
-func (w *parkedWriter) headers() []byte {
+func (w *longpollWriter) headers() []byte {
 	w.header["Connection"] = []string{"close"}
 	w.header["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
 	var b bytes.Buffer

@@ -18,11 +18,11 @@ import (
 const (
 	// maxStream is how long one stream of events lasts at most. The client then asks for another.
 	maxStream = time.Hour
-	// heartbeatSpan is how long a stream is silent at most, so that no proxy takes it for dead and a client that is gone
-	// is found out.
+	// heartbeatSpan is the longest silence of a stream. A heartbeat keeps proxies from closing it, and finds clients that are
+	// gone.
 	heartbeatSpan = 15 * time.Second
-	// When a stream ends before its task, its client comes back so much later: not all at the same time.
-	minComeBack, maxComeBack = time.Second, 3 * time.Second
+	// When a stream ends before its task, its client reconnects after a random time between these.
+	minReconnect, maxReconnect = time.Second, 3 * time.Second
 
 	lastEventID = "Last-Event-ID"
 	endSuffix   = ".end" // of the id of a task's last event
@@ -58,13 +58,13 @@ func (s *Server) taskEvents(c echo.Context) error {
 		return err
 	}
 	stream := openStream(c)
-	if err := stream.state(public(c, info)); err != nil {
+	if err := stream.state(publicInfo(c, info)); err != nil {
 		leave()
 		w.Close()
 		return err
 	}
-	requestOf(c).admission.leave() // it waits, and works no more
-	return s.park(c, func(c echo.Context) error {
+	requestOf(c).admission.leave() // a waiting request takes no turn
+	return s.longpoll(c, func(c echo.Context) error {
 		defer w.Close()
 		defer leave()
 		return s.stream(c, w, stream)
@@ -87,17 +87,17 @@ func (s *Server) pastEvents(c echo.Context, id string, unknown error) error {
 // endedEvents is the whole stream of a task that has ended.
 func endedEvents(c echo.Context, info *tasks.Info) error {
 	if strings.HasSuffix(c.Request().Header.Get(lastEventID), endSuffix) {
-		return c.NoContent(http.StatusNoContent) // upon which an EventSource does not come back
+		return c.NoContent(http.StatusNoContent) // on which an EventSource does not reconnect
 	}
 	stream := openStream(c)
-	if err := stream.state(public(c, info)); err != nil {
+	if err := stream.state(publicInfo(c, info)); err != nil {
 		return err
 	}
 	stream.end(&info.State)
 	return stream.flush(c)
 }
 
-// stream sends each change. That the client is gone is no error.
+// stream sends each change until the task has ended. It returns no error when the client is gone.
 func (s *Server) stream(c echo.Context, w *tasks.Watcher, stream *eventStream) error {
 	for stream.flush(c) == nil {
 		info, err := s.nextInfo(c, w, stream)
@@ -105,9 +105,9 @@ func (s *Server) stream(c echo.Context, w *tasks.Watcher, stream *eventStream) e
 		case errors.Is(err, tasks.ErrNotFound):
 			stream.end(nil)
 		case err != nil:
-			return nil //nolint:nilerr // the client comes back, if it is there
+			return nil //nolint:nilerr // the client reconnects, if it is there
 		default:
-			if err := stream.state(public(c, info)); err != nil {
+			if err := stream.state(publicInfo(c, info)); err != nil {
 				return err
 			}
 			if info.State.Final() {
@@ -131,7 +131,7 @@ func (s *Server) nextInfo(c echo.Context, w *tasks.Watcher, stream *eventStream)
 		select {
 		case <-w.Changed():
 			return w.Info()
-		case <-heartbeat.over():
+		case <-heartbeat.after():
 			if gone(c) || time.Since(requestOf(c).begun) > maxStream {
 				return nil, context.Canceled
 			}
@@ -151,7 +151,7 @@ func (s *Server) nextInfo(c echo.Context, w *tasks.Watcher, stream *eventStream)
 type eventStream struct {
 	last  int64 // id
 	ended bool
-	out   []byte // what flush sends
+	out   []byte // not flushed yet
 }
 
 var (
@@ -164,8 +164,8 @@ func openStream(c echo.Context) *eventStream {
 	h["Content-Type"] = contentEvents
 	h["Cache-Control"] = noStore
 	h["X-Accel-Buffering"] = unbuffered // nginx would otherwise collect events
-	comeBack := minComeBack + rand.N(maxComeBack-minComeBack)
-	return &eventStream{out: fmt.Appendf(nil, "retry: %d\n", comeBack.Milliseconds())}
+	reconnect := minReconnect + rand.N(maxReconnect-minReconnect)
+	return &eventStream{out: fmt.Appendf(nil, "retry: %d\n", reconnect.Milliseconds())}
 }
 
 // state adds where the task stands.
@@ -187,7 +187,7 @@ func (s *eventStream) end(state *tasks.State) {
 	s.ended = true
 }
 
-// beat adds a comment.
+// beat adds a comment as a heartbeat.
 func (s *eventStream) beat() { s.out = append(s.out, ":\n\n"...) }
 
 // add makes an event; data holds no line break. Its id is the time in milliseconds, or a little more, so that ids of a
@@ -197,10 +197,10 @@ func (s *eventStream) add(event, suffix string, data []byte) {
 	s.out = fmt.Appendf(s.out, "event: %s\nid: %d%s\ndata: %s\n\n", event, s.last, suffix, data)
 }
 
-// flush sends what was added.
+// flush sends the events that were added.
 func (s *eventStream) flush(c echo.Context) error {
 	_, err := c.Response().Write(s.out)
-	s.out = nil // a stream is silent for most of its life
+	s.out = nil // frees it: a stream is silent most of the time
 	if err != nil {
 		return err
 	}

@@ -13,21 +13,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// long is more than a request waits before it is parked.
+// long is more than a request waits before its connection is taken over.
 const long = 600 * time.Millisecond
 
-// TestAParkedAnswerIsLikeAnyOther but for the connection, which it closes.
-func TestAParkedAnswerIsLikeAnyOther(t *testing.T) {
+// TestALongPollIsAnsweredLikeAnyOther but for the connection, which it closes.
+func TestALongPollIsAnsweredLikeAnyOther(t *testing.T) {
 	t.Parallel()
 	s := assembleEmbedded(t, func(o *options) { o.CORSOrigins = []string{"https://shop.example.com"} })
 	id := s.add(t)
 	more := []with{header("X-Request-ID", "mine"), header("Origin", "https://shop.example.com"), inEnglish}
 	at := s.get("/v1/tasks/"+id+"?wait=1ms", more...)
-	parked := s.get("/v1/tasks/"+id+"?wait="+long.String(), more...)
-	require.Equal(t, at.raw, parked.raw)
+	longpoll := s.get("/v1/tasks/"+id+"?wait="+long.String(), more...)
+	require.Equal(t, at.raw, longpoll.raw)
 	at.header.Del("Date")
-	parked.header.Del("Date")
-	require.Equal(t, at.header, parked.header)
+	longpoll.header.Del("Date")
+	require.Equal(t, at.header, longpoll.header)
 	indented := s.get("/v1/tasks/"+id+"?pretty&wait="+long.String(), asOperator)
 	require.Contains(t, string(indented.raw), "\n  \"code\": 100,\n")
 	require.Contains(t, string(indented.raw), "args")
@@ -50,8 +50,8 @@ func TestAParkedAnswerIsLikeAnyOther(t *testing.T) {
 	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 20*time.Second, time.Millisecond)
 }
 
-// TestAParkedWaitCanFail: the task goes and leaves nothing.
-func TestAParkedWaitCanFail(t *testing.T) {
+// TestALongPollCanFail: the task goes and leaves nothing.
+func TestALongPollCanFail(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)
 	id := s.add(t, "retention", 0)
@@ -60,7 +60,7 @@ func TestAParkedWaitCanFail(t *testing.T) {
 	require.Equal(t, []any{404, 404}, []any{a.status, a.Code}, "%s", a.raw)
 }
 
-func TestAParkedWaitNoticesThatItsClientIsGone(t *testing.T) {
+func TestALongPollNoticesThatItsClientIsGone(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)
 	ctx, cancel := context.WithTimeout(t.Context(), long)
@@ -73,8 +73,8 @@ func TestAParkedWaitNoticesThatItsClientIsGone(t *testing.T) {
 	require.Eventually(t, func() bool { return contains(s.log.String(), `"status":499`) }, 20*time.Second, time.Millisecond)
 }
 
-// TestAParkedClientMaySpeak: what it sends before its answer is not answered, and does no harm.
-func TestAParkedClientMaySpeak(t *testing.T) {
+// TestTheClientOfALongPollMaySpeak: what it sends before its answer is not answered, and does no harm.
+func TestTheClientOfALongPollMaySpeak(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))

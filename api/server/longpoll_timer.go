@@ -2,43 +2,30 @@ package server
 
 import (
 	"math/rand/v2"
-	"sync"
 	"time"
+
+	"github.com/paidui/paidui/models/redisx"
 )
 
-// pulse gives all who ask within a span one channel, which closes when it is over: one timer for all.
-type pulse struct {
-	span time.Duration
-
-	mu   sync.Mutex
-	next chan struct{}
+// sharedTimer is one timer for all who wait for its span. It is safe for concurrent use.
+type sharedTimer struct {
+	span  time.Duration
+	timer redisx.SharedTimer
 }
 
-func (p *pulse) over() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.next == nil {
-		next := make(chan struct{})
-		p.next = next
-		time.AfterFunc(p.span, func() {
-			p.mu.Lock()
-			p.next = nil
-			p.mu.Unlock()
-			close(next)
-		})
+// after returns a channel that closes after the span, or earlier for those who share it with an earlier caller.
+func (t *sharedTimer) after() <-chan struct{} { return t.timer.After(t.span) }
+
+// sharedTimers have different spans, from half of the longest on, so that thousands of waiters do not all wake at once.
+type sharedTimers [8]sharedTimer
+
+func newSharedTimers(longest time.Duration) *sharedTimers {
+	t := new(sharedTimers)
+	for i := range t {
+		t[i].span = longest - longest/2*time.Duration(i)/time.Duration(len(t))
 	}
-	return p.next
+	return t
 }
 
-// pulses are some with spans from half of the longest on, so that thousands who wait do not all wake at once.
-type pulses [8]pulse
-
-func newPulses(longest time.Duration) *pulses {
-	p := new(pulses)
-	for i := range p {
-		p[i].span = longest - longest/2*time.Duration(i)/time.Duration(len(p))
-	}
-	return p
-}
-
-func (p *pulses) any() *pulse { return &p[rand.IntN(len(p))] }
+// any draws one of the timers.
+func (t *sharedTimers) any() *sharedTimer { return &t[rand.IntN(len(t))] }

@@ -9,7 +9,7 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// goneSpan is how long the client of a parked request may be gone before it is found out.
+// goneSpan is the longest time between two checks whether the client of a long poll is still there.
 const goneSpan = 3 * time.Second
 
 // waitForTask answers where a task stands once it has ended, but waits no longer than wait, than the request lives, or
@@ -21,7 +21,7 @@ func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) erro
 	if err != nil {
 		return s.answerTask(c, id, nil, err)
 	}
-	requestOf(c).admission.leave() // it waits, and works no more
+	requestOf(c).admission.leave() // a waiting request takes no turn
 	leave := func() {}
 	if !info.State.Final() {
 		if leave, err = s.waits.begin(c); err != nil {
@@ -29,13 +29,13 @@ func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) erro
 			return err
 		}
 	}
-	info, waits, err := s.await(c, w, info, min(wait, parkAfter))
-	if err != nil || !waits || wait <= parkAfter {
+	info, waits, err := s.await(c, w, info, min(wait, longpollAfter))
+	if err != nil || !waits || wait <= longpollAfter {
 		leave()
 		w.Close()
 		return s.answerTask(c, id, info, err)
 	}
-	return s.park(c, func(c echo.Context) error {
+	return s.longpoll(c, func(c echo.Context) error {
 		defer w.Close()
 		defer leave()
 		info, _, err := s.await(c, w, info, time.Until(end))
@@ -43,12 +43,12 @@ func (s *Server) waitForTask(c echo.Context, id string, wait time.Duration) erro
 	})
 }
 
-// await returns the last state seen when the task has ended, the server drains, or the time is over. Only then it still
-// waits.
+// await returns the last state seen when the task has ended, the server drains, or the limit has passed. waits is true in the
+// last case.
 func (s *Server) await(c echo.Context, w *tasks.Watcher, info *tasks.Info, limit time.Duration) (last *tasks.Info, waits bool, err error) {
 	over := time.NewTimer(limit)
 	defer over.Stop()
-	ctx, looking := c.Request().Context(), s.looks.any()
+	ctx, clientCheck := c.Request().Context(), s.clientChecks.any()
 	draining := s.draining(ctx)
 	for !info.State.Final() {
 		select {
@@ -58,7 +58,7 @@ func (s *Server) await(c echo.Context, w *tasks.Watcher, info *tasks.Info, limit
 			}
 		case <-over.C:
 			return info, true, nil
-		case <-looking.over():
+		case <-clientCheck.after():
 			if gone(c) {
 				return nil, false, context.Canceled
 			}
@@ -71,8 +71,8 @@ func (s *Server) await(c echo.Context, w *tasks.Watcher, info *tasks.Info, limit
 	return info, false, nil
 }
 
-// draining is closed when the server of the request begins to drain; it may be nil. All requests share it, so that to
-// wait for it costs nothing.
+// draining returns a channel that is closed when the server of the request begins to drain; it may be nil. All requests
+// share it.
 func (s *Server) draining(ctx context.Context) <-chan struct{} {
 	if s.Draining == nil {
 		return nil

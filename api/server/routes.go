@@ -18,13 +18,13 @@ type route struct {
 	aliases []string
 	timeout time.Duration // requestTimeout when 0
 
-	unlimited bool // answered from memory: however many there are
+	unlimited bool // answered from memory, without waiting for a turn
 
 	query    []string // the parameters it takes, beside pretty, which all do
-	anyQuery bool     // a page's address may have any
-	body     bool     // whether it takes one
-	rated    rated    // what it counts as
-	changes  bool     // a GET that does, and so takes no HEAD
+	anyQuery bool     // takes any parameter, as the address of a page does
+	body     bool     // whether it takes a body
+	rated    rated    // the rate that it counts for
+	changes  bool     // a GET with an effect, which has no HEAD
 }
 
 func (s *Server) routes() []route {
@@ -36,7 +36,7 @@ func (s *Server) routes() []route {
 		{method: del, path: "/v1/banners/:id", handler: s.deleteBanner, who: operators},
 
 		{method: post, path: "/v1/sms", handler: s.sendCode, body: true, rated: ratedPublic},
-		{method: get, path: "/user/send_sms", handler: s.ownPages(s.sendCodeByQuery), query: []string{"mobile"}, rated: ratedPublic, changes: true},
+		{method: get, path: "/user/send_sms", handler: s.refuseCrossSite(s.sendCodeByQuery), query: []string{"mobile"}, rated: ratedPublic, changes: true},
 		{method: post, path: "/v1/login", handler: s.login, aliases: []string{"/user/mobile_login"}, body: true, rated: ratedPublic},
 		{method: get, path: "/v1/user", handler: s.ownProfile, who: users, aliases: []string{"/v1_0/user"}},
 		{method: put, path: "/v1/user", handler: s.updateProfile, who: users, aliases: []string{"/v1_0/user"}, body: true, rated: ratedWrite},

@@ -1,4 +1,3 @@
-// Package server is the HTTP API: its routes, one file a resource, and what every request goes through.
 package server
 
 import (
@@ -41,7 +40,7 @@ type Options struct {
 	JWTLifetime time.Duration // of a token; 7 days when 0
 	OperatorKey string        // what an operator sends as bearer token
 
-	Web            http.Handler          // answers GET and HEAD of what is no route, such as "/" and "/media/…"; nil: nothing does
+	Web            http.Handler          // answers GET and HEAD of what is no route, such as "/" and "/media/…"; nil: they are 404
 	Language       string                // of messages to who asks for none, or for none that there is: "zh", also when empty, or "en"
 	Mailbox        *sms.Mailbox          // served as /v1/outbox to operators; nil: not at all
 	MailboxPublic  bool                  // ... and to anybody
@@ -65,26 +64,26 @@ type Options struct {
 // Server is the API. It is safe for concurrent use.
 type Server struct {
 	Options
-	echo        *echo.Echo
-	log         *slog.Logger
-	operatorSum [sha256.Size]byte
-	tokens      *tokens
-	check       *checker
-	metrics     *metrics
-	rates       *rates
-	waits       *waits
-	refusals    *pacer // of all routes' gates
-	docsFiles   http.Handler
-	heartbeats  *pulses  // of streams
-	looks       *pulses  // whether clients are there
-	standard    language // of Options.Language
-	failures    sampler  // of lines in the log
-	warned      warned
+	echo            *echo.Echo
+	log             *slog.Logger
+	operatorSum     [sha256.Size]byte
+	tokens          *tokens
+	check           *checker
+	metrics         *metrics
+	rates           *rates
+	waits           *waits
+	refusals        *pacer // of all routes
+	docsFiles       http.Handler
+	heartbeats      *sharedTimers // of streams
+	clientChecks    *sharedTimers // when long polls check their clients
+	defaultLanguage language      // of Options.Language
+	failures        sampler       // of lines in the log
+	warned          warned
 }
 
 const defaultJWTLifetime = 7 * 24 * time.Hour
 
-// New makes the API. It makes no request and starts nothing.
+// New makes the API. It makes no request and starts no goroutine.
 func New(opt Options) (*Server, error) {
 	if err := opt.validate(); err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
@@ -102,30 +101,30 @@ func New(opt Options) (*Server, error) {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
 	s := &Server{
-		Options:     opt,
-		echo:        echo.New(),
-		log:         opt.Logger,
-		operatorSum: sha256.Sum256([]byte(opt.OperatorKey)),
-		tokens:      newTokens(opt.JWTSecret, opt.JWTLifetime, opt.JWTPrevious),
-		check:       check,
-		metrics:     m,
-		rates:       newRates(opt.Rates),
-		waits:       newWaits(opt.Waits),
-		refusals:    newPacer(opt.Waits.All / 3), // a quarter of the connections: others wait for tasks
-		docsFiles:   newDocsFiles(),
-		heartbeats:  newPulses(heartbeatSpan),
-		looks:       newPulses(goneSpan),
-		standard:    languages[opt.Language],
-		failures:    sampler{most: loggedFailures},
+		Options:         opt,
+		echo:            echo.New(),
+		log:             opt.Logger,
+		operatorSum:     sha256.Sum256([]byte(opt.OperatorKey)),
+		tokens:          newTokens(opt.JWTSecret, opt.JWTLifetime, opt.JWTPrevious),
+		check:           check,
+		metrics:         m,
+		rates:           newRates(opt.Rates),
+		waits:           newWaits(opt.Waits),
+		refusals:        newPacer(opt.Waits.All / 3), // a quarter of the connections: others wait for tasks
+		docsFiles:       newDocsFiles(),
+		heartbeats:      newSharedTimers(heartbeatSpan),
+		clientChecks:    newSharedTimers(goneSpan),
+		defaultLanguage: languages[opt.Language],
+		failures:        sampler{most: loggedFailures},
 	}
 	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
-	s.echo.Use(s.around)
+	s.echo.Use(s.middleware)
 	if len(opt.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(opt.CORSOrigins))
 	}
 	for _, r := range s.routes() {
-		handler := limit(r.timeout, s.admit(r.who, r.accept(s.inRate(r.rated, s.inTurn(r)))))
+		handler := withTimeout(r.timeout, s.authorize(r.who, r.checkInput(s.limitRate(r.rated, s.limitLoad(r)))))
 		for _, path := range append([]string{r.path}, r.aliases...) {
 			s.echo.Add(r.method, path, handler)
 			if r.method == http.MethodGet && !r.changes {
@@ -179,8 +178,7 @@ func (s *Server) Routes() []string {
 	return list
 }
 
-// clientIP is the peer's address, or behind trusted proxies the first address in X-Forwarded-For, from the right,
-// that is none of theirs.
+// clientIP extracts the peer's address, or behind trusted proxies the last address in X-Forwarded-For that is not a proxy's.
 func clientIP(proxies []netip.Prefix) echo.IPExtractor {
 	if len(proxies) == 0 {
 		return echo.ExtractIPDirect()

@@ -46,7 +46,7 @@ func (b goodsBody) apply(row *models.Goods) {
 	row.StartsAt, row.EndsAt = row.StartsAt.UTC(), row.EndsAt.UTC()
 }
 
-// complete names the first field that new goods lack.
+// complete returns an error that names the first missing field of new goods.
 func (b goodsBody) complete() error {
 	switch {
 	case b.Name == nil:
@@ -63,7 +63,7 @@ func (b goodsBody) complete() error {
 	return nil
 }
 
-// checkSale holds a sale's times within what a MySQL datetime can be, and in order.
+// checkSale checks that a sale's times fit into a MySQL datetime and are in order.
 func checkSale(g models.Goods) error {
 	for field, t := range map[string]time.Time{"starts_at": g.StartsAt, "ends_at": g.EndsAt} {
 		if t.Year() < 1000 || t.Year() > 9999 {
@@ -157,8 +157,8 @@ func sameName(err error) error {
 	return err
 }
 
-// goodsChanged follows a commit, so it does not end with the request. If it fails, seckill.Reconcile makes the change
-// known.
+// goodsChanged invalidates the sale in Redis after a commit, so it does not end with the request. If it fails,
+// seckill.Reconcile does it later.
 func (s *Server) goodsChanged(ctx context.Context, id int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()

@@ -36,7 +36,7 @@ func reasonOf(code string) text {
 
 func refusalText(why text) text { return text{"秒杀失败：" + why.zh, "no order: " + why.en} }
 
-// soldOut is the one refusal that most users of a sale get.
+// The refusal that most users of a sale get is encoded once.
 var (
 	msgSoldOut  = refusalText(reasonOf(seckill.ReasonSoldOut))
 	dataSoldOut = map[language]encoded{chinese: encodeSoldOut(chinese), english: encodeSoldOut(english)}
@@ -51,22 +51,22 @@ func encodeSoldOut(l language) encoded {
 }
 
 func refuseSoldOut(c echo.Context) error {
-	return say(c, codeNo, msgSoldOut, dataSoldOut[languageOf(c)], "")
+	return answer(c, codeNo, msgSoldOut, dataSoldOut[languageOf(c)], "")
 }
 
 func refuse(c echo.Context, code string) error {
 	why := reasonOf(code)
-	return say(c, codeNo, refusalText(why), refusal{Reason: why.in(languageOf(c)), Code: code}, "")
+	return answer(c, codeNo, refusalText(why), refusal{Reason: why.in(languageOf(c)), Code: code}, "")
 }
 
-// refuseBought names the task of the order that there is.
+// refuseBought answers with the task of the user's earlier order.
 func refuseBought(c echo.Context, taskID string) error {
 	why := reasonOf(seckill.ReasonBought)
-	return say(c, codeNo, why, refusal{Reason: why.in(languageOf(c)), Code: seckill.ReasonBought}, taskID)
+	return answer(c, codeNo, why, refusal{Reason: why.in(languageOf(c)), Code: seckill.ReasonBought}, taskID)
 }
 
 func refuseNotOpen(c echo.Context, e *seckill.NotOpenError) error {
 	why := reasonOf(e.Reason)
 	data := refusal{Reason: why.in(languageOf(c)), Code: e.Reason, StartsAt: &e.StartsAt, EndsAt: &e.EndsAt}
-	return say(c, codeNo, refusalText(why), data, "")
+	return answer(c, codeNo, refusalText(why), data, "")
 }

@@ -44,7 +44,7 @@ var (
 	msgWon    = text{"秒杀成功", "the order is placed"}
 )
 
-// enterSeckill queues the user for one piece.
+// enterSeckill enqueues an order of one piece for the user.
 func (s *Server) enterSeckill(c echo.Context) error {
 	b, err := body[seckillBody](s, c)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Server) enterSeckill(c echo.Context) error {
 		return refuseBought(c, ticket.TaskID)
 	}
 	if err == nil {
-		return say(c, codeOK, msgQueued, nil, ticket.TaskID)
+		return answer(c, codeOK, msgQueued, nil, ticket.TaskID)
 	}
 	if errors.Is(err, seckill.ErrSoldOut) {
 		return refuseSoldOut(c)
@@ -86,7 +86,7 @@ func (s *Server) goodsOf(c echo.Context, b seckillBody) (int64, error) {
 	return 0, missing("goods_id")
 }
 
-// seckillOutcome tells what became of a place in the queue.
+// seckillOutcome answers the state of a user's request for an order.
 func (s *Server) seckillOutcome(c echo.Context) error {
 	id := c.QueryParam("task_id")
 	if id == "" {
@@ -101,11 +101,11 @@ func (s *Server) seckillOutcome(c echo.Context) error {
 	}
 	switch outcome.Code {
 	case seckill.CodeOrdered:
-		return say(c, outcome.Code, msgWon, newOrderRow(*outcome.Order), "")
+		return answer(c, outcome.Code, msgWon, newOrderRow(*outcome.Order), "")
 	case seckill.CodeRefused:
 		return refuse(c, outcome.Reason)
 	case seckill.CodeRetrying:
-		return say(c, outcome.Code, text{"没成功，正在重试", "not yet: it is being tried again"}, nil, id)
+		return answer(c, outcome.Code, text{"没成功，正在重试", "not yet: it is being tried again"}, nil, id)
 	}
-	return say(c, outcome.Code, text{"还在排队", "still in the queue"}, nil, id)
+	return answer(c, outcome.Code, text{"还在排队", "still in the queue"}, nil, id)
 }

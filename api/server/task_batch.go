@@ -15,12 +15,12 @@ const (
 	maxBatchBody = 4 << 20 // bytes
 )
 
-// batchBody leaves the tasks as they are, so that a wrong one does not keep back the others.
+// batchBody has the tasks undecoded, so that an invalid one does not fail the others.
 type batchBody struct {
 	Tasks []json.RawMessage `json:"tasks"`
 }
 
-// batchItem is what became of one task of a batch, as createTask would have answered.
+// batchItem is the result of one task of a batch, as createTask would answer it.
 type batchItem struct {
 	Code   int    `json:"code"`
 	Msg    string `json:"msg"`
@@ -30,7 +30,7 @@ type batchItem struct {
 	Warnings []warning `json:"warnings,omitempty"`
 }
 
-// createTasks enqueues up to maxBatch tasks, and tells what became of each.
+// createTasks enqueues up to maxBatch tasks, and answers the result of each.
 func (s *Server) createTasks(c echo.Context) error {
 	b, err := largeBody[batchBody](s, c, maxBatchBody)
 	if err != nil {
@@ -41,24 +41,24 @@ func (s *Server) createTasks(c echo.Context) error {
 	}
 	items := make([]batchItem, len(b.Tasks))
 	var calls []tasks.Signature
-	var places []int // of the calls, among the items
+	var indexes []int // of the calls, among the items
 	for i, raw := range b.Tasks {
 		call, err := s.batchCall(raw)
 		if err != nil {
-			items[i] = s.madeOrNot(c, "", err)
+			items[i] = s.batchResult(c, "", err)
 			continue
 		}
-		calls, places = append(calls, call), append(places, i)
+		calls, indexes = append(calls, call), append(indexes, i)
 	}
 	made := tasks.EnqueueMany(c.Request().Context(), s.Tasks, calls)
 	ctx, cancel := context.WithTimeout(c.Request().Context(), warningsWait)
 	defer cancel()
 	for i, made := range made {
-		item := s.madeOrNot(c, made.ID, made.Err)
+		item := s.batchResult(c, made.ID, made.Err)
 		if made.Err == nil {
 			item.Warnings = s.warnings(ctx, c, calls[i])
 		}
-		items[places[i]] = item
+		items[indexes[i]] = item
 	}
 	return ok(c, items)
 }
@@ -74,8 +74,8 @@ func (s *Server) batchCall(raw []byte) (tasks.Signature, error) {
 	return s.signature(&b)
 }
 
-// madeOrNot is what became of a task that was to be enqueued.
-func (s *Server) madeOrNot(c echo.Context, id string, err error) batchItem {
+// batchResult returns the result of enqueueing a task.
+func (s *Server) batchResult(c echo.Context, id string, err error) batchItem {
 	code, msg := codeOK, msgTaskQueued
 	switch {
 	case isDuplicate(err):

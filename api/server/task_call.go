@@ -34,7 +34,7 @@ func (s *Server) createTask(c echo.Context) error {
 	}
 	id, err := call.Enqueue(c.Request().Context(), s.Tasks)
 	if isDuplicate(err) {
-		return say(c, codeNo, msgTaskTaken, nil, id)
+		return answer(c, codeNo, msgTaskTaken, nil, id)
 	}
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *Server) createTask(c echo.Context) error {
 
 func isDuplicate(err error) bool { return errors.Is(err, tasks.ErrDuplicate) }
 
-// signature binds what a client sent to the catalog.
+// signature checks a client's call against the catalog.
 func (s *Server) signature(b *taskBody) (tasks.Signature, error) {
 	if _, known := s.Catalog.Lookup(b.Task); !known {
 		return tasks.Signature{}, badRequest("task", textf("没有 %q 这种任务", "there is no task %q", b.Task))
@@ -55,7 +55,7 @@ func (s *Server) signature(b *taskBody) (tasks.Signature, error) {
 	return call.Signature(s.Catalog)
 }
 
-// oneTask tells where a task stands, after waiting for its end if so asked.
+// oneTask answers the state of a task. With ?wait= it first waits for its end.
 func (s *Server) oneTask(c echo.Context) error {
 	id, err := pathTaskID(c)
 	if err != nil {
@@ -72,9 +72,9 @@ func (s *Server) oneTask(c echo.Context) error {
 	return s.waitForTask(c, id, wait)
 }
 
-// public is what whoever asks may see of a task. It changes info. To know an id that was made is to have been told it; one
-// that a caller chose may be guessed, and tells the state alone.
-func public(c echo.Context, info *tasks.Info) *tasks.Info {
+// publicInfo returns the part of info that the client may see. It changes info. Somebody who knows an id that we made was
+// given it. An id that a caller chose may be guessed, so it gives the state alone.
+func publicInfo(c echo.Context, info *tasks.Info) *tasks.Info {
 	if isOperator(c) {
 		return info
 	}
@@ -98,8 +98,8 @@ var (
 	msgAttemptFailed = text{"上次执行失败", "the last attempt failed"}
 )
 
-// publicError is what anyone may read of a task's error, which can name servers and tables: why it was revoked, the
-// sentence that sms.send makes for the person waiting, and of any other that there is one.
+// publicError returns the part of a task's error that anyone may read, since errors can name servers and tables: the reason of
+// a revocation and the sentence of sms.send in full, of any other only that there is one.
 func publicError(info *tasks.Info) text {
 	switch {
 	case info.Error == "",

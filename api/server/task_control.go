@@ -25,7 +25,7 @@ var (
 	msgRetried     = text{"任务将重新执行", "the task runs again"}
 )
 
-// revokeTask makes sure that a task does not run any more.
+// revokeTask keeps a task from running, or from running again.
 func (s *Server) revokeTask(c echo.Context) error {
 	id, err := pathTaskID(c)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Server) revokeTask(c echo.Context) error {
 	default:
 		msg = msgTaskRunning
 	}
-	return say(c, codeOK, msg, map[string]tasks.State{"state": state}, id)
+	return answer(c, codeOK, msg, map[string]tasks.State{"state": state}, id)
 }
 
 // revokeTasks is revokeTask for all tasks of a tag.
@@ -97,7 +97,7 @@ func (s *Server) retryTask(c echo.Context) error {
 	if err := s.Tasks.Retry(c.Request().Context(), id); err != nil {
 		return err
 	}
-	return say(c, codeOK, msgRetried, nil, id)
+	return answer(c, codeOK, msgRetried, nil, id)
 }
 
 // retryQueue lets all dead letters of a queue run again.
@@ -115,11 +115,11 @@ type taskPage struct {
 	Next  *string       `json:"next_cursor"` // null on the last page
 }
 
-// standardDead is how many dead letters a page has unless ?limit= says.
-const standardDead = 50
+// defaultDeadLimit is the ?limit= of a page of dead letters.
+const defaultDeadLimit = 50
 
 func (s *Server) deadLetters(c echo.Context) error {
-	limit := standardDead
+	limit := defaultDeadLimit
 	if given := c.QueryParam("limit"); given != "" {
 		n, err := strconv.Atoi(given)
 		if err != nil || n < 1 || n > tasks.MaxDead {
@@ -147,8 +147,8 @@ func pathName(c echo.Context) string {
 	return name
 }
 
-// conflict is why a task's state does not allow what was asked.
-func conflict(e *tasks.StateError) *apiError {
+// stateConflict is the 409 of a request that the task's state does not allow.
+func stateConflict(e *tasks.StateError) *apiError {
 	msg := textf("任务状态（%s）不允许这样做", "the task is %s, which does not allow it", e.State)
 	switch {
 	case errors.Is(e, tasks.ErrEnded):

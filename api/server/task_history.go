@@ -14,7 +14,7 @@ import (
 // searchParams are the query parameters of searchTasks.
 var searchParams = []string{"state", "task", "queue", "tag", "since", "until", "limit", "cursor"}
 
-// searchTasks lists what the history remembers, newest first.
+// searchTasks lists tasks of the history, newest first.
 func (s *Server) searchTasks(c echo.Context) error {
 	q := history.Query{
 		State:  tasks.State(c.QueryParam("state")),
@@ -59,7 +59,7 @@ func timeParam(c echo.Context, name string) (time.Time, error) {
 	return t, nil
 }
 
-// answerTask answers with what a lookup found, or with what the history knows of a task that Redis has forgotten.
+// answerTask answers the result of a lookup in Redis. A task that Redis no longer has is looked up in the history.
 func (s *Server) answerTask(c echo.Context, id string, info *tasks.Info, err error) error {
 	if errors.Is(err, tasks.ErrNotFound) {
 		info, err = s.History.Find(c.Request().Context(), id)
@@ -67,5 +67,5 @@ func (s *Server) answerTask(c echo.Context, id string, info *tasks.Info, err err
 	if err != nil {
 		return err
 	}
-	return ok(c, public(c, info))
+	return ok(c, publicInfo(c, info))
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// warning is what the caller should know of a task that was made all the same.
+// warning is a problem of a task that was made nevertheless.
 type warning struct {
 	Code tasks.WarningCode `json:"code"`
 	Msg  string            `json:"msg"`
 }
 
-// warningsWait is how long all calls of a batch wait for warnings.
+// warningsWait bounds the time that all calls of a batch wait for warnings.
 const warningsWait = 100 * time.Millisecond
 
-// warnings are those of a call that was made, none once ctx has ended. The log has each once a minute.
+// warnings returns the warnings about a call that was made, none once ctx has ended. Each is logged once a minute.
 func (s *Server) warnings(ctx context.Context, c echo.Context, call tasks.Signature) []warning {
 	var list []warning
 	for _, w := range s.Tasks.Warnings(ctx, call) {
-		if s.warned.due(w, time.Now()) {
+		if s.warned.shouldLog(w, time.Now()) {
 			s.log.WarnContext(ctx, "a task was made that no worker which is up can run",
 				"warning", w.Code, "task", w.Task, "queue", w.Queue)
 		}
@@ -41,21 +41,21 @@ func warningText(w tasks.Warning) text {
 }
 
 const (
-	warnPause = time.Minute // between two lines in the log about one thing
-	maxWarned = 1000        // things that are remembered
+	warnPause = time.Minute // between two lines in the log of one warning
+	maxWarned = 1000        // warnings that are remembered
 )
 
-// warned remembers what the log was told of lately. The zero value is ready.
+// warned remembers the warnings that were logged lately. The zero value is ready. It is safe for concurrent use.
 type warned struct {
 	mu   sync.Mutex
 	last map[tasks.Warning]time.Time
 }
 
-// due reports whether the log is to be told now, and takes it that it is.
-func (w *warned) due(of tasks.Warning, now time.Time) bool {
+// shouldLog reports whether to log the warning now. If so, it remembers that it was logged.
+func (w *warned) shouldLog(of tasks.Warning, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last, told := w.last[of]; told && now.Sub(last) < warnPause {
+	if last, logged := w.last[of]; logged && now.Sub(last) < warnPause {
 		return false
 	}
 	if w.last == nil || len(w.last) >= maxWarned {

@@ -24,8 +24,8 @@ func userOf(c echo.Context) int64 { return requestOf(c).user }
 
 func isOperator(c echo.Context) bool { return requestOf(c).operator }
 
-// admit lets a request pass to next if it comes from who may.
-func (s *Server) admit(who access, next echo.HandlerFunc) echo.HandlerFunc {
+// authorize refuses a request whose sender may not use the route. It stores the sender in the request.
+func (s *Server) authorize(who access, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if who == anyone {
 			return next(c)
@@ -79,13 +79,13 @@ func bearer(r *http.Request) (token string, given bool) {
 	return token, token != "" && strings.EqualFold(scheme, "Bearer")
 }
 
-// checkOperatorKey reports whether the token is an operator's. An address that tried too many wrong ones is refused whatever
-// it sends, or the answers would go on to tell it whether a guess is right.
+// checkOperatorKey reports whether the token is an operator's key. An address that tried too many wrong keys is refused
+// whatever it sends, or the answers would still tell it which guess is right.
 func (s *Server) checkOperatorKey(c echo.Context, token string) (bool, error) {
 	addr, now := addressOf(c), requestOf(c).begun
 	if addr.IsValid() {
-		if wait := s.rates.wrongKeys.full(addr, now); wait > 0 {
-			return false, tooFast(wait)
+		if wait := s.rates.wrongKeys.peek(addr, now); wait > 0 {
+			return false, rateLimited(wait)
 		}
 	}
 	if s.isOperatorKey(token) {
@@ -97,7 +97,7 @@ func (s *Server) checkOperatorKey(c echo.Context, token string) (bool, error) {
 	return false, nil
 }
 
-// isOperatorKey compares digests, so that its time tells neither the key's content nor its length.
+// isOperatorKey compares digests, so that the time it takes depends on neither the key's content nor its length.
 func (s *Server) isOperatorKey(token string) bool {
 	sum := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(sum[:], s.operatorSum[:]) == 1

@@ -45,7 +45,7 @@ func (s *Server) follow(c echo.Context) error {
 	}
 	since, err := s.Followings.Follow(c.Request().Context(), userOf(c), target)
 	if err != nil {
-		return unlessFollowing(err)
+		return explainFollowing(err)
 	}
 	return ok(c, followed{target, since})
 }
@@ -56,7 +56,7 @@ func (s *Server) unfollow(c echo.Context) error {
 		return err
 	}
 	if err := s.Followings.Unfollow(c.Request().Context(), userOf(c), target); err != nil {
-		return unlessFollowing(err)
+		return explainFollowing(err)
 	}
 	return ok(c, unfollowed{target})
 }
@@ -73,7 +73,7 @@ func (s *Server) listFollowings(c echo.Context) error {
 	ctx := c.Request().Context()
 	total, entries, err := s.Followings.List(ctx, userOf(c), page, perPage)
 	if err != nil {
-		return unlessFollowing(err)
+		return explainFollowing(err)
 	}
 	ids := make([]int64, len(entries))
 	for i, e := range entries {
@@ -91,8 +91,8 @@ func (s *Server) listFollowings(c echo.Context) error {
 	return ok(c, followingPage{Page: page, PerPage: perPage, Total: total, Followings: rows})
 }
 
-// unlessFollowing words the errors of package following.
-func unlessFollowing(err error) error {
+// explainFollowing turns errors of package following into those for the client.
+func explainFollowing(err error) error {
 	switch {
 	case errors.Is(err, following.ErrSelf):
 		return badRequest("user_id", text{"不能关注自己", "nobody can follow himself"})
@@ -101,7 +101,7 @@ func unlessFollowing(err error) error {
 	case errors.Is(err, following.ErrNoUser):
 		return unauthorized(msgUserGone, err)
 	case errors.Is(err, following.ErrTooDeep):
-		return down(err)
+		return unavailable(err)
 	}
 	return err
 }

@@ -23,11 +23,10 @@ type session struct {
 	User  profiles.Profile `json:"user"`
 }
 
-// retryTries is how long someone whose code was voided by wrong tries has to wait at most before asking for another.
+// retryTries is the Retry-After of a client whose code became void by wrong tries: it can ask for another by then.
 const retryTries = time.Minute
 
-// login uses a code up and answers with a token. The database is asked first, so that a code is not lost when there
-// is none.
+// login consumes a code and answers with a token. It reads the database first, so that no code is lost when that is away.
 func (s *Server) login(c echo.Context) error {
 	b, err := body[loginBody](s, c)
 	if err != nil {
@@ -43,7 +42,7 @@ func (s *Server) login(c echo.Context) error {
 		return explainCode(err)
 	}
 	if !known {
-		// The code is used up, so the client that has gone meanwhile could not ask again.
+		// The code is consumed: a client that disconnects now could not try again, so the work goes on without it.
 		making, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 		user, err = s.Profiles.Create(making, b.Mobile)
 		cancel()
@@ -51,7 +50,7 @@ func (s *Server) login(c echo.Context) error {
 			return err
 		}
 	}
-	token, err := s.tokens.make(user.ID)
+	token, err := s.tokens.issue(user.ID)
 	if err != nil {
 		return err
 	}

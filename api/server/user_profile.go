@@ -24,7 +24,7 @@ var (
 func (s *Server) ownProfile(c echo.Context) error {
 	own, err := s.Profiles.Get(c.Request().Context(), userOf(c))
 	if err != nil {
-		return unlessUser(err)
+		return loggedOutIfGone(err)
 	}
 	return ok(c, own)
 }
@@ -39,13 +39,13 @@ func (s *Server) updateProfile(c echo.Context) error {
 	}
 	own, err := s.Profiles.Update(c.Request().Context(), userOf(c), profiles.Change(b))
 	if err != nil {
-		return unlessUser(err)
+		return loggedOutIfGone(err)
 	}
 	return ok(c, own)
 }
 
-// unlessUser makes a user who is not there, though he has a token, one who must log in again.
-func unlessUser(err error) error {
+// loggedOutIfGone turns cache.ErrNull, a user with a token who no longer exists, into a 401.
+func loggedOutIfGone(err error) error {
 	if errors.Is(err, cache.ErrNull) {
 		return unauthorized(msgUserGone, err)
 	}

@@ -28,10 +28,10 @@ func (s *Server) userCounts(c echo.Context) error {
 	return ok(c, counts)
 }
 
-// ranking answers the first users of a kind, so many unless ?top= says otherwise.
-func (s *Server) ranking(kind counter.Kind, standard int) echo.HandlerFunc {
+// ranking answers the first users by a count; fallback is how many without ?top=.
+func (s *Server) ranking(kind counter.Kind, fallback int) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		top, err := topParam(c, standard)
+		top, err := topParam(c, fallback)
 		if err != nil {
 			return err
 		}
@@ -43,11 +43,11 @@ func (s *Server) ranking(kind counter.Kind, standard int) echo.HandlerFunc {
 	}
 }
 
-// topParam reads ?top=, which may be absent.
-func topParam(c echo.Context, standard int) (int, error) {
+// topParam reads ?top=; absent, it is fallback.
+func topParam(c echo.Context, fallback int) (int, error) {
 	given := c.QueryParam("top")
 	if given == "" {
-		return standard, nil
+		return fallback, nil
 	}
 	n, err := strconv.Atoi(given)
 	if err != nil || n < 1 || n > counter.MaxTop {

@@ -31,5 +31,5 @@ func (s *Server) requestCode(c echo.Context, mobile string) error {
 	if err != nil {
 		return err
 	}
-	return say(c, codeOK, text{"短信已在发送", "the code is on its way"}, nil, id)
+	return answer(c, codeOK, text{"短信已在发送", "the code is on its way"}, nil, id)
 }

@@ -43,8 +43,8 @@ func newTokens(secret string, lifetime time.Duration, previous ...string) *token
 	return t
 }
 
-// make is the token with which the user is recognised from now on.
-func (t *tokens) make(userID int64) (string, error) {
+// issue makes a token of the user.
+func (t *tokens) issue(userID int64) (string, error) {
 	now := t.now()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
 		Issuer:    issuer,
@@ -58,15 +58,15 @@ func (t *tokens) make(userID int64) (string, error) {
 	return token, nil
 }
 
-// user is the user whose token it is.
+// user returns the id of the token's user.
 func (t *tokens) user(token string) (int64, error) {
-	if id, ok := t.own(token); ok {
+	if id, ok := t.parseOwn(token); ok {
 		return id, nil
 	}
 	return t.parse(token)
 }
 
-// parse reads any token that is signed with one of the secrets, and says what is wrong with others.
+// parse reads any token that is signed with one of the secrets. Its errors are those for the client.
 func (t *tokens) parse(token string) (int64, error) {
 	var claims jwt.RegisteredClaims
 	_, err := jwt.ParseWithClaims(token, &claims,
@@ -89,7 +89,7 @@ func (t *tokens) parse(token string) (int64, error) {
 	return id, nil
 }
 
-// What make writes around the numbers: {"alg":"HS256","typ":"JWT"} in base64, and the claims.
+// The fixed text of issued tokens: {"alg":"HS256","typ":"JWT"} in base64, and the claims around the numbers.
 var (
 	ownHeader  = []byte("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")
 	beforeUser = []byte(`{"iss":"` + issuer + `","sub":"`)
@@ -98,7 +98,7 @@ var (
 	afterIat   = []byte(`}`)
 )
 
-// scratch is what one reading of a token writes to.
+// scratch has the buffers for reading a token.
 type scratch struct {
 	macs    []hash.Hash // one for each secret
 	token   []byte
@@ -106,9 +106,9 @@ type scratch struct {
 	decoded []byte
 }
 
-// own reads a token byte for byte as make writes it, which costs a tenth of parse. It knows no other token, valid or
-// not, and none that has expired.
-func (t *tokens) own(token string) (userID int64, ok bool) {
+// parseOwn reads a token of exactly the form that issue writes, for a tenth of the cost of parse. ok is false for any other
+// form, valid or not, and for an expired token.
+func (t *tokens) parseOwn(token string) (userID int64, ok bool) {
 	s := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(s)
 	s.token = append(s.token[:0], token...)

@@ -24,9 +24,9 @@ func TestOwnTokensAreReadWithoutTheParser(t *testing.T) {
 		user := rapid.Int64Range(1, 1e18-1).Draw(t, "user")
 		issued := time.Unix(rapid.Int64Range(1, 1<<33).Draw(t, "issued"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds"))
 		ts.now = func() time.Time { return issued }
-		token, err := ts.make(user)
+		token, err := ts.issue(user)
 		require.NoError(t, err)
-		id, ok := ts.own(token)
+		id, ok := ts.parseOwn(token)
 		require.True(t, ok)
 		require.Equal(t, user, id)
 
@@ -42,7 +42,7 @@ func requireAlike(t require.TestingT, ts *tokens, token string) {
 	got, err := ts.user(token)
 	require.Equal(t, want, got, token)
 	require.Equal(t, wantErr, err, token)
-	if id, ok := ts.own(token); ok {
+	if id, ok := ts.parseOwn(token); ok {
 		require.NoError(t, wantErr, token)
 		require.Equal(t, want, id, token)
 	}
@@ -55,7 +55,7 @@ func TestChangedTokensAreReadAlike(t *testing.T) {
 	ts.now = func() time.Time { return now }
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=\n\x00"
 	rapid.Check(t, func(t *rapid.T) {
-		token, err := ts.make(rapid.Int64Range(1, 1e9).Draw(t, "user"))
+		token, err := ts.issue(rapid.Int64Range(1, 1e9).Draw(t, "user"))
 		require.NoError(t, err)
 		at := rapid.IntRange(0, len(token)-1).Draw(t, "at")
 		letter := string(letters[rapid.IntRange(0, len(letters)-1).Draw(t, "letter")])
@@ -119,7 +119,7 @@ func TestATokenOfAnotherSecretOrTooOldIsRefused(t *testing.T) {
 	ts, others := newTokens(tokenSecret, time.Hour), newTokens(tokenSecret+"x", time.Hour)
 	now := time.Now()
 	ts.now = func() time.Time { return now }
-	token, err := ts.make(math.MaxInt32)
+	token, err := ts.issue(math.MaxInt32)
 	require.NoError(t, err)
 	for range 2 {
 		id, err := ts.user(token)
@@ -147,7 +147,7 @@ func TestTokensAreReadConcurrently(t *testing.T) {
 	var all sync.WaitGroup
 	for user := range int64(16) {
 		all.Go(func() {
-			token, err := ts.make(user + 1)
+			token, err := ts.issue(user + 1)
 			if err != nil {
 				t.Error(err)
 				return
@@ -157,7 +157,7 @@ func TestTokensAreReadConcurrently(t *testing.T) {
 				if id, err := ts.user(token); id != user+1 || err != nil {
 					t.Errorf("user %d read as %d: %v", user+1, id, err)
 				}
-				if _, ok := ts.own(forged); ok {
+				if _, ok := ts.parseOwn(forged); ok {
 					t.Error("a forged token was taken")
 				}
 			}
@@ -168,7 +168,7 @@ func TestTokensAreReadConcurrently(t *testing.T) {
 
 func BenchmarkToken(b *testing.B) {
 	ts := newTokens(tokenSecret, time.Hour)
-	token, err := ts.make(123456)
+	token, err := ts.issue(123456)
 	require.NoError(b, err)
 	for name, read := range map[string]func(string) (int64, error){"own": ts.user, "any": ts.parse} {
 		b.Run(name, func(b *testing.B) {
@@ -187,12 +187,12 @@ func TestTokensOfThePreviousSecretAreTaken(t *testing.T) {
 	t.Parallel()
 	first, second, third := strings.Repeat("a", 32), strings.Repeat("b", 32), strings.Repeat("c", 32)
 	before, during, after := newTokens(first, time.Hour, ""), newTokens(second, time.Hour, first), newTokens(third, time.Hour, second)
-	old, err := before.make(7)
+	old, err := before.issue(7)
 	require.NoError(t, err)
-	current, err := during.make(7)
+	current, err := during.issue(7)
 	require.NoError(t, err)
 	for name, read := range map[string]func(*tokens, string) (int64, bool){
-		"own":   (*tokens).own,
+		"own":   (*tokens).parseOwn,
 		"parse": func(ts *tokens, token string) (int64, bool) { id, err := ts.parse(token); return id, err == nil },
 	} {
 		for _, c := range []struct {

@@ -1,0 +1,42 @@
+// Package server is the HTTP API: the routes, their handlers, and what every request passes on its way.
+//
+// Begin with routes.go, which lists every route with its handler, and with New in server.go, which puts the steps below in
+// front of each. The contract with clients is openapi.yaml; tests hold every answer against it.
+//
+// # The files, by their beginning
+//
+//   - http_: what all routes share. Requests: http_middleware.go, http_request.go (state and context of a request), http_input.go
+//     (parameters and bodies that a route does not take), http_decode.go and http_validate.go (bodies), http_params.go.
+//     Answers: http_envelope.go, http_encode.go, http_cached_list.go (with an ETag), http_errors.go (each error's status and
+//     text), http_text.go (Chinese and English), http_headers.go. Also metrics, the log, health, the documentation, and the
+//     files of Options.Web.
+//   - limit_: who has to wait, and who is refused. limit_rates.go counts by user and address, limit_overload.go by the load of a
+//     route, limit_waits.go the requests that wait for tasks. limit_pacer.go delays refusals.
+//   - longpoll_: requests that wait for a task. longpoll_wait.go answers ?wait=, longpoll_events.go streams server-sent events.
+//     longpoll.go takes the connection of a request that waits long from net/http, to save memory.
+//   - task_: tasks and schedules: call, batch, revoke, retry, search.
+//   - user_: who may use a route (user_auth.go), logins and tokens, and what belongs to a user: profile, articles, followings,
+//     rankings.
+//   - shop_: goods, banners, orders, and the flash sale.
+//
+// Handlers only translate between HTTP and the packages under tasks/. There is no SQL and no Redis command here.
+//
+// # One request's way
+//
+//  1. Handler removes a slash at the path's end, and Echo finds the route.
+//  2. middleware (http_middleware.go) makes the request's state: its id, its language, its start. It also recovers panics.
+//  3. withTimeout sets the deadline of the request's context.
+//  4. authorize (user_auth.go) checks the user's token or the operator's key, if the route needs one.
+//  5. checkInput (http_input.go) refuses unknown parameters, and a body that the route does not take.
+//  6. limitRate (limit_rates.go) refuses a user or an address that sends too many requests.
+//  7. limitLoad (limit_overload.go) waits for the request's turn. A request with a body waits in body (http_decode.go) instead,
+//     after the body is read.
+//  8. The handler reads the body and the parameters, calls a package under tasks/, and answers with ok, answer or sendCached.
+//  9. If any of them returns an error, fail (http_errors.go) turns it into an answer. An unknown error is a 500 without its text.
+//  10. observe (http_middleware.go) adds the request to the metrics, and to the log if it failed or was slow.
+//
+// # Goroutines
+//
+// A request runs in the goroutine of net/http. A long poll moves to a goroutine of its own (Server.longpoll), which owns the
+// connection and closes it. The package has no other goroutines.
+package server
