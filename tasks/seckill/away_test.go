@@ -29,7 +29,7 @@ func TestRedisAwayThenBackEmpty(t *testing.T) {
 	require.Error(t, err)
 	require.NotErrorIs(t, err, tasks.ErrNotFound)
 	w := newWorker(s.sales.ledger, s.sales.store)
-	result, err := w.take(t.Context(), taskID, OrderArgs{UserID: 1, GoodsID: goodsID})
+	result, err := w.placeOrder(t.Context(), taskID, OrderArgs{UserID: 1, GoodsID: goodsID})
 	require.NoError(t, err, "what the database says does not wait for Redis")
 	require.Equal(t, order.OrderNo, result.OrderNo)
 

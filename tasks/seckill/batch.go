@@ -28,13 +28,13 @@ const (
 type batcher struct {
 	limit time.Duration // of one batch; batchLimit when 0
 	work  func(ctx context.Context, batch []*orderRequest)
-	join  redisx.Batcher[*request] // with a Size of 1 it is not used: nobody waits for another's turn then
+	group redisx.Batcher[*request] // with a Size of 1 it is not used: nobody waits for another's turn then
 }
 
 // newBatcher makes a batcher of batches of so many orders at most.
 func newBatcher(size int, work func(ctx context.Context, batch []*orderRequest)) *batcher {
 	b := &batcher{work: work}
-	b.join = redisx.Batcher[*request]{Flush: b.run, Size: size, Lanes: batchLanes}
+	b.group = redisx.Batcher[*request]{Flush: b.run, Size: size, Lanes: batchLanes}
 	return b
 }
 
@@ -55,10 +55,10 @@ func (b *batcher) do(ctx context.Context, item *orderRequest) error {
 		return err
 	}
 	r := &request{ctx: ctx, item: item, done: make(chan struct{})}
-	if b.join.Size == 1 {
+	if b.group.Size == 1 {
 		go b.run([]*request{r})
 	} else {
-		b.join.Add(r)
+		b.group.Add(r)
 	}
 	select {
 	case <-r.done:

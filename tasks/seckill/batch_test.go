@@ -55,7 +55,7 @@ func TestWhoeverComesMeanwhileGoesTogether(t *testing.T) {
 		wg.Wait()
 		synctest.Wait()
 		require.Equal(t, []int{1, 1, 50, 50, 20}, sizes)
-		waiting, busy := b.join.Load()
+		waiting, busy := b.group.Load()
 		require.Zero(t, waiting+busy)
 	})
 }
@@ -131,7 +131,7 @@ func TestOneABatchWaitsForNobody(t *testing.T) {
 			flying.Add(1)
 			<-land
 		})
-		w := &worker{joint: b}
+		w := &worker{batcher: b}
 		BatchSize(0)(w)
 		var wg sync.WaitGroup
 		for range 20 {
@@ -181,7 +181,7 @@ func TestHandlersTakeJointly(t *testing.T) {
 					if user%50 == 1 {
 						go cancel()
 					}
-					r, err := w.take(ctx, taskID, OrderArgs{UserID: user, GoodsID: goodsID})
+					r, err := w.placeOrder(ctx, taskID, OrderArgs{UserID: user, GoodsID: goodsID})
 					switch {
 					case errors.Is(err, context.Canceled):
 						left.Add(1)
@@ -200,7 +200,7 @@ func TestHandlersTakeJointly(t *testing.T) {
 		require.EqualValues(t, users, won.Load()+refused.Load()+left.Load())
 		for _, w := range workers { // whoever left may still be in a batch
 			require.Eventually(t, func() bool {
-				_, busy := w.joint.join.Load()
+				_, busy := w.batcher.group.Load()
 				return busy == 0
 			}, 30*time.Second, time.Millisecond)
 		}
@@ -233,7 +233,7 @@ func TestDatabaseAwayDuringABatch(t *testing.T) {
 		wg.Go(func() {
 			taskID := tasks.NewID(queueName)
 			for range 50 {
-				r, err := w.take(t.Context(), taskID, OrderArgs{UserID: user, GoodsID: goodsID})
+				r, err := w.placeOrder(t.Context(), taskID, OrderArgs{UserID: user, GoodsID: goodsID})
 				if err == nil {
 					if !r.OK || r.TaskID != taskID {
 						t.Errorf("got %v", r)

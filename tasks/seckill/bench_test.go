@@ -37,7 +37,7 @@ func BenchmarkTake(b *testing.B) {
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
 						args := OrderArgs{UserID: user.Add(1), GoodsID: goodsID}
-						if r, err := w.take(context.Background(), tasks.NewID(queueName), args); err != nil || !r.OK {
+						if r, err := w.placeOrder(context.Background(), tasks.NewID(queueName), args); err != nil || !r.OK {
 							b.Error(r, err)
 							return
 						}

@@ -133,13 +133,13 @@ func (w *world) work(t *rapid.T) {
 // runTasks is what a worker and the framework do with tasks that come at the same time.
 func (w *world) runTasks(ctx context.Context, batch ...delivery) {
 	worker := newWorker(newLedger(w.rdb), store{w.db})
-	placings := make([]*orderRequest, len(batch))
+	orderRequests := make([]*orderRequest, len(batch))
 	for i, d := range batch {
-		placings[i] = &orderRequest{userID: d.args.UserID, goodsID: d.args.GoodsID, taskID: d.taskID}
+		orderRequests[i] = &orderRequest{userID: d.args.UserID, goodsID: d.args.GoodsID, taskID: d.taskID}
 	}
-	worker.takeAll(ctx, placings)
+	worker.placeBatch(ctx, orderRequests)
 	for i, d := range batch {
-		result, err := placings[i].result()
+		result, err := orderRequests[i].result()
 		state := tasks.StateSuccess
 		if err != nil {
 			state = tasks.StateRetry

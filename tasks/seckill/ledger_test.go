@@ -48,11 +48,11 @@ func TestSettlingALateOrderEndsTheNextReservation(t *testing.T) {
 		require.NoError(t, err)
 		second := s.reserve(t, 1, goodsID)
 
-		result, err := newWorker(s.sales.ledger, s.sales.store).take(t.Context(), first, OrderArgs{UserID: 1, GoodsID: goodsID})
+		result, err := newWorker(s.sales.ledger, s.sales.store).placeOrder(t.Context(), first, OrderArgs{UserID: 1, GoodsID: goodsID})
 		require.NoError(t, err)
 		require.True(t, result.OK)
 		s.requireTrue(t, goodsID)
-		again, err := newWorker(s.sales.ledger, s.sales.store).take(t.Context(), second, OrderArgs{UserID: 1, GoodsID: goodsID})
+		again, err := newWorker(s.sales.ledger, s.sales.store).placeOrder(t.Context(), second, OrderArgs{UserID: 1, GoodsID: goodsID})
 		require.NoError(t, err)
 		require.Equal(t, result, again)
 		s.requireTrue(t, goodsID)
@@ -64,7 +64,7 @@ func TestSettlingCountsWhoWasNotAdmitted(t *testing.T) {
 		goodsID := openGoods(t, s.db, 2)
 		take := func(userID int64) {
 			w := newWorker(s.sales.ledger, s.sales.store)
-			_, err := w.take(t.Context(), tasks.NewID(queueName), OrderArgs{UserID: userID, GoodsID: goodsID})
+			_, err := w.placeOrder(t.Context(), tasks.NewID(queueName), OrderArgs{UserID: userID, GoodsID: goodsID})
 			require.NoError(t, err)
 		}
 		take(1)

@@ -19,19 +19,19 @@ const (
 // loader brings a sale from the database into Redis. One process loads at a time, holding a token in Redis; whoever
 // changes the goods voids the token, so that what was read before the change is never published after it.
 type loader struct {
-	ledger  ledger
-	store   store
-	flights *singleflight.Group // one loading, or one wait for another process, of each goods in this process
-	poll    time.Duration       // how often to look whether another process has finished loading
+	ledger ledger
+	store  store
+	loads  *singleflight.Group // one loading, or one wait for another process, of each goods in this process
+	poll   time.Duration       // how often to look whether another process has finished loading
 }
 
 func newLoader(l ledger, s store) loader {
-	return loader{ledger: l, store: s, flights: &singleflight.Group{}, poll: loadPoll}
+	return loader{ledger: l, store: s, loads: &singleflight.Group{}, poll: loadPoll}
 }
 
 // load returns when the sale is in Redis, or ErrUnknownGoods. The loading goes on when ctx ends, for the others who wait for it.
 func (l loader) load(ctx context.Context, goodsID int64) error {
-	done := l.flights.DoChan(strconv.FormatInt(goodsID, 10), func() (any, error) {
+	done := l.loads.DoChan(strconv.FormatInt(goodsID, 10), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadLimit)
 		defer cancel()
 		return nil, l.untilLoaded(ctx, goodsID)
@@ -71,7 +71,7 @@ func (l loader) untilLoaded(ctx context.Context, goodsID int64) error {
 func (l loader) fill(ctx context.Context, goodsID int64, token string) (err error) {
 	defer func() {
 		if err != nil {
-			ctx, cancel := afterwards(ctx)
+			ctx, cancel := cleanupContext(ctx)
 			defer cancel()
 			err = errors.Join(err, l.ledger.release(ctx, goodsID, token))
 		}
@@ -131,7 +131,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// afterwards is a context for what must still be done when ctx has ended.
-func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+// cleanupContext is for what must still be done when ctx has ended.
+func cleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 }

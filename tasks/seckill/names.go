@@ -19,11 +19,11 @@ const (
 	nameTimeout = 5 * time.Second
 )
 
-// names remembers for nameTTL which goods have a name, or that none have it, so that the presses of a sale that is
+// names remembers for nameTTL which goods have a name, or that none have it, so that the requests for a sale that is
 // entered by name do not each cost a query.
 type names struct {
 	find    func(ctx context.Context, name string) (int64, error)
-	flights singleflight.Group
+	queries singleflight.Group
 
 	mu    sync.Mutex
 	found map[string]named
@@ -41,10 +41,10 @@ func newNames(find func(ctx context.Context, name string) (int64, error)) *names
 
 // id is the goods' id, or ErrUnknownGoods.
 func (n *names) id(ctx context.Context, name string) (int64, error) {
-	found, epoch := n.recall(name)
+	found, epoch := n.get(name)
 	if !time.Now().Before(found.until) {
 		var err error
-		if found, err = n.look(ctx, name, epoch); err != nil {
+		if found, err = n.query(ctx, name, epoch); err != nil {
 			return 0, err
 		}
 	}
@@ -54,15 +54,15 @@ func (n *names) id(ctx context.Context, name string) (int64, error) {
 	return found.id, nil
 }
 
-func (n *names) recall(name string) (found named, epoch int) {
+func (n *names) get(name string) (found named, epoch int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.found[name], n.epoch
 }
 
-// look makes one query for all who ask in the same epoch. It goes on when ctx ends, for the others.
-func (n *names) look(ctx context.Context, name string, epoch int) (named, error) {
-	done := n.flights.DoChan(strconv.Itoa(epoch)+" "+name, func() (any, error) {
+// query makes one query for all who ask in the same epoch. It goes on when ctx ends, for the others.
+func (n *names) query(ctx context.Context, name string, epoch int) (named, error) {
+	done := n.queries.DoChan(strconv.Itoa(epoch)+" "+name, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nameTimeout)
 		defer cancel()
 		id, err := n.find(ctx, name)
@@ -70,7 +70,7 @@ func (n *names) look(ctx context.Context, name string, epoch int) (named, error)
 			return named{}, err
 		}
 		found := named{id: id, until: time.Now().Add(nameTTL)}
-		n.remember(name, found, epoch)
+		n.put(name, found, epoch)
 		return found, nil
 	})
 	select {
@@ -81,8 +81,8 @@ func (n *names) look(ctx context.Context, name string, epoch int) (named, error)
 	}
 }
 
-// remember keeps what was found, unless names were forgotten since the epoch.
-func (n *names) remember(name string, found named, epoch int) {
+// put keeps what was found, unless names were forgotten since the epoch.
+func (n *names) put(name string, found named, epoch int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if epoch != n.epoch {

@@ -59,7 +59,7 @@ func outageStack(t *testing.T, url string, limit time.Duration) *stack {
 	s := newStack(t, taskstest.Broker(t, testenv.RedisURL(t)), url)
 	s.sales = newSales(s.db, newLedger(s.rdb), noRetries{s.client})
 	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
-	Bind(s.mux, s.db, s.rdb, s.client, func(w *worker) { w.joint.limit = limit })
+	Bind(s.mux, s.db, s.rdb, s.client, func(w *worker) { w.batcher.limit = limit })
 	s.serve(t)
 	return s
 }
@@ -204,7 +204,7 @@ func TestACommitWhoseAnswerIsLost(t *testing.T) {
 	committed := ordersOf(t, openDB(t, direct), goodsID)
 	require.NotEmpty(t, committed, "that of the commit")
 	for _, o := range committed {
-		_, err := s.sales.unlessOrdered(t.Context(), o.TaskID, ReasonFailed)
+		_, err := s.sales.orderOrRefusal(t.Context(), o.TaskID, ReasonFailed)
 		require.True(t, models.IsAway(err), "no final answer: %v", err)
 		err = newWorker(s.sales.ledger, s.sales.store).abandon(t.Context(), o.TaskID, OrderArgs{UserID: o.UserID, GoodsID: goodsID})
 		require.True(t, models.IsAway(err), "nobody gives up what the database may have: %v", err)
@@ -264,7 +264,7 @@ func TestNobodyGivesUpAnOrderUnderWay(t *testing.T) {
 				if err := insert(tx, orders); err != nil {
 					return err
 				}
-				if _, err := take(tx, goodsID, 1, time.Now().UTC()); err != nil {
+				if _, err := takeStock(tx, goodsID, 1, time.Now().UTC()); err != nil {
 					return err
 				}
 				go func() { ended <- giveUp(t.Context(), s, q, goodsID, taskID) }()

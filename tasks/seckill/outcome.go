@@ -49,9 +49,9 @@ func (s *Sales) Outcome(ctx context.Context, taskID string) (Outcome, error) {
 	case tasks.StateSuccess:
 		return s.finished(ctx, info)
 	case tasks.StateFailure:
-		return s.unlessOrdered(ctx, taskID, ReasonFailed)
+		return s.orderOrRefusal(ctx, taskID, ReasonFailed)
 	case tasks.StateRevoked:
-		return s.unlessOrdered(ctx, taskID, ReasonRevoked)
+		return s.orderOrRefusal(ctx, taskID, ReasonRevoked)
 	case tasks.StateRetry:
 		return Outcome{Code: CodeRetrying}, nil
 	}
@@ -69,12 +69,12 @@ func (s *Sales) finished(ctx context.Context, info *tasks.Info) (Outcome, error)
 	return Outcome{Code: CodeOrdered, Order: result.order()}, nil
 }
 
-// unlessOrdered is for a task that ended badly, which it may have done after its order was committed. That there is none is
+// orderOrRefusal is for a task that ended badly, which it may have done after its order was committed. That there is none is
 // for the database alone to say.
-func (s *Sales) unlessOrdered(ctx context.Context, taskID, reason string) (Outcome, error) {
+func (s *Sales) orderOrRefusal(ctx context.Context, taskID, reason string) (Outcome, error) {
 	order, err := s.store.orderBy(ctx, taskID)
 	if err == nil && order == nil {
-		order, err = s.store.orderByForSure(ctx, taskID)
+		order, err = s.store.orderByLocking(ctx, taskID)
 	}
 	if err != nil {
 		return Outcome{}, err
@@ -98,8 +98,8 @@ func (s *Sales) withoutTask(ctx context.Context, taskID string) (Outcome, error)
 		return Outcome{}, fmt.Errorf("task %q: %w", taskID, tasks.ErrNotFound)
 	}
 	select {
-	case s.lookup <- struct{}{}:
-		defer func() { <-s.lookup }()
+	case s.lookups <- struct{}{}:
+		defer func() { <-s.lookups }()
 	case <-ctx.Done():
 		return Outcome{}, fmt.Errorf("look for task %s: %w", taskID, ctx.Err())
 	}

@@ -128,7 +128,7 @@ func TestUnknownTicketsAreSearchedForAFewAtATime(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int64(maxLookups))
 
 	for range maxLookups {
-		s.sales.lookup <- struct{}{}
+		s.sales.lookups <- struct{}{}
 	}
 	got, err := s.sales.Outcome(t.Context(), ticket.TaskID)
 	require.NoError(t, err, "those who have a ticket do not wait for those who guess")

@@ -18,7 +18,7 @@ import (
 
 // orderRequest is an order to be placed, and then what became of it: the user's order of the goods, which may be older and
 // another task's; or ErrSoldOut, ErrUnknownGoods, or a fault. After a fault the order may have been committed all the
-// same, and orderRequest it again finds out.
+// same, and placing it again finds out.
 type orderRequest struct {
 	userID, goodsID int64
 	taskID          string
@@ -30,32 +30,32 @@ type orderRequest struct {
 }
 
 // refused reports whether the business said no.
-func (p *orderRequest) refused() bool {
-	return errors.Is(p.err, ErrSoldOut) || errors.Is(p.err, ErrUnknownGoods)
+func (r *orderRequest) refused() bool {
+	return errors.Is(r.err, ErrSoldOut) || errors.Is(r.err, ErrUnknownGoods)
 }
 
 // place is placeAll of one.
 func (s store) place(ctx context.Context, userID, goodsID int64, taskID string) (*models.Order, error) {
-	p := &orderRequest{userID: userID, goodsID: goodsID, taskID: taskID}
-	s.placeAll(ctx, []*orderRequest{p})
-	return p.order, p.err
+	r := &orderRequest{userID: userID, goodsID: goodsID, taskID: taskID}
+	s.placeAll(ctx, []*orderRequest{r})
+	return r.order, r.err
 }
 
 // placeAll makes the orders and takes their pieces in as few transactions as can be, mostly one, and tells each what
 // became of it. One that cannot be placed leaves the others alone.
 func (s store) placeAll(ctx context.Context, batch []*orderRequest) {
 	rows := slices.Clone(batch)
-	for i, p := range rows {
-		p.position = i
+	for i, r := range rows {
+		r.position = i
 	}
 	// Everybody inserts in the order of the index that finds duplicates, so that no two wait for each other.
 	slices.SortStableFunc(rows, inOrder)
 	same := func(a, b *orderRequest) bool { return inOrder(a, b) == 0 }
 	s.placeDistinct(ctx, slices.CompactFunc(slices.Clone(rows), same))
 
-	for i, p := range rows[1:] {
-		if first := rows[i]; same(first, p) {
-			p.order, p.err = first.order, first.err
+	for i, r := range rows[1:] {
+		if first := rows[i]; same(first, r) {
+			r.order, r.err = first.order, first.err
 		}
 	}
 }
@@ -103,7 +103,7 @@ func (s store) placeDistinct(ctx context.Context, rows []*orderRequest) {
 	}
 }
 
-// placeHalves closes in on the row that spoils the others.
+// placeHalves places each half by itself, to isolate the row that fails the others.
 func (s store) placeHalves(ctx context.Context, rows []*orderRequest) {
 	half := len(rows) / 2
 	s.placeDistinct(ctx, rows[:half])
@@ -111,8 +111,8 @@ func (s store) placeHalves(ctx context.Context, rows []*orderRequest) {
 }
 
 func failAll(rows []*orderRequest, err error) {
-	for _, p := range rows {
-		p.order, p.err = nil, fmt.Errorf("place the order of task %s: %w", p.taskID, err)
+	for _, r := range rows {
+		r.order, r.err = nil, fmt.Errorf("place the order of task %s: %w", r.taskID, err)
 	}
 }
 
@@ -138,8 +138,8 @@ func (s store) undecidedOf(ctx context.Context, group []*orderRequest) ([]*order
 	}
 	// The orders are read after the stock: whoever got one of the last pieces is found.
 	users := make([]int64, len(group))
-	for i, p := range group {
-		users[i] = p.userID
+	for i, r := range group {
+		users[i] = r.userID
 	}
 	var orders []models.Order
 	err := s.db.WithContext(ctx).Where("goods_id = ? AND user_id IN ?", goodsID, users).Find(&orders).Error
@@ -151,17 +151,17 @@ func (s store) undecidedOf(ctx context.Context, group []*orderRequest) ([]*order
 		orderOf[orders[i].UserID] = &orders[i]
 	}
 	var rest []*orderRequest
-	for _, p := range group {
-		order := orderOf[p.userID]
+	for _, r := range group {
+		order := orderOf[r.userID]
 		switch {
 		case order != nil:
-			p.order, p.err = order, nil
+			r.order, r.err = order, nil
 		case len(goods) == 0:
-			p.order, p.err = nil, ErrUnknownGoods
+			r.order, r.err = nil, ErrUnknownGoods
 		case goods[0].Stock <= 0:
-			p.order, p.err = nil, ErrSoldOut
+			r.order, r.err = nil, ErrSoldOut
 		default:
-			rest = append(rest, p)
+			rest = append(rest, r)
 		}
 	}
 	return rest, nil
@@ -200,14 +200,14 @@ func (s store) transact(ctx context.Context, rows []*orderRequest) error {
 			return err
 		}
 		for _, group := range byGoods(rows) {
-			enough, err := take(tx, group[0].goodsID, len(group), now)
+			enough, err := takeStock(tx, group[0].goodsID, len(group), now)
 			if err != nil {
 				return err
 			}
 			if enough {
 				continue
 			}
-			why, err := takeSome(tx, group, now)
+			why, err := takeRemainingStock(tx, group, now)
 			if err != nil {
 				return err
 			}
@@ -217,23 +217,23 @@ func (s store) transact(ctx context.Context, rows []*orderRequest) error {
 			maps.Copy(refused, why)
 		}
 		if len(refused) == len(rows) {
-			return errNothing
+			return errAllRefused
 		}
 		return identify(tx, orders)
 	})
-	if err != nil && !errors.Is(err, errNothing) {
+	if err != nil && !errors.Is(err, errAllRefused) {
 		return err
 	}
-	for i, p := range rows {
-		if p.err = refused[p]; p.err == nil {
-			p.order = &orders[i]
+	for i, r := range rows {
+		if r.err = refused[r]; r.err == nil {
+			r.order = &orders[i]
 		}
 	}
 	return nil
 }
 
-// errNothing rolls back a transaction that has nothing to commit.
-var errNothing = errors.New("every order is refused")
+// errAllRefused rolls back a transaction that has nothing to commit.
+var errAllRefused = errors.New("every order is refused")
 
 func newOrders(rows []*orderRequest, now time.Time) ([]models.Order, error) {
 	numbers, err := orderNumbers(now, len(rows))
@@ -241,9 +241,9 @@ func newOrders(rows []*orderRequest, now time.Time) ([]models.Order, error) {
 		return nil, err
 	}
 	orders := make([]models.Order, len(rows))
-	for i, p := range rows {
+	for i, r := range rows {
 		orders[i] = models.Order{
-			OrderNo: numbers[i], UserID: p.userID, GoodsID: p.goodsID, TaskID: p.taskID, CreatedAt: now,
+			OrderNo: numbers[i], UserID: r.userID, GoodsID: r.goodsID, TaskID: r.taskID, CreatedAt: now,
 		}
 	}
 	return orders, nil
@@ -259,17 +259,17 @@ func insert(tx *gorm.DB, orders []models.Order) error {
 		strings.Repeat(",(?,?,?,?,?)", len(orders))[1:], values...).Error
 }
 
-// take lowers the stock by n pieces if there are so many. Either way the goods are locked.
-func take(tx *gorm.DB, goodsID int64, n int, now time.Time) (bool, error) {
+// takeStock lowers the stock by n pieces if there are so many. Either way the goods are locked.
+func takeStock(tx *gorm.DB, goodsID int64, n int, now time.Time) (bool, error) {
 	taken := tx.Exec("UPDATE goods SET stock = stock - ?, updated_at = ? WHERE id = ? AND stock >= ?", n, now, goodsID, n)
 	return taken.RowsAffected > 0, taken.Error
 }
 
 var ordersByTask = models.UniqueKey{Table: "orders", Index: "idx_orders_task_id", Column: "task_id"}
 
-// takeSome takes what pieces there are, removes the orders that get none, and returns them with the reason. The goods
-// are locked already.
-func takeSome(tx *gorm.DB, group []*orderRequest, now time.Time) (map[*orderRequest]error, error) {
+// takeRemainingStock takes what pieces there are, removes the orders that get none, and returns them with the reason. The
+// goods are locked already.
+func takeRemainingStock(tx *gorm.DB, group []*orderRequest, now time.Time) (map[*orderRequest]error, error) {
 	count := "SELECT stock FROM goods WHERE id = ? FOR UPDATE"
 	if tx.Name() == "sqlite" { // where a transaction has the whole database
 		count = "SELECT stock FROM goods WHERE id = ?"
@@ -286,9 +286,9 @@ func takeSome(tx *gorm.DB, group []*orderRequest, now time.Time) (map[*orderRequ
 	slices.SortFunc(group, func(a, b *orderRequest) int { return cmp.Compare(a.position, b.position) })
 	refused := make(map[*orderRequest]error)
 	var taskIDs []string
-	for _, p := range group[left:] {
-		refused[p] = reason
-		taskIDs = append(taskIDs, p.taskID)
+	for _, r := range group[left:] {
+		refused[r] = reason
+		taskIDs = append(taskIDs, r.taskID)
 	}
 	if err := models.DeleteKeys(tx, ordersByTask, taskIDs).Error; err != nil {
 		return nil, err
@@ -296,7 +296,7 @@ func takeSome(tx *gorm.DB, group []*orderRequest, now time.Time) (map[*orderRequ
 	if left == 0 {
 		return refused, nil
 	}
-	enough, err := take(tx, goodsID, left, now)
+	enough, err := takeStock(tx, goodsID, left, now)
 	if err == nil && !enough {
 		err = fmt.Errorf("goods %d lost stock under a lock", goodsID)
 	}

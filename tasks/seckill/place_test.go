@@ -14,7 +14,7 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-func placings(goodsID, firstUser int64, n int) []*orderRequest {
+func orderRequests(goodsID, firstUser int64, n int) []*orderRequest {
 	batch := make([]*orderRequest, n)
 	for i := range batch {
 		batch[i] = &orderRequest{userID: firstUser + int64(i), goodsID: goodsID, taskID: tasks.NewID(queueName)}
@@ -35,7 +35,7 @@ func requirePlaced(t *testing.T, db *gorm.DB, p *orderRequest) {
 func TestABatchIsPlacedInOneTransaction(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		first, second := openGoods(t, s.db, 30), openGoods(t, s.db, 30)
-		batch := append(placings(second, 100, 20), placings(first, 1, 20)...)
+		batch := append(orderRequests(second, 100, 20), orderRequests(first, 1, 20)...)
 		var statements []string
 		require.NoError(t, s.db.Callback().Raw().After("gorm:raw").Register("note", func(tx *gorm.DB) {
 			statements = append(statements, tx.Statement.SQL.String()[:6])
@@ -56,7 +56,7 @@ func TestABadOrderSparesItsNeighbours(t *testing.T) {
 		earlier, err := s.sales.store.place(t.Context(), 1, goodsID, tasks.NewID(queueName))
 		require.NoError(t, err)
 
-		sound := placings(goodsID, 10, 40)
+		sound := orderRequests(goodsID, 10, 40)
 		again := &orderRequest{userID: 1, goodsID: goodsID, taskID: tasks.NewID(queueName)}
 		redelivered := &orderRequest{userID: 1, goodsID: goodsID, taskID: earlier.TaskID}
 		twice := &orderRequest{userID: 12, goodsID: goodsID, taskID: tasks.NewID(queueName)} // as sound[2]
@@ -97,11 +97,11 @@ func TestABadOrderSparesItsNeighbours(t *testing.T) {
 func TestTheFirstComeGetTheLastPieces(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID, other := openGoods(t, s.db, 7), openGoods(t, s.db, 100)
-		batch := placings(goodsID, 1, 20)
+		batch := orderRequests(goodsID, 1, 20)
 		for i, p := range batch {
 			p.userID = int64(1000 - i) // the last user comes first
 		}
-		others := placings(other, 1, 20)
+		others := orderRequests(other, 1, 20)
 		s.sales.store.placeAll(t.Context(), append(others, batch...))
 		for i, p := range batch {
 			if i < 7 {
@@ -171,7 +171,7 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, testenv.MySQL(t))
 	goodsID := openGoods(t, db, 10)
-	batch := placings(goodsID, 1, 3)
+	batch := orderRequests(goodsID, 1, 3)
 	inserted := make(chan struct{})
 	var once sync.Once
 	require.NoError(t, db.Callback().Raw().After("gorm:raw").Register("tell", func(tx *gorm.DB) {
@@ -192,7 +192,7 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 			}()
 			<-inserted
 			// The rows of the batch are locked; whoever is heavier, in rows changed, survives.
-			heavy := placings(goodsID, 100, 50)
+			heavy := orderRequests(goodsID, 100, 50)
 			orders, err := newOrders(heavy, time.Now())
 			if err != nil {
 				return err

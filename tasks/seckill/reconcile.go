@@ -147,7 +147,7 @@ func (r *reconciler) page(ctx context.Context, goodsID int64, due []reservation,
 func (r *reconciler) late(ctx context.Context, goodsID int64, rs []reservation) (map[int64]string, error) {
 	late := make(map[int64]string)
 	for some := range slices.Chunk(rs, lateBatch) {
-		found, err := r.store.boughtForSure(ctx, goodsID, some)
+		found, err := r.store.buyersAmongLocking(ctx, goodsID, some)
 		if err != nil {
 			return nil, err
 		}
@@ -193,7 +193,7 @@ func (r *reconciler) sale(ctx context.Context, g liveGoods, now time.Time, sum *
 		return err
 	}
 	defer func() {
-		ctx, cancel := afterwards(ctx)
+		ctx, cancel := cleanupContext(ctx)
 		defer cancel()
 		err = errors.Join(err, r.ledger.release(ctx, g.id, token))
 	}()

@@ -17,13 +17,13 @@ const enterLimit = loadLease + 3*time.Second
 // Sales are the goods and their flash sales: users queue for an order here, and ask what became of it. They are safe for concurrent use, in any number of
 // processes.
 type Sales struct {
-	ledger ledger
-	store  store
-	queue  queue
-	loader loader
-	names  *names
-	memory *memory
-	lookup chan struct{} // a slot for each search for a ticket that the broker does not know
+	ledger  ledger
+	store   store
+	queue   queue
+	loader  loader
+	names   *names
+	memory  *memory
+	lookups chan struct{} // a slot for each search for a ticket that the broker does not know
 }
 
 // NewSales makes it. rdb is the broker's Redis, which must not evict keys; db is where goods and orders are.
@@ -35,9 +35,9 @@ func newSales(db *gorm.DB, l ledger, q queue) *Sales {
 	s := store{db}
 	return &Sales{
 		ledger: l, store: s, queue: q, loader: newLoader(l, s),
-		names:  newNames(s.goodsByName),
-		memory: newMemory(l),
-		lookup: make(chan struct{}, maxLookups),
+		names:   newNames(s.goodsByName),
+		memory:  newMemory(l),
+		lookups: make(chan struct{}, maxLookups),
 	}
 }
 
@@ -68,7 +68,7 @@ func (s *Sales) Enter(ctx context.Context, userID, goodsID int64) (Ticket, error
 	if a.result == admitAgain && a.pending {
 		// The task may be lost, or whoever was let in on a Redis Cluster died before it was made. A repetition costs
 		// little and has the same id.
-		ctx, cancel := afterwards(ctx)
+		ctx, cancel := cleanupContext(ctx)
 		defer cancel()
 		if err := s.queue.enqueue(ctx, a.taskID, OrderArgs{UserID: userID, GoodsID: goodsID}); err != nil {
 			return Ticket{}, err

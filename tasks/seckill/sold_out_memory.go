@@ -93,7 +93,7 @@ func (m *memory) checkLater(ctx context.Context, goodsID int64, k *soldOut) {
 // check asks Redis for the version. If it cannot be had, what is known grows too old to be used, and whoever comes then
 // learns from Redis itself what is wrong.
 func (m *memory) check(ctx context.Context, goodsID int64, k *soldOut) {
-	ctx, cancel := afterwards(ctx)
+	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
 	defer k.checking.Store(false)
 	asked := m.now()
@@ -112,7 +112,7 @@ func (m *memory) check(ctx context.Context, goodsID int64, k *soldOut) {
 	}
 }
 
-// learn begins to read everyone who is in, after Redis said that the goods are sold out.
+// refresh begins to read everyone who is in, after Redis said that the goods are sold out.
 func (m *memory) refresh(ctx context.Context, goodsID int64) {
 	if l := m.begin(goodsID); l != nil {
 		m.background(func() { m.load(ctx, goodsID, l) })

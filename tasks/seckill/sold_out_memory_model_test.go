@@ -71,7 +71,7 @@ func TestMemoryBelievesRedis(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"change": func(*rapid.T) { busy() },
-			"learn": func(*rapid.T) {
+			"refresh": func(*rapid.T) {
 				for range w.total {
 					_, _ = w.sales().Enter(rt.Context(), rapid.Int64Range(1, crowd).Draw(rt, "user"), w.goodsID)
 				}

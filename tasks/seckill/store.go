@@ -84,9 +84,9 @@ func (s store) buyersAmong(ctx context.Context, goodsID int64, rs []reservation)
 	return bought, nil
 }
 
-// boughtForSure is buyersAmong that waits for transactions under way: whoever has no order then gets none by an attempt
+// buyersAmongLocking is buyersAmong that waits for transactions under way: whoever has no order then gets none by an attempt
 // that had begun. A commit whose answer was lost may be in the server's hands yet, as when it was frozen.
-func (s store) boughtForSure(ctx context.Context, goodsID int64, rs []reservation) (map[int64]string, error) {
+func (s store) buyersAmongLocking(ctx context.Context, goodsID int64, rs []reservation) (map[int64]string, error) {
 	bought := make(map[int64]string)
 	err := s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		for _, r := range rs {
@@ -122,9 +122,9 @@ func (s store) orderBy(ctx context.Context, taskID string) (*models.Order, error
 	return orderBy(s.db.WithContext(ctx), taskID)
 }
 
-// orderByForSure is orderBy that waits for a transaction under way: without an order, none comes of an attempt that had
+// orderByLocking is orderBy that waits for a transaction under way: without an order, none comes of an attempt that had
 // begun.
-func (s store) orderByForSure(ctx context.Context, taskID string) (order *models.Order, err error) {
+func (s store) orderByLocking(ctx context.Context, taskID string) (order *models.Order, err error) {
 	err = s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		order, err = orderBy(forUpdate(tx), taskID)
 		return err

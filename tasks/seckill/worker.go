@@ -18,7 +18,7 @@ type Option func(*worker)
 // BatchSize is how many orders share a transaction at most, 256 when it is not given. With 1, or less, each has its
 // own, as many at a time as there are handlers.
 func BatchSize(n int) Option {
-	return func(w *worker) { w.joint.join.Size = max(n, 1) }
+	return func(w *worker) { w.batcher.group.Size = max(n, 1) }
 }
 
 // Bind gives the mux the handlers of Order and Reconcile. The arguments are those of NewSales. Handlers of Order that
@@ -29,7 +29,7 @@ func Bind(m *tasks.Mux, db *gorm.DB, rdb redis.UniversalClient, client *tasks.Cl
 	r := &reconciler{ledger: l, store: store{db}, queue: brokerQueue{client}}
 	tasks.Handle(m, Order,
 		func(ctx context.Context, args OrderArgs) (OrderResult, error) {
-			return w.take(ctx, tasks.Current(ctx).ID, args)
+			return w.placeOrder(ctx, tasks.Current(ctx).ID, args)
 		},
 		tasks.FailureHook(func(ctx context.Context, args OrderArgs, _ error) error {
 			if args.Validate() != nil {
@@ -45,71 +45,71 @@ func Bind(m *tasks.Mux, db *gorm.DB, rdb redis.UniversalClient, client *tasks.Cl
 
 // worker turns reservations into orders.
 type worker struct {
-	ledger ledger
-	store  store
-	joint  *batcher
+	ledger  ledger
+	store   store
+	batcher *batcher
 }
 
 func newWorker(l ledger, s store, opts ...Option) *worker {
 	w := &worker{ledger: l, store: s}
-	w.joint = newBatcher(defaultBatch, w.takeAll)
+	w.batcher = newBatcher(defaultBatch, w.placeBatch)
 	for _, opt := range opts {
 		opt(w)
 	}
 	return w
 }
 
-// take places the order, together with those of other handlers, and tells Redis what became of it. What the database
+// placeOrder places the order, together with those of other handlers, and tells Redis what became of it. What the database
 // says is final: when Redis cannot be told, reconcile tells it later.
-func (w *worker) take(ctx context.Context, taskID string, args OrderArgs) (OrderResult, error) {
-	p := &orderRequest{userID: args.UserID, goodsID: args.GoodsID, taskID: taskID}
-	if err := w.joint.do(ctx, p); err != nil {
+func (w *worker) placeOrder(ctx context.Context, taskID string, args OrderArgs) (OrderResult, error) {
+	r := &orderRequest{userID: args.UserID, goodsID: args.GoodsID, taskID: taskID}
+	if err := w.batcher.do(ctx, r); err != nil {
 		return OrderResult{}, fmt.Errorf("place the order of task %s: %w", taskID, err)
 	}
-	if p.settleErr != nil {
-		logger(ctx).WarnContext(ctx, "Redis does not know of the order's outcome yet", "error", p.settleErr)
+	if r.settleErr != nil {
+		logger(ctx).WarnContext(ctx, "Redis does not know of the order's outcome yet", "error", r.settleErr)
 	}
-	return p.result()
+	return r.result()
 }
 
-func (p *orderRequest) result() (OrderResult, error) {
+func (r *orderRequest) result() (OrderResult, error) {
 	switch {
-	case p.err == nil:
-		return successResult(p.order), nil
-	case p.refused():
-		return OrderResult{Reason: ReasonOf(p.err), UserID: p.userID, GoodsID: p.goodsID}, nil
+	case r.err == nil:
+		return successResult(r.order), nil
+	case r.refused():
+		return OrderResult{Reason: ReasonOf(r.err), UserID: r.userID, GoodsID: r.goodsID}, nil
 	}
-	return OrderResult{}, p.err
+	return OrderResult{}, r.err
 }
 
-// takeAll is the joint work of several handlers.
-func (w *worker) takeAll(ctx context.Context, batch []*orderRequest) {
+// placeBatch is the work of several handlers together.
+func (w *worker) placeBatch(ctx context.Context, batch []*orderRequest) {
 	w.store.placeAll(ctx, batch)
-	w.tell(ctx, batch)
+	w.recordOutcomes(ctx, batch)
 }
 
-// tell lets Redis know what became of the batch, with two scripts a goods at most.
-func (w *worker) tell(ctx context.Context, batch []*orderRequest) {
-	ctx, cancel := afterwards(ctx)
+// recordOutcomes writes to Redis what became of the batch, with two scripts a goods at most.
+func (w *worker) recordOutcomes(ctx context.Context, batch []*orderRequest) {
+	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
-	decided := slices.DeleteFunc(slices.Clone(batch), func(p *orderRequest) bool { return p.err != nil && !p.refused() })
+	decided := slices.DeleteFunc(slices.Clone(batch), func(r *orderRequest) bool { return r.err != nil && !r.refused() })
 	for _, group := range byGoods(decided) {
 		var ordered, refused []reservation
-		for _, p := range group {
-			if p.order != nil {
-				ordered = append(ordered, reservation{userID: p.userID, taskID: p.order.TaskID})
+		for _, r := range group {
+			if r.order != nil {
+				ordered = append(ordered, reservation{userID: r.userID, taskID: r.order.TaskID})
 			} else {
-				refused = append(refused, reservation{userID: p.userID, taskID: p.taskID})
+				refused = append(refused, reservation{userID: r.userID, taskID: r.taskID})
 			}
 		}
 		goodsID := group[0].goodsID
 		err := w.ledger.settle(ctx, goodsID, ordered...)
 		_, giveErr := w.ledger.giveBack(ctx, goodsID, true, refused...)
-		for _, p := range group {
-			if p.order != nil {
-				p.settleErr = err
+		for _, r := range group {
+			if r.order != nil {
+				r.settleErr = err
 			} else {
-				p.settleErr = giveErr
+				r.settleErr = giveErr
 			}
 		}
 	}
@@ -118,10 +118,10 @@ func (w *worker) tell(ctx context.Context, batch []*orderRequest) {
 // abandon gives the reservation back, unless an attempt committed the order before it failed. The failure does not stand
 // until the database has said which of the two is true. When Redis cannot be told, reconcile tells it later.
 func (w *worker) abandon(ctx context.Context, taskID string, args OrderArgs) error {
-	ctx, cancel := afterwards(ctx)
+	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
 	r := reservation{userID: args.UserID, taskID: taskID}
-	bought, err := w.store.boughtForSure(ctx, args.GoodsID, []reservation{r})
+	bought, err := w.store.buyersAmongLocking(ctx, args.GoodsID, []reservation{r})
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,8 @@ import "net/netip"
 
 // client is what shares the limits of one client address.
 type client struct {
-	own     string // an IPv4 address, the /64 that a single IPv6 customer has, or "unknown": all of whom nothing is known
-	network string // the /48 around an IPv6 address, which a provider may give to a customer as well; else own
+	address string // an IPv4 address, the /64 that a single IPv6 customer has, or "unknown": all of whom nothing is known
+	network string // the /48 around an IPv6 address, which a provider may give to a customer as well; else address
 }
 
 func clientOf(addr string) client {
@@ -20,15 +20,15 @@ func clientOf(addr string) client {
 	return client{netip.PrefixFrom(ip, 64).Masked().String(), netip.PrefixFrom(ip, 48).Masked().String()}
 }
 
-// perNetwork is how many times the allowance of a /64 its /48 has.
-const perNetwork = 4
+// networkFactor is how many times the allowance of a /64 its /48 has.
+const networkFactor = 4
 
 // windows of the client are to be taken one after the other: they can be on different nodes of a cluster.
 func (c client) windows(scope, name string, w window) [][]window {
-	w.scope, w.key = scope, "paidui:sms:{addr:"+c.own+"}:"+name
+	w.scope, w.key = scope, "paidui:sms:{addr:"+c.address+"}:"+name
 	list := [][]window{{w}}
-	if c.network != c.own {
-		w.key, w.limit = "paidui:sms:{addr:"+c.network+"}:"+name, perNetwork*w.limit
+	if c.network != c.address {
+		w.key, w.limit = "paidui:sms:{addr:"+c.network+"}:"+name, networkFactor*w.limit
 		list = append(list, []window{w})
 	}
 	return list

@@ -32,7 +32,7 @@ func TestEverythingWorksInACluster(t *testing.T) {
 	}
 	require.ErrorIs(t, codes.Consume(t.Context(), testMobile, wrong, "192.0.2.1"), ErrWrongCode)
 	require.NoError(t, codes.Consume(t.Context(), testMobile, code, "192.0.2.1"))
-	known, err := codes.knows(t.Context(), testMobile, clientOf("192.0.2.1"))
+	known, err := codes.isKnownAddress(t.Context(), testMobile, clientOf("192.0.2.1"))
 	require.NoError(t, err)
 	require.True(t, known)
 	g := newGrant(cache, codes.limits, testMobile, clientOf("2001:db8::1"), false, time.Now())

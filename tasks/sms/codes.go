@@ -74,7 +74,7 @@ func (c *Codes) Request(ctx context.Context, mobile, addr string) (taskID string
 func (c *Codes) grant(ctx context.Context, mobile string, from client) (*grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	known, err := c.knows(ctx, mobile, from)
+	known, err := c.isKnownAddress(ctx, mobile, from)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (c *Codes) issue(ctx context.Context, g *grant, mobile, code string, from c
 		return "", err
 	}
 	keys := []string{codeKey(mobile), triesKey(mobile)}
-	if err := saveCodeScript.Run(ctx, c.cache, keys, code, CodeTTL.Milliseconds(), from.own).Err(); err != nil {
+	if err := saveCodeScript.Run(ctx, c.cache, keys, code, CodeTTL.Milliseconds(), from.address).Err(); err != nil {
 		return "", fmt.Errorf("sms: keeping the code: %w", err)
 	}
 	result, err := Send.Enqueue(ctx, c.client, SendArgs{Mobile: mobile})

@@ -301,19 +301,19 @@ func TestKnownAddressesAreFewAndForgotten(t *testing.T) {
 		codes, cache := testCodes(t, url, Limits{})
 		begun := time.Now()
 		knows := func(addr string) bool {
-			known, err := codes.knows(t.Context(), testMobile, clientOf(addr))
+			known, err := codes.isKnownAddress(t.Context(), testMobile, clientOf(addr))
 			require.NoError(t, err)
 			return known
 		}
 		for i := range 6 {
 			codes.now = func() time.Time { return begun.Add(time.Duration(i) * time.Second) }
-			require.NoError(t, codes.know(t.Context(), testMobile, clientOf(fmt.Sprint("192.0.2.", i))))
+			require.NoError(t, codes.addKnownAddress(t.Context(), testMobile, clientOf(fmt.Sprint("192.0.2.", i))))
 		}
 		for i := range 6 {
 			require.Equal(t, i >= 2, knows(fmt.Sprint("192.0.2.", i)), i)
 		}
-		require.Positive(t, cache.TTL(t.Context(), knownKey(testMobile)).Val())
-		codes.now = func() time.Time { return begun.Add(knownFor + 4*time.Second) }
+		require.Positive(t, cache.TTL(t.Context(), knownAddressesKey(testMobile)).Val())
+		codes.now = func() time.Time { return begun.Add(knownAddressTTL + 4*time.Second) }
 		require.False(t, knows("192.0.2.2"))
 		require.True(t, knows("192.0.2.5"))
 	})

@@ -19,10 +19,10 @@ const (
 
 // What lua/consume_code.lua answers.
 const (
-	consumed    = "ok"
-	consumeNone = "none"
-	consumeBad  = "wrong"
-	consumeVoid = "void"
+	consumed     = "ok"
+	consumeNone  = "none"
+	consumeWrong = "wrong"
+	consumeVoid  = "void"
 )
 
 // Consume uses the number's code up. addr is the IP address of the client that tries it. It returns nil for the right
@@ -53,13 +53,13 @@ func (c *Codes) Consume(ctx context.Context, mobile, code, addr string) error {
 	}
 	// The code was right. If these fail, the address is short of one try for an hour, and not known.
 	_ = try.giveBack(ctx)
-	_ = c.know(ctx, mobile, from)
+	_ = c.addKnownAddress(ctx, mobile, from)
 	return nil
 }
 
 func (c *Codes) compare(ctx context.Context, mobile, code string, from client) error {
 	keys := []string{codeKey(mobile), triesKey(mobile), triesKey(mobile) + ":answer:" + rand.Text()}
-	answer, err := consumeCodeScript.Run(ctx, c.cache, keys, code, from.own, from.network,
+	answer, err := consumeCodeScript.Run(ctx, c.cache, keys, code, from.address, from.network,
 		maxTries, maxOthers, CodeTTL.Milliseconds(), answerTTL.Milliseconds()).Text()
 	if err != nil {
 		return fmt.Errorf("sms: consuming the code: %w", err)
@@ -69,7 +69,7 @@ func (c *Codes) compare(ctx context.Context, mobile, code string, from client) e
 		return nil
 	case consumeNone:
 		return ErrNoCode
-	case consumeBad:
+	case consumeWrong:
 		return ErrWrongCode
 	case consumeVoid:
 		return ErrTooManyTries

@@ -26,7 +26,7 @@ func setCode(t *testing.T, cache *redis.Client, code string) {
 func askedFrom(t *testing.T, cache *redis.Client, code, addr string) {
 	t.Helper()
 	keys := []string{codeKey(testMobile), triesKey(testMobile)}
-	require.NoError(t, saveCodeScript.Run(t.Context(), cache, keys, code, CodeTTL.Milliseconds(), clientOf(addr).own).Err())
+	require.NoError(t, saveCodeScript.Run(t.Context(), cache, keys, code, CodeTTL.Milliseconds(), clientOf(addr).address).Err())
 }
 
 func TestConsumeOnce(t *testing.T) {

@@ -14,10 +14,10 @@ import (
 // mailboxProvider is how rows and settings name it.
 const mailboxProvider = "outbox"
 
-// The most rows that Messages returns, and what it returns when not told.
+// How many rows Messages returns when it is given no limit, and at most.
 const (
-	mailboxDefault = 20
-	mailboxMost    = 100
+	defaultMessages = 20
+	maxMessages     = 100
 )
 
 // Mailbox is the provider for development: it sends nothing and leaves the message, code and all, in sms_messages, where
@@ -54,13 +54,13 @@ func (b *Mailbox) Send(ctx context.Context, m Message) (Receipt, error) {
 // when limit is not positive, and never more than 100. UpdatedAt is when a message was sent.
 func (b *Mailbox) Messages(ctx context.Context, mobile string, limit int) ([]models.SMSMessage, error) {
 	if limit <= 0 {
-		limit = mailboxDefault
+		limit = defaultMessages
 	}
 	var rows []models.SMSMessage
 	err := b.db.WithContext(ctx).
 		Where("mobile = ? AND provider = ? AND serial_no <> ''", mobile, mailboxProvider).
 		Order("updated_at DESC, id DESC").
-		Limit(min(limit, mailboxMost)).
+		Limit(min(limit, maxMessages)).
 		Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("sms: reading the mailbox: %w", err)

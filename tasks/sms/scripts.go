@@ -10,9 +10,9 @@ import (
 var files embed.FS
 
 var (
-	saveCodeScript    = redisx.LoadScript(files, "lua/save_code.lua")
-	forgetCodeScript  = redisx.LoadScript(files, "lua/forget_code.lua")
-	consumeCodeScript = redisx.LoadScript(files, "lua/consume_code.lua")
-	takeGrantScript   = redisx.LoadScript(files, "lua/take_grant.lua")
-	knowAddressScript = redisx.LoadScript(files, "lua/know_address.lua")
+	saveCodeScript        = redisx.LoadScript(files, "lua/save_code.lua")
+	forgetCodeScript      = redisx.LoadScript(files, "lua/forget_code.lua")
+	consumeCodeScript     = redisx.LoadScript(files, "lua/consume_code.lua")
+	takeGrantScript       = redisx.LoadScript(files, "lua/take_grant.lua")
+	addKnownAddressScript = redisx.LoadScript(files, "lua/add_known_address.lua")
 )

@@ -78,7 +78,7 @@ func (s *scripted) sent() []Message {
 }
 
 func newWorker(db *gorm.DB, cache redis.UniversalClient, s Sender) *worker {
-	return &worker{journal: journal{db: db, provider: s.Provider()}, cache: cache, sender: s}
+	return &worker{rows: messageRows{db: db, provider: s.Provider()}, cache: cache, sender: s}
 }
 
 func messages(t *testing.T, db *gorm.DB) []models.SMSMessage {
@@ -122,7 +122,7 @@ func TestALateFailureLeavesASentMessage(t *testing.T) {
 		_, err := newWorker(db, cache, NewMailbox(db)).send(t.Context(), "sms_1", testMobile, testenv.Quiet())
 		require.NoError(t, err)
 		sent := messages(t, db)
-		require.NoError(t, journal{db: db}.finish(t.Context(), "sms_1", Receipt{}, errors.New("the code could not be read")))
+		require.NoError(t, messageRows{db: db}.finish(t.Context(), "sms_1", Receipt{}, errors.New("the code could not be read")))
 		require.Equal(t, sent, messages(t, db))
 	})
 }
@@ -137,11 +137,11 @@ func TestMailboxMessagesNewestFirst(t *testing.T) {
 		}
 		_, err := mailbox.Send(t.Context(), Message{TaskID: "sms_x", Mobile: "13900000000", Code: "999999", ValidFor: CodeTTL})
 		require.NoError(t, err)
-		_, err = journal{db: db, provider: "outbox"}.begin(t.Context(), "sms_unsent", testMobile)
+		_, err = messageRows{db: db, provider: "outbox"}.begin(t.Context(), "sms_unsent", testMobile)
 		require.NoError(t, err)
-		_, err = journal{db: db, provider: "tencent"}.begin(t.Context(), "sms_tencent", testMobile)
+		_, err = messageRows{db: db, provider: "tencent"}.begin(t.Context(), "sms_tencent", testMobile)
 		require.NoError(t, err)
-		require.NoError(t, journal{db: db}.finish(t.Context(), "sms_tencent", Receipt{SerialNo: "s"}, nil))
+		require.NoError(t, messageRows{db: db}.finish(t.Context(), "sms_tencent", Receipt{SerialNo: "s"}, nil))
 
 		for limit, want := range map[int][]string{
 			2: {"000003", "000002"}, 0: {"000003", "000002", "000001"}, -1: {"000003", "000002", "000001"},
@@ -161,7 +161,7 @@ func TestAMessageIsAsNewAsItsLastSending(t *testing.T) {
 	t.Parallel()
 	onEachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		mailbox := NewMailbox(db)
-		_, err := journal{db: db, provider: "outbox"}.begin(t.Context(), "sms_retried", testMobile)
+		_, err := messageRows{db: db, provider: "outbox"}.begin(t.Context(), "sms_retried", testMobile)
 		require.NoError(t, err)
 		hourAgo := time.Now().Add(-time.Hour)
 		early := map[string]any{"created_at": hourAgo, "updated_at": hourAgo}
@@ -289,8 +289,8 @@ func TestSendErrorInALogIsMasked(t *testing.T) {
 	t.Parallel()
 	err := &SendError{Mobile: testMobile, Err: errors.New("tencent: no route to +86" + testMobile)}
 	require.Equal(t, testMobile+"的短信发送失败：tencent: no route to +86"+testMobile, err.Error())
-	busy := &SendError{Mobile: testMobile, Why: whyBusy, Err: errors.New("dial tcp")}
-	require.Equal(t, testMobile+"的短信发送失败："+whyBusy, busy.Error())
+	busy := &SendError{Mobile: testMobile, Why: reasonBusy, Err: errors.New("dial tcp")}
+	require.Equal(t, testMobile+"的短信发送失败："+reasonBusy, busy.Error())
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	logger.Error("failed", "error", err)

@@ -15,16 +15,16 @@ import (
 // CodeTTL is how long a code is good for.
 const CodeTTL = 5 * time.Minute
 
-// sendFor is how long the task that sends a code may wait: somewhat longer than the code lives, so that a task that had
+// sendTTL is how long the task that sends a code may wait: somewhat longer than the code lives, so that a task that had
 // to wait ends by saying that the code has expired.
-const sendFor = CodeTTL + 30*time.Second
+const sendTTL = CodeTTL + 30*time.Second
 
 // Send delivers the code that is kept for a mobile number at the moment it runs. Its result is
 // "<mobile>的短信发送成功"; the error of a failed one reads "<mobile>的短信发送失败：<why>". While the database or the cache does
 // not answer it waits, for as long as the code lives.
 var Send = tasks.Define[SendArgs, string]("sms.send",
 	tasks.Queue("sms"),
-	tasks.ExpiresIn(sendFor),
+	tasks.ExpiresIn(sendTTL),
 	tasks.MaxRetries(5),
 	tasks.Backoff(time.Second, 30*time.Second),
 	tasks.SnoozeFor(tasks.ErrorAs[*models.AwayError]()), // what is marked: a provider that does not answer may have sent the message

@@ -28,17 +28,17 @@ const (
 	finishPause   = 200 * time.Millisecond
 )
 
-// journal keeps the row of sms_messages that each task has: made before its first attempt, updated by every one.
-type journal struct {
+// messageRows keeps the row of sms_messages that each task has: made before its first attempt, updated by every one.
+type messageRows struct {
 	db       *gorm.DB
 	provider string
 }
 
 // begin makes the task's row unless it is there, and tells whether an earlier attempt has sent the message.
-func (j journal) begin(ctx context.Context, taskID, mobile string) (sent bool, err error) {
+func (m messageRows) begin(ctx context.Context, taskID, mobile string) (sent bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
-	db := j.db.WithContext(ctx)
+	db := m.db.WithContext(ctx)
 	var rows []models.SMSMessage
 	if err := db.Select("serial_no").Where("task_id = ?", taskID).Limit(1).Find(&rows).Error; err != nil {
 		return false, fmt.Errorf("sms: looking for an earlier attempt: %w", err)
@@ -46,7 +46,7 @@ func (j journal) begin(ctx context.Context, taskID, mobile string) (sent bool, e
 	if len(rows) > 0 {
 		return rows[0].SerialNo != "", nil
 	}
-	row := models.SMSMessage{TaskID: taskID, Mobile: mobile, Provider: j.provider}
+	row := models.SMSMessage{TaskID: taskID, Mobile: mobile, Provider: m.provider}
 	if err := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
 		return false, fmt.Errorf("sms: recording the attempt: %w", err)
 	}
@@ -56,7 +56,7 @@ func (j journal) begin(ctx context.Context, taskID, mobile string) (sent bool, e
 // finish writes an attempt's outcome into the task's row. A message that is sent but not recorded could be sent
 // again, so it tries more than once. An attempt that failed has nothing to say of a message that another one has sent
 // meanwhile, as when this one's worker stood still.
-func (j journal) finish(ctx context.Context, taskID string, receipt Receipt, outcome error) error {
+func (m messageRows) finish(ctx context.Context, taskID string, receipt Receipt, outcome error) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	values := map[string]any{"error": ""}
@@ -67,7 +67,7 @@ func (j journal) finish(ctx context.Context, taskID string, receipt Receipt, out
 		values["fee"] = receipt.Fee
 	}
 	for try := 1; ; try++ {
-		row := j.db.WithContext(ctx).Model(&models.SMSMessage{}).Where("task_id = ?", taskID)
+		row := m.db.WithContext(ctx).Model(&models.SMSMessage{}).Where("task_id = ?", taskID)
 		if outcome != nil {
 			row = row.Where("serial_no = ?", "")
 		}
