@@ -13,7 +13,8 @@
 //   - limit_: who has to wait, and who is refused. limit_rates.go counts by user and address, limit_overload.go by the load of a
 //     route, limit_waits.go the requests that wait for tasks. limit_pacer.go delays refusals.
 //   - longpoll_: requests that wait for a task. longpoll_wait.go answers ?wait=, longpoll_events.go streams server-sent events.
-//     longpoll.go takes the connection of a request that waits long from net/http, to save memory.
+//     longpoll.go takes the connection of a request that waits long from net/http, whose goroutines and buffers take 35 KiB
+//     for each. So 10,000 waiting clients cost the process 182 MiB in all (row waiters of deploy/docs/benchmarks.md).
 //   - task_: tasks and schedules: call, batch, revoke, retry, search.
 //   - user_: who may use a route (user_auth.go), logins and tokens, and what belongs to a user: profile, articles, followings,
 //     rankings.

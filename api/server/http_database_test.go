@@ -14,8 +14,8 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 )
 
-// cable is a TCP connection to a server that can be pulled out.
-type cable struct {
+// cuttableProxy forwards TCP connections to a server until it is cut.
+type cuttableProxy struct {
 	to string
 	ln net.Listener
 
@@ -25,21 +25,21 @@ type cable struct {
 	all   sync.WaitGroup
 }
 
-func newCable(t *testing.T, to string) *cable {
+func newCuttableProxy(t *testing.T, to string) *cuttableProxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	c := &cable{to: to, ln: ln, conns: map[net.Conn]bool{}}
+	c := &cuttableProxy{to: to, ln: ln, conns: map[net.Conn]bool{}}
 	c.all.Go(c.accept)
 	t.Cleanup(func() {
-		c.plug(false)
+		c.connect(false)
 		_ = ln.Close()
 		c.all.Wait()
 	})
 	return c
 }
 
-func (c *cable) accept() {
+func (c *cuttableProxy) accept() {
 	for {
 		near, err := c.ln.Accept()
 		if err != nil {
@@ -59,7 +59,7 @@ func (c *cable) accept() {
 	}
 }
 
-func (c *cable) keep(conns ...net.Conn) bool {
+func (c *cuttableProxy) keep(conns ...net.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range conns {
@@ -72,8 +72,8 @@ func (c *cable) keep(conns ...net.Conn) bool {
 	return !c.out
 }
 
-// plug puts the cable in, or pulls it out and breaks what goes through.
-func (c *cable) plug(in bool) {
+// connect lets connections through, or with false closes them all and refuses new ones.
+func (c *cuttableProxy) connect(in bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out = !in
@@ -89,7 +89,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(testenv.MySQL(t))
 	require.NoError(t, err)
-	line := newCable(t, u.Host)
+	line := newCuttableProxy(t, u.Host)
 	u.Host = line.ln.Addr().String()
 	r := testenv.Redis(t)
 	s := assemble(t, u.String(), r.URL(1), r.URL(2), nil)
@@ -100,7 +100,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 	in := s.post("/v1/seckill", map[string]any{"goods_id": goods}, user)
 	require.Equal(t, 100, in.Code)
 
-	line.plug(false)
+	line.connect(false)
 	require.Len(t, s.visible(t), 1, "from the cache")
 	again := s.post("/v1/seckill", map[string]any{"goods_id": goods}, user)
 	require.Equal(t, []any{100, in.TaskID}, []any{again.Code, again.TaskID}, "taking an order needs no database")
@@ -117,7 +117,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 		require.NotEmpty(t, a.header.Get("Retry-After"))
 	}
 
-	line.plug(true)
+	line.connect(true)
 	require.Eventually(t, func() bool { return s.get("/v1/goods").Code == 100 }, 10*time.Second, 20*time.Millisecond)
 	require.Equal(t, 100, s.post("/v1/login", login).Code, "the code was not used up in vain")
 }

@@ -22,33 +22,33 @@ import (
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
-// dying is a Redis whose scripts end in an error, or in the panic that ends a request, once it is told to: nothing that
-// the process does after its commit reaches the cache.
-type dying struct {
+// failingRedis is a hook with which every script fails, or panics as a request that ends does, while how is set: then
+// nothing that the process does after its commit reaches the cache.
+type failingRedis struct {
 	how atomic.Pointer[func() error]
 }
 
-func (d *dying) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (d *failingRedis) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (d *dying) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (d *failingRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if err := d.die(cmd); err != nil {
+		if err := d.fail(cmd); err != nil {
 			return err
 		}
 		return next(ctx, cmd)
 	}
 }
 
-func (d *dying) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (d *failingRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if err := d.die(cmds...); err != nil {
+		if err := d.fail(cmds...); err != nil {
 			return err
 		}
 		return next(ctx, cmds)
 	}
 }
 
-func (d *dying) die(cmds ...redis.Cmder) (err error) {
+func (d *failingRedis) fail(cmds ...redis.Cmder) (err error) {
 	how := d.how.Load()
 	for _, cmd := range cmds {
 		if how != nil && slices.Contains([]string{"eval", "evalsha"}, cmd.Name()) {
@@ -77,13 +77,13 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 		for _, strategy := range []cache.Strategy{cache.DeleteOnWrite, cache.UpdateOnWrite} {
 			t.Run(name+", "+strategy.String(), func(t *testing.T) {
 				t.Parallel()
-				death := &dying{}
+				failing := &failingRedis{}
 				r := testenv.Redis(t)
 				opt, err := redis.ParseURL(r.URL(2))
 				require.NoError(t, err)
 				rdb := redis.NewClient(opt)
 				t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-				rdb.AddHook(death)
+				rdb.AddHook(failing)
 				s := assemble(t, testenv.MySQL(t), r.URL(1), r.URL(2), []change{func(o *options) {
 					o.Features = features(t, o.DB, o.Tasks, rdb, strategy, testenv.Quiet())
 				}})
@@ -96,10 +96,10 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 				require.Equal(t, "old", s.visible(t)[0].Title)
 				before := s.unapplied(t)
 
-				death.how.Store(&die)
+				failing.how.Store(&die)
 				require.Equal(t, 100, s.put(fmt.Sprint("/v1/banners/", row.ID), map[string]any{"title": "new"}, asOperator).Code)
 				require.Equal(t, 100, s.put("/v1/user", map[string]any{"name": "new"}, user).Code)
-				death.how.Store(nil)
+				failing.how.Store(nil)
 				require.Equal(t, "old", s.cachedTitle(t), "nothing has told the cache yet")
 				require.Equal(t, before+2, s.unapplied(t))
 

@@ -128,7 +128,7 @@ func (b boot) run(ctx context.Context) (err error) {
 		return err
 	}
 	admin.Checks, admin.Notes, admin.Stopping = env.checks, env.Stores.notes(), env.group.Stopping()
-	adminFront.show(Admin(admin))
+	adminFront.swapHandler(Admin(admin))
 	env.group.Add("admin", adminFront.run)
 	return env.group.Run(ctx)
 }

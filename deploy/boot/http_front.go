@@ -20,7 +20,7 @@ type front struct {
 // openFront serves h on ln until the front is closed, whatever becomes of ctx. It closes ln.
 func openFront(ctx context.Context, name string, ln net.Listener, h http.Handler, o ServeOptions) *front {
 	f := &front{name: name, served: make(chan error, 1)}
-	f.show(h)
+	f.swapHandler(h)
 	serving, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	f.end = end
 	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*f.handler.Load()).ServeHTTP(w, r) })
@@ -34,8 +34,8 @@ func openFront(ctx context.Context, name string, ln net.Listener, h http.Handler
 	return f
 }
 
-// show answers new requests with h.
-func (f *front) show(h http.Handler) { f.handler.Store(&h) }
+// swapHandler has h answer new requests.
+func (f *front) swapHandler(h http.Handler) { f.handler.Store(&h) }
 
 // run is the front as a part of the program: it drains when ctx ends.
 func (f *front) run(ctx context.Context) error {
