@@ -39,9 +39,18 @@ func TestCountsOutliveAPrimary(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	c := s.over(store)
-	if found, err := c.ranked(t.Context(), Articles, 0, len(places)); time.Since(begun) < testenv.NodeTimeout*3/4 {
-		require.NoError(t, err, "the replica has the ranking")
-		require.Equal(t, places, found)
+	// Until the cluster sees what has happened; then it refuses everything until a replica has taken the place. A machine that
+	// stands still in between leaves time for a try or two, which may end late.
+	for try := 1; ; try++ {
+		found, err := c.ranked(t.Context(), Articles, 0, len(places))
+		if time.Since(begun) >= testenv.NodeTimeout*3/4 {
+			require.LessOrEqual(t, try, 3, "the replica has the ranking: %v", err)
+			break
+		}
+		if err == nil {
+			require.Equal(t, places, found)
+			break
+		}
 	}
 	top, err := c.top(t.Context(), Articles, MaxTop)
 	require.NoError(t, err)
