@@ -18,12 +18,14 @@ run: ## Run everything in one process; needs nothing but Go
 EXPLORED := ^(TestNoOldValueStays|TestNearIsNeverStaleAfterAMessage|TestCountsAreExact|TestAListIsTrueOnceAllTasksHaveRun|TestWhateverComesBetween|TestOrderMakesNoDifference|TestBundlesGiveBackWhatTheyWereGiven|TestSearchFindsWhatMatches|TestSearchFindsTasksInBundles)$$
 
 test: ## Test everything against private Redis and MariaDB servers
-	@# deploy/chaos and worker/pool first: they wait most of their time, which others make use of.
+	@# Most tests wait more than they compute: more of them run at once than there are processors, and deploy/chaos and
+	@# worker/pool, which wait longest, begin. make lint has vet look at them.
 	@deploy/install-test-deps.sh
 	@if echo '#include <stdlib.h>' | $${CC:-gcc} -E - >/dev/null 2>&1; then race=-race; export CGO_ENABLED=1; else race=; fi; \
-	set -x; go test $$race -p 3 -timeout 14m ./deploy/chaos ./worker/pool ./... && \
-	PAIDUI_BROKER_PIPELINING=false PAIDUI_BROKER_WAKE_UP=false go test $$race -timeout 5m ./tasks && \
-	if [ -n "$$race" ]; then go test -timeout 5m -run '$(EXPLORED)' ./models/cache ./tasks/counter ./tasks/following ./tasks/history; fi
+	at_once='-p 3 -parallel 6 -vet=off'; \
+	set -x; go test $$race $$at_once -timeout 14m ./deploy/chaos ./worker/pool ./... && \
+	PAIDUI_BROKER_PIPELINING=false PAIDUI_BROKER_WAKE_UP=false go test $$race $$at_once -timeout 5m ./tasks && \
+	if [ -n "$$race" ]; then go test $$at_once -timeout 5m -run '$(EXPLORED)' ./models/cache ./tasks/counter ./tasks/following ./tasks/history; fi
 
 build: ## Build api, worker, scheduler and paidui into bin/
 	@mkdir -p bin
