@@ -2,7 +2,6 @@ package refresh_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -20,11 +19,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-const (
-	backend = "https://shop.example.com/"
-	// patience bounds waits that a healthy system ends much earlier.
-	patience = 60 * time.Second
-)
+const backend = "https://shop.example.com/"
 
 // site is one whose processes have all kept values.
 type site struct{ refreshtest.Site }

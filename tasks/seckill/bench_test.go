@@ -2,6 +2,7 @@ package seckill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 // BenchmarkTake has several handlers place orders on MariaDB, with a sync of the disk at each commit, and settle them
@@ -47,5 +49,38 @@ func BenchmarkTake(b *testing.B) {
 				require.Zero(b, stockOf(b, db, goodsID))
 			})
 		}
+	}
+}
+
+// BenchmarkSoldOut has many users ask for goods of which all is sold: with the memory of this process, and with a question to
+// Redis for each.
+func BenchmarkSoldOut(b *testing.B) {
+	for _, remembers := range []bool{true, false} {
+		b.Run(fmt.Sprintf("memory=%t", remembers), func(b *testing.B) {
+			s := newStack(b, taskstest.Broker(b, testenv.RedisURL(b)), testenv.MySQL(b))
+			goodsID := openGoods(b, s.db, 0)
+			inTurn(s.sales.memory)
+			if !remembers {
+				s.sales.memory.background = func(func()) {} // it never learns
+			}
+			_, err := s.sales.Enter(b.Context(), 1, goodsID)
+			require.ErrorIs(b, err, ErrSoldOut)
+			require.Equal(b, remembers, s.sales.memory.refuses(b.Context(), 1, goodsID))
+			if remembers {
+				s.sales.memory.background = func(work func()) { go work() }
+			}
+			var user atomic.Int64
+			b.SetParallelism(128) // times the processors
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := s.sales.Enter(context.Background(), user.Add(1), goodsID); !errors.Is(err, ErrSoldOut) {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+		})
 	}
 }

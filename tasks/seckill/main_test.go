@@ -42,7 +42,7 @@ func eachStack(t *testing.T, test func(t *testing.T, s *stack)) {
 	})
 }
 
-func newStack(t *testing.T, b *broker.Broker, databaseURL string) *stack {
+func newStack(t testing.TB, b *broker.Broker, databaseURL string) *stack {
 	s := &stack{db: openDB(t, databaseURL), broker: b, rdb: b.Redis(), client: tasks.NewClient(b)}
 	s.sales = NewSales(s.db, s.rdb, s.client)
 	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
@@ -50,7 +50,7 @@ func newStack(t *testing.T, b *broker.Broker, databaseURL string) *stack {
 	return s
 }
 
-func openDB(t *testing.T, url string) *gorm.DB {
+func openDB(t testing.TB, url string) *gorm.DB {
 	db, err := models.Open(t.Context(), url, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
