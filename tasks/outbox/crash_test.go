@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -434,13 +435,15 @@ func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
 	tasks.Handle(mux, parent, func(context.Context, numberArgs) (int, error) { return 1, nil })
 	proxy.Away(true)
 	taskstest.Serve(t, s.broker, mux, "numbers")
-	res, err := parent.Enqueue(t.Context(), s.client, numberArgs{}, tasks.Timeout(time.Millisecond), tasks.HardTimeout(900*time.Millisecond),
+	// A machine that stands still takes an attempt's time before the handler runs: then another attempt waits.
+	res, err := parent.Enqueue(t.Context(), s.client, numberArgs{}, tasks.Timeout(800*time.Millisecond), tasks.HardTimeout(900*time.Millisecond),
+		tasks.MaxRetries(100), tasks.Backoff(100*time.Millisecond, time.Second),
 		tasks.OnSuccess(double.Signature(numberArgs{N: 4}, tasks.ID("callback"), tasks.Durable())))
 	require.NoError(t, err)
 	testenv.Eventually(t, func() bool {
 		info, err := s.client.Info(t.Context(), res.ID())
 		require.NoError(t, err)
-		return len(info.Attempts) > 0 && info.Attempts[0].Outcome == "interrupted"
+		return slices.ContainsFunc(info.Attempts, func(a tasks.Attempt) bool { return a.Outcome == "interrupted" })
 	}, "the attempt does not wait for the database")
 	proxy.Away(false)
 	_, err = res.Get(testenv.Soon(t))
