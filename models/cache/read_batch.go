@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	readBatch = 256 // keys of one round trip, at most
-	readLanes = 2   // round trips under way, at most
+	readBatch     = 256 // keys of one round trip, at most
+	readsInFlight = 2   // round trips under way, at most
 	// soonAfter is how long a reader waits before it looks whether its caller is still there. Nearly all have their
 	// answer by then, and a context may have to start a timer for whoever waits for its end.
 	soonAfter = 20 * time.Millisecond
@@ -27,7 +27,7 @@ type reads struct {
 
 func newReads(fetch func(ctx context.Context, keys []string) []reply) *reads {
 	r := &reads{fetch: fetch}
-	r.batches = redisx.Batcher[*pending]{Flush: r.flush, Size: readBatch, Lanes: readLanes}
+	r.batches = redisx.Batcher[*pending]{Flush: r.flush, Size: readBatch, MaxInFlight: readsInFlight}
 	return r
 }
 

@@ -71,19 +71,19 @@ func TestAKeyThatSeveralWantIsAskedForOnce(t *testing.T) {
 		return make([]reply, len(keys))
 	})
 	var all sync.WaitGroup
-	for range readLanes { // both lanes are busy
+	for range readsInFlight { // as many as may be are under way
 		all.Go(func() { r.get(t.Context(), "first") })
 		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(batches) > 0 }, 20*time.Second, time.Millisecond)
 	}
-	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(batches) == readLanes }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(batches) == readsInFlight }, 20*time.Second, time.Millisecond)
 	for i := range 100 {
 		all.Go(func() { r.get(t.Context(), fmt.Sprint("k", i%2)) })
 	}
 	require.Eventually(t, func() bool { waiting, _ := r.batches.Load(); return waiting == 100 }, 20*time.Second, time.Millisecond)
 	close(release)
 	all.Wait()
-	require.Len(t, batches, readLanes+1)
-	require.ElementsMatch(t, []string{"k0", "k1"}, batches[readLanes])
+	require.Len(t, batches, readsInFlight+1)
+	require.ElementsMatch(t, []string{"k0", "k1"}, batches[readsInFlight])
 }
 
 func TestAReaderLeavesWithItsContext(t *testing.T) {

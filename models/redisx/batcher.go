@@ -6,12 +6,13 @@ import (
 )
 
 // Batcher joins the items of concurrent callers, so that many share one round trip or one transaction (group commit). No
-// item waits for company: it goes at once while a lane is free, and the items that come meanwhile go together. Its
-// goroutines end when no item waits. It is safe for concurrent use; its fields are set before the first Add.
+// item waits for company: it goes at once while fewer than MaxInFlight batches are under way, and the items that come
+// meanwhile go together. Its goroutines end when no item waits. It is safe for concurrent use; its fields are set before
+// the first Add.
 type Batcher[T any] struct {
-	Flush func(batch []T) // may keep the batch; it is called by as many goroutines at a time as there are lanes
-	Size  int             // items in a batch, at most; at least 1
-	Lanes int             // batches under way, at most; at least 1
+	Flush       func(batch []T) // may keep the batch; it is called by up to MaxInFlight goroutines at a time
+	Size        int             // items in a batch, at most; at least 1
+	MaxInFlight int             // batches under way, at most; at least 1
 
 	mu      sync.Mutex
 	waiting []T
@@ -22,7 +23,7 @@ type Batcher[T any] struct {
 func (b *Batcher[T]) Add(items ...T) {
 	b.mu.Lock()
 	b.waiting = append(b.waiting, items...)
-	start := b.busy < b.Lanes
+	start := b.busy < b.MaxInFlight
 	if start {
 		b.busy++
 	}
@@ -50,7 +51,7 @@ func (b *Batcher[T]) run() {
 	}
 }
 
-// take returns nil when the lane becomes free.
+// take returns nil when nothing waits.
 func (b *Batcher[T]) take() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,7 +16,7 @@ func TestItemsThatComeMeanwhileGoTogether(t *testing.T) {
 		var mu sync.Mutex
 		var batches [][]int
 		land := make(chan struct{})
-		b := &Batcher[int]{Size: 50, Lanes: 2, Flush: func(batch []int) {
+		b := &Batcher[int]{Size: 50, MaxInFlight: 2, Flush: func(batch []int) {
 			mu.Lock()
 			batches = append(batches, batch)
 			mu.Unlock()
@@ -38,7 +38,7 @@ func TestItemsThatComeMeanwhileGoTogether(t *testing.T) {
 		for n := 2; n < 122; n++ {
 			b.Add(n)
 		}
-		require.Equal(t, []int{1, 1}, sizes(), "both lanes are busy")
+		require.Equal(t, []int{1, 1}, sizes(), "as many as may be are under way")
 		waiting, busy := b.Load()
 		require.Equal(t, []int{120, 2}, []int{waiting, busy})
 		close(land)

@@ -73,9 +73,9 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 	b.rights = redisx.NewRights(Setting, rdb, needs, b.logger)
 	b.events = newHub(b)
 	b.closing, b.end = context.WithCancel(context.WithoutCancel(ctx))
-	b.enqueues = redisx.Batcher[*submission]{Flush: b.flushEnqueues, Size: enqueueBatch, Lanes: enqueueLanes}
+	b.enqueues = redisx.Batcher[*submission]{Flush: b.flushEnqueues, Size: enqueueBatch, MaxInFlight: enqueuesInFlight}
 	if opt.NoPipelining {
-		b.enqueues.Size, b.enqueues.Lanes = 1, math.MaxInt
+		b.enqueues.Size, b.enqueues.MaxInFlight = 1, math.MaxInt
 	}
 	b.warnOfEviction(ctx)
 	return b, nil

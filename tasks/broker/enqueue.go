@@ -21,8 +21,8 @@ const (
 	waitSpan = 20 * time.Millisecond
 	// manyBatch bounds the tasks of one round trip.
 	manyBatch = 8 * enqueueBatch
-	// enqueueLanes is how many batches are under way at a time: one is made while Redis works on another.
-	enqueueLanes = 2
+	// enqueuesInFlight is how many batches are under way at a time: one is made while Redis works on another.
+	enqueuesInFlight = 2
 )
 
 // Outcome is what became of a message.

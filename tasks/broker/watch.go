@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	lookBatch = 2 * findBatch
-	lookLanes = 1 // so that no answer overtakes a later one
+	lookBatch     = 2 * findBatch
+	looksInFlight = 1 // so that no answer overtakes a later one
 	// lookPause is how long after a failed look the next one comes.
 	lookPause = time.Second
 )
@@ -115,7 +115,7 @@ func newHub(b *Broker) *hub {
 		b: b, seed: maphash.MakeSeed(), topics: make(map[string]*topic),
 		check: checkInterval, unsubscribed: unsubscribedInterval, linger: subscriptionLinger,
 	}
-	h.looks = redisx.Batcher[*topic]{Flush: h.look, Size: lookBatch, Lanes: lookLanes}
+	h.looks = redisx.Batcher[*topic]{Flush: h.look, Size: lookBatch, MaxInFlight: looksInFlight}
 	return h
 }
 

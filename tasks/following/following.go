@@ -46,13 +46,13 @@ type Options struct {
 
 // Followings are the lists of whom users follow. All methods may be called concurrently.
 type Followings struct {
-	store   *cache.Store
-	db      *gorm.DB
-	rows    rows
-	opt     Options
-	log     *slog.Logger
-	meter   cache.Meter
-	flights singleflight.Group
+	store *cache.Store
+	db    *gorm.DB
+	rows  rows
+	opt   Options
+	log   *slog.Logger
+	meter cache.Meter
+	loads singleflight.Group
 
 	bound    int // entries of a list in Redis
 	patience time.Duration

@@ -32,7 +32,7 @@ const (
 // ensure has the list loaded, by this process or another, and waits for it, but not for long. Concurrent calls in a
 // process share one load. An error is Redis's or the database's.
 func (f *Followings) ensure(ctx context.Context, l list) (outcome, error) {
-	done := f.flights.DoChan(strconv.FormatInt(int64(l), 10), func() (got any, err error) {
+	done := f.loads.DoChan(strconv.FormatInt(int64(l), 10), func() (got any, err error) {
 		ended := make(chan struct{})
 		if !f.store.Go(ctx, func(ctx context.Context) {
 			defer close(ended)

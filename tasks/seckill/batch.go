@@ -16,8 +16,8 @@ import (
 const (
 	// defaultBatch is how many orders share a transaction at most.
 	defaultBatch = 256
-	// batchLanes is how many batches run at a time: one inserts while the other commits.
-	batchLanes = 2
+	// batchesInFlight is how many batches run at a time: one inserts while the other commits.
+	batchesInFlight = 2
 	// batchLimit bounds one batch. With the end of its transaction, which may take models two seconds more, it is less than
 	// Order's timeout, so that those who wait learn why it failed.
 	batchLimit = 6 * time.Second
@@ -34,7 +34,7 @@ type batcher struct {
 // newBatcher makes a batcher of batches of so many orders at most.
 func newBatcher(size int, work func(ctx context.Context, batch []*orderRequest)) *batcher {
 	b := &batcher{work: work}
-	b.group = redisx.Batcher[*request]{Flush: b.run, Size: size, Lanes: batchLanes}
+	b.group = redisx.Batcher[*request]{Flush: b.run, Size: size, MaxInFlight: batchesInFlight}
 	return b
 }
 

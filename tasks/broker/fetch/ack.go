@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	ackBatch = 128
-	ackLanes = 1
+	ackBatch     = 128
+	acksInFlight = 1
 	// The pauses between tries while Redis does not answer. They go on until it does; once the fetcher has stopped, for
 	// lastTries.
 	firstPause = 50 * time.Millisecond

@@ -92,9 +92,9 @@ func New(b *broker.Broker, cfg Config) *Fetcher {
 	f.reclaimed = b.Connects()
 	f.sleeper = newSleeper(b, f.queues, f.closed)
 	b.AddWorker(f.asLocal)
-	f.acks = redisx.Batcher[*acknowledgement]{Flush: f.flushAcks, Size: ackBatch, Lanes: ackLanes}
+	f.acks = redisx.Batcher[*acknowledgement]{Flush: f.flushAcks, Size: ackBatch, MaxInFlight: acksInFlight}
 	if b.Options().NoPipelining {
-		f.acks.Size, f.acks.Lanes = 1, math.MaxInt
+		f.acks.Size, f.acks.MaxInFlight = 1, math.MaxInt
 	}
 	return f
 }
