@@ -53,8 +53,10 @@ func TestEnqueuesWithArgumentsAndQueue(t *testing.T) {
 	require.Equal(t, "test.sum", info.Task)
 	require.Equal(t, "q", info.Queue)
 	require.JSONEq(t, `{"n":1,"m":2}`, string(info.Args))
-	require.EqualValues(t, 1, testutil.ToFloat64(beat.metrics.ticks.WithLabelValues("a", tickEnqueued)))
-	require.EqualValues(t, 1, testutil.ToFloat64(beat.metrics.inForce))
+	testenv.Eventually(t, func() bool { // it is counted after Redis has it
+		return testutil.ToFloat64(beat.metrics.ticks.WithLabelValues("a", tickEnqueued)) == 1
+	})
+	testenv.Eventually(t, func() bool { return testutil.ToFloat64(beat.metrics.inForce) == 1 })
 }
 
 func TestMisfireAfterARestart(t *testing.T) {
@@ -85,7 +87,9 @@ func TestMisfireAfterARestart(t *testing.T) {
 			})
 
 			require.Equal(t, want, queued(t, b.Redis(), "default", "a"))
-			require.EqualValues(t, 5-len(want), testutil.ToFloat64(second.metrics.ticks.WithLabelValues("a", tickMissed)))
+			testenv.Eventually(t, func() bool { // it is counted after Redis has it
+				return testutil.ToFloat64(second.metrics.ticks.WithLabelValues("a", tickMissed)) == float64(5-len(want))
+			})
 
 			clock.Set(noon.Add(6 * time.Minute))
 			want = append(want, noon.Add(6*time.Minute))
@@ -205,7 +209,7 @@ func TestTheScheduleAnnouncedLastIsInForce(t *testing.T) {
 	newer := newBeat(t, b, scheduleFile(t, "schedules:\n  - {name: a, task: test.noop, every: 2s}\n"), clock)
 	stop := startReady(t, newer)
 	testenv.Eventually(t, func() bool { return testutil.ToFloat64(older.metrics.inForce) == 0 })
-	require.EqualValues(t, 1, testutil.ToFloat64(newer.metrics.inForce))
+	testenv.Eventually(t, func() bool { return testutil.ToFloat64(newer.metrics.inForce) == 1 })
 	require.NoError(t, older.Ready(t.Context()))
 	list, err := newer.store.List(t.Context())
 	require.NoError(t, err)
