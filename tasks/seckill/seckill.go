@@ -1,10 +1,3 @@
-// Package seckill takes the orders of a flash sale (秒杀). Sales admits a user in Redis with one script and enqueues
-// the order; a worker writes it to the database; a periodic task repairs what a dying process left half done.
-//
-// Two truths are kept apart. The database knows what is sold: goods.stock plus the number of orders is the sale's
-// total, which no order changes, and its guards (stock > 0, one order a user and goods) are what makes overselling
-// impossible. Redis knows who is in: the map of admitted users, whose size may not exceed the total. As no counter is
-// decremented, a reservation can be given back any number of times, and the map can be rebuilt from the orders.
 package seckill
 
 import (
