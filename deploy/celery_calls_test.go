@@ -14,7 +14,8 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/demo"
@@ -124,7 +125,7 @@ var celeryCalls = map[string]func(*testing.T){
 		require.Equal(t, errBroken.Error(), seen)
 	},
 	"apply_async(retry_policy)": func(t *testing.T) {
-		e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
+		e, err := embedded.Start(context.WithoutCancel(t.Context()))
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		client, _ := withOutbox(t, taskstest.Broker(t, e.URL(0)))
@@ -152,7 +153,7 @@ var celeryCalls = map[string]func(*testing.T){
 		client, db := withOutbox(t, taskstest.Embedded(t))
 		var res *tasks.Result[int]
 		require.NoError(t, db.Transaction(func(tx *gorm.DB) (err error) {
-			res, err = demo.Add.EnqueueTx(t.Context(), tx, demo.AddArgs{N: 1, M: 2})
+			res, err = demo.Add.EnqueueTx(t.Context(), outbox.Tx(tx), demo.AddArgs{N: 1, M: 2})
 			return err
 		}))
 		require.Eventually(t, func() bool {
@@ -187,7 +188,7 @@ func withOutbox(t *testing.T, b *broker.Broker) (*tasks.Client, *gorm.DB) {
 	db, err := models.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "paidui.db"), models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	client := tasks.NewClient(b)
 	ob, err := outbox.New(db, client, outbox.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)

@@ -207,7 +207,8 @@ var doors = map[string]string{
 	"tasks":              "the handler that asynq calls, and the configuration of its server",
 	"tasks/broker/fetch": "the Redis client that asynq's server gets",
 	"tasks/taskstest":    "a server for tests",
-	"worker/pool":        "the server, and the inspector for the sizes of queues",
+	"worker/pool":        "the server",
+	"tasks/metrics":      "the inspector for the sizes of queues",
 	"deploy/bench":       "plain asynq, to compare with",
 }
 

@@ -2,35 +2,24 @@ package models
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
-	"io"
-	"net"
 	"slices"
-	"strings"
 	"time"
 
 	gosqlite "github.com/glebarez/go-sqlite"
 	"github.com/go-sql-driver/mysql"
-	"github.com/redis/go-redis/v9"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/paidui/paidui/models/away"
 )
 
-// AwayError marks an error of a store: it was not asked, or did not answer, so that nothing is known of what was asked,
-// a commit included.
-type AwayError struct{ Err error }
-
-func (e *AwayError) Error() string { return e.Err.Error() }
-func (e *AwayError) Unwrap() error { return e.Err }
-
-// MarkAway makes an *AwayError of an error that IsAway, and leaves others as they are.
+// MarkAway makes an *away.Error of an error that IsAway, and leaves others as they are.
 func MarkAway(err error) error {
-	var marked *AwayError
+	var marked *away.Error
 	if err == nil || errors.As(err, &marked) || !IsAway(err) {
 		return err
 	}
-	return &AwayError{err}
+	return &away.Error{Err: err}
 }
 
 // IsAway reports whether err says that a store, the database or a Redis, is the trouble, and not what it was asked: it
@@ -40,30 +29,15 @@ func IsAway(err error) bool {
 	if err == nil {
 		return false
 	}
-	var marked *AwayError
-	return errors.As(err, &marked) || isCut(err) || isMySQLAway(err) || isSQLiteAway(err) || isRedisAway(err)
-}
-
-// isCut is for connections that break or cannot be made.
-func isCut(err error) bool {
-	for _, known := range []error{
-		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, driver.ErrBadConn, sql.ErrConnDone, mysql.ErrInvalidConn,
-		mysql.ErrMalformPkt, mysql.ErrPktSync, mysql.ErrPktSyncMul, redis.ErrClosed, redis.ErrPoolTimeout, redis.ErrPoolExhausted,
-	} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	var op *net.OpError
-	var dns *net.DNSError
-	if errors.As(err, &op) || errors.As(err, &dns) {
-		return true
-	}
-	var other net.Error
-	return errors.As(err, &other) && error(other) != context.DeadlineExceeded // which is one, too
+	return away.Is(err) || isMySQLAway(err) || isSQLiteAway(err)
 }
 
 func isMySQLAway(err error) bool {
+	for _, cut := range []error{mysql.ErrInvalidConn, mysql.ErrMalformPkt, mysql.ErrPktSync, mysql.ErrPktSyncMul} {
+		if errors.Is(err, cut) {
+			return true
+		}
+	}
 	var refused *mysql.MySQLError
 	return errors.As(err, &refused) && slices.Contains(mysqlAway, refused.Number)
 }
@@ -122,17 +96,6 @@ func isSQLiteAway(err error) bool {
 	return false
 }
 
-func isRedisAway(err error) bool {
-	var reply redis.Error
-	if !errors.As(err, &reply) {
-		return false
-	}
-	return redis.IsLoadingError(err) || redis.IsReadOnlyError(err) || redis.IsClusterDownError(err) ||
-		redis.IsMasterDownError(err) || redis.IsTryAgainError(err) || redis.IsMaxClientsError(err) ||
-		redis.IsOOMError(err) || redis.IsNoReplicasError(err) || redis.IsAuthError(err) ||
-		strings.HasPrefix(reply.Error(), "MISCONF ") // it cannot write to its disk
-}
-
 // silentAfter is how long a statement has waited at least when its context's end says that the database is silent. One
 // that began just before the end of its caller's time says nothing.
 const silentAfter = time.Second
@@ -140,7 +103,7 @@ const silentAfter = time.Second
 // answer marks the error of a statement that began at the time when the database did not answer it.
 func answer(err error, began time.Time) error {
 	if errors.Is(err, context.DeadlineExceeded) && time.Since(began) >= silentAfter {
-		return &AwayError{err}
+		return &away.Error{Err: err}
 	}
 	return MarkAway(err)
 }

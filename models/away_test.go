@@ -18,6 +18,8 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/away"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func TestIsAway(t *testing.T) {
@@ -26,12 +28,12 @@ func TestIsAway(t *testing.T) {
 	for _, err := range []error{
 		driver.ErrBadConn, mysql.ErrInvalidConn, io.EOF, net.ErrClosed, redis.ErrPoolTimeout,
 		&net.OpError{Op: "dial", Err: errors.New("refused")}, &net.DNSError{Err: "no such host", IsNotFound: true},
-		fmt.Errorf("x: %w", &models.AwayError{Err: context.DeadlineExceeded}),
+		fmt.Errorf("x: %w", &away.Error{Err: context.DeadlineExceeded}),
 		errors.Join(errors.New("x"), driver.ErrBadConn), errors.Join(context.DeadlineExceeded, &net.OpError{Op: "read", Err: errors.New("x")}),
 		byMySQL(1040), byMySQL(1053), byMySQL(1205), byMySQL(1213), byMySQL(1290), byMySQL(1317), byMySQL(1792), byMySQL(1836), byMySQL(3024),
 	} {
 		require.True(t, models.IsAway(err), "%v", err)
-		var marked *models.AwayError
+		var marked *away.Error
 		require.ErrorAs(t, models.MarkAway(err), &marked)
 		require.Equal(t, err.Error(), models.MarkAway(err).Error())
 		require.ErrorIs(t, models.MarkAway(err), err)
@@ -55,7 +57,7 @@ func TestASilentDatabaseIsMarked(t *testing.T) {
 	db, err := models.Open(t.Context(), u.String(), models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	for name, call := range map[string]func(db *gorm.DB) error{
 		"query": func(db *gorm.DB) error { return db.Find(&[]struct{ ID int64 }{}, "id = 1").Error },
 		"exec":  func(db *gorm.DB) error { return db.Exec("DO 1").Error },
@@ -68,7 +70,7 @@ func TestASilentDatabaseIsMarked(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
 		err = call(db.WithContext(ctx).Table("orders"))
 		cancel()
-		var away *models.AwayError
+		var away *away.Error
 		require.ErrorAs(t, err, &away, name)
 		require.ErrorIs(t, err, context.DeadlineExceeded, name)
 		proxy.Stall(false)

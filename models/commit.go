@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models/away"
 )
 
 // AfterCommit has f called once the transaction of tx has committed, on the goroutine that commits it and before that
@@ -30,7 +32,7 @@ func AfterCommit(tx *gorm.DB, f func()) bool {
 }
 
 // connections is a pool whose transactions know what to do after they commit. It and they mark the errors of a database
-// that does not answer: see AwayError.
+// that does not answer: see away.Error.
 type connections struct{ *sql.DB }
 
 // ExecContext implements gorm.ConnPool.
@@ -125,7 +127,7 @@ func (t *transaction) within(what string, end func() error, done func()) error {
 	case <-grace.C:
 	}
 	go func() { _ = then(<-ended) }() // the caller has its error
-	return &AwayError{fmt.Errorf("the database has not answered the %s: %w", what, context.Cause(t.ctx))}
+	return &away.Error{Err: fmt.Errorf("the database has not answered the %s: %w", what, context.Cause(t.ctx))}
 }
 
 // ExecContext watches for savepoints, which gorm sets and goes back to with these words.

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func eachAfterCommit(t *testing.T, test func(t *testing.T, db *gorm.DB)) {
@@ -26,12 +27,12 @@ func eachAfterCommit(t *testing.T, test func(t *testing.T, db *gorm.DB)) {
 // insert writes a row that can be counted.
 func insert(t *testing.T, tx *gorm.DB, title string) {
 	t.Helper()
-	require.NoError(t, tx.Create(&models.Banner{Title: title}).Error)
+	require.NoError(t, tx.Create(&shop.Banner{Title: title}).Error)
 }
 
 func count(t *testing.T, db *gorm.DB, title string) (n int64) {
 	t.Helper()
-	require.NoError(t, db.Model(&models.Banner{}).Where("title = ?", title).Count(&n).Error)
+	require.NoError(t, db.Model(&shop.Banner{}).Where("title = ?", title).Count(&n).Error)
 	return n
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func TestFaultsOfARowAreToldFromADatabaseThatIsAway(t *testing.T) {
@@ -25,7 +26,7 @@ func TestFaultsOfARowAreToldFromADatabaseThatIsAway(t *testing.T) {
 			require.Error(t, err)
 			return err
 		}
-		const effects = "INSERT INTO task_effects (task_id, created_at) VALUES (?, ?)"
+		const effects = "INSERT INTO paidui_task_effects (task_id, created_at) VALUES (?, ?)"
 		require.True(t, models.IsRowFault(exec(effects, "one", nil)))
 		require.True(t, models.IsRowFault(exec("INSERT INTO goods (name, price, stock, starts_at, ends_at, created_at, updated_at) VALUES (?, -1, 0, ?, ?, ?, ?)",
 			"茶", opening, opening, opening, opening)))
@@ -53,7 +54,7 @@ func TestAStatementLargerThanAPacketIsAFaultOfTheRow(t *testing.T) {
 	databaseURL, err := server.Database(t.Context(), "small")
 	require.NoError(t, err)
 	db := open(t, databaseURL, models.Options{})
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	row := models.OutboxRow{TaskID: "large", Body: strings.Repeat("x", 100_000)}
 	err = db.Create(&row).Error
 	require.True(t, models.IsRowFault(err), "%v", err)
@@ -64,7 +65,7 @@ func TestAStatementLargerThanAPacketIsAFaultOfTheRow(t *testing.T) {
 func TestReasonQuotesNothing(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
-		user := models.User{Mobile: "13800138000"}
+		user := shop.User{Mobile: "13800138000"}
 		require.NoError(t, db.Create(&user).Error)
 		pool, err := db.DB()
 		require.NoError(t, err)

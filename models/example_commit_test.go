@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func ExampleAfterCommit() {
@@ -15,13 +16,13 @@ func ExampleAfterCommit() {
 		panic(err)
 	}
 	defer func() { _ = models.Close(db) }()
-	if err := models.Migrate(context.Background(), db); err != nil {
+	if err := shop.Migrate(context.Background(), db); err != nil {
 		panic(err)
 	}
 	err = db.Transaction(func(tx *gorm.DB) error {
 		models.AfterCommit(tx, func() { fmt.Println("committed") })
 		fmt.Println("writing")
-		return tx.Create(&models.Banner{Title: "new"}).Error
+		return tx.Create(&shop.Banner{Title: "new"}).Error
 	})
 	fmt.Println("error:", err)
 	// Output:

@@ -14,17 +14,17 @@ import (
 )
 
 // ErrForeign says that the database holds tables which have names of ours and were made by something else.
-var ErrForeign = errors.New("the database is another program's, or was changed by hand: give Paidui a database of its own")
+var ErrForeign = errors.New("the database holds a table of that name which is another program's, or was changed by hand")
 
 // refuseForeign looks for tables that the migrations would take for their own, because they have the names, and change. A
 // table which no applied migration has made must have all columns of one that is to come: an interrupted one may have made
 // it. It only reads.
-func refuseForeign(ctx context.Context, db *gorm.DB) error {
-	creations, err := readCreations()
+func (m Migrations) refuseForeign(ctx context.Context, db *gorm.DB) error {
+	creations, err := m.readCreations()
 	if err != nil {
 		return err
 	}
-	applied, err := appliedVersions(ctx, db)
+	applied, err := m.appliedVersions(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -53,12 +53,12 @@ func refuseForeign(ctx context.Context, db *gorm.DB) error {
 }
 
 // checkTables finds out whether the tables have the columns that this program needs.
-func checkTables(ctx context.Context, db *gorm.DB) error {
+func (m Migrations) checkTables(ctx context.Context, db *gorm.DB) error {
 	have, err := columnsOf(ctx, db)
 	if err != nil {
 		return err
 	}
-	for _, model := range All() {
+	for _, model := range m.Models {
 		statement := &gorm.Statement{DB: db}
 		if err := statement.Parse(model); err != nil {
 			return fmt.Errorf("reading a model: %w", err)
@@ -101,8 +101,8 @@ var (
 )
 
 // readCreations lists what the migrations make, oldest first.
-func readCreations() (list []creation, err error) {
-	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+func (m Migrations) readCreations() (list []creation, err error) {
+	names, err := fs.Glob(m.Files, "*.sql")
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func readCreations() (list []creation, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the migration %s: %w", name, err)
 		}
-		text, err := fs.ReadFile(migrationFiles, name)
+		text, err := fs.ReadFile(m.Files, name)
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +128,7 @@ func readCreations() (list []creation, err error) {
 }
 
 // appliedVersions is empty for a database that has not been migrated, and for SQLite, which keeps no record.
-func appliedVersions(ctx context.Context, db *gorm.DB) (map[int64]bool, error) {
+func (m Migrations) appliedVersions(ctx context.Context, db *gorm.DB) (map[int64]bool, error) {
 	versions := make(map[int64]bool)
 	if db.Name() == "sqlite" {
 		return versions, nil
@@ -138,7 +138,7 @@ func appliedVersions(ctx context.Context, db *gorm.DB) (map[int64]bool, error) {
 		return nil, err
 	}
 	// Past GORM, whose log would call the missing table a failure.
-	rows, err := pool.QueryContext(ctx, "SELECT version_id FROM "+goose.DefaultTablename+" WHERE is_applied")
+	rows, err := pool.QueryContext(ctx, "SELECT version_id FROM "+m.versions()+" WHERE is_applied")
 	if isMySQL(err, errNoSuchTable) {
 		return versions, nil
 	}

@@ -1,12 +1,14 @@
 package models_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // TestMigrateRefusesTablesOfAnotherProgram: every one of ours, whose name another program may use for something else.
@@ -14,13 +16,17 @@ func TestMigrateRefusesTablesOfAnotherProgram(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, databaseURL string) {
 		db := open(t, databaseURL, models.Options{})
-		for _, model := range models.All() {
+		for _, model := range allModels() {
 			statement := &gorm.Statement{DB: db}
 			require.NoError(t, statement.Parse(model))
 			table := statement.Table
 			require.NoError(t, db.Exec("CREATE TABLE "+table+" (id integer PRIMARY KEY, mobile varchar(16), password varchar(64))").Error)
 			require.NoError(t, db.Exec("INSERT INTO "+table+" VALUES (1, '1', 'x')").Error)
-			err := models.Migrate(t.Context(), db)
+			migrate := shop.Migrations().Migrate
+			if strings.HasPrefix(table, "paidui_") {
+				migrate = models.Migrate
+			}
+			err := migrate(t.Context(), db)
 			require.ErrorIs(t, err, models.ErrForeign)
 			require.ErrorIs(t, err, models.ErrConfig, "waiting does not help")
 			require.ErrorContains(t, err, `table "`+table+`" lacks the columns `)
@@ -36,7 +42,7 @@ func TestMigrateRefusesTablesOfAnotherProgram(t *testing.T) {
 			require.NoError(t, db.Exec("DROP TABLE "+table).Error)
 		}
 		require.NoError(t, db.Exec("CREATE TABLE customers (id integer PRIMARY KEY)").Error)
-		require.NoError(t, models.Migrate(t.Context(), db), "a table of another name is nobody's concern")
+		require.NoError(t, shop.Migrate(t.Context(), db), "a table of another name is nobody's concern")
 	})
 }
 
@@ -44,10 +50,10 @@ func TestMigrateRefusesTablesOfAnotherProgram(t *testing.T) {
 func TestAProgramRefusesTablesThatAreNotWhatTheyWere(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
-		require.NoError(t, models.Migrated(t.Context(), db))
+		require.NoError(t, shop.Migrated(t.Context(), db))
 		require.NoError(t, db.Exec("DROP TABLE users").Error)
 		require.NoError(t, db.Exec("CREATE TABLE users (id integer PRIMARY KEY, mobile varchar(16))").Error)
-		for _, start := range []error{models.Migrated(t.Context(), db), models.Migrate(t.Context(), db)} {
+		for _, start := range []error{shop.Migrated(t.Context(), db), shop.Migrate(t.Context(), db)} {
 			require.ErrorIs(t, start, models.ErrForeign)
 			require.ErrorContains(t, start, `table "users" lacks the columns name, photo, intro, certi, created_at, updated_at`)
 		}
@@ -62,7 +68,7 @@ func TestMigrateBesideAnotherProgramThatUsesGoose(t *testing.T) {
 			return // which has no versions
 		}
 		require.NoError(t, db.Exec("DROP TABLE users").Error)
-		for _, start := range []error{models.Migrated(t.Context(), db), models.Migrate(t.Context(), db)} {
+		for _, start := range []error{shop.Migrated(t.Context(), db), shop.Migrate(t.Context(), db)} {
 			require.ErrorIs(t, start, models.ErrForeign)
 			require.ErrorContains(t, start, `table "users" is missing`)
 		}

@@ -16,8 +16,8 @@ import (
 // TestKeys also has rows of another transaction, not committed, which are in nobody's way.
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	byTask := models.UniqueKey{Table: "outbox", Index: "idx_outbox_task_id", Column: "task_id"}
-	byID := models.UniqueKey{Table: "outbox", Index: "PRIMARY", Column: "id"}
+	byTask := models.UniqueKey{Table: "paidui_outbox", Index: "idx_outbox_task_id", Column: "task_id"}
+	byID := models.UniqueKey{Table: "paidui_outbox", Index: "PRIMARY", Column: "id"}
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
 		row := func(n int) models.OutboxRow {
 			return models.OutboxRow{ID: int64(n), TaskID: "Task-" + strconv.Itoa(n), Task: "demo.add", Body: "{}", CreatedAt: opening}

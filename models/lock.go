@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"gorm.io/gorm"
 )
 
 // mysqlLock is a lock of the MySQL server that one program holds at a time on one database. It lives and dies
@@ -47,4 +49,14 @@ func (l mysqlLock) take(ctx context.Context, conn *sql.Conn) error {
 			l.waiting(l.name)
 		}
 	}
+}
+
+// TransactLocked runs work in a transaction on the connection conn of a MySQL database, which holds the named lock
+// meanwhile: one program at a time does, as long as ctx lasts. The name has 16 characters at most.
+func TransactLocked(ctx context.Context, conn *gorm.DB, name string, work func(tx *gorm.DB) error) error {
+	session, ok := conn.Statement.ConnPool.(*sql.Conn)
+	if !ok {
+		return fmt.Errorf("want one connection, not a %T", conn.Statement.ConnPool)
+	}
+	return mysqlLock{name: name}.hold(ctx, session, func() error { return conn.Transaction(work) })
 }

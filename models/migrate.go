@@ -12,20 +12,45 @@ import (
 	"gorm.io/gorm"
 )
 
+// ErrNotMigrated says that the database lacks tables or migrations that this program needs.
+var ErrNotMigrated = errors.New("the database is not migrated: start an api, or run api migrate")
+
+// Migrations make the tables of one owner: Paidui's own, or an application's beside them. Each owner has a version table
+// of its own.
+type Migrations struct {
+	Files    fs.FS  // for MySQL, in goose's form: NUMBER_name.sql, only ever added to
+	Versions string // the table where MySQL keeps what was applied; "" is goose_db_version, which is goose's own name
+	Models   []any  // GORM models of the tables, which SQLite makes of them: it has no versions
+	// earlier is called before the first migration, by one program at a time; nil without anything to do.
+	earlier func(ctx context.Context, db *gorm.DB) error
+}
+
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// ErrNotMigrated says that the database lacks tables or migrations that this program needs.
-var ErrNotMigrated = errors.New("the database is not migrated: start an api, or run api migrate")
+// own are Paidui's.
+func own() Migrations {
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err) // the name is right
+	}
+	return Migrations{Files: files, Versions: "paidui_versions", Models: All(), earlier: adopt}
+}
+
+// Migrate brings Paidui's own tables up to date. See Migrations.Migrate.
+func Migrate(ctx context.Context, db *gorm.DB) error { return own().Migrate(ctx, db) }
+
+// Migrated looks at Paidui's own tables. See Migrations.Migrated.
+func Migrated(ctx context.Context, db *gorm.DB) error { return own().Migrated(ctx, db) }
 
 // Migrate brings the tables up to date; with nothing to do it changes nothing. Any number of programs may call it
 // at once: one works while the others wait, as long as ctx lasts. With ErrForeign, which says the table's name, another
 // program has made a table that Migrate would make: then nothing was changed.
-func Migrate(ctx context.Context, db *gorm.DB) error {
+func (m Migrations) Migrate(ctx context.Context, db *gorm.DB) error {
 	if db.Name() == "sqlite" {
-		return migrateSQLite(ctx, db)
+		return m.migrateSQLite(ctx, db)
 	}
-	migrations, pool, err := mysqlMigrations(db)
+	migrations, pool, err := m.onMySQL(db)
 	if err != nil {
 		return err
 	}
@@ -40,33 +65,43 @@ func Migrate(ctx context.Context, db *gorm.DB) error {
 	}
 	defer conn.Close()
 	return lock.hold(ctx, conn, func() error {
-		if err := refuseForeign(ctx, db); err != nil {
+		if err := m.begin(ctx, db); err != nil {
 			return err
 		}
 		done, err := migrations.Up(ctx)
 		for _, one := range done {
-			db.Logger.Info(ctx, "migrated to version %d in %s", one.Source.Version, one.Duration)
+			db.Logger.Info(ctx, "migrated %s to version %d in %s", m.versions(), one.Source.Version, one.Duration)
 		}
 		if err != nil {
 			return fmt.Errorf("migrating the database: %w", err)
 		}
-		return checkTables(ctx, db)
+		return m.checkTables(ctx, db)
 	})
+}
+
+// begin is what comes before the first migration.
+func (m Migrations) begin(ctx context.Context, db *gorm.DB) error {
+	if m.earlier != nil {
+		if err := m.earlier(ctx, db); err != nil {
+			return err
+		}
+	}
+	return m.refuseForeign(ctx, db)
 }
 
 // Migrated is for a program that leaves migrating to another: it returns nil when Migrate has nothing left to do,
 // or when a newer program has migrated further, and ErrNotMigrated before that. It only reads.
-func Migrated(ctx context.Context, db *gorm.DB) error {
+func (m Migrations) Migrated(ctx context.Context, db *gorm.DB) error {
 	if db.Name() == "sqlite" {
 		migrator := db.WithContext(ctx).Migrator()
-		for _, model := range All() {
+		for _, model := range m.Models {
 			if !migrator.HasTable(model) {
 				return errors.Join(ErrNotMigrated, ctx.Err())
 			}
 		}
-		return checkTables(ctx, db)
+		return m.checkTables(ctx, db)
 	}
-	migrations, pool, err := mysqlMigrations(db)
+	migrations, pool, err := m.onMySQL(db)
 	if err != nil {
 		return err
 	}
@@ -74,26 +109,29 @@ func Migrated(ctx context.Context, db *gorm.DB) error {
 	want := sources[len(sources)-1].Version
 	var have int64
 	// Past GORM, whose log would call the missing table of the first tries a failure.
-	err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied").Scan(&have)
+	err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+m.versions()+" WHERE is_applied").Scan(&have)
 	if err != nil && !isMySQL(err, errNoSuchTable) {
 		return fmt.Errorf("reading the version of the database: %w", err)
 	}
 	if have < want {
-		return fmt.Errorf("%w: it has version %d, this program needs %d", ErrNotMigrated, have, want)
+		return fmt.Errorf("%w: %s has version %d, this program needs %d", ErrNotMigrated, m.versions(), have, want)
 	}
-	return checkTables(ctx, db)
+	return m.checkTables(ctx, db)
 }
 
-func mysqlMigrations(db *gorm.DB) (*goose.Provider, *sql.DB, error) {
+func (m Migrations) versions() string {
+	if m.Versions == "" {
+		return goose.DefaultTablename
+	}
+	return m.Versions
+}
+
+func (m Migrations) onMySQL(db *gorm.DB) (*goose.Provider, *sql.DB, error) {
 	pool, err := db.DB()
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		return nil, nil, err
-	}
-	migrations, err := goose.NewProvider(goose.DialectMySQL, pool, files, goose.WithDisableGlobalRegistry(true))
+	migrations, err := goose.NewProvider(goose.DialectMySQL, pool, m.Files, goose.WithDisableGlobalRegistry(true), goose.WithTableName(m.versions()))
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the migrations: %w", err)
 	}
@@ -101,25 +139,15 @@ func mysqlMigrations(db *gorm.DB) (*goose.Provider, *sql.DB, error) {
 }
 
 // migrateSQLite does all in one transaction, whose lock makes others wait.
-func migrateSQLite(ctx context.Context, db *gorm.DB) error {
+func (m Migrations) migrateSQLite(ctx context.Context, db *gorm.DB) error {
 	err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := refuseForeign(ctx, tx); err != nil {
+		if err := m.begin(ctx, tx); err != nil {
 			return err
 		}
-		// As migration 2 does: the first form of these tables was never written to, and AutoMigrate drops no column.
-		for _, old := range []struct{ table, lacks string }{{"outbox", "body"}, {"task_records", "version"}} {
-			m := tx.Migrator()
-			if !m.HasTable(old.table) || m.HasColumn(old.table, old.lacks) {
-				continue
-			}
-			if err := m.DropTable(old.table); err != nil {
-				return err
-			}
-		}
-		if err := tx.AutoMigrate(All()...); err != nil {
+		if err := tx.AutoMigrate(m.Models...); err != nil {
 			return err
 		}
-		return checkTables(ctx, tx)
+		return m.checkTables(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("migrating the database: %w", err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func TestMigrateAtOnceFromManyPrograms(t *testing.T) {
@@ -28,9 +29,9 @@ func TestMigrateAtOnceFromManyPrograms(t *testing.T) {
 			dbs[i] = open(t, databaseURL, models.Options{})
 		}
 		require.NoError(t, errors.Join(together(programs, func(i int) error {
-			return models.Migrate(t.Context(), dbs[i])
+			return shop.Migrate(t.Context(), dbs[i])
 		})...))
-		for _, model := range models.All() {
+		for _, model := range allModels() {
 			require.True(t, dbs[0].Migrator().HasTable(model), "%T", model)
 		}
 	})
@@ -43,7 +44,7 @@ func TestMigrateAtOnceAgainAndAgain(t *testing.T) {
 	for range rounds {
 		databaseURL := testenv.MySQL(t)
 		require.NoError(t, errors.Join(together(programs, func(int) error {
-			return models.Migrate(t.Context(), open(t, databaseURL, models.Options{}))
+			return shop.Migrate(t.Context(), open(t, databaseURL, models.Options{}))
 		})...))
 	}
 }
@@ -51,11 +52,11 @@ func TestMigrateAtOnceAgainAndAgain(t *testing.T) {
 func TestMigrateTwiceKeepsTheRows(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
-		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3, StartsAt: opening, EndsAt: opening}).Error)
+		require.NoError(t, db.Create(&shop.Goods{Name: "茶", Stock: 3, StartsAt: opening, EndsAt: opening}).Error)
 		before := schemaOf(t, db)
-		require.NoError(t, models.Migrate(t.Context(), db))
+		require.NoError(t, shop.Migrate(t.Context(), db))
 		require.Equal(t, before, schemaOf(t, db))
-		var goods models.Goods
+		var goods shop.Goods
 		require.NoError(t, db.First(&goods, "name = ?", "茶").Error)
 		require.EqualValues(t, 3, goods.Stock)
 	})
@@ -64,52 +65,112 @@ func TestMigrateTwiceKeepsTheRows(t *testing.T) {
 func TestMigrateResumesAfterAnInterruption(t *testing.T) {
 	t.Parallel()
 	db := open(t, testenv.MySQL(t), models.Options{})
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	whole := schemaOf(t, db)
-	require.NoError(t, db.Exec("DROP TABLE outbox, sms_messages").Error)
+	require.NoError(t, db.Exec("DROP TABLE paidui_outbox, sms_messages").Error)
 	require.NoError(t, db.Exec("DELETE FROM goose_db_version WHERE version_id > 0").Error)
-	require.ErrorContains(t, models.Migrated(t.Context(), db), "it has version 0")
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, db.Exec("DELETE FROM paidui_versions WHERE version_id > 0").Error)
+	require.ErrorContains(t, shop.Migrated(t.Context(), db), "goose_db_version has version 0")
+	require.ErrorContains(t, models.Migrated(t.Context(), db), "paidui_versions has version 0")
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	require.Equal(t, whole, schemaOf(t, db))
 }
 
-// TestMigrationsAreOnlyAdded: a database that has the last one refuses one with a lower number. There is no 5.
+// TestMigrationsAreOnlyAdded: a database that has the last one refuses one with a lower number. The shop has no 5.
 func TestMigrationsAreOnlyAdded(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("migrations/*.sql")
-	require.NoError(t, err)
-	landed := []string{"00001_tables", "00002_history", "00003_bundles", "00004_articles_and_outbox", "00006_bundle_filters", "00007_schedule_ticks"}
-	var names []string
-	for _, file := range files {
-		names = append(names, strings.TrimSuffix(filepath.Base(file), ".sql"))
+	for folder, landed := range map[string][]string{
+		"migrations":      {"00001_tables"},
+		"shop/migrations": {"00001_tables", "00002_history", "00003_bundles", "00004_articles_and_outbox", "00006_bundle_filters", "00007_schedule_ticks"},
+	} {
+		files, err := filepath.Glob(folder + "/*.sql")
+		require.NoError(t, err)
+		var names []string
+		for _, file := range files {
+			names = append(names, strings.TrimSuffix(filepath.Base(file), ".sql"))
+		}
+		require.GreaterOrEqual(t, len(names), len(landed))
+		require.Equal(t, landed, names[:len(landed)])
 	}
-	require.GreaterOrEqual(t, len(names), len(landed))
-	require.Equal(t, landed, names[:len(landed)])
 }
 
-// TestMigrateFromTheFirstVersion brings a database along that an older program made.
+// TestMigrateFromTheFirstVersion brings a database along that the first build made.
 func TestMigrateFromTheFirstVersion(t *testing.T) {
+	t.Parallel()
+	db := open(t, testenv.MySQL(t), models.Options{})
+	require.NoError(t, shop.Migrate(t.Context(), db))
+	whole := schemaOf(t, db)
+	require.NoError(t, db.Create(&shop.Goods{Name: "茶", Stock: 3, StartsAt: opening, EndsAt: opening}).Error)
+	for _, statement := range []string{
+		"DROP TABLE paidui_outbox, paidui_task_records, paidui_task_tags, paidui_task_effects, paidui_task_bundles, paidui_schedule_ticks, paidui_versions",
+		"CREATE TABLE task_records (id integer PRIMARY KEY, task_id varchar(128) NOT NULL, task text, queue text, state text, args text," +
+			" result text, error text, worker text, retries integer, created_at datetime, started_at datetime, finished_at datetime)",
+		"CREATE TABLE outbox (id integer PRIMARY KEY, task_id text, task text, args text NOT NULL, options text NOT NULL, created_at datetime)",
+		"DELETE FROM goose_db_version WHERE version_id > 1",
+	} {
+		require.NoError(t, db.Exec(statement).Error)
+	}
+	require.ErrorIs(t, shop.Migrated(t.Context(), db), models.ErrNotMigrated)
+	require.NoError(t, shop.Migrate(t.Context(), db))
+	require.Equal(t, whole, schemaOf(t, db))
+	require.NoError(t, db.First(&shop.Goods{}, "name = ?", "茶").Error, "the other tables keep their rows")
+}
+
+// TestTablesWithoutThePrefixGetIt: builds before the prefix had the same tables, by other names.
+func TestTablesWithoutThePrefixGetIt(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, databaseURL string) {
 		db := open(t, databaseURL, models.Options{})
-		require.NoError(t, models.Migrate(t.Context(), db))
+		require.NoError(t, shop.Migrate(t.Context(), db))
 		whole := schemaOf(t, db)
-		require.NoError(t, db.Create(&models.Goods{Name: "茶", Stock: 3, StartsAt: opening, EndsAt: opening}).Error)
-		for _, statement := range []string{
-			"DROP TABLE outbox", "DROP TABLE task_records", "DROP TABLE task_tags", "DROP TABLE task_effects",
-			"CREATE TABLE task_records (id integer PRIMARY KEY, task_id varchar(128) NOT NULL, task text, queue text, state text, args text," +
-				" result text, error text, worker text, retries integer, created_at datetime, started_at datetime, finished_at datetime)",
-			"CREATE TABLE outbox (id integer PRIMARY KEY, task_id text, task text, args text NOT NULL, options text NOT NULL, created_at datetime)",
-		} {
-			require.NoError(t, db.Exec(statement).Error)
+		require.NoError(t, db.Create(&models.TaskEffect{TaskID: "kept"}).Error)
+		require.NoError(t, db.Create(&models.OutboxRow{TaskID: "kept", Task: "a.b", Body: "{}"}).Error)
+		tables := []string{"task_records", "task_bundles", "task_tags", "task_effects", "outbox", "schedule_ticks"}
+		for _, table := range tables {
+			require.NoError(t, db.Migrator().RenameTable("paidui_"+table, table))
 		}
 		if db.Name() != "sqlite" {
-			require.NoError(t, db.Exec("DELETE FROM goose_db_version WHERE version_id > 1").Error)
+			require.NoError(t, db.Exec("DROP TABLE paidui_versions").Error)
 		}
-		require.ErrorIs(t, models.Migrated(t.Context(), db), models.ErrNotMigrated)
-		require.NoError(t, models.Migrate(t.Context(), db))
+		require.ErrorIs(t, shop.Migrated(t.Context(), db), models.ErrNotMigrated)
+		require.NoError(t, shop.Migrate(t.Context(), db))
 		require.Equal(t, whole, schemaOf(t, db))
-		require.NoError(t, db.First(&models.Goods{}, "name = ?", "茶").Error, "the other tables keep their rows")
+		require.NoError(t, db.First(&models.TaskEffect{}, "task_id = 'kept'").Error)
+		require.NoError(t, db.First(&models.OutboxRow{}, "task_id = 'kept'").Error)
+		for _, table := range tables {
+			require.False(t, db.Migrator().HasTable(table), table)
+		}
+	})
+}
+
+// TestPaiduisTablesStandBesideAnothersOfTheSameNames: in a database of a program that has users, orders, an outbox of its
+// own, and versions of its own in goose's table.
+func TestPaiduisTablesStandBesideAnothersOfTheSameNames(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		db := open(t, databaseURL, models.Options{})
+		theirs := []string{"users", "orders", "outbox", "task_records", "goose_db_version"}
+		for _, table := range theirs {
+			require.NoError(t, db.Exec("CREATE TABLE "+table+" (id integer PRIMARY KEY, version_id bigint, is_applied boolean)").Error)
+			require.NoError(t, db.Exec("INSERT INTO "+table+" VALUES (1, 20250101000000, TRUE)").Error)
+		}
+		require.NoError(t, models.Migrate(t.Context(), db))
+		require.NoError(t, models.Migrated(t.Context(), db))
+		require.NoError(t, models.Migrate(t.Context(), db))
+		found, err := db.Migrator().GetTables()
+		require.NoError(t, err)
+		for _, table := range found {
+			if strings.HasPrefix(table, "paidui_") || table == "sqlite_sequence" {
+				continue
+			}
+			require.Contains(t, theirs, table, "only theirs have no prefix")
+			columns, err := db.Migrator().ColumnTypes(table)
+			require.NoError(t, err)
+			require.Len(t, columns, 3)
+			var rows int64
+			require.NoError(t, db.Table(table).Where("version_id = 20250101000000").Count(&rows).Error)
+			require.EqualValues(t, 1, rows)
+		}
 	})
 }
 
@@ -118,16 +179,16 @@ func TestMigratedTellsWhetherTheTablesAreThere(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, databaseURL string) {
 		logger, logged := logTo()
 		db := open(t, databaseURL, models.Options{Logger: logger})
-		err := models.Migrated(t.Context(), db)
+		err := shop.Migrated(t.Context(), db)
 		require.ErrorIs(t, err, models.ErrNotMigrated)
 		require.ErrorContains(t, err, "api migrate")
 		require.NotContains(t, logged(), "WARN", "asking is no failure")
-		require.NoError(t, models.Migrate(t.Context(), db))
-		require.NoError(t, models.Migrated(t.Context(), db))
+		require.NoError(t, shop.Migrate(t.Context(), db))
+		require.NoError(t, shop.Migrated(t.Context(), db))
 
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.ErrorIs(t, models.Migrated(ended, db), context.Canceled)
+		require.ErrorIs(t, shop.Migrated(ended, db), context.Canceled)
 	})
 }
 
@@ -135,10 +196,11 @@ func TestMigratedTellsWhetherTheTablesAreThere(t *testing.T) {
 func TestMigrateBesideANewerProgram(t *testing.T) {
 	t.Parallel()
 	db := open(t, testenv.MySQL(t), models.Options{})
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	require.NoError(t, db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)").Error)
-	require.NoError(t, models.Migrated(t.Context(), db))
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, db.Exec("INSERT INTO paidui_versions (version_id, is_applied) VALUES (99999, TRUE)").Error)
+	require.NoError(t, shop.Migrated(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 }
 
 func TestMigrateWaitsForTheLockAsLongAsItMay(t *testing.T) {
@@ -156,14 +218,14 @@ func TestMigrateWaitsForTheLockAsLongAsItMay(t *testing.T) {
 		require.Equal(t, 1, got)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		require.ErrorIs(t, models.Migrate(ctx, db), context.DeadlineExceeded)
+		require.ErrorIs(t, shop.Migrate(ctx, db), context.DeadlineExceeded)
 
 		// The lock names the database: another one on the same server is not kept waiting.
 		other := open(t, testenv.MySQL(t), models.Options{})
-		require.NoError(t, models.Migrate(t.Context(), other))
+		require.NoError(t, shop.Migrate(t.Context(), other))
 
 		migrated := make(chan error, 1)
-		go func() { migrated <- models.Migrate(t.Context(), db) }()
+		go func() { migrated <- shop.Migrate(t.Context(), db) }()
 		require.Eventually(t, func() bool { return strings.Contains(logged(), "waiting for another program") },
 			20*time.Second, 20*time.Millisecond)
 		if err := conn.Exec("SELECT RELEASE_ALL_LOCKS()").Error; err != nil {
@@ -172,5 +234,5 @@ func TestMigrateWaitsForTheLockAsLongAsItMay(t *testing.T) {
 		return <-migrated
 	})
 	require.NoError(t, err)
-	require.Contains(t, logged(), "migrated to version 1")
+	require.Contains(t, logged(), "migrated goose_db_version to version 1")
 }

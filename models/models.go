@@ -1,4 +1,5 @@
-// Package models holds the tables of Paidui as GORM models, opens the database and migrates it.
+// Package models holds the tables of Paidui as GORM models, opens the database and migrates it. All of them begin with
+// paidui_, so that they can stand beside those of an application, whose models and migrations are its own.
 //
 // The same models live on MySQL (or MariaDB), where versioned SQL migrations make the tables, and on the
 // embedded SQLite, where AutoMigrate makes them. On both, text compares byte for byte ("a" is not "A") and times
@@ -6,92 +7,6 @@
 package models
 
 import "time"
-
-// Banner is one picture of the home page's carousel. Image is a path below /media or an absolute URL.
-type Banner struct {
-	ID        int64     `gorm:"primaryKey"`
-	Title     string    `gorm:"size:64;not null"`
-	Image     string    `gorm:"size:255;not null"`
-	Link      string    `gorm:"size:255;not null"`
-	Orders    int       `gorm:"not null;index:idx_banners_visible,priority:3"` // position, ascending
-	IsShow    bool      `gorm:"not null;index:idx_banners_visible,priority:2"`
-	IsDelete  bool      `gorm:"not null;index:idx_banners_visible,priority:1"`
-	CreatedAt time.Time `gorm:"not null"`
-	UpdatedAt time.Time `gorm:"not null"`
-}
-
-// Goods is one article of a flash sale. Price is in fen; Stock is what no order has taken yet.
-type Goods struct {
-	ID        int64     `gorm:"primaryKey"`
-	Name      string    `gorm:"size:128;not null;uniqueIndex"`
-	Price     int64     `gorm:"not null;check:chk_goods_price,price >= 0"`
-	Stock     int64     `gorm:"not null;check:chk_goods_stock,stock >= 0"`
-	StartsAt  time.Time `gorm:"not null"`
-	EndsAt    time.Time `gorm:"not null"`
-	CreatedAt time.Time `gorm:"not null"`
-	UpdatedAt time.Time `gorm:"not null"`
-}
-
-// TableName keeps GORM from inflecting an uncountable noun.
-func (Goods) TableName() string { return "goods" }
-
-// Order is one piece sold: at most one a user and goods, and exactly one a task.
-type Order struct {
-	ID        int64     `gorm:"primaryKey"`
-	OrderNo   string    `gorm:"size:32;not null;uniqueIndex"`
-	UserID    int64     `gorm:"not null;uniqueIndex:idx_orders_user_goods,priority:1"`
-	GoodsID   int64     `gorm:"not null;uniqueIndex:idx_orders_user_goods,priority:2;index"`
-	TaskID    string    `gorm:"size:128;not null;uniqueIndex"`
-	CreatedAt time.Time `gorm:"not null"`
-}
-
-// User is a person who logged in with a mobile number. Certi is the certificate shown beside the name, or "".
-type User struct {
-	ID        int64     `gorm:"primaryKey"`
-	Mobile    string    `gorm:"size:16;not null;uniqueIndex"`
-	Name      string    `gorm:"size:32;not null"`
-	Photo     string    `gorm:"size:255;not null"`
-	Intro     string    `gorm:"size:255;not null"`
-	Certi     string    `gorm:"size:64;not null"`
-	CreatedAt time.Time `gorm:"not null"`
-	UpdatedAt time.Time `gorm:"not null"`
-}
-
-// Following says that UserID follows TargetID.
-type Following struct {
-	ID        int64     `gorm:"primaryKey"`
-	UserID    int64     `gorm:"not null;uniqueIndex:idx_followings_user_target,priority:1;index:idx_followings_user_time,priority:1"`
-	TargetID  int64     `gorm:"not null;uniqueIndex:idx_followings_user_target,priority:2;index"`
-	CreatedAt time.Time `gorm:"not null;index:idx_followings_user_time,priority:2"`
-}
-
-// Article is a text that a user published.
-type Article struct {
-	ID        int64     `gorm:"primaryKey"`
-	UserID    int64     `gorm:"not null;index"`
-	Title     string    `gorm:"size:128;not null"`
-	Content   string    `gorm:"type:mediumtext;not null"`
-	CreatedAt time.Time `gorm:"not null"`
-	UpdatedAt time.Time `gorm:"not null"`
-}
-
-// SMSMessage records what became of one sms.send task. Code and Content are kept by the outbox provider only.
-type SMSMessage struct {
-	ID        int64     `gorm:"primaryKey"`
-	TaskID    string    `gorm:"size:128;not null;uniqueIndex"`
-	Mobile    string    `gorm:"size:16;not null;index:idx_sms_messages_mobile_time,priority:1"`
-	Code      string    `gorm:"size:8;not null"`
-	Content   string    `gorm:"size:255;not null"`
-	Provider  string    `gorm:"size:16;not null"`
-	SerialNo  string    `gorm:"size:64;not null"` // the provider's, "" when it refused
-	Fee       int64     `gorm:"not null"`         // messages charged
-	Error     string    `gorm:"size:255;not null"`
-	CreatedAt time.Time `gorm:"not null;index:idx_sms_messages_mobile_time,priority:2"`
-	UpdatedAt time.Time `gorm:"not null"`
-}
-
-// TableName keeps GORM from splitting the initialism.
-func (SMSMessage) TableName() string { return "sms_messages" }
 
 // TaskRecord is what the history remembers of one task. Its one index serves every search: see package history.
 type TaskRecord struct {
@@ -120,7 +35,7 @@ type TaskRecord struct {
 type TaskBundle struct {
 	ID      int64     `gorm:"primaryKey"`
 	FirstAt time.Time `gorm:"not null"`                                        // when the first of them was enqueued
-	LastAt  time.Time `gorm:"not null;index"`                                  // ... and the last
+	LastAt  time.Time `gorm:"not null;index:idx_task_bundles_last_at"`         // ... and the last
 	Old     bool      `gorm:"not null;index:idx_task_bundles_look,priority:1"` // they are compared with Redis, too
 	LookAt  time.Time `gorm:"not null;index:idx_task_bundles_look,priority:2"` // when to look next what has become of them
 	Tasks   int       `gorm:"not null"`
@@ -140,24 +55,21 @@ type TaskTag struct {
 // TaskEffect says that the effects of a task on this database are done: it commits with them.
 type TaskEffect struct {
 	TaskID    string    `gorm:"size:128;primaryKey"`
-	CreatedAt time.Time `gorm:"not null;index"`
+	CreatedAt time.Time `gorm:"not null;index:idx_task_effects_created_at"`
 }
 
 // OutboxRow is a task that commits with the caller's data. It stays until its task has ended, so that the task can be
 // enqueued again if Redis loses it.
 type OutboxRow struct {
 	ID        int64      `gorm:"primaryKey"`
-	TaskID    string     `gorm:"size:128;not null;uniqueIndex"`
-	Task      string     `gorm:"size:64;not null;index"`
+	TaskID    string     `gorm:"size:128;not null;uniqueIndex:idx_outbox_task_id"`
+	Task      string     `gorm:"size:64;not null;index:idx_outbox_task"`
 	Body      string     `gorm:"type:mediumtext;not null"` // JSON
 	CreatedAt time.Time  `gorm:"not null"`
 	SentAt    *time.Time `gorm:"index:idx_outbox_state,priority:1"` // when it was last known to be in Redis; nil before that
 	FailedAt  *time.Time `gorm:"index:idx_outbox_state,priority:2"` // when it was given up: no Redis would take it
 	Error     string     `gorm:"size:255;not null"`                 // why
 }
-
-// TableName is the design's word for the table.
-func (OutboxRow) TableName() string { return "outbox" }
 
 // ScheduleTick is the last tick of a durable schedule whose task went into the outbox.
 type ScheduleTick struct {
@@ -166,10 +78,30 @@ type ScheduleTick struct {
 	Tick  int64  `gorm:"not null"`         // Unix time
 }
 
+// prefix begins the names of all tables.
+const prefix = "paidui_"
+
+// TableName implements GORM's Tabler.
+func (TaskRecord) TableName() string { return prefix + "task_records" }
+
+// TableName implements GORM's Tabler.
+func (TaskBundle) TableName() string { return prefix + "task_bundles" }
+
+// TableName implements GORM's Tabler.
+func (TaskTag) TableName() string { return prefix + "task_tags" }
+
+// TableName implements GORM's Tabler.
+func (TaskEffect) TableName() string { return prefix + "task_effects" }
+
+// TableName implements GORM's Tabler.
+func (OutboxRow) TableName() string { return prefix + "outbox" }
+
+// TableName implements GORM's Tabler.
+func (ScheduleTick) TableName() string { return prefix + "schedule_ticks" }
+
 // All lists one value of every model, in an order in which the tables can be made.
 func All() []any {
 	return []any{
-		&Banner{}, &Goods{}, &Order{}, &User{}, &Following{}, &Article{},
-		&SMSMessage{}, &TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{}, &ScheduleTick{},
+		&TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{}, &ScheduleTick{},
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func TestMain(m *testing.M) {
@@ -50,11 +51,14 @@ func eachDatabase(t *testing.T, test func(t *testing.T, databaseURL string)) {
 	}
 }
 
+// allModels are Paidui's and the shop's.
+func allModels() []any { return append(shop.All(), models.All()...) }
+
 func eachMigrated(t *testing.T, test func(t *testing.T, db *gorm.DB)) {
 	t.Helper()
 	eachDatabase(t, func(t *testing.T, databaseURL string) {
 		db := open(t, databaseURL, models.Options{})
-		require.NoError(t, models.Migrate(t.Context(), db))
+		require.NoError(t, shop.Migrate(t.Context(), db))
 		test(t, db)
 	})
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func TestOpenRefusesURLsThatMakeNoSense(t *testing.T) {
@@ -117,7 +118,7 @@ func TestOpenMakesTheDatabaseOnRequest(t *testing.T) {
 	logger, logged := logTo()
 	for range 2 {
 		db := open(t, databaseURL, models.Options{CreateDatabase: true, Logger: logger})
-		require.NoError(t, models.Migrate(t.Context(), db))
+		require.NoError(t, shop.Migrate(t.Context(), db))
 	}
 	require.Equal(t, 1, strings.Count(logged(), "database created"))
 }
@@ -126,7 +127,7 @@ func TestSQLiteMakesTheFolderOfItsFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "new", "the data.db")
 	db := open(t, "sqlite://"+file, models.Options{})
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	files, err := os.ReadDir(filepath.Dir(file))
 	require.NoError(t, err)
 	require.Len(t, files, 3, "with the log and its index")
@@ -153,20 +154,20 @@ func TestMemoryDatabasesAreSeparate(t *testing.T) {
 	t.Parallel()
 	one := open(t, "sqlite://:memory:", models.Options{})
 	two := open(t, "sqlite://:memory:", models.Options{})
-	require.NoError(t, models.Migrate(t.Context(), one))
-	require.True(t, one.Migrator().HasTable(&models.Goods{}))
-	require.False(t, two.Migrator().HasTable(&models.Goods{}))
+	require.NoError(t, shop.Migrate(t.Context(), one))
+	require.True(t, one.Migrator().HasTable(&shop.Goods{}))
+	require.False(t, two.Migrator().HasTable(&shop.Goods{}))
 }
 
 // TestAMemoryDatabaseOutlivesWhatIsCancelled ends transactions by their context, which must not end the database.
 func TestAMemoryDatabaseOutlivesWhatIsCancelled(t *testing.T) {
 	t.Parallel()
 	db := open(t, "sqlite://:memory:", models.Options{})
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	for range 20 { // more than there are connections
 		ctx, cancel := context.WithCancel(t.Context())
 		err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-			require.NoError(t, tx.Create(&models.Goods{Name: "茶"}).Error)
+			require.NoError(t, tx.Create(&shop.Goods{Name: "茶"}).Error)
 			cancel()
 			require.Eventually(t, func() bool {
 				return errors.Is(tx.WithContext(t.Context()).Exec("SELECT 1").Error, sql.ErrTxDone)
@@ -176,9 +177,9 @@ func TestAMemoryDatabaseOutlivesWhatIsCancelled(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 	}
 	var n int64
-	require.NoError(t, db.Model(&models.Goods{}).Count(&n).Error)
+	require.NoError(t, db.Model(&shop.Goods{}).Count(&n).Error)
 	require.Zero(t, n)
-	require.NoError(t, db.Create(&models.Goods{Name: "茶"}).Error, "no lock is left")
+	require.NoError(t, db.Create(&shop.Goods{Name: "茶"}).Error, "no lock is left")
 }
 
 func TestTimesAreUTCMicrosecondsAndCompare(t *testing.T) {
@@ -186,10 +187,10 @@ func TestTimesAreUTCMicrosecondsAndCompare(t *testing.T) {
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
 		shanghai := time.FixedZone("CST", 8*3600)
 		at := time.Date(2026, 3, 1, 7, 30, 0, 123456789, shanghai)
-		goods := models.Goods{Name: "茶", Price: 1, Stock: 1, StartsAt: at, EndsAt: at.Add(time.Hour)}
+		goods := shop.Goods{Name: "茶", Price: 1, Stock: 1, StartsAt: at, EndsAt: at.Add(time.Hour)}
 		require.NoError(t, db.Create(&goods).Error)
 
-		var got models.Goods
+		var got shop.Goods
 		require.NoError(t, db.First(&got, goods.ID).Error)
 		require.Equal(t, time.Date(2026, 2, 28, 23, 30, 0, 123456000, time.UTC), got.StartsAt)
 		require.Equal(t, goods.CreatedAt, got.CreatedAt, "what was stored is what GORM filled in")
@@ -200,7 +201,7 @@ func TestTimesAreUTCMicrosecondsAndCompare(t *testing.T) {
 			for _, zone := range []*time.Location{shanghai, newYork, time.UTC} {
 				now := at.Add(moment).In(zone)
 				var count int64
-				require.NoError(t, db.Model(&models.Goods{}).Where("starts_at <= ? AND ? < ends_at", now, now).Count(&count).Error)
+				require.NoError(t, db.Model(&shop.Goods{}).Where("starts_at <= ? AND ? < ends_at", now, now).Count(&count).Error)
 				require.Equal(t, open, count, "%s in %s", moment, zone)
 			}
 		}
@@ -210,7 +211,7 @@ func TestTimesAreUTCMicrosecondsAndCompare(t *testing.T) {
 func TestIsDuplicate(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
-		user := func() *models.User { return &models.User{Mobile: "13800138000"} }
+		user := func() *shop.User { return &shop.User{Mobile: "13800138000"} }
 		require.NoError(t, db.Create(user()).Error)
 		err := db.Create(user()).Error
 		require.True(t, models.IsDuplicate(err), "%v", err)
@@ -222,7 +223,7 @@ func TestIsDuplicate(t *testing.T) {
 		require.True(t, models.IsDuplicate(err), "primary key, past GORM: %v", err)
 		require.NotContains(t, db.Create(user()).Error.Error(), "13800138000")
 
-		negative := models.Goods{Name: "杯", Stock: -1, StartsAt: opening, EndsAt: opening}
+		negative := shop.Goods{Name: "杯", Stock: -1, StartsAt: opening, EndsAt: opening}
 		err = db.Create(&negative).Error
 		require.Error(t, err, "stock is never negative")
 		require.False(t, models.IsDuplicate(err))
@@ -248,16 +249,16 @@ func TestWritersQueueUp(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
 		const writers = 40
-		goods := models.Goods{Name: "杯", Stock: writers, StartsAt: opening, EndsAt: opening}
+		goods := shop.Goods{Name: "杯", Stock: writers, StartsAt: opening, EndsAt: opening}
 		require.NoError(t, db.Create(&goods).Error)
 		// Each reads first and writes then, which deadlocks where a read does not lock.
 		errs := together(writers, func(int) error {
 			return db.WithContext(t.Context()).Transaction(func(tx *gorm.DB) error {
 				var seen int64
-				if err := tx.Model(&models.Order{}).Count(&seen).Error; err != nil {
+				if err := tx.Model(&shop.Order{}).Count(&seen).Error; err != nil {
 					return err
 				}
-				return tx.Model(&models.Goods{ID: goods.ID}).Where("stock > 0").Update("stock", gorm.Expr("stock - 1")).Error
+				return tx.Model(&shop.Goods{ID: goods.ID}).Where("stock > 0").Update("stock", gorm.Expr("stock - 1")).Error
 			})
 		})
 		require.NoError(t, errors.Join(errs...))
@@ -271,10 +272,10 @@ func TestQueryLogHasNoParameters(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, databaseURL string) {
 		logger, logged := logTo()
 		db := open(t, databaseURL, models.Options{Logger: logger})
-		require.NoError(t, models.Migrate(t.Context(), db))
-		require.NoError(t, db.Create(&models.User{Mobile: "13800138000"}).Error)
-		require.Error(t, db.Create(&models.User{Mobile: "13800138000"}).Error)
-		require.ErrorIs(t, db.Where("mobile = ?", "13900139000").First(&models.User{}).Error, gorm.ErrRecordNotFound)
+		require.NoError(t, shop.Migrate(t.Context(), db))
+		require.NoError(t, db.Create(&shop.User{Mobile: "13800138000"}).Error)
+		require.Error(t, db.Create(&shop.User{Mobile: "13800138000"}).Error)
+		require.ErrorIs(t, db.Where("mobile = ?", "13900139000").First(&shop.User{}).Error, gorm.ErrRecordNotFound)
 		require.NotContains(t, logged(), "WARN")
 		require.Contains(t, logged(), "INSERT INTO")
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // TestATransactionEndsWithItsContext has a server that takes the end of a transaction, and does not answer.
@@ -23,7 +24,7 @@ func TestATransactionEndsWithItsContext(t *testing.T) {
 	db, err := models.Open(t.Context(), u.String(), models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 
 	for name, end := range map[string]func(*gorm.DB) error{
 		"commit":   func(tx *gorm.DB) error { return tx.Commit().Error },

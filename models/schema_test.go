@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // column and index are what both databases must agree on.
@@ -35,7 +36,7 @@ type table struct {
 func schemaOf(t *testing.T, db *gorm.DB) map[string]table {
 	t.Helper()
 	tables := map[string]table{}
-	for _, model := range models.All() {
+	for _, model := range allModels() {
 		statement := &gorm.Statement{DB: db}
 		require.NoError(t, statement.Parse(model))
 		name := statement.Schema.Table
@@ -124,31 +125,39 @@ func TestSchemasAgree(t *testing.T) {
 	t.Parallel()
 	mysql := open(t, testenv.MySQL(t), models.Options{})
 	sqlite := open(t, "sqlite://:memory:", models.Options{})
-	require.NoError(t, models.Migrate(t.Context(), mysql))
-	require.NoError(t, models.Migrate(t.Context(), sqlite))
+	require.NoError(t, shop.Migrate(t.Context(), mysql))
+	require.NoError(t, shop.Migrate(t.Context(), sqlite))
 
 	want, got := schemaOf(t, sqlite), schemaOf(t, mysql)
-	require.Len(t, got, len(models.All()))
+	require.Len(t, got, len(allModels()))
 	for name := range want {
 		require.Equal(t, want[name], got[name], name)
 		require.NotEmpty(t, got[name].Columns, name)
 	}
 	require.Equal(t, index{true, "user_id,goods_id"}, got["orders"].Indexes["idx_orders_user_goods"])
 	require.Equal(t, index{true, "task_id"}, got["orders"].Indexes["idx_orders_task_id"])
-	require.Equal(t, column{Class: "time", Nullable: true}, got["task_records"].Columns["started_at"])
+	require.Equal(t, column{Class: "time", Nullable: true}, got["paidui_task_records"].Columns["started_at"])
+
+	alone := open(t, testenv.MySQL(t), models.Options{})
+	require.NoError(t, models.Migrate(t.Context(), alone))
+	for _, model := range models.All() {
+		statement := &gorm.Statement{DB: alone}
+		require.NoError(t, statement.Parse(model))
+		require.Equal(t, got[statement.Table], mysqlTable(t, alone, statement.Table), "what is made at once is what was renamed")
+	}
 
 	var tables []string
 	require.NoError(t, mysql.Raw("SHOW TABLES").Scan(&tables).Error)
-	require.Len(t, tables, len(models.All())+1, "the models' tables and goose's: %v", tables)
+	require.Len(t, tables, len(allModels())+2, "the models' tables and their versions: %v", tables)
 }
 
 // TestSizesAgree holds what SQLite cannot show: the lengths of text, and the type and collation, on MySQL.
 func TestSizesAgree(t *testing.T) {
 	t.Parallel()
 	db := open(t, testenv.MySQL(t), models.Options{})
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	varchar := regexp.MustCompile(`^varchar\((\d+)\)$`)
-	for _, model := range models.All() {
+	for _, model := range allModels() {
 		statement := &gorm.Statement{DB: db}
 		require.NoError(t, statement.Parse(model))
 		types, err := db.Migrator().ColumnTypes(model)
@@ -171,6 +180,6 @@ func TestSizesAgree(t *testing.T) {
 	}
 	var collations []string
 	require.NoError(t, db.Raw(`SELECT DISTINCT collation_name FROM information_schema.columns
-		WHERE table_schema = DATABASE() AND table_name <> 'goose_db_version' AND collation_name IS NOT NULL`).Scan(&collations).Error)
+		WHERE table_schema = DATABASE() AND table_name NOT IN ('goose_db_version', 'paidui_versions') AND collation_name IS NOT NULL`).Scan(&collations).Error)
 	require.Equal(t, []string{"utf8mb4_bin"}, collations)
 }

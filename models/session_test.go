@@ -14,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // server starts a MariaDB of the test's own, and returns it with the URL of a database for a user without SUPER.
@@ -39,11 +40,11 @@ func TestASessionSetsWhatItNeeds(t *testing.T) {
 	logger, logged := logTo()
 	db := open(t, databaseURL, models.Options{Logger: logger})
 	require.Contains(t, logged(), "max_allowed_packet of MySQL is small")
-	require.NoError(t, models.Migrate(t.Context(), db))
-	require.NoError(t, db.Create(&models.User{Mobile: "13800138000", Name: `a\b"c`}).Error)
+	require.NoError(t, shop.Migrate(t.Context(), db))
+	require.NoError(t, db.Create(&shop.User{Mobile: "13800138000", Name: `a\b"c`}).Error)
 
 	other := open(t, databaseURL, models.Options{})
-	var user models.User
+	var user shop.User
 	require.NoError(t, other.Take(&user).Error, "it is committed")
 	require.Equal(t, `a\b"c`, user.Name)
 
@@ -118,7 +119,7 @@ func TestAfterAFailoverThePoolLeavesTheOldPrimary(t *testing.T) {
 	u.Host = proxy.Addr
 	db := open(t, u.String(), models.Options{})
 	for _, root := range []*gorm.DB{oldRoot, heirRoot} {
-		require.NoError(t, models.Migrate(t.Context(), root))
+		require.NoError(t, shop.Migrate(t.Context(), root))
 	}
 	busy := func(n int, work func(ctx context.Context, conn *sql.Conn) error) {
 		pool, err := db.DB()
@@ -149,7 +150,7 @@ func TestAfterAFailoverThePoolLeavesTheOldPrimary(t *testing.T) {
 	require.GreaterOrEqual(t, pool.Stats().Idle, 20)
 
 	require.NoError(t, oldRoot.Exec("SET GLOBAL read_only = 1").Error)
-	create := func() error { return db.WithContext(t.Context()).Create(&models.Banner{Title: "茶"}).Error }
+	create := func() error { return db.WithContext(t.Context()).Create(&shop.Banner{Title: "茶"}).Error }
 	err = create()
 	require.ErrorIs(t, err, driver.ErrBadConn)
 	require.ErrorContains(t, err, "read-only", "what the server said is not lost")
@@ -160,12 +161,12 @@ func TestAfterAFailoverThePoolLeavesTheOldPrimary(t *testing.T) {
 	for range 50 {
 		require.NoError(t, create())
 	}
-	require.NoError(t, db.Transaction(func(tx *gorm.DB) error { return tx.Create(&models.Banner{Title: "杯"}).Error }))
+	require.NoError(t, db.Transaction(func(tx *gorm.DB) error { return tx.Create(&shop.Banner{Title: "杯"}).Error }))
 	var n int64
-	require.NoError(t, heirRoot.Model(&models.Banner{}).Count(&n).Error)
+	require.NoError(t, heirRoot.Model(&shop.Banner{}).Count(&n).Error)
 	require.EqualValues(t, 52, n)
 	busy(25, func(ctx context.Context, conn *sql.Conn) error {
-		_, err := conn.ExecContext(ctx, "INSERT INTO task_effects (task_id, created_at) VALUES (UUID(), NOW(6))")
+		_, err := conn.ExecContext(ctx, "INSERT INTO paidui_task_effects (task_id, created_at) VALUES (UUID(), NOW(6))")
 		return err
 	})
 	var left int64
@@ -184,7 +185,7 @@ func TestATransactionOnTheOldPrimaryCostsOneTry(t *testing.T) {
 	require.NoError(t, err)
 	u.Host = proxy.Addr
 	for _, root := range []*gorm.DB{oldRoot, heirRoot} {
-		require.NoError(t, models.Migrate(t.Context(), root))
+		require.NoError(t, shop.Migrate(t.Context(), root))
 	}
 	db := open(t, u.String(), models.Options{})
 	pool, err := db.DB()
@@ -202,7 +203,7 @@ func TestATransactionOnTheOldPrimaryCostsOneTry(t *testing.T) {
 	proxy.Turn(heir.Addr())
 	write := func() error {
 		return db.Transaction(func(tx *gorm.DB) error {
-			statement, err := tx.Statement.ConnPool.PrepareContext(t.Context(), "INSERT INTO task_effects (task_id, created_at) VALUES (UUID(), NOW(6))")
+			statement, err := tx.Statement.ConnPool.PrepareContext(t.Context(), "INSERT INTO paidui_task_effects (task_id, created_at) VALUES (UUID(), NOW(6))")
 			if err != nil {
 				return err
 			}

@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -90,7 +90,7 @@ func TestUniqueFor(t *testing.T) {
 
 func TestEnqueueWithoutBroker(t *testing.T) {
 	t.Parallel()
-	e, err := redisx.StartEmbedded(t.Context())
+	e, err := embedded.Start(t.Context())
 	require.NoError(t, err)
 	b := taskstest.Broker(t, e.URL(0))
 	e.Close()

@@ -7,7 +7,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/away"
 	"github.com/paidui/paidui/tasks/broker/fetch"
 )
 
@@ -21,7 +21,7 @@ var (
 	ErrRevoked = errors.New("task revoked")
 	// ErrBroker says that the broker did not do what it was asked: it is away, full, or changing its primary. The same
 	// call may succeed soon. It wraps what asynq reports, which for scripts is nothing but a text.
-	ErrBroker error = &models.AwayError{Err: errors.New("the broker does not answer as it should")}
+	ErrBroker error = &away.Error{Err: errors.New("the broker does not answer as it should")}
 	// ErrDuplicate says that nothing was enqueued, because a task with this id, or a unique task with these
 	// arguments, is there already. It comes together with that task's handle.
 	ErrDuplicate = errors.New("task is there already")

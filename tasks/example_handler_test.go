@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
-	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/fetch"
@@ -21,7 +19,7 @@ import (
 // exampleWorker runs the handlers that bind gives it, on an embedded Redis; worker/pool is the real thing. Call stop at
 // the end.
 func exampleWorker(ctx context.Context, bind func(m *tasks.Mux)) (client *tasks.Client, stop func()) {
-	redis, err := redisx.StartEmbedded(ctx)
+	redis, err := embedded.Start(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -185,51 +183,6 @@ func ExampleProgress() {
 	// Output:
 	// PROGRESS 100000 of 100000 rows
 	// done <nil>
-}
-
-// The handler dies after its transaction has committed, and runs again: its effect is there once.
-func ExampleOnce() {
-	ctx := context.Background()
-	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer models.Close(db)
-	if err := models.Migrate(ctx, db); err != nil {
-		log.Fatal(err)
-	}
-	credit := func(ctx context.Context) error {
-		return db.Transaction(func(tx *gorm.DB) error {
-			first, err := tasks.Once(ctx, tx)
-			if err != nil || !first {
-				return err
-			}
-			return tx.Create(&models.Banner{Title: "a row"}).Error
-		})
-	}
-	client, stop := exampleWorker(ctx, func(m *tasks.Mux) {
-		tasks.Handle(m, makeReport, func(ctx context.Context, _ report) (string, error) {
-			if err := credit(ctx); err != nil {
-				return "", err
-			}
-			if tasks.Current(ctx).Attempt == 1 {
-				return "", tasks.RetryIn(0, errors.New("died after the commit"))
-			}
-			return "done", nil
-		})
-	})
-	defer stop()
-
-	res, err := makeReport.Enqueue(ctx, client, report{"May"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(res.Get(ctx))
-	var rows int64
-	fmt.Println(db.Model(&models.Banner{}).Count(&rows).Error, rows, "row")
-	// Output:
-	// done <nil>
-	// <nil> 1 row
 }
 
 // A task follows another, and gets its result.

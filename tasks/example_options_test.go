@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 )
@@ -25,7 +25,7 @@ var (
 // onEmbedded runs f with a client on a Redis of its own.
 func onEmbedded(f func(ctx context.Context, c *tasks.Client), opt ...tasks.ClientOptions) {
 	ctx := context.Background()
-	e, err := redisx.StartEmbedded(ctx)
+	e, err := embedded.Start(ctx)
 	if err != nil {
 		panic(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"log"
 	"time"
 
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 )
@@ -21,7 +21,7 @@ type ReminderArgs struct {
 
 // exampleClient is a client on an embedded Redis. Call stop at the end.
 func exampleClient(ctx context.Context) (client *tasks.Client, stop func()) {
-	redis, err := redisx.StartEmbedded(ctx)
+	redis, err := embedded.Start(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -4,31 +4,39 @@ import (
 	"errors"
 	"time"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/away"
 )
 
-// ErrorMatcher tells errors apart, by ErrorIs or ErrorAs.
-type ErrorMatcher struct{ match func(error) bool }
+// ErrorMatcher tells errors apart, by ErrorIs, ErrorAs or StoreAway. The zero value matches nothing.
+type ErrorMatcher struct {
+	match func(error) bool
+	store bool // it is StoreAway
+}
 
 // Match reports whether err is one of those meant.
 func (m ErrorMatcher) Match(err error) bool { return m.match != nil && m.match(err) }
 
+// matchIn is Match in a mux that knows more stores.
+func (m ErrorMatcher) matchIn(isAway func(error) bool, err error) bool {
+	return m.Match(err) || m.store && isAway(err)
+}
+
 // ErrorIs matches what errors.Is finds to be target.
 func ErrorIs(target error) ErrorMatcher {
-	return ErrorMatcher{func(err error) bool { return errors.Is(err, target) }}
+	return ErrorMatcher{match: func(err error) bool { return errors.Is(err, target) }}
 }
 
 // ErrorAs matches what errors.As finds to be an E.
 func ErrorAs[E error]() ErrorMatcher {
-	return ErrorMatcher{func(err error) bool {
+	return ErrorMatcher{match: func(err error) bool {
 		var as E
 		return errors.As(err, &as)
 	}}
 }
 
-// StoreAway matches what models.IsAway finds: that a store, the database or a Redis, does not answer, is no verdict on
-// what it was asked.
-func StoreAway() ErrorMatcher { return ErrorMatcher{models.IsAway} }
+// StoreAway matches errors that say that a store, the database or a Redis, does not answer, which is no verdict on what it
+// was asked: what away.Is finds, and MuxOptions.StoreAway of the mux that runs the task.
+func StoreAway() ErrorMatcher { return ErrorMatcher{match: away.Is, store: true} }
 
 // retryRules is what a definition says about retries that cannot travel with a task. They never change once made.
 type retryRules struct {
@@ -40,19 +48,21 @@ type retryRules struct {
 }
 
 // retries reports whether a failed attempt may be repeated. It may be asked of nil.
-func (r *retryRules) retries(err error) bool {
+func (r *retryRules) retries(isAway func(error) bool, err error) bool {
 	if r == nil {
 		return true
 	}
-	return !matches(r.never, err) && (len(r.only) == 0 || matches(r.only, err))
+	return !matches(r.never, isAway, err) && (len(r.only) == 0 || matches(r.only, isAway, err))
 }
 
 // snoozes reports whether an attempt that failed with err costs nothing. It may be asked of nil.
-func (r *retryRules) snoozes(err error) bool { return r != nil && matches(r.snooze, err) }
+func (r *retryRules) snoozes(isAway func(error) bool, err error) bool {
+	return r != nil && matches(r.snooze, isAway, err)
+}
 
-func matches(matchers []ErrorMatcher, err error) bool {
+func matches(matchers []ErrorMatcher, isAway func(error) bool, err error) bool {
 	for _, m := range matchers {
-		if m.Match(err) {
+		if m.matchIn(isAway, err) {
 			return true
 		}
 	}

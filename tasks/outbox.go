@@ -2,33 +2,23 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// OutboxPlugin is the name under which a *gorm.DB knows its outbox.
-const OutboxPlugin = "paidui:outbox"
-
-// ErrNoOutbox says that EnqueueTx was given a database that has no outbox.
-var ErrNoOutbox = errors.New("the database has no outbox: make one with outbox.New, and have the database use it with db.Use")
-
 // Outbox keeps tasks in a database until they have ended, and sends them to Redis as often as it takes. Package
-// tasks/outbox has the one there is; EnqueueTx finds it in its transaction. It is safe for concurrent use.
+// tasks/outbox has the one there is; a Tx knows its database's. It is safe for concurrent use.
 type Outbox interface {
 	// Client is what the tasks are sent with.
 	Client() *Client
-	// Put stores messages with tx, or with the outbox's own database when tx is nil, all or none. With ErrDuplicate the
+	// Put stores messages in a transaction of its own, all or none. With ErrDuplicate the
 	// outbox has a task of the same id already.
-	Put(ctx context.Context, tx *gorm.DB, messages ...*OutboxMessage) error
+	Put(ctx context.Context, messages ...*OutboxMessage) error
 	// Find returns the task that the outbox keeps under the id, or nil; failure says why it was given up, if it was.
 	Find(ctx context.Context, id string) (p *OutboxMessage, failure string, err error)
-	// Remove takes a task out that has not been sent, in the transaction of tx or in one of its own when that is nil, and
-	// tells whether there was one.
-	Remove(ctx context.Context, tx *gorm.DB, id string) (bool, error)
+	// Remove takes a task out that has not been sent, and tells whether there was one.
+	Remove(ctx context.Context, id string) (bool, error)
 	// Ended notes that the task is over, so that it is never sent again. It does not block.
 	Ended(id string)
 }
@@ -163,7 +153,7 @@ func (c *Client) revokeOutbox(ctx context.Context, id, reason string) (bool, err
 	if err != nil || record == nil {
 		return false, err
 	}
-	removed, err := ob.Remove(ctx, nil, id)
+	removed, err := ob.Remove(ctx, id)
 	if err != nil {
 		return false, err
 	}

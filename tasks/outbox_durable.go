@@ -51,7 +51,7 @@ func (c *Client) putDurable(ctx context.Context, messages ...*broker.Message) []
 	if len(messages) == 1 && c.isElsewhere(ctx, messages[0]) {
 		return fail(fmt.Errorf("task %s: %w", messages[0].ID, ErrDuplicate))
 	}
-	err := ob.Put(ctx, nil, rows...)
+	err := ob.Put(ctx, rows...)
 	if !errors.Is(err, ErrDuplicate) {
 		if err != nil {
 			err = fmt.Errorf("enqueue: %w", err)

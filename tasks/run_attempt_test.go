@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
@@ -39,9 +37,7 @@ func TestSoftLimitLetsTheHandlerTidyUp(t *testing.T) {
 func TestHardLimitTakesTheSlotAway(t *testing.T) {
 	t.Parallel()
 	d, log, history := newFake(), &testenv.LogBuffer{}, &fakeHistory{}
-	registry := prometheus.NewPedanticRegistry()
-	metrics, err := NewMetrics(registry)
-	require.NoError(t, err)
+	metrics := newFakeMetrics()
 	m := fakeMux(d, MuxOptions{
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Metrics: metrics, History: history,
 	})
@@ -50,14 +46,14 @@ func TestHardLimitTakesTheSlotAway(t *testing.T) {
 	Handle(m, Define[noArgs, string]("test.job"), func(ctx context.Context, _ noArgs) (string, error) {
 		<-finish
 		late <- Progress(ctx, 1, 2, "")
-		late <- Current(ctx).run.check(ctx)
+		late <- Current(ctx).MayWrite(ctx)
 		return "a result", nil
 	}, FailureHook(func(_ context.Context, _ noArgs, cause error) error {
 		hook = cause
 		return nil
 	}))
 	begun := time.Now()
-	err = process(t.Context(), m, tight)
+	err := process(t.Context(), m, tight)
 	require.GreaterOrEqual(t, time.Since(begun), 60*time.Millisecond)
 	var limit *TimeLimitError
 	require.ErrorAs(t, err, &limit)
@@ -74,32 +70,16 @@ func TestHardLimitTakesTheSlotAway(t *testing.T) {
 	require.Contains(t, log.String(), "limit=60ms")
 	require.Contains(t, log.String(), "task=test.job")
 
-	gauge := func(stuck, running, timeouts string) {
-		t.Helper()
-		want := ""
-		for _, one := range []struct{ name, kind, help, value string }{
-			{"paidui_task_handlers_stuck", "gauge", "Handlers that ignored the end of their context, lost their slot and have not returned.", stuck},
-			{"paidui_task_hard_timeouts_total", "counter", "Attempts that were ended at their hard time limit.", timeouts},
-			{"paidui_tasks_running", "gauge", "Attempts running in this worker.", running},
-		} {
-			want += "# HELP " + one.name + " " + one.help + "\n# TYPE " + one.name + " " + one.kind + "\n" +
-				one.name + `{queue="",task="test.job"} ` + one.value + "\n" +
-				one.name + `{queue="default",task="test.job"} 0` + "\n" // there from the start
-		}
-		require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(want),
-			"paidui_task_handlers_stuck", "paidui_task_hard_timeouts_total", "paidui_tasks_running"))
-	}
-	gauge("1", "0", "1")
+	require.Equal(t, map[string]int{"stuck": 1, "hard_timeout": 1, "took:failure": 1, "ended:FAILURE": 1}, metrics.of("test.job", ""))
 	close(finish)
 	require.ErrorIs(t, <-late, ErrFenced)
 	require.ErrorIs(t, <-late, ErrFenced)
 	require.Eventually(t, func() bool {
 		return strings.Contains(log.String(), "a handler whose slot was taken away has returned")
 	}, 10*time.Second, time.Millisecond)
-	gauge("0", "0", "1")
+	require.Equal(t, map[string]int{"hard_timeout": 1, "took:failure": 1, "ended:FAILURE": 1}, metrics.of("test.job", ""), "counted once, with its outcome")
 	result, _ := d.kept()
 	require.Empty(t, result, "its result is dropped")
-	require.Equal(t, 1, testutil.CollectAndCount(registry, "paidui_task_duration_seconds"), "counted once, with its outcome")
 }
 
 func TestPanicOfAnAbandonedHandlerIsHarmless(t *testing.T) {

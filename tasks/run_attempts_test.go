@@ -9,10 +9,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/require"
-	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/fetch"
@@ -223,41 +221,5 @@ func TestProgressIsSeen(t *testing.T) {
 		close(finish)
 		_, err = res.Get(testenv.Soon(t))
 		require.NoError(t, err)
-	})
-}
-
-// An attempt is stuck, its task is another worker's by now, and then it goes on: its effects are refused.
-func TestEffectsOfAStuckAttempt(t *testing.T) {
-	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
-		db, err := models.Open(t.Context(), "sqlite://:memory:", models.Options{})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-		require.NoError(t, models.Migrate(t.Context(), db))
-		client, m := tasks.NewClient(b), mux()
-		begun, goOn, result := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-		tasks.Handle(m, quick, func(ctx context.Context, _ pair) (int, error) {
-			close(begun)
-			<-goOn
-			err := db.Transaction(func(tx *gorm.DB) error {
-				first, err := tasks.Once(ctx, tx)
-				if err != nil || !first {
-					return err
-				}
-				return tx.Create(&models.Banner{Title: "an effect"}).Error
-			})
-			result <- err
-			return 0, err
-		})
-		taskstest.Serve(t, b, m, "default")
-		res, err := quick.Enqueue(t.Context(), client, pair{})
-		require.NoError(t, err)
-		<-begun
-		key := "asynq:{default}:t:" + res.ID()
-		require.NoError(t, b.Redis().HSet(t.Context(), key, "owner", "another|1").Err())
-		close(goOn)
-		require.ErrorIs(t, <-result, tasks.ErrFenced)
-		var n int64
-		require.NoError(t, db.Model(&models.TaskEffect{}).Count(&n).Error)
-		require.Zero(t, n)
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/keyring"
 )
 
@@ -143,7 +142,7 @@ func (a *attempt) enqueueCallbacks(ctx context.Context, calls []Signature) (left
 	for i, made := range EnqueueMany(ctx, a.mux.client, calls) {
 		switch {
 		case made.Err == nil, errors.Is(made.Err, ErrDuplicate):
-		case models.IsAway(made.Err): // ErrBroker is
+		case a.mux.storeAway(made.Err): // ErrBroker is
 			left, err = append(left, calls[i]), made.Err
 		default:
 			a.Logger().ErrorContext(ctx, "a callback is refused", "callback", calls[i].name, a.errorAttr(made.Err))

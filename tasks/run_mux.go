@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/paidui/paidui/models/away"
 	"github.com/paidui/paidui/models/keyring"
 )
 
@@ -25,11 +27,14 @@ type Middleware func(next Handler) Handler
 type MuxOptions struct {
 	Logger     *slog.Logger     // nil is slog.Default
 	Middleware []Middleware     // the first is outermost; a panic of the handler reaches them as a *PanicError
-	Metrics    *Metrics         // nil: none
+	Metrics    Metrics          // nil: none
 	Client     *Client          // enqueues callbacks, and tells its outbox of ends; without one a task with callbacks fails
 	History    Recorder         // nil: no history
 	Keys       *keyring.Ring    // of encrypted tasks; nil takes the client's
 	Now        func() time.Time // what etas and expiries go by; nil is time.Now
+	// StoreAway adds to what tasks.StoreAway matches what a database's driver says when it does not answer: models.IsAway, or
+	// one of your own. nil knows Redis, broken connections, and errors that are marked with away.Error.
+	StoreAway func(error) bool
 }
 
 // Mux finds the handler of a task and runs it; it implements asynq.Handler. Bind all handlers before it is used; from
@@ -37,7 +42,9 @@ type MuxOptions struct {
 type Mux struct {
 	logger      *slog.Logger
 	middleware  []Middleware
-	metrics     *Metrics
+	metrics     Metrics  // nil: none
+	series      sync.Map // taskQueue: MetricSeries
+	storeAway   func(error) bool
 	client      *Client
 	history     Recorder
 	keys        *keyring.Ring // nil: nothing is encrypted
@@ -70,12 +77,16 @@ func NewMux(opt MuxOptions) *Mux {
 	if opt.Keys == nil && opt.Client != nil {
 		opt.Keys = opt.Client.keys
 	}
+	if opt.StoreAway == nil {
+		opt.StoreAway = away.Is
+	}
 	return &Mux{
 		now:        opt.Now,
 		keys:       opt.Keys,
 		logger:     opt.Logger,
 		middleware: opt.Middleware,
 		metrics:    opt.Metrics,
+		storeAway:  opt.StoreAway,
 		client:     opt.Client,
 		history:    opt.History,
 		bindings:   make(map[string]*binding),
@@ -134,8 +145,8 @@ func Handle[A, R any](m *Mux, d *Definition[A, R], h func(context.Context, A) (R
 	}
 	b.run = recovered(b.run)
 	if m.metrics != nil {
-		b.run = m.metrics.measure(b.run)
-		m.metrics.expect(d.name, d.Queue())
+		b.run = m.measure(b.run)
+		m.seriesOf(d.name, d.Queue())
 	}
 	m.bindings[d.name] = b
 }

@@ -44,7 +44,7 @@ func (o *outage) over(now time.Time) time.Duration {
 
 // snoozes reports whether the definition's rules snooze an attempt that failed with err.
 func (a *attempt) snoozes(err error) bool {
-	return a.binding != nil && !IsPermanent(err) && a.binding.retry.snoozes(err)
+	return a.binding != nil && !IsPermanent(err) && a.binding.retry.snoozes(a.mux.storeAway, err)
 }
 
 // noteOutage ends the outage of the attempt's definition when the attempt has come to something else.

@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/away"
 )
 
 func TestWhichErrorsAreSnoozedFor(t *testing.T) {
 	t.Parallel()
-	away := SnoozeFor(StoreAway())
+	snooze := SnoozeFor(StoreAway())
 	gone := fmt.Errorf("read the order: %w", driver.ErrBadConn)
 	for name, c := range map[string]struct {
 		err     error
@@ -25,18 +25,18 @@ func TestWhichErrorsAreSnoozedFor(t *testing.T) {
 		attempt int
 		want    outcome
 	}{
-		"a store":                      {gone, []Option{away}, 1, snoozed},
-		"a store, no retry left":       {gone, []Option{away}, 4, snoozed},
-		"a store that is marked":       {fmt.Errorf("y: %w", &models.AwayError{Err: errBusy}), []Option{away}, 4, snoozed},
-		"the broker":                   {fmt.Errorf("y: %w", ErrBroker), []Option{away}, 4, snoozed},
-		"another error":                {errBusy, []Option{away}, 1, retrying},
-		"another error, none left":     {errBusy, []Option{away}, 4, failed},
-		"a time limit of its own":      {context.DeadlineExceeded, []Option{away}, 4, failed},
+		"a store":                      {gone, []Option{snooze}, 1, snoozed},
+		"a store, no retry left":       {gone, []Option{snooze}, 4, snoozed},
+		"a store that is marked":       {fmt.Errorf("y: %w", &away.Error{Err: errBusy}), []Option{snooze}, 4, snoozed},
+		"the broker":                   {fmt.Errorf("y: %w", ErrBroker), []Option{snooze}, 4, snoozed},
+		"another error":                {errBusy, []Option{snooze}, 1, retrying},
+		"another error, none left":     {errBusy, []Option{snooze}, 4, failed},
+		"a time limit of its own":      {context.DeadlineExceeded, []Option{snooze}, 4, failed},
 		"without the rule":             {gone, nil, 4, failed},
-		"against the other rules":      {gone, []Option{away, NeverRetryFor(StoreAway())}, 4, snoozed},
-		"permanent":                    {Permanent(gone), []Option{away}, 1, failed},
-		"what the handler asks for":    {RetryIn(time.Second, gone), []Option{away}, 1, retrying},
-		"what it asks for, none left":  {RetryIn(time.Second, gone), []Option{away}, 4, failed},
+		"against the other rules":      {gone, []Option{snooze, NeverRetryFor(StoreAway())}, 4, snoozed},
+		"permanent":                    {Permanent(gone), []Option{snooze}, 1, failed},
+		"what the handler asks for":    {RetryIn(time.Second, gone), []Option{snooze}, 1, retrying},
+		"what it asks for, none left":  {RetryIn(time.Second, gone), []Option{snooze}, 4, failed},
 		"of several matchers, the 2nd": {errBusy, []Option{SnoozeFor(StoreAway(), ErrorIs(errBusy))}, 4, snoozed},
 	} {
 		require.Equal(t, c.want, judged(t, c.attempt, c.err, c.opts...).outcome, name)

@@ -81,7 +81,7 @@ func (a *attempt) end(ctx context.Context, t *asynq.Task, v verdict) error {
 		a.log(ctx, v)
 	}
 	a.writeHistory(v)
-	a.mux.metrics.count(a, v)
+	a.mux.count(a, v)
 	if a.headers.outbox && a.mux.client != nil && (v.outcome == succeeded || v.outcome == failed || v.outcome == revoked) {
 		a.mux.client.endOutbox(a.ID)
 	}

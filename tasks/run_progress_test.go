@@ -131,7 +131,7 @@ func TestProgressLearnsOfTheFence(t *testing.T) {
 	reporting(t, d, func(ctx context.Context) {
 		require.NoError(t, Progress(ctx, 1, 3, ""), "nobody knows yet")
 		require.Eventually(t, func() bool { return errors.Is(Progress(ctx, 2, 3, ""), ErrFenced) }, 20*time.Second, time.Millisecond)
-		require.ErrorIs(t, Current(ctx).run.check(ctx), ErrFenced)
+		require.ErrorIs(t, Current(ctx).MayWrite(ctx), ErrFenced)
 	})
 }
 

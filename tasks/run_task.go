@@ -34,6 +34,18 @@ func (t *Task) Logger() *slog.Logger {
 	return t.logger
 }
 
+// MayWrite asks, here and in Redis, whether the attempt still has the task. With ErrFenced it has not, and must change
+// nothing any more; any other error says that Redis cannot be asked.
+func (t *Task) MayWrite(ctx context.Context) error {
+	if !t.run.writable() {
+		return ErrFenced
+	}
+	if t.run.delivery == nil {
+		return nil
+	}
+	return t.run.delivery.Check(ctx)
+}
+
 type (
 	taskKey      struct{}
 	requestIDKey struct{}

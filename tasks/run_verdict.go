@@ -85,7 +85,7 @@ func (t *Task) outcome(ctx context.Context, err error) outcome {
 		return snoozed
 	case t.Attempt > t.MaxRetries:
 		return failed
-	case asked == nil && t.run.binding != nil && !t.run.binding.retry.retries(err):
+	case asked == nil && t.run.binding != nil && !t.run.binding.retry.retries(t.run.mux.storeAway, err):
 		return failed
 	}
 	return retrying

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -349,12 +350,12 @@ func TestBadInput(t *testing.T) {
 func (s *system) contents(t *testing.T) map[string]int64 {
 	t.Helper()
 	counts := map[string]int64{}
-	for _, model := range models.All() {
+	for _, model := range append(shop.All(), models.All()...) {
 		var n int64
 		require.NoError(t, s.db.Model(model).Count(&n).Error)
 		counts[fmt.Sprintf("%T", model)] = n
 	}
-	var g models.Goods
+	var g shop.Goods
 	require.NoError(t, s.db.Take(&g).Error)
 	counts["stock"] = g.Stock
 	cached, err := s.cache.Keys(t.Context(), "send_sms_code_*").Result()

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/catalog"
 )
@@ -24,7 +24,7 @@ func BenchmarkReads(b *testing.B) {
 			DB: o.DB, Store: store, Client: o.Tasks, Banners: banners.Options{BackendURL: backendURL},
 		})
 	})
-	require.NoError(b, s.db.Create(&models.User{Mobile: mobile, Name: "a"}).Error)
+	require.NoError(b, s.db.Create(&shop.User{Mobile: mobile, Name: "a"}).Error)
 	handler := s.api.Handler()
 	for _, path := range []string{"/v1/banners", "/v1/users/1"} {
 		b.Run(path, func(b *testing.B) {

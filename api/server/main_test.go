@@ -15,7 +15,8 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/broker"
@@ -73,7 +74,7 @@ func startEmbedded(t *testing.T) *system { return assembleEmbedded(t) }
 
 func assembleEmbedded(t testing.TB, changes ...change) *system {
 	t.Helper()
-	e, err := redisx.StartEmbedded(t.Context())
+	e, err := embedded.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return assemble(t, "sqlite://"+t.TempDir()+"/paidui.db", e.URL(1), e.URL(2), changes)
@@ -103,7 +104,7 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 		require.NoError(t, err)
 		require.NoError(t, pool.Close())
 	})
-	require.NoError(t, models.Migrate(t.Context(), s.db))
+	require.NoError(t, shop.Migrate(t.Context(), s.db))
 	s.cache = taskstest.Connect(t, cacheURL)
 	s.broker = taskstest.Broker(t, brokerURL)
 	s.tasks = tasks.NewClient(s.broker)
@@ -147,7 +148,7 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 // work runs a worker on all queues until the test ends.
 func (s *system) work(t *testing.T) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Client: s.tasks})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Client: s.tasks, StoreAway: models.IsAway})
 	catalog.Bind(mux, catalog.Deps{
 		DB: s.db, Cache: s.cache, Broker: s.broker.Redis(), Client: s.tasks,
 		Sender: sms.NewMailbox(s.db), Features: s.features,

@@ -3,7 +3,7 @@ package server
 import (
 	"github.com/labstack/echo/v4"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/banners"
 )
 
@@ -16,7 +16,7 @@ type bannerBody struct {
 	IsShow *bool   `json:"is_show"`
 }
 
-func (b bannerBody) apply(row *models.Banner) {
+func (b bannerBody) apply(row *shop.Banner) {
 	set(&row.Title, b.Title)
 	set(&row.Image, b.Image)
 	set(&row.Link, b.Link)
@@ -34,7 +34,7 @@ type bannerRow struct {
 	IsShow bool   `json:"is_show"`
 }
 
-func newBannerRow(b models.Banner) bannerRow {
+func newBannerRow(b shop.Banner) bannerRow {
 	return bannerRow{ID: b.ID, Title: b.Title, Image: b.Image, Link: b.Link, Orders: b.Orders, IsShow: b.IsShow}
 }
 
@@ -51,7 +51,7 @@ func (s *Server) createBanner(c echo.Context) error {
 	if b.Image == nil {
 		return missing("image")
 	}
-	row := models.Banner{IsShow: true}
+	row := shop.Banner{IsShow: true}
 	b.apply(&row)
 	if err := s.Banners.Create(c.Request().Context(), &row); err != nil {
 		return err
@@ -67,14 +67,14 @@ func (s *Server) updateBanner(c echo.Context) error {
 	if b == (bannerBody{}) {
 		return nothingToChange()
 	}
-	return s.changeBanner(c, func(row *models.Banner) { b.apply(row) })
+	return s.changeBanner(c, func(row *shop.Banner) { b.apply(row) })
 }
 
 func (s *Server) deleteBanner(c echo.Context) error {
-	return s.changeBanner(c, func(row *models.Banner) { row.IsDelete = true })
+	return s.changeBanner(c, func(row *shop.Banner) { row.IsDelete = true })
 }
 
-func (s *Server) changeBanner(c echo.Context, change func(*models.Banner)) error {
+func (s *Server) changeBanner(c echo.Context, change func(*shop.Banner)) error {
 	id, err := pathID(c)
 	if err != nil {
 		return err

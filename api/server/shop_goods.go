@@ -8,7 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/seckill"
 )
 
@@ -24,7 +24,7 @@ type goodsRow struct {
 	EndsAt   time.Time `json:"ends_at"`
 }
 
-func newGoodsRow(g models.Goods) goodsRow {
+func newGoodsRow(g shop.Goods) goodsRow {
 	return goodsRow{ID: g.ID, Name: g.Name, Price: g.Price, Stock: g.Stock, StartsAt: g.StartsAt.UTC(), EndsAt: g.EndsAt.UTC()}
 }
 
@@ -37,7 +37,7 @@ type goodsBody struct {
 	EndsAt   *time.Time `json:"ends_at"`
 }
 
-func (b goodsBody) apply(row *models.Goods) {
+func (b goodsBody) apply(row *shop.Goods) {
 	set(&row.Name, b.Name)
 	set(&row.Price, b.Price)
 	set(&row.Stock, b.Stock)
@@ -64,7 +64,7 @@ func (b goodsBody) complete() error {
 }
 
 // checkSale checks that a sale's times fit into a MySQL datetime and are in order.
-func checkSale(g models.Goods) error {
+func checkSale(g shop.Goods) error {
 	for field, t := range map[string]time.Time{"starts_at": g.StartsAt, "ends_at": g.EndsAt} {
 		if t.Year() < 1000 || t.Year() > 9999 {
 			return badRequest(field, textf("%s 的年份应在 1000 到 9999 之间", "%s must be in the years 1000 to 9999", field))
@@ -113,7 +113,7 @@ func (s *Server) createGoods(c echo.Context) error {
 	if err := b.complete(); err != nil {
 		return err
 	}
-	var row models.Goods
+	var row shop.Goods
 	b.apply(&row)
 	if err := checkSale(row); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (s *Server) updateGoods(c echo.Context) error {
 		return nothingToChange()
 	}
 	ctx := c.Request().Context()
-	row, err := s.Sales.ChangeGoods(ctx, id, func(row *models.Goods) error {
+	row, err := s.Sales.ChangeGoods(ctx, id, func(row *shop.Goods) error {
 		b.apply(row)
 		return checkSale(*row)
 	})

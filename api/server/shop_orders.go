@@ -5,7 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // maxOrders bounds the list of a user's orders.
@@ -18,7 +18,7 @@ type orderRow struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-func newOrderRow(o models.Order) orderRow {
+func newOrderRow(o shop.Order) orderRow {
 	return orderRow{OrderNo: o.OrderNo, GoodsID: o.GoodsID, TaskID: o.TaskID, CreatedAt: o.CreatedAt.UTC()}
 }
 

@@ -15,8 +15,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func (s *system) sell(t *testing.T, name string, stock int, startsIn, endsIn time.Duration) int64 {
@@ -267,7 +267,7 @@ func TestConcurrentBannerWritesLeaveTheCacheTrue(t *testing.T) {
 		})
 	}
 	all.Wait()
-	var stored models.Banner
+	var stored shop.Banner
 	require.NoError(t, s.db.Take(&stored, row.ID).Error)
 	require.Equal(t, stored.Title, s.visible(t)[0].Title)
 }
@@ -314,7 +314,7 @@ func TestWithoutRedis(t *testing.T) {
 		require.NotEmpty(t, a.header.Get("Retry-After"))
 		require.NotContains(t, string(a.raw), "dial")
 	}
-	var g models.Goods
+	var g shop.Goods
 	require.NoError(t, s.db.Take(&g, goods).Error)
 	require.EqualValues(t, 1, g.Stock)
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/counter"
 )
 
@@ -121,7 +122,7 @@ func TestFollowingsBadInput(t *testing.T) {
 	eachSystem(t, func(t *testing.T, s *system) {
 		users := s.crowd(t, 2)
 		gone := s.login(t, mobile)
-		require.NoError(t, s.db.Delete(&models.User{}, gone.User.ID).Error)
+		require.NoError(t, s.db.Delete(&shop.User{}, gone.User.ID).Error)
 		const get, post, del = http.MethodGet, http.MethodPost, http.MethodDelete
 		type test struct {
 			method, path string
@@ -166,7 +167,7 @@ func TestFollowingsBadInput(t *testing.T) {
 			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s", a.raw)
 			require.NotRegexp(t, `\p{Han}`, a.Msg)
 		}
-		for _, model := range []any{&models.Following{}, &models.OutboxRow{}} {
+		for _, model := range []any{&shop.Following{}, &models.OutboxRow{}} {
 			var n int64
 			query := s.db.Model(model)
 			if _, outbox := model.(*models.OutboxRow); outbox { // logins have made tasks of their own

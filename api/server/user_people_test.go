@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // eachSystem runs a test on the real servers and on the embedded ones.
@@ -34,7 +34,7 @@ func TestProfilesComeFromTheCache(t *testing.T) {
 		require.EqualValues(t, 1, in.User.ID)
 		public := s.get("/v1/users/1")
 		require.Equal(t, 100, public.Code, "the new user is seen at once")
-		require.NoError(t, s.db.Model(&models.User{}).Where("id = 1").Update("certi", "author").Error)
+		require.NoError(t, s.db.Model(&shop.User{}).Where("id = 1").Update("certi", "author").Error)
 		require.Equal(t, string(public.Data), string(s.get("/v1/users/1").Data), "the cache answers")
 
 		own := s.put("/v1/user", map[string]string{"name": "小明", "intro": "你好"}, bearer(in.Token))
@@ -52,7 +52,7 @@ func TestAUserWhoIsGone(t *testing.T) {
 		in := s.login(t, mobile)
 		user := bearer(in.Token)
 		require.Equal(t, 100, s.get("/v1/user", user).Code)
-		require.NoError(t, s.db.Delete(&models.User{}, in.User.ID).Error)
+		require.NoError(t, s.db.Delete(&shop.User{}, in.User.ID).Error)
 		for _, a := range []answer{
 			s.put("/v1/user", map[string]string{"name": "Bea"}, user),
 			s.post("/v1/articles", map[string]string{"title": "a", "content": "x"}, user),
@@ -112,7 +112,7 @@ func TestRefreshAll(t *testing.T) {
 		in := s.login(t, mobile)
 		path := fmt.Sprint("/v1/users/", in.User.ID)
 		require.Equal(t, 100, s.get(path).Code)
-		require.NoError(t, s.db.Model(&models.User{}).Where("id = ?", in.User.ID).Update("name", "behind its back").Error)
+		require.NoError(t, s.db.Model(&shop.User{}).Where("id = ?", in.User.ID).Update("name", "behind its back").Error)
 		made := s.post("/v1/tasks", map[string]any{"task": "refresh.all", "args": map[string]any{"cache": "users"}}, asOperator)
 		require.Equal(t, 100, made.Code, "%s", made.raw)
 		done := s.get("/v1/tasks/" + made.TaskID + "?wait=30s")

@@ -13,7 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/sms"
 )
 
@@ -127,7 +127,7 @@ func TestLoginFailures(t *testing.T) {
 	a = s.post("/v1/login", map[string]string{"mobile": mobile, "code": "123456"})
 	require.GreaterOrEqual(t, a.Code, 400, "five wrong tries make the right code void")
 	var users int64
-	require.NoError(t, s.db.Model(&models.User{}).Count(&users).Error)
+	require.NoError(t, s.db.Model(&shop.User{}).Count(&users).Error)
 	require.Zero(t, users)
 }
 
@@ -250,7 +250,7 @@ func TestConcurrentFirstLogins(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, won)
-	var users []models.User
+	var users []shop.User
 	require.NoError(t, s.db.Find(&users).Error)
 	require.Len(t, users, 1)
 }

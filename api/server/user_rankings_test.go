@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/counter"
 )
 
@@ -46,14 +46,14 @@ func TestRankings(t *testing.T) {
 			require.JSONEq(t, "[]", string(s.get("/v1/rankings/"+kind).Data))
 		}
 		for i := range 12 {
-			user := models.User{Mobile: fmt.Sprint("m", i), Name: fmt.Sprint("user ", i+1), Photo: "/p.png"}
+			user := shop.User{Mobile: fmt.Sprint("m", i), Name: fmt.Sprint("user ", i+1), Photo: "/p.png"}
 			require.NoError(t, s.db.Create(&user).Error)
 			for range 1 + i%2 {
-				require.NoError(t, s.db.Create(&models.Article{UserID: user.ID, Title: "a"}).Error)
+				require.NoError(t, s.db.Create(&shop.Article{UserID: user.ID, Title: "a"}).Error)
 			}
 		}
-		require.NoError(t, s.db.Create(&models.Following{UserID: 3, TargetID: 4}).Error)
-		require.NoError(t, s.db.Delete(&models.User{}, 4).Error)
+		require.NoError(t, s.db.Create(&shop.Following{UserID: 3, TargetID: 4}).Error)
+		require.NoError(t, s.db.Delete(&shop.User{}, 4).Error)
 		_, err := s.features.Counters.Reconcile(t.Context())
 		require.NoError(t, err)
 		awaited := func(ranking string) (found answer) { // the empty one is kept for a moment

@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 const (
@@ -59,7 +60,7 @@ func (l *lab) makeDatabase(ctx context.Context, name string) error {
 	if flush != 1 {
 		return fmt.Errorf("the database does not sync at each commit: innodb_flush_log_at_trx_commit is %d", flush)
 	}
-	if err := models.Migrate(ctx, db); err != nil {
+	if err := shop.Migrate(ctx, db); err != nil {
 		return err
 	}
 	l.database = url
@@ -69,7 +70,7 @@ func (l *lab) makeDatabase(ctx context.Context, name string) error {
 // putOnSale makes goods of which there are so many pieces.
 func putOnSale(ctx context.Context, db *gorm.DB, pieces int) (goodsID int64, err error) {
 	now := time.Now().UTC()
-	goods := models.Goods{
+	goods := shop.Goods{
 		Name: "bench " + strconv.FormatInt(now.UnixNano(), 36), Price: 100, Stock: int64(pieces),
 		StartsAt: now.Add(-time.Hour), EndsAt: now.Add(24 * time.Hour),
 	}

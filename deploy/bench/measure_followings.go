@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/following"
 )
 
@@ -92,11 +92,11 @@ func (l *lab) addFollowings(ctx context.Context) error {
 	}
 	defer closeShop(db)
 	db = db.WithContext(ctx)
-	if err := db.Where("user_id = ?", follower).Delete(&models.Following{}).Error; err != nil {
+	if err := db.Where("user_id = ?", follower).Delete(&shop.Following{}).Error; err != nil {
 		return err
 	}
 	now := time.Now().UTC()
-	rows := make([]models.Following, following.Bound)
+	rows := make([]shop.Following, following.Bound)
 	for i := range rows {
 		target := int64(i + 1_000_000)
 		switch end := len(rows) - followPerPage; {
@@ -105,7 +105,7 @@ func (l *lab) addFollowings(ctx context.Context) error {
 		case i >= end:
 			target = int64(i - end + followPerPage + follower + 1)
 		}
-		rows[i] = models.Following{UserID: follower, TargetID: target, CreatedAt: now.Add(-time.Duration(i) * time.Second)}
+		rows[i] = shop.Following{UserID: follower, TargetID: target, CreatedAt: now.Add(-time.Duration(i) * time.Second)}
 	}
 	if err := db.CreateInBatches(rows, 5000).Error; err != nil {
 		return fmt.Errorf("add followings: %w", err)

@@ -46,11 +46,11 @@ func (l *lab) relayOnce(ctx context.Context, rows, pickups int) (rate float64, t
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := errors.Join(db.Exec("TRUNCATE TABLE outbox").Error, db.Use(ob)); err != nil {
+	if err := errors.Join(db.Exec("TRUNCATE TABLE paidui_outbox").Error, db.Use(ob)); err != nil {
 		return 0, nil, err
 	}
 	// Rows that are left would be sent again, as those of tasks that Redis has lost, when other rows run an api.
-	defer func() { err = errors.Join(err, db.Exec("TRUNCATE TABLE outbox").Error) }()
+	defer func() { err = errors.Join(err, db.Exec("TRUNCATE TABLE paidui_outbox").Error) }()
 	if err := commitRows(ctx, db, rows); err != nil {
 		return 0, nil, err
 	}
@@ -69,7 +69,7 @@ func (l *lab) relayOnce(ctx context.Context, rows, pickups int) (rate float64, t
 	if err := l.flush(ctx); err != nil { // the worker has other tasks to run
 		return 0, nil, err
 	}
-	if err := db.Exec("TRUNCATE TABLE outbox").Error; err != nil {
+	if err := db.Exec("TRUNCATE TABLE paidui_outbox").Error; err != nil {
 		return 0, nil, err
 	}
 	took, err = commitPickups(ctx, db, p, pickups)
@@ -82,7 +82,7 @@ func commitRows(ctx context.Context, db *gorm.DB, rows int) error {
 	for first := 0; first < rows; first += each {
 		err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			for n := first; n < min(first+each, rows); n++ {
-				if _, err := noop.EnqueueTx(ctx, tx, args{n}); err != nil {
+				if _, err := noop.EnqueueTx(ctx, outbox.Tx(tx), args{n}); err != nil {
 					return err
 				}
 			}
@@ -124,7 +124,7 @@ func commitPickups(ctx context.Context, db *gorm.DB, p *paidui, n int) (took []f
 			return nil, err
 		}
 		tx := db.WithContext(ctx).Begin()
-		if _, err := noop.EnqueueTx(ctx, tx, args{i}); err != nil {
+		if _, err := noop.EnqueueTx(ctx, outbox.Tx(tx), args{i}); err != nil {
 			return nil, errors.Join(err, tx.Rollback().Error)
 		}
 		committing := time.Now()

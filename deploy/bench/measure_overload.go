@@ -9,7 +9,7 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // measureOverload has far more clients than can be answered ask the real API, each again as soon as it was answered, and
@@ -67,7 +67,7 @@ func (l *lab) overloadSMS(ctx context.Context, db *gorm.DB, api *child) (*offere
 	if err != nil {
 		return nil, err
 	}
-	return got, awaitRows(ctx, db.Model(&models.SMSMessage{}), len(got.took))
+	return got, awaitRows(ctx, db.Model(&shop.SMSMessage{}), len(got.took))
 }
 
 // overloadSeckill asks for a piece as another user each time; there are enough.
@@ -96,7 +96,7 @@ func (l *lab) overloadSeckill(ctx context.Context, db *gorm.DB, api *child) (*of
 	if err != nil {
 		return nil, err
 	}
-	return got, awaitRows(ctx, db.Model(&models.Order{}).Where("goods_id = ?", goodsID), len(got.took))
+	return got, awaitRows(ctx, db.Model(&shop.Order{}).Where("goods_id = ?", goodsID), len(got.took))
 }
 
 // awaitRows waits until there are n rows; more are an error.

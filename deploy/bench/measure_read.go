@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // readUsers is how many users' profiles are read.
@@ -99,21 +99,21 @@ func (l *lab) addReaders(ctx context.Context) error {
 	defer closeShop(db)
 	db = db.WithContext(ctx)
 	var there int64
-	if err := db.Model(&models.Banner{}).Count(&there).Error; err != nil || there > 0 {
+	if err := db.Model(&shop.Banner{}).Count(&there).Error; err != nil || there > 0 {
 		return err
 	}
-	banners := make([]models.Banner, 3)
+	banners := make([]shop.Banner, 3)
 	for i := range banners {
-		banners[i] = models.Banner{
+		banners[i] = shop.Banner{
 			Title: fmt.Sprintf("轮播图 %d", i+1), Image: fmt.Sprintf("/media/banner-%d.svg", i+1), Link: "/goods/1", Orders: i, IsShow: true,
 		}
 	}
 	if err := db.Create(&banners).Error; err != nil {
 		return fmt.Errorf("add banners: %w", err)
 	}
-	users := make([]models.User, readUsers)
+	users := make([]shop.User, readUsers)
 	for i := range users {
-		users[i] = models.User{
+		users[i] = shop.User{
 			ID: int64(i + 1), Mobile: fmt.Sprintf("138%08d", i), Name: fmt.Sprintf("用户 %d", i),
 			Photo: fmt.Sprintf("/media/users/%d.jpg", i), Intro: "在排队，不着急。 Standing in a queue, at ease.",
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // measureSeckill sells pieces by the real worker, and by one that gives every order a transaction of its own.
@@ -88,7 +88,7 @@ func awaitSoldOut(ctx context.Context, db *gorm.DB, goodsID int64) (time.Time, e
 	defer cancel()
 	for {
 		var stock int64
-		if err := db.WithContext(ctx).Model(&models.Goods{}).Where("id = ?", goodsID).Pluck("stock", &stock).Error; err != nil {
+		if err := db.WithContext(ctx).Model(&shop.Goods{}).Where("id = ?", goodsID).Pluck("stock", &stock).Error; err != nil {
 			return time.Time{}, causeOf(ctx, err)
 		}
 		if stock == 0 {
@@ -107,7 +107,7 @@ func checkOrders(ctx context.Context, db *gorm.DB, goodsID int64, pieces int) (f
 		Orders, Users int
 		First         string
 	}
-	err = db.WithContext(ctx).Model(&models.Order{}).
+	err = db.WithContext(ctx).Model(&shop.Order{}).
 		Select("COUNT(*) AS orders, COUNT(DISTINCT user_id) AS users, MIN(task_id) AS first").
 		Where("goods_id = ?", goodsID).Scan(&found).Error
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/metrics"
 	"github.com/paidui/paidui/worker/pool"
 )
 
@@ -75,11 +76,11 @@ func (p *paidui) serve(handle func(n int)) (stop func() error, err error) {
 }
 
 func (p *paidui) serveWith(concurrency int, handle func(n int)) (stop func() error, err error) {
-	metrics, err := tasks.NewMetrics(prometheus.NewRegistry())
+	counts, err := metrics.NewTasks(prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: p.logger, Metrics: metrics, History: p.record})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: p.logger, Metrics: counts, History: p.record})
 	tasks.Handle(mux, noop, func(_ context.Context, a args) (struct{}, error) { handle(a.N); return struct{}{}, nil })
 	tasks.Handle(mux, kept, func(_ context.Context, a args) (int, error) { handle(a.N); return a.N, nil })
 	workers, err := pool.New(p.broker, mux, pool.Config{

@@ -14,6 +14,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/metrics"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/worker/pool"
 )
@@ -44,11 +45,11 @@ func runSingle(ctx context.Context, redis, database, logLevel string) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	metrics, err := tasks.NewMetrics(prometheus.NewRegistry())
+	counts, err := metrics.NewTasks(prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: logger, Metrics: metrics})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: logger, Metrics: counts})
 	seckill.Bind(mux, db, b.Redis(), tasks.NewClient(b), seckill.BatchSize(1))
 	p, err := pool.New(b, mux, pool.Config{
 		Queues: map[string]int{"seckill": 1}, Concurrency: seckillSlots, Drain: time.Second, Logger: logger,

@@ -11,6 +11,7 @@ import (
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks/broker"
 )
 
@@ -33,7 +34,7 @@ func TestConnectionLimits(t *testing.T) {
 	db, err := models.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "paidui.db"), models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	redis, err := redisx.StartEmbedded(t.Context())
+	redis, err := embedded.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(redis.Close)
 	b, err := broker.Open(t.Context(), redis.URL(1)+"?pool_size=33", broker.Options{})

@@ -11,7 +11,7 @@ import (
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/api/web"
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
@@ -33,7 +33,7 @@ func API(ctx context.Context, cfg config.Config) error {
 		migrates: true,
 		http:     addr,
 		assemble: func(ctx context.Context, e *Env) error {
-			if err := models.Migrate(ctx, e.Stores.DB); err != nil {
+			if err := shop.Migrate(ctx, e.Stores.DB); err != nil {
 				return err
 			}
 			if err := errors.Join(e.openOutbox(), e.openFeatures()); err != nil {

@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -78,7 +78,7 @@ func withDatabase(ctx context.Context, cfg config.Config, f func(*gorm.DB) error
 	if err != nil {
 		return err
 	}
-	err = models.Migrate(ctx, stores.DB)
+	err = shop.Migrate(ctx, stores.DB)
 	if err == nil {
 		err = f(stores.DB)
 	}

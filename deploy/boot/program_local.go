@@ -16,7 +16,8 @@ import (
 
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/catalog"
 )
 
@@ -51,10 +52,10 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 			return fmt.Errorf("%s: %w", models.Setting, err)
 		}
 	}
-	embedded := cfg.BrokerURL == "" || cfg.CacheURL == ""
-	if embedded {
+	inProcess := cfg.BrokerURL == "" || cfg.CacheURL == ""
+	if inProcess {
 		// It outlives ctx: the parts that drain still need it.
-		e, err := redisx.StartEmbedded(context.WithoutCancel(ctx))
+		e, err := embedded.Start(context.WithoutCancel(ctx))
 		if err != nil {
 			return err
 		}
@@ -73,7 +74,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 		migrates: true,
 		http:     at,
 		assemble: func(ctx context.Context, e *Env) error {
-			if err := models.Migrate(ctx, e.Stores.DB); err != nil {
+			if err := shop.Migrate(ctx, e.Stores.DB); err != nil {
 				return err
 			}
 			if err := errors.Join(e.openOutbox(), e.openFeatures()); err != nil {
@@ -82,7 +83,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 			if _, err := catalog.Seed(ctx, e.Stores.DB, time.Now()); err != nil {
 				return err
 			}
-			e.embedded = embedded
+			e.embedded = inProcess
 			_, err := e.addScheduler(ctx)
 			if err := errors.Join(err, e.addAPI(), e.addWorker()); err != nil {
 				return err
@@ -94,7 +95,7 @@ func Local(ctx context.Context, cfg config.Config, out io.Writer) error {
 				"Admin":    "http://" + cfg.AdminAddr,
 				"Key":      cfg.OperatorKey.Reveal(),
 				"Database": cfg.DatabaseURL.Redacted(),
-				"Embedded": embedded,
+				"Embedded": inProcess,
 				"Outbox":   cfg.SMSProvider == config.SMSOutbox,
 			})
 		},

@@ -10,6 +10,7 @@ import (
 	"github.com/paidui/paidui/deploy"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/scheduler/beat"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -86,7 +87,7 @@ func (e *Env) openLateDatabase(ctx context.Context) error {
 
 // awaitSchema waits until an API has migrated the database.
 func (e *Env) awaitSchema(ctx context.Context) error {
-	migrated := func(ctx context.Context) error { return models.Migrated(ctx, e.Stores.DB) }
+	migrated := func(ctx context.Context) error { return shop.Migrated(ctx, e.Stores.DB) }
 	return WaitFor(ctx, e.Logger, "schema", e.Config.StartupWait, migrated)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/taskstest"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -94,7 +95,7 @@ func TestADurableScheduleOpensTheDatabase(t *testing.T) {
 	db, err := models.Open(t.Context(), database, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	ticked := func() bool {
 		var rows int64
 		require.NoError(t, db.Model(&models.ScheduleTick{}).Count(&rows).Error)

@@ -6,9 +6,11 @@ import (
 	"fmt"
 
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
+	"github.com/paidui/paidui/tasks/metrics"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/worker/pool"
@@ -43,17 +45,19 @@ func (e *Env) addWorker() error {
 	if err != nil {
 		return err
 	}
-	metrics, err := tasks.NewMetrics(e.Registry)
+	counts, err := metrics.NewTasks(e.Registry)
 	if err != nil {
 		return err
 	}
-	if err := e.Registry.Register(pool.NewQueueMetrics(e.Stores.Broker, e.Logger)); err != nil {
+	if err := e.Registry.Register(metrics.NewQueues(e.Stores.Broker, e.Logger)); err != nil {
 		return fmt.Errorf("register queue metrics: %w", err)
 	}
 	if err := e.Registry.Register(outbox.NewBacklog(e.Stores.DB, e.Logger)); err != nil {
 		return fmt.Errorf("register outbox metrics: %w", err)
 	}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: e.Logger, Metrics: metrics, Client: e.Client, History: e.recorder()})
+	mux := tasks.NewMux(tasks.MuxOptions{
+		Logger: e.Logger, Metrics: counts, Client: e.Client, History: e.recorder(), StoreAway: models.IsAway,
+	})
 	records, err := history.NewStore(e.Stores.DB, e.Client)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // evidence is what the stores and the APIs say after an act, when all is healed and quiet.
@@ -17,13 +18,13 @@ type evidence struct {
 	LastRestless  string // what was waited for last
 
 	// Of MySQL.
-	Goods      map[int64]models.Goods
-	Orders     []models.Order
-	Users      []models.User
-	Banners    []models.Banner
-	Articles   []models.Article
-	Followings []models.Following
-	Texts      []models.SMSMessage
+	Goods      map[int64]shop.Goods
+	Orders     []shop.Order
+	Users      []shop.User
+	Banners    []shop.Banner
+	Articles   []shop.Article
+	Followings []shop.Following
+	Texts      []shop.SMSMessage
 	Outbox     []models.OutboxRow
 	Records    map[string]string // state by task id
 
@@ -70,13 +71,13 @@ func gather(ctx context.Context, l *lab, b *book, e *evidence, users []user) err
 
 func (e *evidence) readDatabase(ctx context.Context, l *lab) error {
 	db := l.db.WithContext(ctx)
-	var goods []models.Goods
+	var goods []shop.Goods
 	for _, into := range []any{&goods, &e.Orders, &e.Users, &e.Banners, &e.Articles, &e.Followings, &e.Texts, &e.Outbox} {
 		if err := db.Order("id").Find(into).Error; err != nil {
 			return fmt.Errorf("read the database: %w", err)
 		}
 	}
-	e.Goods = make(map[int64]models.Goods, len(goods))
+	e.Goods = make(map[int64]shop.Goods, len(goods))
 	for _, g := range goods {
 		e.Goods[g.ID] = g
 	}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/articles"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/profiles"
@@ -18,28 +18,28 @@ import (
 const bannerCount = 3
 
 // shownBanners are those that the database has for everybody to see.
-func shownBanners(e *evidence) (shown []models.Banner) {
+func shownBanners(e *evidence) (shown []shop.Banner) {
 	for _, b := range e.Banners {
 		if b.IsShow && !b.IsDelete {
 			shown = append(shown, b)
 		}
 	}
-	slices.SortStableFunc(shown, func(x, y models.Banner) int { return cmp.Or(cmp.Compare(x.Orders, y.Orders), cmp.Compare(x.ID, y.ID)) })
+	slices.SortStableFunc(shown, func(x, y shop.Banner) int { return cmp.Or(cmp.Compare(x.Orders, y.Orders), cmp.Compare(x.ID, y.ID)) })
 	return shown[:min(len(shown), bannerCount)]
 }
 
 // sameBanners tells whether a list is the database's.
-func sameBanners(list []banners.Banner, rows []models.Banner) bool {
-	return slices.EqualFunc(list, rows, func(b banners.Banner, row models.Banner) bool {
+func sameBanners(list []banners.Banner, rows []shop.Banner) bool {
+	return slices.EqualFunc(list, rows, func(b banners.Banner, row shop.Banner) bool {
 		return b.ID == row.ID && b.Title == row.Title && b.Orders == row.Orders && b.Link == row.Link
 	})
 }
 
-func profileOf(u models.User) profiles.Profile {
+func profileOf(u shop.User) profiles.Profile {
 	return profiles.Profile{ID: u.ID, Name: u.Name, Mobile: u.Mobile, Photo: u.Photo, Intro: u.Intro, Certi: u.Certi}
 }
 
-func sameArticle(a articles.Article, row models.Article) bool {
+func sameArticle(a articles.Article, row shop.Article) bool {
 	return a.ID == row.ID && a.UserID == row.UserID && a.Title == row.Title && a.Content == row.Content && a.UpdatedAt.Equal(row.UpdatedAt)
 }
 
@@ -72,7 +72,7 @@ func checkCached(_ *book, e *evidence) []string {
 	return c
 }
 
-func bannerTitles(rows []models.Banner) string {
+func bannerTitles(rows []shop.Banner) string {
 	var all []string
 	for _, b := range rows {
 		all = append(all, fmt.Sprintf("%d %q at %d", b.ID, b.Title, b.Orders))

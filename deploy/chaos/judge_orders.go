@@ -5,12 +5,12 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // ordersOf are the orders of the sales in the book.
-func ordersOf(b *book, e *evidence) map[int64][]models.Order {
-	byGoods := make(map[int64][]models.Order)
+func ordersOf(b *book, e *evidence) map[int64][]shop.Order {
+	byGoods := make(map[int64][]shop.Order)
 	for _, s := range b.sales {
 		byGoods[s.GoodsID] = nil
 	}
@@ -48,7 +48,7 @@ func checkOneOrder(_ *book, e *evidence) []string {
 	return c
 }
 
-func orderOf(e *evidence, match func(models.Order) bool) *models.Order {
+func orderOf(e *evidence, match func(shop.Order) bool) *shop.Order {
 	if i := slices.IndexFunc(e.Orders, match); i >= 0 {
 		return &e.Orders[i]
 	}
@@ -100,12 +100,12 @@ func checkToldTickets(b *book, e *evidence) []string {
 func contradicts(t ticket, o outcome, e *evidence) string {
 	switch o.Code {
 	case 100:
-		order := orderOf(e, func(row models.Order) bool { return row.OrderNo == o.OrderNo })
+		order := orderOf(e, func(row shop.Order) bool { return row.OrderNo == o.OrderNo })
 		if order == nil || order.UserID != t.UserID || order.GoodsID != t.GoodsID {
 			return "told of order " + o.OrderNo + ", which the user has not"
 		}
 	case 101:
-		if order := orderOf(e, func(row models.Order) bool { return row.TaskID == t.TaskID }); order != nil {
+		if order := orderOf(e, func(row shop.Order) bool { return row.TaskID == t.TaskID }); order != nil {
 			return "told that there is no order (" + o.Reason + "), and there is " + order.OrderNo + " of " + order.CreatedAt.Format(clock)
 		}
 	}

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/sms"
 )
 
 func checkTexts(b *book, e *evidence) []string {
 	var c complaints
-	sent := make(map[string]models.SMSMessage)
+	sent := make(map[string]shop.SMSMessage)
 	for _, m := range e.Texts {
 		sent[m.TaskID] = m
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/articles"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/profiles"
@@ -52,10 +53,10 @@ func sound() (*book, *evidence) {
 		{ID: "failing-failed", Variant: "failing-failed", Ends: []string{stateSuccess}, Want: "1", Parent: "failing", Verdict: accepted, At: at(1)},
 		{ID: "nobody-knows", Variant: "chosen", Ends: []string{stateSuccess}, Want: "3", Verdict: unknown, At: at(1)},
 	}
-	users := []models.User{{ID: 1, Mobile: "138", Name: "new"}, {ID: 2, Mobile: "139", Name: "two"}}
-	article := models.Article{ID: 1, UserID: 1, Title: "title", Content: "text", UpdatedAt: at(1)}
-	banner := models.Banner{ID: 1, Title: "one", IsShow: true}
-	following := models.Following{UserID: 1, TargetID: 2, CreatedAt: at(1)}
+	users := []shop.User{{ID: 1, Mobile: "138", Name: "new"}, {ID: 2, Mobile: "139", Name: "two"}}
+	article := shop.Article{ID: 1, UserID: 1, Title: "title", Content: "text", UpdatedAt: at(1)}
+	banner := shop.Banner{ID: 1, Title: "one", IsShow: true}
+	following := shop.Following{UserID: 1, TargetID: 2, CreatedAt: at(1)}
 	success := func(id, result string) task {
 		return task{ID: id, State: stateSuccess, Result: json.RawMessage(result), Attempts: []attempt{{Number: 1, Outcome: "success", StartedAt: at(3), EndedAt: at(3)}}}
 	}
@@ -64,13 +65,13 @@ func sound() (*book, *evidence) {
 	due.ETA = &eta
 	e := &evidence{
 		Act: actStorm, Begun: begun, Healed: at(10),
-		Goods:      map[int64]models.Goods{1: {ID: 1, Stock: 2}},
-		Orders:     []models.Order{{OrderNo: "no1", UserID: 1, GoodsID: 1, TaskID: "seckill_1"}},
+		Goods:      map[int64]shop.Goods{1: {ID: 1, Stock: 2}},
+		Orders:     []shop.Order{{OrderNo: "no1", UserID: 1, GoodsID: 1, TaskID: "seckill_1"}},
 		Users:      users,
-		Banners:    []models.Banner{banner, {ID: 2, Title: "two", IsShow: true, IsDelete: true}, {ID: 3, Title: "hidden"}},
-		Articles:   []models.Article{article},
-		Followings: []models.Following{following},
-		Texts:      []models.SMSMessage{{TaskID: "sms_1", Mobile: "137", Code: "123456"}},
+		Banners:    []shop.Banner{banner, {ID: 2, Title: "two", IsShow: true, IsDelete: true}, {ID: 3, Title: "hidden"}},
+		Articles:   []shop.Article{article},
+		Followings: []shop.Following{following},
+		Texts:      []shop.SMSMessage{{TaskID: "sms_1", Mobile: "137", Code: "123456"}},
 		Outbox:     []models.OutboxRow{{TaskID: "sent", CreatedAt: at(1), SentAt: &eta}},
 		Records:    map[string]string{"plain": stateSuccess},
 		Admitted:   map[int64][]string{1: {"1"}},
@@ -139,12 +140,12 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		rule, says string
 		broken     func(b *book, e *evidence)
 	}{
-		{"stock and orders make the stock at the start", "a stock of 1", func(_ *book, e *evidence) { e.Goods[1] = models.Goods{ID: 1, Stock: 1} }},
+		{"stock and orders make the stock at the start", "a stock of 1", func(_ *book, e *evidence) { e.Goods[1] = shop.Goods{ID: 1, Stock: 1} }},
 		{"stock and orders make the stock at the start", "2 orders", func(_ *book, e *evidence) {
-			e.Orders = append(e.Orders, models.Order{OrderNo: "no2", UserID: 2, GoodsID: 1, TaskID: "x"})
+			e.Orders = append(e.Orders, shop.Order{OrderNo: "no2", UserID: 2, GoodsID: 1, TaskID: "x"})
 		}},
 		{"one order a user and goods", "no1 and no2", func(_ *book, e *evidence) {
-			e.Orders = append(e.Orders, models.Order{OrderNo: "no2", UserID: 1, GoodsID: 1, TaskID: "x"})
+			e.Orders = append(e.Orders, shop.Order{OrderNo: "no2", UserID: 1, GoodsID: 1, TaskID: "x"})
 		}},
 		{"a ticket has one final answer, which is true", "code 103", func(_ *book, e *evidence) { e.Tickets["seckill_1"] = outcome{Status: 200, Code: 103} }},
 		{"a ticket has one final answer, which is true", "status 404", func(_ *book, e *evidence) { e.Tickets["seckill_1"] = outcome{Status: http.StatusNotFound, Code: 404} }},
@@ -200,7 +201,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		}},
 		{"what was written last is there", "following 1>2", func(_ *book, e *evidence) { e.Followings = nil }},
 		{"what was written last is there", "following 2>1", func(_ *book, e *evidence) {
-			e.Followings = append(e.Followings, models.Following{UserID: 2, TargetID: 1, CreatedAt: at(1)})
+			e.Followings = append(e.Followings, shop.Following{UserID: 2, TargetID: 1, CreatedAt: at(1)})
 		}},
 		{"what was written last is there", "banner 1", func(_ *book, e *evidence) { e.Banners[0].Title = "two" }},
 		{"what was written last is there", "banner 2", func(_ *book, e *evidence) { e.Banners[1].IsDelete = false }},

@@ -167,7 +167,7 @@ schedules:
 		require.NotContains(t, line, personalPrefix)
 	}
 	require.Contains(t, database, `outbox.body = {"id":"`+kept.TaskID)
-	require.Contains(t, database, `task_records.args = {"paidui_encrypted":"k1"`)
+	require.Contains(t, database, `paidui_task_records.args = {"paidui_encrypted":"k1"`)
 	for line := range strings.SplitSeq(database, "\n") {
 		if column, _, _ := strings.Cut(line, " = "); column != "sms_messages.mobile" && column != "users.mobile" {
 			require.NotContains(t, line, personalPrefix)

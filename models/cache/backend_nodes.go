@@ -108,7 +108,7 @@ func (who *node) refusal(ctx context.Context, now time.Time) error {
 // answered notes what became of what a node was asked for.
 func (n *nodes) answered(ctx, caller context.Context, who *node, err error) {
 	switch {
-	case !away(err):
+	case !unreachable(err):
 		if who.breaker.answered() {
 			n.server.log.InfoContext(ctx, "the cache answers again", "server", n.server.role, "node", who.addr)
 		}
@@ -157,7 +157,7 @@ func (n *nodes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		err = next(ctx, cmd)
 		n.answered(ctx, s.caller, who, err)
-		if away(err) {
+		if unreachable(err) {
 			err = &nodeError{who.addr, err}
 		}
 		return err
@@ -200,7 +200,7 @@ func (n *nodes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 			err := cmd.Err()
 			if who := whose[i]; who != nil {
 				switch {
-				case away(err):
+				case unreachable(err):
 					outcomes[who] = err
 					err = &nodeError{who.addr, err}
 					cmd.SetErr(err)

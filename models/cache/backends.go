@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/away"
 )
 
 // accessTimeout is what one access to the primary may take, unless the store's options say otherwise; one to the replica
@@ -17,7 +17,7 @@ import (
 const accessTimeout = 500 * time.Millisecond
 
 // ErrAway says that the cache's Redis does not answer, or that it has not been asked because it did not answer just now.
-var ErrAway error = &models.AwayError{Err: errors.New("the cache's Redis does not answer")}
+var ErrAway error = &away.Error{Err: errors.New("the cache's Redis does not answer")}
 
 // Read runs f, which only reads, on the primary, and where that does not answer on the replica; so f may run twice. f
 // returns what its commands returned: redis.Nil and other answers of a Redis that is well come back as they are. ErrAway
@@ -62,7 +62,7 @@ func (s *server) use(ctx context.Context, f func(context.Context, redis.Universa
 	cancel()
 	var blamed *nodeError
 	switch {
-	case !away(err):
+	case !unreachable(err):
 		if s.breaker.answered() {
 			s.log.InfoContext(ctx, "the cache answers again", "server", s.role)
 		}
@@ -96,9 +96,9 @@ type awayError struct {
 func (e *awayError) Error() string   { return fmt.Sprintf("%v: %s: %v", ErrAway, e.role, e.cause) }
 func (e *awayError) Unwrap() []error { return []error{ErrAway, e.cause} }
 
-// away reports whether err says that the server, not the command, is the trouble. One that has no room for more can still
+// unreachable reports whether err says that the server, not the command, is the trouble. One that has no room for more can still
 // be read, and asked to forget.
-func away(err error) bool {
+func unreachable(err error) bool {
 	if err == nil || errors.Is(err, redis.Nil) {
 		return false
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // openExample opens a database in memory and a store of caches on an embedded Redis. A program gives its store an
@@ -19,7 +20,7 @@ import (
 func openExample(ctx context.Context) (db *gorm.DB, store *cache.Store, end func()) {
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	check(err)
-	check(models.Migrate(ctx, db))
+	check(shop.Migrate(ctx, db))
 	server := miniredis.NewMiniRedis()
 	check(server.Start())
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -50,7 +51,7 @@ func ExampleCache() {
 		Expiry: time.Hour,
 		Load: func(ctx context.Context, ids []int64) (map[int64]string, error) {
 			fmt.Println("the database is asked for", ids)
-			var goods []models.Goods
+			var goods []shop.Goods
 			err := db.WithContext(ctx).Find(&goods, ids).Error
 			found := map[int64]string{}
 			for _, g := range goods {
@@ -64,7 +65,7 @@ func ExampleCache() {
 	fmt.Println(names.Exists(ctx, 1))
 
 	err = store.Write(ctx, db, func(tx *gorm.DB) ([]cache.Change, error) {
-		return names.Changes(1), tx.Create(&models.Goods{ID: 1, Name: "keyboard"}).Error
+		return names.Changes(1), tx.Create(&shop.Goods{ID: 1, Name: "keyboard"}).Error
 	})
 	check(err)
 	for range 2 {
@@ -94,14 +95,14 @@ func ExampleList() {
 		Strategy: cache.UpdateOnWrite,
 		Near:     1,
 		Load: func(ctx context.Context) (names []string, err error) {
-			err = db.WithContext(ctx).Model(&models.Goods{}).Order("name").Pluck("name", &names).Error
+			err = db.WithContext(ctx).Model(&shop.Goods{}).Order("name").Pluck("name", &names).Error
 			return names, err
 		},
 	})
 	fmt.Println(list.Get(ctx))
 
 	err := store.Write(ctx, db, func(tx *gorm.DB) ([]cache.Change, error) {
-		goods := []models.Goods{{Name: "mouse"}, {Name: "keyboard"}}
+		goods := []shop.Goods{{Name: "mouse"}, {Name: "keyboard"}}
 		return list.Changes(), tx.Create(&goods).Error
 	})
 	check(err)

@@ -35,4 +35,4 @@ func (s *Store) runScripts(ctx context.Context, calls []*redisx.Call) error {
 }
 
 // answered reports whether Redis answered the call, be it with an error.
-func answered(c *redisx.Call) bool { return c.Cmd != nil && !away(c.Cmd.Err()) }
+func answered(c *redisx.Call) bool { return c.Cmd != nil && !unreachable(c.Cmd.Err()) }

@@ -90,7 +90,7 @@ func fetchEach(ctx context.Context, rdb redis.UniversalClient, keys []string, re
 		case errors.Is(err, redis.Nil), redis.HasErrorPrefix(err, "WRONGTYPE"):
 		case err != nil:
 			replies[i].err = err
-			if first == nil || away(err) {
+			if first == nil || unreachable(err) {
 				first = err
 			}
 		default:

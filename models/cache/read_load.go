@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/away"
 )
 
 // BusyError says that more reads of the database wait than can be served soon. The same read may succeed a moment later.
@@ -22,7 +22,7 @@ func (e *BusyError) Error() string { return "too many reads of the database wait
 
 // ErrDatabaseAway says that the database was not asked, because it has not answered for some time. The same read may
 // succeed a moment later.
-var ErrDatabaseAway error = &models.AwayError{Err: errors.New("the database does not answer")}
+var ErrDatabaseAway error = &away.Error{Err: errors.New("the database does not answer")}
 
 const (
 	parallelLoads = 16              // loads of a process that run at once

@@ -18,7 +18,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // journal is the tasks of writes, in the database of the writes.
@@ -110,7 +110,7 @@ func process(t *testing.T, db *gorm.DB, rdb redis.UniversalClient, j journal) ca
 			Key:      func(id int64) string { return fmt.Sprintf("user:%d:%d", id, uint8(strategy)) },
 			Strategy: strategy,
 			Load: func(ctx context.Context, ids []int64) (map[int64]user, error) {
-				var found []models.User
+				var found []shop.User
 				err := db.WithContext(ctx).Find(&found, ids).Error
 				all := make(map[int64]user)
 				for _, u := range found {
@@ -148,7 +148,7 @@ func TestProcessesStayTrue(t *testing.T) {
 	server := testenv.Redis(t)
 	db := openDB(t, testenv.MySQL(t))
 	for id := range int64(users) {
-		require.NoError(t, db.Create(&models.User{ID: id + 1, Mobile: strconv.FormatInt(id, 10), Name: "0"}).Error)
+		require.NoError(t, db.Create(&shop.User{ID: id + 1, Mobile: strconv.FormatInt(id, 10), Name: "0"}).Error)
 	}
 	j, accidents := newJournal(t, db), &mishaps{}
 	var all []caches
@@ -234,7 +234,7 @@ func TestProcessesStayTrue(t *testing.T) {
 	accidents.over.Store(true)
 	stopWorking()
 	require.NoError(t, <-worked)
-	var rows []models.User
+	var rows []shop.User
 	require.NoError(t, db.Find(&rows).Error)
 	total, cached := 0, 0
 	rdb := connect(t, server.URL(0))

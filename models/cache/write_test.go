@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // rows is a cache of users over a real database.
@@ -21,7 +22,7 @@ func rows(s *Store, db *gorm.DB, strategy Strategy) *Cache[int64, user] {
 		Key:      func(id int64) string { return "user:" + formatID(id) + ":profile" },
 		Strategy: strategy,
 		Load: func(ctx context.Context, ids []int64) (map[int64]user, error) {
-			var found []models.User
+			var found []shop.User
 			err := db.WithContext(ctx).Find(&found, ids).Error
 			all := make(map[int64]user)
 			for _, u := range found {
@@ -37,7 +38,7 @@ func openDB(t testing.TB, url string) *gorm.DB {
 	db, err := models.Open(t.Context(), url, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	return db
 }
 
@@ -61,7 +62,7 @@ func TestWrite(t *testing.T) {
 			tasks := &announced{}
 			s := open(t, connect(t, "redis://"+miniredis.RunT(t).Addr()), func(o *StoreOptions) { o.Announcer = tasks })
 			c := rows(s, db, strategy)
-			require.NoError(t, db.Create(&models.User{ID: 7, Name: "old"}).Error)
+			require.NoError(t, db.Create(&shop.User{ID: 7, Name: "old"}).Error)
 			name := func() string {
 				u, err := c.Get(t.Context(), 7)
 				require.NoError(t, err)
@@ -69,7 +70,7 @@ func TestWrite(t *testing.T) {
 			}
 			rename := func(db *gorm.DB, to string, then error) error {
 				return s.Write(t.Context(), db, func(tx *gorm.DB) ([]Change, error) {
-					err := tx.Model(&models.User{ID: 7}).Update("name", to).Error
+					err := tx.Model(&shop.User{ID: 7}).Update("name", to).Error
 					return c.Changes(7), errors.Join(err, then)
 				})
 			}

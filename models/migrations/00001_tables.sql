@@ -1,134 +1,86 @@
--- MySQL commits every CREATE TABLE by itself: IF NOT EXISTS lets a migration that was interrupted run again.
+-- Where an earlier build made these tables under names without the prefix, they have been renamed before this runs.
 
 -- +goose NO TRANSACTION
 -- +goose Up
-CREATE TABLE IF NOT EXISTS banners (
-    id         bigint       NOT NULL AUTO_INCREMENT,
-    title      varchar(64)  NOT NULL,
-    image      varchar(255) NOT NULL,
-    link       varchar(255) NOT NULL,
-    orders     bigint       NOT NULL,
-    is_show    boolean      NOT NULL,
-    is_delete  boolean      NOT NULL,
-    created_at datetime(6)  NOT NULL,
-    updated_at datetime(6)  NOT NULL,
-    PRIMARY KEY (id),
-    KEY idx_banners_visible (is_delete, is_show, orders)
-) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-CREATE TABLE IF NOT EXISTS goods (
-    id         bigint       NOT NULL AUTO_INCREMENT,
-    name       varchar(128) NOT NULL,
-    price      bigint       NOT NULL,
-    stock      bigint       NOT NULL,
-    starts_at  datetime(6)  NOT NULL,
-    ends_at    datetime(6)  NOT NULL,
-    created_at datetime(6)  NOT NULL,
-    updated_at datetime(6)  NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY idx_goods_name (name),
-    CONSTRAINT chk_goods_price CHECK (price >= 0),
-    CONSTRAINT chk_goods_stock CHECK (stock >= 0)
-) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-CREATE TABLE IF NOT EXISTS orders (
-    id         bigint       NOT NULL AUTO_INCREMENT,
-    order_no   varchar(32)  NOT NULL,
-    user_id    bigint       NOT NULL,
-    goods_id   bigint       NOT NULL,
-    task_id    varchar(128) NOT NULL,
-    created_at datetime(6)  NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY idx_orders_order_no (order_no),
-    UNIQUE KEY idx_orders_user_goods (user_id, goods_id),
-    UNIQUE KEY idx_orders_task_id (task_id),
-    KEY idx_orders_goods_id (goods_id)
-) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-CREATE TABLE IF NOT EXISTS users (
-    id         bigint       NOT NULL AUTO_INCREMENT,
-    mobile     varchar(16)  NOT NULL,
-    name       varchar(32)  NOT NULL,
-    photo      varchar(255) NOT NULL,
-    intro      varchar(255) NOT NULL,
-    certi      varchar(64)  NOT NULL,
-    created_at datetime(6)  NOT NULL,
-    updated_at datetime(6)  NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY idx_users_mobile (mobile)
-) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-CREATE TABLE IF NOT EXISTS followings (
-    id         bigint      NOT NULL AUTO_INCREMENT,
-    user_id    bigint      NOT NULL,
-    target_id  bigint      NOT NULL,
-    created_at datetime(6) NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY idx_followings_user_target (user_id, target_id),
-    KEY idx_followings_user_time (user_id, created_at),
-    KEY idx_followings_target_id (target_id)
-) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-CREATE TABLE IF NOT EXISTS articles (
-    id         bigint       NOT NULL AUTO_INCREMENT,
-    user_id    bigint       NOT NULL,
-    title      varchar(128) NOT NULL,
-    content    text         NOT NULL,
-    created_at datetime(6)  NOT NULL,
-    updated_at datetime(6)  NOT NULL,
-    PRIMARY KEY (id),
-    KEY idx_articles_user_id (user_id)
-) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-CREATE TABLE IF NOT EXISTS sms_messages (
-    id         bigint       NOT NULL AUTO_INCREMENT,
-    task_id    varchar(128) NOT NULL,
-    mobile     varchar(16)  NOT NULL,
-    code       varchar(8)   NOT NULL,
-    content    varchar(255) NOT NULL,
-    provider   varchar(16)  NOT NULL,
-    serial_no  varchar(64)  NOT NULL,
-    fee        bigint       NOT NULL,
-    error      varchar(255) NOT NULL,
-    created_at datetime(6)  NOT NULL,
-    updated_at datetime(6)  NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY idx_sms_messages_task_id (task_id),
-    KEY idx_sms_messages_mobile_time (mobile, created_at)
-) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-CREATE TABLE IF NOT EXISTS task_records (
-    id          bigint       NOT NULL AUTO_INCREMENT,
+CREATE TABLE IF NOT EXISTS paidui_task_records (
     task_id     varchar(128) NOT NULL,
     task        varchar(64)  NOT NULL,
     queue       varchar(64)  NOT NULL,
     state       varchar(16)  NOT NULL,
+    version     bigint       NOT NULL,
+    run         bigint       NOT NULL,
+    attempt     bigint       NOT NULL,
+    retries     bigint       NOT NULL,
+    max_retries bigint       NOT NULL,
     args        mediumtext   NOT NULL,
     result      mediumtext   NOT NULL,
     error       text         NOT NULL,
     worker      varchar(128) NOT NULL,
-    retries     bigint       NOT NULL,
+    tags        text         NOT NULL,
+    request_id  varchar(128) NOT NULL,
+    room        varchar(64)  NOT NULL,
     created_at  datetime(6)  NOT NULL,
     started_at  datetime(6)  NULL,
     finished_at datetime(6)  NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY idx_task_records_task_id (task_id),
-    KEY idx_task_records_created_at (created_at),
-    KEY idx_task_records_task_time (task, created_at),
-    KEY idx_task_records_queue_time (queue, created_at),
-    KEY idx_task_records_state_time (state, created_at)
+    PRIMARY KEY (task_id),
+    KEY idx_task_records_kind (task, queue, state, created_at, task_id)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS outbox (
+CREATE TABLE IF NOT EXISTS paidui_task_bundles (
+    id       bigint      NOT NULL AUTO_INCREMENT,
+    first_at datetime(6) NOT NULL,
+    last_at  datetime(6) NOT NULL,
+    old      boolean     NOT NULL,
+    look_at  datetime(6) NOT NULL,
+    tasks    bigint      NOT NULL,
+    kinds    text        NOT NULL,
+    probe    text        NOT NULL,
+    records  mediumblob  NOT NULL,
+    filter   blob        NULL,
+    PRIMARY KEY (id),
+    KEY idx_task_bundles_last_at (last_at),
+    KEY idx_task_bundles_look (old, look_at)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS paidui_task_tags (
+    tag        varchar(64)  NOT NULL,
+    created_at datetime(6)  NOT NULL,
+    task_id    varchar(128) NOT NULL,
+    PRIMARY KEY (tag, created_at, task_id)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS paidui_task_effects (
+    task_id    varchar(128) NOT NULL,
+    created_at datetime(6)  NOT NULL,
+    PRIMARY KEY (task_id),
+    KEY idx_task_effects_created_at (created_at)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- idx_outbox_state serves both ends of the relay: what waits, oldest first, because InnoDB ends every secondary key with
+-- the primary one; and what was sent before a time.
+CREATE TABLE IF NOT EXISTS paidui_outbox (
     id         bigint       NOT NULL AUTO_INCREMENT,
     task_id    varchar(128) NOT NULL,
     task       varchar(64)  NOT NULL,
-    args       mediumtext   NOT NULL,
-    options    text         NOT NULL,
+    body       mediumtext   NOT NULL,
     created_at datetime(6)  NOT NULL,
+    sent_at    datetime(6)  NULL,
+    failed_at  datetime(6)  NULL,
+    error      varchar(255) NOT NULL,
     PRIMARY KEY (id),
-    UNIQUE KEY idx_outbox_task_id (task_id)
+    UNIQUE KEY idx_outbox_task_id (task_id),
+    KEY idx_outbox_task (task),
+    KEY idx_outbox_state (sent_at, failed_at)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The last tick of each durable schedule whose task has gone into the outbox.
+CREATE TABLE IF NOT EXISTS paidui_schedule_ticks (
+    entry varchar(64) NOT NULL,
+    rule  varchar(64) NOT NULL,
+    tick  bigint      NOT NULL,
+    PRIMARY KEY (entry)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- +goose Down
-DROP TABLE IF EXISTS outbox, task_records, sms_messages, articles, followings, users, orders, goods, banners;
+DROP TABLE IF EXISTS paidui_schedule_ticks, paidui_outbox, paidui_task_effects, paidui_task_tags, paidui_task_bundles,
+    paidui_task_records;

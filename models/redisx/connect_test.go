@@ -9,6 +9,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 )
 
 func TestConnectSaysWhatIsWrong(t *testing.T) {
@@ -42,7 +43,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 
 func TestEmbeddedExpiresKeys(t *testing.T) {
 	t.Parallel()
-	e, err := redisx.StartEmbedded(t.Context())
+	e, err := embedded.Start(t.Context())
 	require.NoError(t, err)
 	defer e.Close()
 	client, err := redisx.Connect(t.Context(), "PAIDUI_BROKER_URL", e.URL(3))

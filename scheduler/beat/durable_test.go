@@ -20,6 +20,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -41,7 +42,7 @@ func openDurables(t *testing.T, b *broker.Broker, databaseURL string) durables {
 	db, err := models.Open(t.Context(), databaseURL, models.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	client := tasks.NewClient(b)
 	ob, err := outbox.New(db, client, outbox.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
@@ -162,7 +163,7 @@ func (r *runner) enqueueTask(ctx context.Context, claim ticks.Claim, options []t
 		return "", err
 	}
 	first, err := r.ledger.Note(ctx, r.entry.name, r.entry.ruleID(), claim.Tick, r.store.Clock, func(tx *gorm.DB) error {
-		_, err := call.EnqueueTx(ctx, tx)
+		_, err := call.EnqueueTx(ctx, outbox.Tx(tx))
 		return err
 	})
 	if err == nil && !first {

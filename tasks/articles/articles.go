@@ -10,8 +10,8 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -31,7 +31,7 @@ type Article struct {
 	UpdatedAt time.Time `json:"updated_at"` // UTC
 }
 
-func newArticle(a models.Article) Article {
+func newArticle(a shop.Article) Article {
 	return Article{
 		ID: a.ID, UserID: a.UserID, Title: a.Title, Content: a.Content,
 		CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
@@ -89,14 +89,14 @@ func (a *Articles) Changes(ids ...int64) []cache.Change { return a.cache.Changes
 
 // Kind lets refresh.All rewrite the articles.
 func (a *Articles) Kind() refresh.Kind {
-	return refresh.TableKind(CacheName, a.db, &models.Article{}, a.cache)
+	return refresh.TableKind(CacheName, a.db, &shop.Article{}, a.cache)
 }
 
 // Create publishes an article; each call makes another one. It returns ErrNoAuthor when there is no such user.
 func (a *Articles) Create(ctx context.Context, userID int64, title, content string) (Article, error) {
-	row := models.Article{UserID: userID, Title: title, Content: content}
+	row := shop.Article{UserID: userID, Title: title, Content: content}
 	err := a.store.Write(ctx, a.db, func(tx *gorm.DB) ([]cache.Change, error) {
-		var author models.User
+		var author shop.User
 		if err := tx.Select("id").Take(&author, userID).Error; err != nil {
 			if errors.Is(err, gorm.ErrRecordNotFound) {
 				err = ErrNoAuthor
@@ -120,7 +120,7 @@ func (a *Articles) Create(ctx context.Context, userID int64, title, content stri
 }
 
 func (a *Articles) load(ctx context.Context, ids []int64) (map[int64]Article, error) {
-	var rows []models.Article
+	var rows []shop.Article
 	if err := a.db.WithContext(ctx).Where("id IN ?", ids).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("reading articles: %w", err)
 	}

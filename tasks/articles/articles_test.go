@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/articles"
 	"github.com/paidui/paidui/tasks/refresh/refreshtest"
 )
@@ -70,7 +70,7 @@ func TestAnArticleNeedsItsAuthor(t *testing.T) {
 	_, err := p.Create(t.Context(), 42, "title", "content")
 	require.ErrorIs(t, err, articles.ErrNoAuthor)
 	var n int64
-	require.NoError(t, s.DB.Model(&models.Article{}).Count(&n).Error)
+	require.NoError(t, s.DB.Model(&shop.Article{}).Count(&n).Error)
 	require.Zero(t, n)
 	require.Zero(t, s.Waiting(t))
 }
@@ -79,7 +79,7 @@ func TestClearOfArticles(t *testing.T) {
 	t.Parallel()
 	s := refreshtest.Real(t)
 	p := articles.New(s.DB, s.Store(t, nil), articles.Options{})
-	row := models.Article{UserID: 1, Title: "old", Content: "x"}
+	row := shop.Article{UserID: 1, Title: "old", Content: "x"}
 	require.NoError(t, s.DB.Create(&row).Error)
 	_, err := p.Get(t.Context(), row.ID)
 	require.NoError(t, err)

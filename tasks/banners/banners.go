@@ -10,8 +10,8 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -101,7 +101,7 @@ func (b *List) Kind() refresh.Kind {
 }
 
 func (b *List) load(ctx context.Context) ([]Banner, error) {
-	var rows []models.Banner
+	var rows []shop.Banner
 	err := b.db.WithContext(ctx).
 		Where("is_delete = ? AND is_show = ?", false, true).
 		Order("orders, id").Limit(b.count).Find(&rows).Error

@@ -9,21 +9,21 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/refresh/refreshtest"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 // write adds rows through the list.
-func write(t *testing.T, list *banners.List, rows ...models.Banner) {
+func write(t *testing.T, list *banners.List, rows ...shop.Banner) {
 	t.Helper()
 	require.NoError(t, list.Write(t.Context(), func(tx *gorm.DB) error { return tx.Create(&rows).Error }))
 }
 
-func visible(title string) models.Banner {
-	return models.Banner{Title: title, Image: "/x.png", IsShow: true}
+func visible(title string) shop.Banner {
+	return shop.Banner{Title: title, Image: "/x.png", IsShow: true}
 }
 
 func TestGetShowsVisibleBannersInOrder(t *testing.T) {
@@ -36,12 +36,12 @@ func TestGetShowsVisibleBannersInOrder(t *testing.T) {
 		require.Equal(t, "[]", refreshtest.Cached(t, s.Redis, banners.Key))
 
 		write(t, p,
-			models.Banner{Title: "third", Image: "media/3.svg", Orders: 3, IsShow: true},
-			models.Banner{Title: "first", Image: "/media/1.svg", Link: "/goods/1", Orders: -1, IsShow: true},
-			models.Banner{Title: "hidden", Image: "/media/h.svg", Orders: 0},
-			models.Banner{Title: "deleted", Image: "/media/d.svg", Orders: 0, IsShow: true, IsDelete: true},
-			models.Banner{Title: "second", Image: "http://cdn.example.com/2.png", Orders: 2, IsShow: true},
-			models.Banner{Title: "beyond the count", Image: "/media/4.svg", Orders: 4, IsShow: true},
+			shop.Banner{Title: "third", Image: "media/3.svg", Orders: 3, IsShow: true},
+			shop.Banner{Title: "first", Image: "/media/1.svg", Link: "/goods/1", Orders: -1, IsShow: true},
+			shop.Banner{Title: "hidden", Image: "/media/h.svg", Orders: 0},
+			shop.Banner{Title: "deleted", Image: "/media/d.svg", Orders: 0, IsShow: true, IsDelete: true},
+			shop.Banner{Title: "second", Image: "http://cdn.example.com/2.png", Orders: 2, IsShow: true},
+			shop.Banner{Title: "beyond the count", Image: "/media/4.svg", Orders: 4, IsShow: true},
 		)
 		want := []banners.Banner{
 			{ID: 2, Title: "first", Image: "https://shop.example.com/media/1.svg", Link: "/goods/1", Orders: -1},
@@ -96,7 +96,7 @@ func TestStrategies(t *testing.T) {
 			s := refreshtest.Real(t)
 			s.Outbox(t)
 			p := open(t, s, strategy)
-			require.NoError(t, s.DB.Create(&models.Banner{Title: "old", Image: "/1", IsShow: true}).Error)
+			require.NoError(t, s.DB.Create(&shop.Banner{Title: "old", Image: "/1", IsShow: true}).Error)
 			_, err = p.Get(t.Context())
 			require.NoError(t, err)
 			write(t, p, visible("new"))
@@ -127,7 +127,7 @@ func TestAWriteThatFailsChangesNothing(t *testing.T) {
 		require.NoError(t, err)
 		before := s.Waiting(t)
 		err = p.Write(t.Context(), func(tx *gorm.DB) error {
-			require.NoError(t, tx.Create(&models.Banner{Title: "two", IsShow: true}).Error)
+			require.NoError(t, tx.Create(&shop.Banner{Title: "two", IsShow: true}).Error)
 			return gorm.ErrInvalidData
 		})
 		require.ErrorIs(t, err, gorm.ErrInvalidData)
@@ -144,7 +144,7 @@ func TestAFailedUpdateDropsTheList(t *testing.T) {
 	_, err := p.Get(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, refreshtest.Cached(t, s.Redis, banners.Key))
-	require.NoError(t, p.Write(t.Context(), func(tx *gorm.DB) error { return tx.Migrator().DropTable(&models.Banner{}) }))
+	require.NoError(t, p.Write(t.Context(), func(tx *gorm.DB) error { return tx.Migrator().DropTable(&shop.Banner{}) }))
 	require.Empty(t, refreshtest.Cached(t, s.Redis, banners.Key), "without the list the cache is true")
 }
 
@@ -170,14 +170,14 @@ func TestChangeOfOneBanner(t *testing.T) {
 		row := visible("old")
 		require.NoError(t, p.Create(t.Context(), &row))
 		require.Equal(t, []string{"old"}, titlesNow(t, p))
-		changed, err := p.Change(t.Context(), row.ID, func(b *models.Banner) { b.Title = "new" })
+		changed, err := p.Change(t.Context(), row.ID, func(b *shop.Banner) { b.Title = "new" })
 		require.NoError(t, err)
 		require.Equal(t, "new", changed.Title)
 		require.Equal(t, []string{"new"}, titlesNow(t, p))
-		_, err = p.Change(t.Context(), row.ID, func(b *models.Banner) { b.IsDelete = true })
+		_, err = p.Change(t.Context(), row.ID, func(b *shop.Banner) { b.IsDelete = true })
 		require.NoError(t, err)
 		require.Empty(t, titlesNow(t, p))
-		_, err = p.Change(t.Context(), row.ID, func(*models.Banner) { t.Error("a deleted row is changed") })
+		_, err = p.Change(t.Context(), row.ID, func(*shop.Banner) { t.Error("a deleted row is changed") })
 		require.ErrorIs(t, err, banners.ErrUnknown)
 	})
 }

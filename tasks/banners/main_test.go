@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/banners"
@@ -28,7 +29,7 @@ func open(t *testing.T, s refreshtest.Site, strategy cache.Strategy) *banners.Li
 // work runs the list's task until the test ends.
 func work(t *testing.T, s refreshtest.Site, list *banners.List) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.Client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.Client, StoreAway: models.IsAway})
 	banners.Bind(mux, list)
 	taskstest.Serve(t, s.Broker, mux, "cache")
 }

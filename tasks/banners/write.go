@@ -8,8 +8,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // ErrUnknown says that there is no such banner, or that it is deleted.
@@ -28,7 +28,7 @@ func (b *List) Write(ctx context.Context, f func(tx *gorm.DB) error) error {
 }
 
 // Create writes a row and sets its id. The list follows as with Write.
-func (b *List) Create(ctx context.Context, row *models.Banner) error {
+func (b *List) Create(ctx context.Context, row *shop.Banner) error {
 	return b.Write(ctx, func(tx *gorm.DB) error {
 		row.ID = 0 // an earlier try may have set it
 		if err := tx.Create(row).Error; err != nil {
@@ -40,10 +40,10 @@ func (b *List) Create(ctx context.Context, row *models.Banner) error {
 
 // Change has change work on the row in a transaction that has locked it, and returns what was written, or ErrUnknown. The
 // list follows as with Write. change may be called again, on what the row then is.
-func (b *List) Change(ctx context.Context, id int64, change func(*models.Banner)) (models.Banner, error) {
-	var row models.Banner
+func (b *List) Change(ctx context.Context, id int64, change func(*shop.Banner)) (shop.Banner, error) {
+	var row shop.Banner
 	err := b.Write(ctx, func(tx *gorm.DB) error {
-		row = models.Banner{} // GORM would look for what an earlier try has left
+		row = shop.Banner{} // GORM would look for what an earlier try has left
 		err := tx.Clauses(forUpdate).Where("is_delete = ?", false).Take(&row, id).Error
 		if errors.Is(err, gorm.ErrRecordNotFound) {
 			err = ErrUnknown

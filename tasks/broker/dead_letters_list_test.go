@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
 )
@@ -27,7 +27,7 @@ func bury(t testing.TB, rdb redis.UniversalClient, second int64, ids ...string) 
 
 func embeddedURL(t testing.TB) string {
 	t.Helper()
-	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
+	e, err := embedded.Start(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return e.URL(0)

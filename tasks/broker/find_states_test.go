@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
 )
@@ -18,7 +18,7 @@ func TestStates(t *testing.T) {
 		"redis":   func() string { return testenv.RedisURL(t) },
 		"cluster": func() string { return testenv.RedisCluster(t) },
 		"embedded": func() string {
-			e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
+			e, err := embedded.Start(context.WithoutCancel(t.Context()))
 			require.NoError(t, err)
 			t.Cleanup(e.Close)
 			return e.URL(0)

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
 )
@@ -161,7 +161,7 @@ func TestFindManyTakesFewRoundTrips(t *testing.T) {
 // TestAMessageThatMakesNoSenseIsRead: other programs may store what they like.
 func TestAMessageThatMakesNoSenseIsRead(t *testing.T) {
 	t.Parallel()
-	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
+	e, err := embedded.Start(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	b := brokertest.Open(t, e.URL(0))

@@ -13,6 +13,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/catalog"
@@ -44,7 +45,7 @@ func outage(t *testing.T, store string, waiting []string) {
 	db, err := models.Open(t.Context(), "mysql://root@"+databaseWay.Addr+"/"+name, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	client := tasks.NewClient(b)
 	caches := taskstest.Connect(t, cacheWay.URL(0))
@@ -53,7 +54,7 @@ func outage(t *testing.T, store string, waiting []string) {
 	t.Cleanup(kept.Close)
 	records, err := history.NewStore(db, client)
 	require.NoError(t, err)
-	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client})
+	m := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: client, StoreAway: models.IsAway})
 	features := catalog.NewFeatures(catalog.FeatureOptions{
 		DB: db, Store: kept, Client: client, Logger: testenv.Quiet(),
 		Banners: banners.Options{BackendURL: "http://localhost", Count: 3},
@@ -64,10 +65,10 @@ func outage(t *testing.T, store string, waiting []string) {
 	})
 
 	now := time.Now()
-	goods := models.Goods{Name: "phone", Stock: 5, StartsAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour)}
+	goods := shop.Goods{Name: "phone", Stock: 5, StartsAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour)}
 	require.NoError(t, db.Create(&goods).Error)
-	require.NoError(t, db.Create([]models.User{{Mobile: "13800000000", Name: "Li"}, {Mobile: "13800000001", Name: "Wu"}}).Error)
-	require.NoError(t, db.Create(&models.Following{UserID: 1, TargetID: 2, CreatedAt: now}).Error)
+	require.NoError(t, db.Create([]shop.User{{Mobile: "13800000000", Name: "Li"}, {Mobile: "13800000001", Name: "Wu"}}).Error)
+	require.NoError(t, db.Create(&shop.Following{UserID: 1, TargetID: 2, CreatedAt: now}).Error)
 	_, list, err := features.Followings.List(t.Context(), 1, 1, 10) // which is cached then
 	require.NoError(t, err)
 	require.Len(t, list, 1)

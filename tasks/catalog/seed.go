@@ -7,8 +7,8 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/articles"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/counter"
@@ -16,17 +16,17 @@ import (
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
-// Seed is models.Seed for a database with an outbox: what running programs have cached of the empty database, such as a
+// Seed is shop.Seed for a database with an outbox: what running programs have cached of the empty database, such as a
 // banner list without banners, follows. It reports false when there was nothing to seed.
 func Seed(ctx context.Context, db *gorm.DB, now time.Time) (seeded bool, err error) {
-	return models.Seed(ctx, db, now, func(tx *gorm.DB, made models.Seeded) error {
+	return shop.Seed(ctx, db, now, func(tx *gorm.DB, made shop.Seeded) error {
 		_, err := refresh.Announcer{}.Announce(ctx, tx, seedChanges(made))
 		return err
 	})
 }
 
 // seedChanges are what seeding makes untrue.
-func seedChanges(made models.Seeded) []cache.Change {
+func seedChanges(made shop.Seeded) []cache.Change {
 	changes := []cache.Change{banners.Change}
 	for _, u := range made.Users {
 		changes = append(changes, cache.Change{Cache: profiles.CacheName, ID: strconv.FormatInt(u.ID, 10)})

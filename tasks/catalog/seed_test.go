@@ -10,6 +10,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/catalog"
@@ -31,7 +32,7 @@ func TestSeedLeavesNoCachedEmptinessBehind(t *testing.T) {
 			db, err := models.Open(t.Context(), url(), models.Options{})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-			require.NoError(t, models.Migrate(t.Context(), db))
+			require.NoError(t, shop.Migrate(t.Context(), db))
 			b := taskstest.Embedded(t)
 			client := tasks.NewClient(b)
 			caches, err := cache.NewStore(b.Redis(), cache.StoreOptions{Announcer: refresh.Announcer{}, Timeout: time.Minute, Logger: testenv.Quiet()})

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -148,7 +148,7 @@ func TestUsersWhoAreGoneAreRemoved(t *testing.T) {
 		for _, member := range []string{"999999", "nobody", "0", "07", fmt.Sprint(users[0]) + " "} {
 			require.NoError(t, s.rdb.ZAdd(ctx, Articles.Key(), zOf(5, member)).Err())
 		}
-		require.NoError(t, s.db.Delete(&models.User{}, users[1]).Error)
+		require.NoError(t, s.db.Delete(&shop.User{}, users[1]).Error)
 		result, err := s.counters.Reconcile(ctx)
 		require.NoError(t, err)
 		s.requireTrue(t)

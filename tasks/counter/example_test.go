@@ -9,6 +9,8 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/counter"
@@ -29,17 +31,17 @@ func Example() {
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	check(err)
 	defer func() { check(models.Close(db)) }()
-	check(models.Migrate(ctx, db))
-	embedded, err := redisx.StartEmbedded(ctx)
+	check(shop.Migrate(ctx, db))
+	redis, err := embedded.Start(ctx)
 	check(err)
-	defer embedded.Close()
-	b, err := broker.Open(ctx, embedded.URL(1), broker.Options{})
+	defer redis.Close()
+	b, err := broker.Open(ctx, redis.URL(1), broker.Options{})
 	check(err)
 	defer func() { check(b.Close()) }()
 	ob, err := outbox.New(db, tasks.NewClient(b), outbox.Options{})
 	check(err)
 	check(db.Use(ob))
-	rdb, err := redisx.Connect(ctx, "CACHE_URL", embedded.URL(2))
+	rdb, err := redisx.Connect(ctx, "CACHE_URL", redis.URL(2))
 	check(err)
 	defer func() { check(rdb.Close()) }()
 	store, err := cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}})
@@ -47,14 +49,14 @@ func Example() {
 	defer store.Close()
 
 	counters := counter.New(counter.Options{DB: db, Store: store, Profiles: profiles.New(db, store)})
-	check(db.Create([]models.User{{ID: 1, Name: "Ann", Mobile: "1"}, {ID: 2, Name: "Bea", Mobile: "2"}}).Error)
+	check(db.Create([]shop.User{{ID: 1, Name: "Ann", Mobile: "1"}, {ID: 2, Name: "Bea", Mobile: "2"}}).Error)
 	done, err := counters.Reconcile(ctx) // as refresh.counters does: from now on Redis has all counts
 	check(err)
 	fmt.Println(done.Users, "users are counted")
 
 	publish := func(author int64) {
 		check(store.Write(ctx, db, func(tx *gorm.DB) ([]cache.Change, error) {
-			err := tx.Create(&models.Article{UserID: author, Title: "news"}).Error
+			err := tx.Create(&shop.Article{UserID: author, Title: "news"}).Error
 			return []cache.Change{counter.Change(counter.Articles, author, +1)}, err
 		}))
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -54,7 +55,7 @@ func eachSite(t *testing.T, test func(t *testing.T, s *site)) {
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		e, err := redisx.StartEmbedded(t.Context())
+		e, err := embedded.Start(t.Context())
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		test(t, open(t, "sqlite://"+filepath.Join(t.TempDir(), "site.db"), e.URL(1), e.URL(2)))
@@ -80,7 +81,7 @@ func open(t testing.TB, dbURL, brokerURL, cacheURL string) *site {
 	s.db, err = models.Open(t.Context(), dbURL, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(s.db)) })
-	require.NoError(t, models.Migrate(t.Context(), s.db))
+	require.NoError(t, shop.Migrate(t.Context(), s.db))
 	s.rdb = taskstest.Connect(t, cacheURL)
 	s.client = tasks.NewClient(s.broker)
 	ob, err := outbox.New(s.db, s.client, outbox.Options{Logger: testenv.Quiet()})
@@ -105,7 +106,7 @@ func (s *site) process(t testing.TB) (*cache.Store, *Counters) {
 // work runs the tasks until the test ends, or until stop.
 func (s *site) work(t *testing.T) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client, StoreAway: models.IsAway})
 	refresh.Bind(mux, s.store)
 	Bind(mux, s.counters)
 	taskstest.Serve(t, s.broker, mux, "cache")
@@ -114,9 +115,9 @@ func (s *site) work(t *testing.T) {
 // users makes n users, and returns their ids.
 func (s *site) users(t *testing.T, n int) []int64 {
 	t.Helper()
-	rows := make([]models.User, n)
+	rows := make([]shop.User, n)
 	for i := range rows {
-		rows[i] = models.User{Mobile: fmt.Sprintf("m%d-%d", time.Now().UnixNano()%1e8, i), Name: fmt.Sprintf("user %d", i)}
+		rows[i] = shop.User{Mobile: fmt.Sprintf("m%d-%d", time.Now().UnixNano()%1e8, i), Name: fmt.Sprintf("user %d", i)}
 	}
 	require.NoError(t, s.db.CreateInBatches(&rows, 1000).Error)
 	ids := make([]int64, n)
@@ -131,7 +132,7 @@ func (s *site) publish(t *testing.T, user int64, n int) {
 	t.Helper()
 	for range n {
 		require.NoError(t, s.store.Write(t.Context(), s.db, func(tx *gorm.DB) ([]cache.Change, error) {
-			err := tx.Create(&models.Article{UserID: user, Title: "t", Content: "c"}).Error
+			err := tx.Create(&shop.Article{UserID: user, Title: "t", Content: "c"}).Error
 			return []cache.Change{Change(Articles, user, 1)}, err
 		}))
 	}
@@ -142,10 +143,10 @@ func (s *site) follow(user, target int64, on bool) error {
 	return s.store.Write(context.Background(), s.db, func(tx *gorm.DB) ([]cache.Change, error) {
 		delta, done := int64(1), tx
 		if on {
-			done = tx.Create(&models.Following{UserID: user, TargetID: target})
+			done = tx.Create(&shop.Following{UserID: user, TargetID: target})
 		} else {
 			delta = -1
-			done = tx.Where("user_id = ? AND target_id = ?", user, target).Delete(&models.Following{})
+			done = tx.Where("user_id = ? AND target_id = ?", user, target).Delete(&shop.Following{})
 		}
 		if done.Error != nil || done.RowsAffected == 0 {
 			return nil, done.Error
@@ -162,7 +163,7 @@ func (s *site) requireTrue(t *testing.T) {
 		var rows []struct{ User, N int64 }
 		from := tables[k]
 		require.NoError(t, s.db.Table(from.table).Select(from.column+" AS user, COUNT(*) AS n").
-			Where(from.column+" IN (?)", s.db.Model(&models.User{}).Select("id")).Group(from.column).Scan(&rows).Error)
+			Where(from.column+" IN (?)", s.db.Model(&shop.User{}).Select("id")).Group(from.column).Scan(&rows).Error)
 		for _, r := range rows {
 			want[fmt.Sprint(r.User)] = float64(r.N)
 		}

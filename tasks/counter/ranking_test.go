@@ -13,19 +13,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // crowd makes users, and gives each of them 0 to 4 articles, so that there are many ties.
 func (s *site) crowd(t *testing.T, n int) []Place {
 	t.Helper()
 	var places []Place
-	var rows []models.Article
+	var rows []shop.Article
 	for i, u := range s.users(t, n) {
 		count := i % 5
 		for range count {
-			rows = append(rows, models.Article{UserID: u, Title: "t"})
+			rows = append(rows, shop.Article{UserID: u, Title: "t"})
 		}
 		if count > 0 {
 			places = append(places, Place{u, int64(count)})
@@ -84,7 +84,7 @@ func TestRankingsAreTheSameFromRedisAndFromTheDatabase(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, top[:7], part)
 		}
-		require.NoError(t, s.db.Delete(&models.User{}, gone).Error)
+		require.NoError(t, s.db.Delete(&shop.User{}, gone).Error)
 		_, c := s.process(t)
 		require.NoError(t, c.profiles.Clear(ctx, gone...))
 		top, err := c.top(ctx, Articles, 20)

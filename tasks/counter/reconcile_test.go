@@ -14,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -234,7 +235,7 @@ func TestAStragglerAfterALossIsASuspect(t *testing.T) {
 	eachSite(t, func(t *testing.T, s *site) {
 		ctx := t.Context()
 		users := s.users(t, 2)
-		require.NoError(t, s.db.Create(&models.Article{UserID: users[0], Title: "t"}).Error)
+		require.NoError(t, s.db.Create(&shop.Article{UserID: users[0], Title: "t"}).Error)
 		id, ids := tasks.NewID("cache"), []string{Change(Articles, users[0], 1).ID}
 		_, err := s.counters.Reconcile(ctx)
 		require.NoError(t, err)

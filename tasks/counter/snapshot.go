@@ -10,8 +10,8 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/refresh"
@@ -97,7 +97,7 @@ type database struct{ db *gorm.DB }
 
 func (d database) total(ctx context.Context) (int64, error) {
 	var n int64
-	if err := d.db.WithContext(ctx).Model(&models.User{}).Count(&n).Error; err != nil {
+	if err := d.db.WithContext(ctx).Model(&shop.User{}).Count(&n).Error; err != nil {
 		return 0, fmt.Errorf("count users: %w", err)
 	}
 	return n, nil
@@ -105,7 +105,7 @@ func (d database) total(ctx context.Context) (int64, error) {
 
 func (d database) page(ctx context.Context, after int64, limit int) (users int, last int64, err error) {
 	var found struct{ Users, Last int64 }
-	page := d.db.Model(&models.User{}).Select("id").Where("id > ?", after).Order("id").Limit(limit)
+	page := d.db.Model(&shop.User{}).Select("id").Where("id > ?", after).Order("id").Limit(limit)
 	err = d.db.WithContext(ctx).Table("(?) AS page", page).
 		Select("COUNT(*) AS users, COALESCE(MAX(id), 0) AS last").Scan(&found).Error
 	if err != nil {
@@ -116,7 +116,7 @@ func (d database) page(ctx context.Context, after int64, limit int) (users int, 
 
 func (d database) existing(ctx context.Context, ids []int64) ([]int64, error) {
 	var found []int64
-	if err := d.db.WithContext(ctx).Model(&models.User{}).Where("id IN ?", ids).Pluck("id", &found).Error; err != nil {
+	if err := d.db.WithContext(ctx).Model(&shop.User{}).Where("id IN ?", ids).Pluck("id", &found).Error; err != nil {
 		return nil, fmt.Errorf("read users: %w", err)
 	}
 	return found, nil
@@ -137,7 +137,7 @@ func (d database) snapshot(ctx context.Context, s scope) (*snapshot, error) {
 	// All is read from the snapshot that the first read makes. It locks nothing.
 	opt := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	err := d.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := within(tx.Model(&models.User{}), "id", s).Order("id").Pluck("id", &c.users).Error; err != nil {
+		if err := within(tx.Model(&shop.User{}), "id", s).Order("id").Pluck("id", &c.users).Error; err != nil {
 			return err
 		}
 		for _, k := range Kinds() {

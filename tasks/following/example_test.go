@@ -9,7 +9,8 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/following"
 )
 
@@ -20,11 +21,11 @@ func Example() {
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	check(err)
 	defer func() { check(models.Close(db)) }()
-	check(models.Migrate(ctx, db))
+	check(shop.Migrate(ctx, db))
 	for i := range 3 {
-		check(db.Create(&models.User{Mobile: strconv.Itoa(13800000000 + i)}).Error)
+		check(db.Create(&shop.User{Mobile: strconv.Itoa(13800000000 + i)}).Error)
 	}
-	server, err := redisx.StartEmbedded(ctx)
+	server, err := embedded.Start(ctx)
 	check(err)
 	defer server.Close()
 	address, err := redis.ParseURL(server.URL(0))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // Follow has the user follow the target, and tells since when he does. Following twice changes nothing. It returns
@@ -29,7 +30,7 @@ func (f *Followings) Follow(ctx context.Context, user, target int64) (since time
 		if err := mustExist(tx, user, target); err != nil {
 			return nil, err
 		}
-		row := models.Following{UserID: user, TargetID: target, CreatedAt: f.now().UTC().Truncate(time.Microsecond)}
+		row := shop.Following{UserID: user, TargetID: target, CreatedAt: f.now().UTC().Truncate(time.Microsecond)}
 		made := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
 		if made.Error != nil {
 			return nil, made.Error
@@ -58,7 +59,7 @@ func (f *Followings) Unfollow(ctx context.Context, user, target int64) error {
 	}
 	ended := false
 	err := f.write(ctx, func(tx *gorm.DB) ([]cache.Change, error) {
-		gone := tx.Where("user_id = ? AND target_id = ?", user, target).Delete(&models.Following{})
+		gone := tx.Where("user_id = ? AND target_id = ?", user, target).Delete(&shop.Following{})
 		ended = gone.RowsAffected > 0
 		if gone.Error != nil || !ended {
 			return nil, gone.Error

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -99,7 +99,7 @@ func TestWhoCannotBeFollowed(t *testing.T) {
 		w.opt.Exists = sure
 
 		var rows int64
-		require.NoError(t, w.db.Model(&models.Following{}).Count(&rows).Error)
+		require.NoError(t, w.db.Model(&shop.Following{}).Count(&rows).Error)
 		require.Zero(t, rows)
 
 		for _, c := range [][2]int{{0, 20}, {-1, 20}, {MaxPage + 1, 20}, {1, 0}, {1, MaxPerPage + 1}} {

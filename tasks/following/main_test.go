@@ -17,7 +17,8 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -57,10 +58,10 @@ func openDB(t testing.TB, url string) *gorm.DB {
 	db, err := models.Open(t.Context(), url, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
-	users := make([]models.User, crowd)
+	require.NoError(t, shop.Migrate(t.Context(), db))
+	users := make([]shop.User, crowd)
 	for i := range users {
-		users[i] = models.User{ID: int64(i + 1), Mobile: strconv.Itoa(13800000000 + i)}
+		users[i] = shop.User{ID: int64(i + 1), Mobile: strconv.Itoa(13800000000 + i)}
 	}
 	require.NoError(t, db.Create(&users).Error)
 	return db
@@ -68,7 +69,7 @@ func openDB(t testing.TB, url string) *gorm.DB {
 
 func existsIn(db *gorm.DB) func(context.Context, int64) (bool, error) {
 	return func(ctx context.Context, id int64) (bool, error) {
-		err := db.WithContext(ctx).Select("id").Take(&models.User{}, id).Error
+		err := db.WithContext(ctx).Select("id").Take(&shop.User{}, id).Error
 		if errors.Is(err, gorm.ErrRecordNotFound) {
 			return false, nil
 		}
@@ -79,7 +80,7 @@ func existsIn(db *gorm.DB) func(context.Context, int64) (bool, error) {
 // embeddedURL is the address of an embedded Redis.
 func embeddedURL(t testing.TB) string {
 	t.Helper()
-	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
+	e, err := embedded.Start(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return e.URL(0)
@@ -113,9 +114,9 @@ func (w *world) clock() {
 // insert writes rows behind the back of the lists.
 func (w *world) insert(t testing.TB, user int64, entries ...Entry) {
 	t.Helper()
-	rows := make([]models.Following, len(entries))
+	rows := make([]shop.Following, len(entries))
 	for i, e := range entries {
-		rows[i] = models.Following{UserID: user, TargetID: e.Target, CreatedAt: e.At}
+		rows[i] = shop.Following{UserID: user, TargetID: e.Target, CreatedAt: e.At}
 	}
 	require.NoError(t, w.db.CreateInBatches(rows, 5000).Error)
 }

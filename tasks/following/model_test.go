@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // run is one user's list in a world of processes that take turns step by step.
@@ -100,8 +100,8 @@ func (r *run) note(format string, args ...any) {
 // commit turns one entry over, at a time that need not be later than those of others.
 func (r *run) commit() error {
 	target := int64(1 + r.choose("target", fellows))
-	row := models.Following{UserID: r.user, TargetID: target, CreatedAt: at(r.choose("time", 4))}
-	gone := r.db.Where("user_id = ? AND target_id = ?", r.user, target).Delete(&models.Following{})
+	row := shop.Following{UserID: r.user, TargetID: target, CreatedAt: at(r.choose("time", 4))}
+	gone := r.db.Where("user_id = ? AND target_id = ?", r.user, target).Delete(&shop.Following{})
 	if gone.Error != nil {
 		return gone.Error
 	}

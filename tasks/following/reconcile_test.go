@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -46,7 +46,7 @@ func TestReconcile(t *testing.T) {
 			{"has one too many", 3, func(l list) { w.rdb.ZAdd(ctx, l.key(), redisZ(1, "77")) }, 1, "whole"},
 			{"has another time", 3, func(l list) { w.rdb.ZAdd(ctx, l.key(), redisZ(1, "12")) }, 1, "whole"},
 			{"says it is empty", 2, func(l list) { w.rdb.Del(ctx, l.key()); w.rdb.Set(ctx, l.state(), "empty", time.Hour) }, 2, "whole"},
-			{"should be empty", 1, func(l list) { w.db.Delete(&models.Following{}, "user_id = ?", int64(l)) }, 1, "empty"},
+			{"should be empty", 1, func(l list) { w.db.Delete(&shop.Following{}, "user_id = ?", int64(l)) }, 1, "empty"},
 			{"a part that has a gap", 7, func(l list) { w.rdb.ZRem(ctx, l.key(), "15") }, 1, "more"},
 			{"a part that is too new", 7, func(l list) { w.rdb.ZAdd(ctx, l.key(), redisZ(2e9, "11")) }, 1, "more"},
 			{"a part that has too little", 7, func(l list) { w.rdb.ZRemRangeByRank(ctx, l.key(), 0, 1) }, 0, "more"},
@@ -118,7 +118,7 @@ func TestReconcileTask(t *testing.T) {
 	w := openWorld(t, "sqlite://:memory:", embeddedURL(t))
 	w.follow(t, 1, 2, 3)
 	w.pages(t, 1, 10)
-	require.NoError(t, w.db.Delete(&models.Following{}, "target_id = 2").Error)
+	require.NoError(t, w.db.Delete(&shop.Following{}, "target_id = 2").Error)
 	q := taskstest.New(t, taskstest.Config{Bind: func(m *tasks.Mux, _ *tasks.Client) { Bind(m, w.Followings) }})
 	made, err := ReconcileTask.Enqueue(t.Context(), q.Client, ReconcileArgs{})
 	require.NoError(t, err)

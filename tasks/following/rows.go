@@ -6,14 +6,14 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // rows reads the table followings. It knows nothing of Redis.
 type rows struct{ db *gorm.DB }
 
 func (r rows) of(ctx context.Context, user int64) *gorm.DB {
-	return r.db.WithContext(ctx).Model(&models.Following{}).Where("user_id = ?", user)
+	return r.db.WithContext(ctx).Model(&shop.Following{}).Where("user_id = ?", user)
 }
 
 // inTime is of, for what goes by time. Without a word MySQL sorts all rows of a user who has a large part of the table.
@@ -25,11 +25,11 @@ func (r rows) inTime(ctx context.Context, user int64) *gorm.DB {
 	return q.Table("followings FORCE INDEX (idx_followings_user_time)")
 }
 
-func entryOf(row models.Following) Entry { return Entry{row.TargetID, row.CreatedAt.UTC()} }
+func entryOf(row shop.Following) Entry { return Entry{row.TargetID, row.CreatedAt.UTC()} }
 
 // some reads which of the targets the user follows, and since when.
 func (r rows) some(ctx context.Context, user int64, targets []int64) (map[int64]Entry, error) {
-	var found []models.Following
+	var found []shop.Following
 	err := r.of(ctx, user).Where("target_id IN ?", targets).Select("target_id", "created_at").Find(&found).Error
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (r rows) newest(ctx context.Context, user int64, after place, n int) ([]Ent
 	if after.id != 0 {
 		q = q.Where("created_at <= ? AND NOT (created_at = ? AND id >= ?)", after.at, after.at, after.id)
 	}
-	var found []models.Following
+	var found []shop.Following
 	err := q.Order("created_at DESC, id DESC").Limit(n).Select("id", "target_id", "created_at").Find(&found).Error
 	if err != nil || len(found) == 0 {
 		return nil, after, err
@@ -90,7 +90,7 @@ func (r rows) page(ctx context.Context, user int64, first, n int) ([]Entry, erro
 		}
 		skip = max(int64(first)-newer, 0)
 	}
-	var found []models.Following
+	var found []shop.Following
 	err = r.inTime(ctx, user).Where("created_at BETWEEN ? AND ?", to, from).
 		Order("created_at DESC, CAST(target_id AS CHAR) DESC").Offset(int(skip)).Limit(n).
 		Select("target_id", "created_at").Find(&found).Error

@@ -65,7 +65,7 @@ func (s *Store) waiting(ctx context.Context) (waiting int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	statement := "SELECT COUNT(*) FROM (SELECT 1 FROM task_records " + s.table.dialect.kindIndex +
+	statement := "SELECT COUNT(*) FROM (SELECT 1 FROM paidui_task_records " + s.table.dialect.kindIndex +
 		" WHERE task = ? AND queue = ? AND state = ? LIMIT ?) k"
 	for _, k := range kinds {
 		if k.state != statePending || waiting >= maxWaiting {
@@ -83,7 +83,7 @@ func (s *Store) waiting(ctx context.Context) (waiting int, err error) {
 func (s *Store) settleLag(ctx context.Context) (lag time.Duration, err error) {
 	for _, old := range []bool{false, true} {
 		var due time.Time
-		err := s.table.pool.QueryRowContext(ctx, "SELECT look_at FROM task_bundles WHERE old = ? ORDER BY look_at LIMIT 1", old).Scan(&due)
+		err := s.table.pool.QueryRowContext(ctx, "SELECT look_at FROM paidui_task_bundles WHERE old = ? ORDER BY look_at LIMIT 1", old).Scan(&due)
 		switch {
 		case err == nil:
 			lag = max(lag, s.now().Sub(due))

@@ -91,9 +91,9 @@ func TestARecordLargerThanAPacketGoesAside(t *testing.T) {
 func TestWhatTheDatabaseRefusesKeepsNothingBack(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		refuse(t, db, "content", "task_records", "NEW.args LIKE '%poison%'")
-		refuse(t, db, "message", "task_records", "NEW.error LIKE '%poison%'")
-		refuse(t, db, "bad", "task_records", "NEW.task_id = 'bad'")
+		refuse(t, db, "content", "paidui_task_records", "NEW.args LIKE '%poison%'")
+		refuse(t, db, "message", "paidui_task_records", "NEW.error LIKE '%poison%'")
+		refuse(t, db, "bad", "paidui_task_records", "NEW.task_id = 'bad'")
 		logger, logged := logTo()
 		w := writer(t, db, Options{Logger: logger})
 		for i := range 300 {
@@ -134,7 +134,7 @@ func TestSettlingGoesOnPastWhatTheDatabaseRefuses(t *testing.T) {
 		all := waitingTasks(100, epoch)
 		bundled(t, w.Store, epoch, all...)
 		insert(t, w.Store, enqueued("row", 0))
-		refuse(t, db, "bad", "task_records", fmt.Sprintf("NEW.task_id IN ('%s', 'row')", all[3].ID))
+		refuse(t, db, "bad", "paidui_task_records", fmt.Sprintf("NEW.task_id IN ('%s', 'row')", all[3].ID))
 		w.clock = epoch.Add(time.Hour)
 		w.convertAll(t)
 		require.Empty(t, bundles(t, db))
@@ -157,7 +157,7 @@ func TestSearchAnswersWhenItCannotWriteBack(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		w := newWorld(t, db)
 		insert(t, w.Store, enqueued("one", 0), enqueued("two", 1))
-		refuse(t, db, "every", "task_records", "NEW.task_id <> ''")
+		refuse(t, db, "every", "paidui_task_records", "NEW.task_id <> ''")
 		w.clock = epoch.Add(time.Hour)
 		for range 2 {
 			page, err := w.Search(t.Context(), Query{})

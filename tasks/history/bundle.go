@@ -11,7 +11,7 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// Earlier builds keep the records of up to a thousand tasks that wait in one row of task_bundles, in a binary form. This one
+// Earlier builds keep the records of up to a thousand tasks that wait in one row of paidui_task_bundles, in a binary form. This one
 // only reads bundles, and turns them into rows.
 
 var pendingVersion, _ = versionOf(1, 0, tasks.StatePending)

@@ -41,7 +41,7 @@ func (s *Store) convertBefore(ctx context.Context, at time.Time) (edge place, er
 }
 
 const (
-	bundlesStatement = "SELECT id, last_at FROM task_bundles WHERE "
+	bundlesStatement = "SELECT id, last_at FROM paidui_task_bundles WHERE "
 	bundlesBefore    = "first_at <= ? ORDER BY last_at DESC LIMIT ?"
 	bundlesAfter     = "id > ? ORDER BY id LIMIT ?"
 )
@@ -104,7 +104,7 @@ func (s *Store) convertBundle(ctx context.Context, id int64) (done conversion, e
 	}
 	replace := func(rows []*row) error {
 		return s.table.transact(ctx, func(tx *session) error {
-			deleted, err := tx.conn.ExecContext(ctx, "DELETE FROM task_bundles WHERE id = ? AND look_at = ?", b.ID, b.LookAt.UTC())
+			deleted, err := tx.conn.ExecContext(ctx, "DELETE FROM paidui_task_bundles WHERE id = ? AND look_at = ?", b.ID, b.LookAt.UTC())
 			if err != nil {
 				return err
 			}

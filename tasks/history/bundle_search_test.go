@@ -112,12 +112,12 @@ func TestOldTasksInBundlesAreSettledWhenShown(t *testing.T) {
 func TestBundlesAreFoundByTheirIndex(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, testenv.MySQL(t))
-	require.NoError(t, db.Exec("INSERT INTO task_bundles (first_at, last_at, old, look_at, tasks, kinds, probe, records)"+
+	require.NoError(t, db.Exec("INSERT INTO paidui_task_bundles (first_at, last_at, old, look_at, tasks, kinds, probe, records)"+
 		" SELECT ? + INTERVAL seq SECOND, ? + INTERVAL seq SECOND, seq MOD 2, ? + INTERVAL seq SECOND, 1, '', '', REPEAT('x', 20000) FROM "+testenv.Numbers(1, 3000),
 		epoch, epoch, epoch).Error)
-	require.NoError(t, db.Exec("ANALYZE TABLE task_bundles").Error)
+	require.NoError(t, db.Exec("ANALYZE TABLE paidui_task_bundles").Error)
 	params := []any{epoch.Add(1500 * time.Second), convertAtOnce}
-	for _, step := range requirePlan(t, db, bundlesStatement+bundlesBefore, params, "task_bundles", "idx_task_bundles_last_at") {
+	for _, step := range requirePlan(t, db, bundlesStatement+bundlesBefore, params, "paidui_task_bundles", "idx_task_bundles_last_at") {
 		require.NotContains(t, step.Extra, "temporary")
 	}
 	require.EqualValues(t, 3000, count(t, db, &models.TaskBundle{}))

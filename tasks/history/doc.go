@@ -21,7 +21,7 @@
 // Redis has forgotten becomes LOST. Searches do the same with the records that they show. A record never goes back: rows are
 // merged, by any process and in any order.
 //
-// Earlier builds wrote the records of many waiting tasks into one row of task_bundles. The Settler turns bundles into rows
+// Earlier builds wrote the records of many waiting tasks into one row of paidui_task_bundles. The Settler turns bundles into rows
 // within seconds, a search or Find the ones of the time that it is about; so both builds can run side by side. The table stays
 // until no such build runs any more.
 //
@@ -41,7 +41,7 @@
 //	filters                               served by
 //	any of task, queue, state, or none    idx_task_records_kind
 //	since, until, cursor                  bounds within a kind, or within a tag
-//	tag                                   PRIMARY KEY of task_tags (tag, created_at, task_id)
+//	tag                                   PRIMARY KEY of paidui_task_tags (tag, created_at, task_id)
 //	tag with task, queue or state         the same, and the records that it names by their primary key; after 5,000 that
 //	                                      do not match, a page ends early and its cursor goes on from there
 //	an id                                 PRIMARY KEY

@@ -10,7 +10,8 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/fetch"
@@ -31,8 +32,8 @@ func Example() {
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	exampleCheck(err)
 	defer models.Close(db)
-	exampleCheck(models.Migrate(ctx, db))
-	redis, err := redisx.StartEmbedded(ctx)
+	exampleCheck(shop.Migrate(ctx, db))
+	redis, err := embedded.Start(ctx)
 	exampleCheck(err)
 	defer redis.Close()
 	b, err := broker.Open(ctx, redis.URL(0), broker.Options{Logger: quiet})

@@ -115,7 +115,7 @@ func TestWhateverComesBetween(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		rapid.Check(t, func(rt *rapid.T) {
-			for _, table := range []string{"task_records", "task_bundles"} {
+			for _, table := range []string{"paidui_task_records", "paidui_task_bundles"} {
 				require.NoError(rt, db.Exec("DELETE FROM "+table).Error)
 			}
 			w := newWorld(t, db)

@@ -30,7 +30,7 @@ func (s *Store) kinds(ctx context.Context, task string) (list []kind, err error)
 }
 
 func kindsStatement(d dialect, task string) (statement string, params []any) {
-	statement = "SELECT DISTINCT task, queue, state FROM task_records " + d.kindIndex
+	statement = "SELECT DISTINCT task, queue, state FROM paidui_task_records " + d.kindIndex
 	if task != "" {
 		return statement + " WHERE task = ?", []any{task}
 	}
@@ -42,7 +42,7 @@ func (s *Store) kindsOneByOne(ctx context.Context, task string) (list []kind, er
 	at := kind{task: task}
 	for {
 		found := false
-		err := query(ctx, s.table.pool, "SELECT task, queue, state FROM task_records "+s.table.dialect.kindIndex+
+		err := query(ctx, s.table.pool, "SELECT task, queue, state FROM paidui_task_records "+s.table.dialect.kindIndex+
 			" WHERE (task, queue, state) > (?, ?, ?) ORDER BY task, queue, state LIMIT 1", []any{at.task, at.queue, at.state},
 			func(scan func(...any) error) error {
 				found = true
@@ -107,7 +107,7 @@ func (s *Store) newest(ctx context.Context, kinds []kind, in span, n int) ([]pla
 // newestStatement asks for the n first places of each kind, all in one.
 func newestStatement(d dialect, kinds []kind, in span, n int) (statement string, params []any) {
 	bounds, boundParams := in.conditions()
-	one := "SELECT * FROM (SELECT created_at, task_id FROM task_records " + d.kindIndex +
+	one := "SELECT * FROM (SELECT created_at, task_id FROM paidui_task_records " + d.kindIndex +
 		" WHERE task = ? AND queue = ? AND state = ?" + bounds + " ORDER BY created_at DESC, task_id DESC LIMIT ?) k"
 	for _, k := range kinds {
 		params = append(params, k.task, k.queue, k.state)
@@ -119,7 +119,7 @@ func newestStatement(d dialect, kinds []kind, in span, n int) (statement string,
 // taggedStatement asks for the n first places of a tag.
 func taggedStatement(tag string, in span, n int) (statement string, params []any) {
 	bounds, boundParams := in.conditions()
-	return "SELECT created_at, task_id FROM task_tags WHERE tag = ?" + bounds + " ORDER BY created_at DESC, task_id DESC LIMIT ?",
+	return "SELECT created_at, task_id FROM paidui_task_tags WHERE tag = ?" + bounds + " ORDER BY created_at DESC, task_id DESC LIMIT ?",
 		append(append([]any{tag}, boundParams...), n)
 }
 

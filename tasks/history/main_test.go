@@ -15,6 +15,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -43,7 +44,7 @@ func eachDatabase(t *testing.T, test func(t *testing.T, db *gorm.DB)) {
 func migrated(t testing.TB, databaseURL string) *gorm.DB {
 	t.Helper()
 	db := open(t, databaseURL)
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	return db
 }
 

@@ -83,7 +83,7 @@ func TestOrderMakesNoDifference(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(table.close)
 		rapid.Check(t, func(rt *rapid.T) {
-			require.NoError(rt, db.Exec("DELETE FROM task_records").Error)
+			require.NoError(rt, db.Exec("DELETE FROM paidui_task_records").Error)
 			var told []tasks.Record
 			want := map[string]row{}
 			for i := range rapid.IntRange(1, 3).Draw(rt, "tasks") {

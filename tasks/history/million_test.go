@@ -104,7 +104,7 @@ func fill(t *testing.T, db *gorm.DB) {
 		return fmt.Sprintf("'%s' + INTERVAL (%s DIV 20) * 20000 MICROSECOND", epoch.Format(time.DateTime), n)
 	}
 	// In the order of the primary key, which takes a third of the time.
-	require.NoError(t, db.Exec(`INSERT INTO task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,
+	require.NoError(t, db.Exec(`INSERT INTO paidui_task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,
 			args, result, error, worker, tags, request_id, room, created_at, started_at, finished_at)
 		SELECT CONCAT('k-', LPAD(n, 8, '0')), CONCAT('task-', n MOD 5), CONCAT('queue-', n DIV 5 MOD 2),
 			CASE WHEN n MOD 1000 < 900 THEN 'SUCCESS' WHEN n MOD 1000 < 950 THEN 'FAILURE' WHEN n MOD 1000 < 990 THEN 'REVOKED' ELSE 'LOST' END,
@@ -112,9 +112,9 @@ func fill(t *testing.T, db *gorm.DB) {
 			`+at("n")+`, NULL, NULL
 		FROM numbers ORDER BY n`).Error)
 	for tag, every := range map[string]int{"few": 100, "many": 4} {
-		require.NoError(t, db.Exec("INSERT INTO task_tags SELECT ?, "+at("n")+", CONCAT('k-', LPAD(n, 8, '0')) FROM numbers WHERE n MOD ? = 0 ORDER BY n", tag, every).Error)
+		require.NoError(t, db.Exec("INSERT INTO paidui_task_tags SELECT ?, "+at("n")+", CONCAT('k-', LPAD(n, 8, '0')) FROM numbers WHERE n MOD ? = 0 ORDER BY n", tag, every).Error)
 	}
-	require.NoError(t, db.Exec("ANALYZE TABLE task_records, task_tags").Error)
+	require.NoError(t, db.Exec("ANALYZE TABLE paidui_task_records, paidui_task_tags").Error)
 	t.Logf("filled in %v", time.Since(begun).Round(time.Millisecond))
 }
 
@@ -138,11 +138,11 @@ func explain(t *testing.T, s *Store, q Query, after place) {
 	in := span{after, &q}
 	if q.Tag != "" {
 		statement, params := taggedStatement(q.Tag, in, q.Limit+1)
-		requirePlan(t, s.db, statement, params, "task_tags", "PRIMARY")
+		requirePlan(t, s.db, statement, params, "paidui_task_tags", "PRIMARY")
 		return
 	}
 	statement, params := kindsStatement(s.table.dialect, q.Task)
-	for _, step := range requirePlan(t, s.db, statement, params, "task_records", "idx_task_records_kind") {
+	for _, step := range requirePlan(t, s.db, statement, params, "paidui_task_records", "idx_task_records_kind") {
 		require.Contains(t, step.Extra, "Using index for group-by", "the kinds are found by leaps")
 	}
 	kinds, err := s.kinds(t.Context(), q.Task)
@@ -155,7 +155,7 @@ func explain(t *testing.T, s *Store, q Query, after place) {
 	}
 	require.NotEmpty(t, allowed)
 	statement, params = newestStatement(s.table.dialect, allowed, in, q.Limit+1)
-	for _, step := range requirePlan(t, s.db, statement, params, "task_records", "idx_task_records_kind") {
+	for _, step := range requirePlan(t, s.db, statement, params, "paidui_task_records", "idx_task_records_kind") {
 		require.Contains(t, step.Extra, "Using index", "the rows are not touched")
 	}
 }

@@ -14,7 +14,7 @@ import (
 const (
 	// LeastAge bounds what Prune may be asked to delete.
 	LeastAge = time.Hour
-	// EffectAge is how long the traces of tasks.Once stay at least: a task may come again for as long as Redis keeps it.
+	// EffectAge is how long the traces of outbox.Once stay at least: a task may come again for as long as Redis keeps it.
 	EffectAge = 30 * 24 * time.Hour
 )
 
@@ -29,12 +29,12 @@ const (
 // Pruned counts what Prune did.
 type Pruned struct {
 	Records int `json:"records"` // deleted
-	Effects int `json:"effects"` // traces of tasks.Once deleted
+	Effects int `json:"effects"` // traces of outbox.Once deleted
 	Lost    int `json:"lost"`    // records found to be of tasks that Redis has forgotten
 }
 
 // Prune deletes what is older than age: the records of tasks that have ended or are lost, with their tags; and traces of
-// tasks.Once, which stay 30 days at least. First it settles the records that have not ended and are older than an hour,
+// outbox.Once, which stay 30 days at least. First it settles the records that have not ended and are older than an hour,
 // for which Redis must answer. It may be interrupted and repeated at any time, and run while others write. progress is
 // told after each batch; it may be nil.
 func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Pruned)) (done Pruned, err error) {
@@ -158,7 +158,7 @@ func (p *pruner) delete(ctx context.Context, list []*models.TaskRecord) (n int, 
 					tags = append(tags, tag, r.CreatedAt, r.TaskID)
 				}
 			}
-			result, err := tx.conn.ExecContext(ctx, "DELETE FROM task_records WHERE "+any3(one, records), records...)
+			result, err := tx.conn.ExecContext(ctx, "DELETE FROM paidui_task_records WHERE "+any3(one, records), records...)
 			if err != nil {
 				return err
 			}
@@ -168,7 +168,7 @@ func (p *pruner) delete(ctx context.Context, list []*models.TaskRecord) (n int, 
 			}
 			n += int(deleted)
 			for links := range slices.Chunk(tags, 3*deleteBatch) {
-				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM task_tags WHERE "+any3(link, links), links...); err != nil {
+				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM paidui_task_tags WHERE "+any3(link, links), links...); err != nil {
 					return err
 				}
 			}
@@ -183,7 +183,7 @@ func any3(condition string, params []any) string {
 	return condition + strings.Repeat(" OR "+condition, len(params)/3-1)
 }
 
-var effectsByTask = models.UniqueKey{Table: "task_effects", Index: "PRIMARY", Column: "task_id"}
+var effectsByTask = models.UniqueKey{Table: "paidui_task_effects", Index: "PRIMARY", Column: "task_id"}
 
 func (p *pruner) effects(ctx context.Context, before time.Time) error {
 	for {

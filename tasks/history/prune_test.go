@@ -78,7 +78,7 @@ func TestPruneWhileOthersWrite(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, testenv.MySQL(t))
 	s := store(t, db)
-	require.NoError(t, db.Exec(`INSERT INTO task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,
+	require.NoError(t, db.Exec(`INSERT INTO paidui_task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,
 		args, result, error, worker, tags, request_id, room, created_at, finished_at)
 		SELECT CONCAT('old-', seq), CONCAT('t', seq MOD 5), 'default', 'SUCCESS', 1, 1, 1, 0, 3, '', '', '', '', '', '', '',
 		NOW(6) - INTERVAL 50 DAY - INTERVAL seq MICROSECOND, NULL FROM `+testenv.Numbers(1, 30000)).Error)

@@ -188,7 +188,7 @@ func (s *Store) matching(ctx context.Context, q *Query, found []place) ([]place,
 		ids[i] = p.id
 	}
 	times := make(map[string]time.Time, len(found))
-	err := query(ctx, s.table.pool, "SELECT task_id, created_at, task, queue, state FROM task_records WHERE task_id IN ("+marks(len(ids))+")", ids,
+	err := query(ctx, s.table.pool, "SELECT task_id, created_at, task, queue, state FROM paidui_task_records WHERE task_id IN ("+marks(len(ids))+")", ids,
 		func(scan func(...any) error) error {
 			var id string
 			var at time.Time

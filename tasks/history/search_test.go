@@ -233,11 +233,11 @@ func TestATagOfManyIsSearchedInParts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes ten thousand records")
 	}
-	require.NoError(t, s.db.Exec("INSERT INTO task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,"+
+	require.NoError(t, s.db.Exec("INSERT INTO paidui_task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,"+
 		" args, result, error, worker, tags, request_id, room, created_at) SELECT CONCAT('task-', LPAD(seq, 5, '0')), 'demo.add', 'default',"+
 		" IF(seq IN (3, ?), 'FAILURE', 'SUCCESS'), 1, 1, 1, 0, 3, '1', '', '', '', 'import', '', '', ? + INTERVAL seq * 1000 MICROSECOND FROM "+
 		testenv.Numbers(0, 2*tagWork-1), 2*tagWork-3, epoch).Error)
-	require.NoError(t, s.db.Exec("INSERT INTO task_tags (tag, created_at, task_id) SELECT 'import', created_at, task_id FROM task_records").Error)
+	require.NoError(t, s.db.Exec("INSERT INTO paidui_task_tags (tag, created_at, task_id) SELECT 'import', created_at, task_id FROM paidui_task_records").Error)
 	require.EqualValues(t, 2*tagWork, count(t, s.db, &models.TaskRecord{}))
 	q := Query{Tag: "import", State: tasks.StateFailure, Limit: 20}
 	first, err := s.Search(t.Context(), q)

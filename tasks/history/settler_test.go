@@ -219,12 +219,12 @@ func TestABundleThatAnotherProcessHasTakenIsLeftToIt(t *testing.T) {
 		bundled(t, w.Store, epoch, waitingTasks(100, epoch)...)
 		id := bundles(t, db)[0].ID
 		for name, change := range map[string]string{
-			"taken": "UPDATE task_bundles SET look_at = '2030-01-01 00:00:00'",
-			"gone":  "DELETE FROM task_bundles",
+			"taken": "UPDATE paidui_task_bundles SET look_at = '2030-01-01 00:00:00'",
+			"gone":  "DELETE FROM paidui_task_bundles",
 		} {
 			taken := false
 			require.NoError(t, db.Callback().Query().After("gorm:query").Register("take", func(tx *gorm.DB) {
-				if tx.Statement.Table == "task_bundles" && !taken {
+				if tx.Statement.Table == "paidui_task_bundles" && !taken {
 					taken = true
 					_, err := w.table.pool.Exec(change)
 					require.NoError(t, err, name)
@@ -248,7 +248,7 @@ func TestABundleThatCannotBeReadStays(t *testing.T) {
 	logger, logged := logTo()
 	w.Store.logger = logger
 	bundled(t, w.Store, epoch, waitingTasks(100, epoch)...)
-	require.NoError(t, db.Exec("UPDATE task_bundles SET records = ?", []byte("\x63secret")).Error)
+	require.NoError(t, db.Exec("UPDATE paidui_task_bundles SET records = ?", []byte("\x63secret")).Error)
 	bundled(t, w.Store, epoch, waitingTasks(100, epoch.Add(time.Second))...)
 	w.convertAll(t)
 	require.Contains(t, logged(), "another version of the program")
@@ -426,7 +426,7 @@ func TestBacklog(t *testing.T) {
 		require.Equal(t, map[string]float64{"paidui_history_waiting": 150, "paidui_history_settle_lag_seconds": 4}, gauges())
 		w.convertAll(t)
 		require.Equal(t, map[string]float64{"paidui_history_waiting": 300, "paidui_history_settle_lag_seconds": 0}, gauges())
-		require.NoError(t, db.Exec("DROP TABLE task_bundles").Error)
+		require.NoError(t, db.Exec("DROP TABLE paidui_task_bundles").Error)
 		require.Empty(t, gauges())
 		require.Contains(t, logged(), "history metrics are missing")
 	})

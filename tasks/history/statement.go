@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// columns are those of task_records, in the order of row.values.
+// columns are those of paidui_task_records, in the order of row.values.
 var columns = []string{
 	"task_id", "task", "queue", "state", "version", "run", "attempt", "retries", "max_retries", "args", "result", "error",
 	"worker", "tags", "request_id", "room", "created_at", "started_at", "finished_at",
@@ -86,7 +86,7 @@ func upsert(d dialect, of shape, n int) string {
 	set("created_at", later)
 
 	one := of.marks()
-	statement := "INSERT INTO task_records (" + strings.Join(columns, ", ") + ") VALUES " +
+	statement := "INSERT INTO paidui_task_records (" + strings.Join(columns, ", ") + ") VALUES " +
 		strings.Repeat(one+", ", n-1) + one + d.onConflict + strings.Join(assign, ", ")
 	for _, column := range columns {
 		statement = strings.ReplaceAll(statement, "$"+column+" ", d.coming(column)+" ")

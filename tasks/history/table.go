@@ -111,7 +111,7 @@ func lookUp(ctx context.Context, q querier, ids []any) (map[string]known, error)
 	found := make(map[string]known)
 	for part := range slices.Chunk(ids, lookUpRows) {
 		err := query(ctx, q, "SELECT task_id, state, version, created_at, started_at, args <> '', tags <> '', request_id <> '', worker <> ''"+
-			" FROM task_records WHERE task_id IN ("+marks(len(part))+")", part,
+			" FROM paidui_task_records WHERE task_id IN ("+marks(len(part))+")", part,
 			func(scan func(...any) error) error {
 				var id string
 				var k known
@@ -183,7 +183,7 @@ func (t *table) tag(ctx context.Context, tx *session, rows []*row) error {
 		for _, l := range part {
 			params = append(params, l.tag, l.row.at, l.row.id)
 		}
-		statement := t.dialect.ignore + " INTO task_tags (tag, created_at, task_id) VALUES " + strings.Repeat("(?, ?, ?), ", len(part)-1) + "(?, ?, ?)"
+		statement := t.dialect.ignore + " INTO paidui_task_tags (tag, created_at, task_id) VALUES " + strings.Repeat("(?, ?, ?), ", len(part)-1) + "(?, ?, ?)"
 		if _, err := tx.conn.ExecContext(ctx, statement, params...); err != nil {
 			return err
 		}

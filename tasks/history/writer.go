@@ -36,7 +36,7 @@ const (
 	logPause   = 10 * time.Second
 )
 
-// Writer is the tasks.Recorder that writes to task_records, in the background.
+// Writer is the tasks.Recorder that writes to paidui_task_records, in the background.
 //
 // While the database answers but is too slow, Record waits for room, three seconds at most. While it fails, the writer
 // tries on and keeps what the buffer holds; beyond that the oldest records are dropped and counted. Tasks go on.

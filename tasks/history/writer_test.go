@@ -176,7 +176,7 @@ func TestCloseEndsWhenItMustAndSaysWhatIsLost(t *testing.T) {
 func TestCloseTriesAtOnce(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, "sqlite://:memory:")
-	require.NoError(t, db.Exec("ALTER TABLE task_records RENAME TO away").Error)
+	require.NoError(t, db.Exec("ALTER TABLE paidui_task_records RENAME TO away").Error)
 	w := writer(t, db, Options{})
 	flushes := prometheus.NewPedanticRegistry()
 	flushes.MustRegister(w.metrics.flush)
@@ -187,7 +187,7 @@ func TestCloseTriesAtOnce(t *testing.T) {
 	}
 	w.Record(succeeded("one", 0))
 	require.Eventually(t, func() bool { return tries() >= 7 }, patience, time.Millisecond, "the next pause is 2.5 s at least")
-	require.NoError(t, db.Exec("ALTER TABLE away RENAME TO task_records").Error)
+	require.NoError(t, db.Exec("ALTER TABLE away RENAME TO paidui_task_records").Error)
 	begun := time.Now()
 	require.NoError(t, w.Close(t.Context()))
 	require.Less(t, time.Since(begun), 2*time.Second)
@@ -219,7 +219,7 @@ func TestTheDatabaseGoesAndComesBack(t *testing.T) {
 func TestAFailingDatabaseCostsTheOldestRecords(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
-		require.NoError(t, db.Exec("ALTER TABLE task_records RENAME TO away").Error)
+		require.NoError(t, db.Exec("ALTER TABLE paidui_task_records RENAME TO away").Error)
 		logger, logged := logTo()
 		w := writer(t, db, Options{Logger: logger, Buffer: 200_000})
 		secret := enqueued("secret", 0)
@@ -239,7 +239,7 @@ func TestAFailingDatabaseCostsTheOldestRecords(t *testing.T) {
 		dropped := int(testutil.ToFloat64(w.metrics.dropped.WithLabelValues(dropFull)))
 		require.Greater(t, dropped, n/2)
 
-		require.NoError(t, db.Exec("ALTER TABLE away RENAME TO task_records").Error)
+		require.NoError(t, db.Exec("ALTER TABLE away RENAME TO paidui_task_records").Error)
 		awaitRecords(t, db, n+1-dropped)
 		require.Contains(t, stored(t, db), idOf(n-1), "the newest are kept")
 		require.Zero(t, testutil.ToFloat64(w.metrics.reduced), "no row is at fault when the table is away")
@@ -279,7 +279,7 @@ func TestASlowDatabaseMakesRecordWait(t *testing.T) {
 func TestARefusedRecordDoesNotKeepBackTheOthers(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, "sqlite://:memory:")
-	require.NoError(t, db.Exec("CREATE TRIGGER bad BEFORE INSERT ON task_records WHEN NEW.task_id = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END").Error)
+	require.NoError(t, db.Exec("CREATE TRIGGER bad BEFORE INSERT ON paidui_task_records WHEN NEW.task_id = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END").Error)
 	logger, logged := logTo()
 	w := writer(t, db, Options{Logger: logger})
 	for _, id := range []string{"one", "bad", "two"} {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -33,7 +34,7 @@ func TestRowsWaitWhileRedisIsDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := testenv.Redis(t)
-			s := openShop(t, url(), taskstest.Broker(t, server.URL(0)))
+			s := openSite(t, url(), taskstest.Broker(t, server.URL(0)))
 			run(t, s.outbox(t))
 			ran := s.serve(t)
 			_, err := s.enqueue(t, 0).Get(testenv.Soon(t))
@@ -74,8 +75,8 @@ func TestTheRelayOutlivesTheDatabasesConnections(t *testing.T) {
 	proxy := testenv.NewProxy(t, direct.Host)
 	through := *direct
 	through.Host = proxy.Addr
-	s := openShop(t, direct.String(), taskstest.Broker(t, testenv.RedisURL(t)))
-	relaying := openShop(t, through.String(), s.broker)
+	s := openSite(t, direct.String(), taskstest.Broker(t, testenv.RedisURL(t)))
+	relaying := openSite(t, through.String(), s.broker)
 	_ = s.outbox(t) // for EnqueueTx alone
 	run(t, relaying.outbox(t))
 	ran := s.serve(t)
@@ -94,7 +95,7 @@ func TestTheRelayOutlivesTheDatabasesConnections(t *testing.T) {
 }
 
 func TestTasksSurviveTheLossOfRedis(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		const n = 40
 		var all []*tasks.Result[int]
@@ -124,7 +125,7 @@ func TestTasksSurviveTheLossOfRedis(t *testing.T) {
 }
 
 func TestATaskThatEndedIsNotSentAgain(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		res := s.enqueue(t, 1, tasks.Retention(0))
 		require.NoError(t, ob.SendAll(t.Context()))
@@ -141,7 +142,7 @@ func TestATaskThatEndedIsNotSentAgain(t *testing.T) {
 }
 
 func TestARepeatableTaskLeavesNoTraceAndIsSentAgain(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		id := s.enqueue(t, 1, tasks.Retention(0), tasks.Repeatable()).ID()
 		require.NoError(t, ob.SendAll(t.Context()))
@@ -166,36 +167,36 @@ func TestRelaysAreInNobodysWay(t *testing.T) {
 	t.Parallel()
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	url := testenv.MySQL(t)
-	var shops []shop
+	var sites []site
 	for range 3 {
-		s := openShop(t, url, b)
+		s := openSite(t, url, b)
 		s.client = tasks.NewClient(b)
 		ob := s.outbox(t)
 		ob.SetBatch(7, 1<<20)
 		run(t, ob)
-		shops = append(shops, s)
+		sites = append(sites, s)
 	}
-	s := shops[0]
+	s := sites[0]
 	ran := s.serve(t)
 	open := s.db.Begin()
 	require.NoError(t, open.Error)
-	_, err := double.EnqueueTx(t.Context(), open, numberArgs{1000})
+	_, err := double.EnqueueTx(t.Context(), outbox.Tx(open), numberArgs{1000})
 	require.NoError(t, err)
 
 	const writers, each = 6, 50
 	done := make(chan error, writers)
 	for w := range writers {
 		go func() {
-			db := shops[w%len(shops)].db
+			db := sites[w%len(sites)].db
 			for i := range each {
 				err := db.Transaction(func(tx *gorm.DB) error {
 					if err := tx.Exec("SET SESSION innodb_lock_wait_timeout = 2").Error; err != nil {
 						return err
 					}
-					if _, err := double.EnqueueTx(context.Background(), tx, numberArgs{w*each + i}); err != nil {
+					if _, err := double.EnqueueTx(context.Background(), outbox.Tx(tx), numberArgs{w*each + i}); err != nil {
 						return err
 					}
-					return tx.Create(&models.Banner{Title: "beside"}).Error
+					return tx.Create(&shop.Banner{Title: "beside"}).Error
 				})
 				if err != nil {
 					done <- fmt.Errorf("writer %d, row %d: %w", w, i, err)
@@ -230,7 +231,7 @@ func TestDyingChild(t *testing.T) {
 	if url == "" {
 		t.Skip("for another test")
 	}
-	s := openShop(t, url, taskstest.Broker(t, os.Getenv(childRedis)))
+	s := openSite(t, url, taskstest.Broker(t, os.Getenv(childRedis)))
 	ob := s.outbox(t)
 	die := func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL); select {} }
 	at := os.Getenv(childStep)
@@ -260,7 +261,7 @@ func TestAnotherProcessSendsWhatADeadOneCommitted(t *testing.T) {
 			t.Parallel()
 			for _, db := range []string{testenv.MySQL(t), "sqlite://" + filepath.Join(t.TempDir(), "shop.db")} {
 				url := testenv.RedisURL(t)
-				s := openShop(t, db, taskstest.Broker(t, url)) // migrates
+				s := openSite(t, db, taskstest.Broker(t, url)) // migrates
 				child := exec.Command(os.Args[0], "-test.run=^TestDyingChild$")
 				child.Env = append(os.Environ(), childDB+"="+db, childRedis+"="+url, childStep+"="+step)
 				out, err := child.CombinedOutput()
@@ -293,7 +294,7 @@ func TestNothingIsLostAndNothingComesTwice(t *testing.T) {
 		{"mariadb", testenv.MySQL(t), 10}, // which syncs to disk at each commit
 		{"sqlite", "sqlite://:memory:", 1000},
 	} {
-		s := openShop(t, where.url, b)
+		s := openSite(t, where.url, b)
 		ob := s.outbox(t)
 		ob.SweepAll()
 		checks := 0
@@ -307,7 +308,7 @@ func TestNothingIsLostAndNothingComesTwice(t *testing.T) {
 	}
 }
 
-func relayProperty(t *rapid.T, s shop, ob *outbox.Outbox) {
+func relayProperty(t *rapid.T, s site, ob *outbox.Outbox) {
 	ctx := context.Background()
 	must := func(err error) {
 		if err != nil {
@@ -342,7 +343,7 @@ func relayProperty(t *rapid.T, s shop, ob *outbox.Outbox) {
 		"commit": func(t *rapid.T) {
 			must(s.db.Transaction(func(tx *gorm.DB) error {
 				for range rapid.IntRange(1, 3).Draw(t, "tasks") {
-					res, err := double.EnqueueTx(ctx, tx, numberArgs{1}, tasks.Retention(0))
+					res, err := double.EnqueueTx(ctx, outbox.Tx(tx), numberArgs{1}, tasks.Retention(0))
 					if err != nil {
 						return err
 					}
@@ -395,7 +396,7 @@ func relayProperty(t *rapid.T, s shop, ob *outbox.Outbox) {
 }
 
 func TestTheOutboxStopsBetweenBatches(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ob.SetBatch(1, 1<<20)
 		for i := range 5 {
@@ -427,10 +428,10 @@ func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
 	proxy := testenv.NewProxy(t, direct.Host)
 	through := *direct
 	through.Host = proxy.Addr
-	s := openShop(t, through.String(), taskstest.Broker(t, testenv.RedisURL(t)))
+	s := openSite(t, through.String(), taskstest.Broker(t, testenv.RedisURL(t)))
 	run(t, s.outbox(t))
 	parent := tasks.Define[numberArgs, int]("outbox.parent", tasks.Queue("numbers"))
-	mux := tasks.NewMux(tasks.MuxOptions{Client: s.client, Logger: testenv.Quiet()})
+	mux := tasks.NewMux(tasks.MuxOptions{Client: s.client, Logger: testenv.Quiet(), StoreAway: models.IsAway})
 	tasks.Handle(mux, double, func(_ context.Context, a numberArgs) (int, error) { return 2 * a.N, nil })
 	tasks.Handle(mux, parent, func(context.Context, numberArgs) (int, error) { return 1, nil })
 	proxy.Away(true)
@@ -456,7 +457,7 @@ func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
 // TestARowStaysUntilTheHistoryHasTheEnd has Redis lose a task that has ended while its end is not in the history yet: the
 // task runs again, rather than being LOST.
 func TestARowStaysUntilTheHistoryHasTheEnd(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		var written atomic.Int64 // Unix ns
 		ob := s.outboxWith(t, outbox.Options{Logger: testenv.Quiet(), Written: func() time.Time { return time.Unix(0, written.Load()) }})
 		ob.KeepRows()

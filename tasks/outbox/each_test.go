@@ -15,7 +15,7 @@ import (
 )
 
 func TestEachReadsTheTasksOfANameInATransaction(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		s.outbox(t)
 		numbers := func(tx *gorm.DB) []int {
 			var found []int
@@ -36,12 +36,12 @@ func TestEachReadsTheTasksOfANameInATransaction(t *testing.T) {
 			s.enqueue(t, n)
 		}
 		other := tasks.Define[numberArgs, int]("outbox.other")
-		_, err := other.EnqueueTx(t.Context(), s.db, numberArgs{7})
+		_, err := other.EnqueueTx(t.Context(), outbox.Tx(s.db), numberArgs{7})
 		require.NoError(t, err)
 		require.Equal(t, []int{0, 1, 2}, numbers(s.db))
 
 		require.NoError(t, s.db.Transaction(func(tx *gorm.DB) error {
-			_, err := double.EnqueueTx(t.Context(), tx, numberArgs{3})
+			_, err := double.EnqueueTx(t.Context(), outbox.Tx(tx), numberArgs{3})
 			require.NoError(t, err)
 			require.Equal(t, []int{0, 1, 2, 3}, numbers(tx), "its own, too")
 			return nil

@@ -113,6 +113,6 @@ func (o *Outbox) deleteRows(ctx context.Context, taskIDs []string) error {
 }
 
 var (
-	byID     = models.UniqueKey{Table: "outbox", Index: "PRIMARY", Column: "id"}
-	byTaskID = models.UniqueKey{Table: "outbox", Index: "idx_outbox_task_id", Column: "task_id"}
+	byID     = models.UniqueKey{Table: "paidui_outbox", Index: "PRIMARY", Column: "id"}
+	byTaskID = models.UniqueKey{Table: "paidui_outbox", Index: "idx_outbox_task_id", Column: "task_id"}
 )

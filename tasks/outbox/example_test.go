@@ -7,7 +7,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -23,8 +24,8 @@ var welcome = tasks.Define[welcomeArgs, bool]("example.welcome")
 func openExample(ctx context.Context) (db *gorm.DB, client *tasks.Client, ob *outbox.Outbox, end func()) {
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	check(err)
-	check(models.Migrate(ctx, db))
-	redis, err := redisx.StartEmbedded(ctx)
+	check(shop.Migrate(ctx, db))
+	redis, err := embedded.Start(ctx)
 	check(err)
 	b, err := broker.Open(ctx, redis.URL(0), broker.Options{})
 	check(err)
@@ -55,12 +56,12 @@ func ExampleOutbox() {
 
 	var greeting *tasks.Result[bool]
 	err := db.Transaction(func(tx *gorm.DB) error {
-		user := models.User{Mobile: "13800138000", Name: "林小雨"}
+		user := shop.User{Mobile: "13800138000", Name: "林小雨"}
 		if err := tx.Create(&user).Error; err != nil {
 			return err
 		}
 		var err error
-		greeting, err = welcome.EnqueueTx(ctx, tx, welcomeArgs{UserID: user.ID})
+		greeting, err = welcome.EnqueueTx(ctx, outbox.Tx(tx), welcomeArgs{UserID: user.ID})
 		return err
 	})
 	check(err)
@@ -68,7 +69,7 @@ func ExampleOutbox() {
 	fmt.Println("committed:", state, err)
 
 	err = db.Transaction(func(tx *gorm.DB) error {
-		if greeting, err = welcome.EnqueueTx(ctx, tx, welcomeArgs{UserID: 2}); err != nil {
+		if greeting, err = welcome.EnqueueTx(ctx, outbox.Tx(tx), welcomeArgs{UserID: 2}); err != nil {
 			return err
 		}
 		return fmt.Errorf("changed my mind")
@@ -105,11 +106,11 @@ func ExampleOutbox_Remove() {
 	defer cancel()
 	db, _, ob, end := openExample(ctx)
 	defer end()
-	greeting, err := welcome.EnqueueTx(ctx, db, welcomeArgs{UserID: 1})
+	greeting, err := welcome.EnqueueTx(ctx, outbox.Tx(db), welcomeArgs{UserID: 1})
 	check(err)
-	removed, err := ob.Remove(ctx, nil, greeting.ID())
+	removed, err := ob.Remove(ctx, greeting.ID())
 	fmt.Println(removed, err)
-	removed, err = ob.Remove(ctx, nil, greeting.ID())
+	removed, err = ob.Remove(ctx, greeting.ID())
 	fmt.Println(removed, err)
 	// Output:
 	// true <nil>

@@ -19,7 +19,7 @@ func (c told) Record(r tasks.Record) { c <- r }
 // The history is told of a task when Redis has it, as of any other that is enqueued.
 func TestTheHistoryIsToldOfWhatIsSent(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, "sqlite://"+filepath.Join(t.TempDir(), "shop.db"), taskstest.Embedded(t))
+	s := openSite(t, "sqlite://"+filepath.Join(t.TempDir(), "shop.db"), taskstest.Embedded(t))
 	plain, sent := make(told, 1), make(told, 10)
 	opts := []tasks.Option{tasks.Tags("a", "b"), tasks.MaxRetries(7)}
 	_, err := double.Enqueue(t.Context(), tasks.NewClient(s.broker, tasks.ClientOptions{History: plain}), numberArgs{1}, opts...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -33,7 +34,7 @@ func inline(t *testing.T, runs bool) (q *taskstest.Queue, db *gorm.DB, ran *[]st
 	db, err := models.Open(t.Context(), "sqlite://:memory:", models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	ran = new([]string)
 	var opt taskstest.Config
 	if runs {
@@ -44,7 +45,7 @@ func inline(t *testing.T, runs bool) (q *taskstest.Queue, db *gorm.DB, ran *[]st
 					return "posted", nil
 				}
 				return "posted", db.Transaction(func(tx *gorm.DB) error {
-					_, err := answer.EnqueueTx(ctx, tx, l)
+					_, err := answer.EnqueueTx(ctx, outbox.Tx(tx), l)
 					*ran = append(*ran, "before the commit")
 					return err
 				})
@@ -73,11 +74,11 @@ func TestInlineAfterTheCommit(t *testing.T) {
 	q, db, ran := inline(t, true)
 	var res *tasks.Result[string]
 	require.NoError(t, db.Transaction(func(tx *gorm.DB) (err error) {
-		res, err = post.EnqueueTx(t.Context(), tx, letter{"li"})
+		res, err = post.EnqueueTx(t.Context(), outbox.Tx(tx), letter{"li"})
 		require.NoError(t, err)
-		_, err = post.EnqueueTx(t.Context(), tx, letter{"friend"})
+		_, err = post.EnqueueTx(t.Context(), outbox.Tx(tx), letter{"friend"})
 		require.NoError(t, err)
-		_, err = post.EnqueueTx(t.Context(), tx, letter{"wang"})
+		_, err = post.EnqueueTx(t.Context(), outbox.Tx(tx), letter{"wang"})
 		require.Empty(t, *ran, "not before the commit")
 		return err
 	}))
@@ -90,7 +91,7 @@ func TestInlineAfterTheCommit(t *testing.T) {
 	require.Zero(t, rows(t, db))
 
 	*ran = nil
-	_, err = post.EnqueueTx(t.Context(), db, letter{"without a transaction"})
+	_, err = post.EnqueueTx(t.Context(), outbox.Tx(db), letter{"without a transaction"})
 	require.NoError(t, err)
 	_, err = post.Enqueue(t.Context(), q.Client, letter{"durable"}, tasks.Durable())
 	require.NoError(t, err)
@@ -102,15 +103,15 @@ func TestInlineNeverAfterARollback(t *testing.T) {
 	q, db, ran := inline(t, true)
 	failed := errors.New("failed")
 	require.ErrorIs(t, db.Transaction(func(tx *gorm.DB) error {
-		_, err := post.EnqueueTx(t.Context(), tx, letter{"li"})
+		_, err := post.EnqueueTx(t.Context(), outbox.Tx(tx), letter{"li"})
 		return errors.Join(err, failed)
 	}), failed)
 	require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
 		require.ErrorIs(t, tx.Transaction(func(inner *gorm.DB) error {
-			_, err := post.EnqueueTx(t.Context(), inner, letter{"li"})
+			_, err := post.EnqueueTx(t.Context(), outbox.Tx(inner), letter{"li"})
 			return errors.Join(err, failed)
 		}), failed)
-		_, err := post.EnqueueTx(t.Context(), tx, letter{"wang"})
+		_, err := post.EnqueueTx(t.Context(), outbox.Tx(tx), letter{"wang"})
 		return err
 	}))
 	q.Advance(24 * time.Hour)
@@ -122,7 +123,7 @@ func TestInlineAtItsTime(t *testing.T) {
 	t.Parallel()
 	q, db, ran := inline(t, true)
 	require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
-		_, err := post.EnqueueTx(t.Context(), tx, letter{"li"}, tasks.Countdown(time.Hour))
+		_, err := post.EnqueueTx(t.Context(), outbox.Tx(tx), letter{"li"}, tasks.Countdown(time.Hour))
 		return err
 	}))
 	q.Advance(time.Hour - time.Second)
@@ -137,7 +138,7 @@ func TestInlineOnlyNoted(t *testing.T) {
 	q, db, _ := inline(t, false)
 	for _, outcome := range []error{nil, errors.New("failed")} {
 		require.Equal(t, outcome, db.Transaction(func(tx *gorm.DB) error {
-			_, err := post.EnqueueTx(t.Context(), tx, letter{fmt.Sprint(outcome)})
+			_, err := post.EnqueueTx(t.Context(), outbox.Tx(tx), letter{fmt.Sprint(outcome)})
 			require.NoError(t, err)
 			return outcome
 		}))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -31,8 +32,8 @@ type numberArgs struct {
 // double is the task of these tests; its result is twice its argument.
 var double = tasks.Define[numberArgs, int]("outbox.double", tasks.Queue("numbers"), tasks.Backoff(time.Millisecond, 10*time.Millisecond))
 
-// shop is a database with a table of the caller's, a Redis, and what an outbox needs.
-type shop struct {
+// site is a database with a table of the caller's, a Redis, and what an outbox needs.
+type site struct {
 	db     *gorm.DB
 	broker *broker.Broker
 	client *tasks.Client
@@ -43,22 +44,22 @@ func openDB(t testing.TB, url string) *gorm.DB {
 	db, err := models.Open(t.Context(), url, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	return db
 }
 
-func openShop(t testing.TB, db string, b *broker.Broker) shop {
+func openSite(t testing.TB, db string, b *broker.Broker) site {
 	t.Helper()
-	return shop{db: openDB(t, db), broker: b, client: tasks.NewClient(b)}
+	return site{db: openDB(t, db), broker: b, client: tasks.NewClient(b)}
 }
 
 // outbox makes an outbox that does not run.
-func (s shop) outbox(t testing.TB) *outbox.Outbox {
+func (s site) outbox(t testing.TB) *outbox.Outbox {
 	t.Helper()
 	return s.outboxWith(t, outbox.Options{Logger: testenv.Quiet()})
 }
 
-func (s shop) outboxWith(t testing.TB, opt outbox.Options) *outbox.Outbox {
+func (s site) outboxWith(t testing.TB, opt outbox.Options) *outbox.Outbox {
 	t.Helper()
 	ob, err := outbox.New(s.db, s.client, opt)
 	require.NoError(t, err)
@@ -87,28 +88,28 @@ func run(t testing.TB, ob *outbox.Outbox) (stop func()) {
 }
 
 // eachStore runs a test on MariaDB with a real Redis and on SQLite with the embedded one.
-func eachStore(t *testing.T, test func(t *testing.T, s shop)) {
+func eachStore(t *testing.T, test func(t *testing.T, s site)) {
 	t.Helper()
 	t.Parallel()
 	t.Run("mariadb", func(t *testing.T) {
 		t.Parallel()
-		test(t, openShop(t, testenv.MySQL(t), taskstest.Broker(t, testenv.RedisURL(t))))
+		test(t, openSite(t, testenv.MySQL(t), taskstest.Broker(t, testenv.RedisURL(t))))
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		test(t, openShop(t, "sqlite://"+filepath.Join(t.TempDir(), "shop.db"), taskstest.Embedded(t)))
+		test(t, openSite(t, "sqlite://"+filepath.Join(t.TempDir(), "shop.db"), taskstest.Embedded(t)))
 	})
 }
 
 // enqueue makes a task in a transaction of its own, beside a row of the caller's.
-func (s shop) enqueue(t testing.TB, n int, opts ...tasks.Option) *tasks.Result[int] {
+func (s site) enqueue(t testing.TB, n int, opts ...tasks.Option) *tasks.Result[int] {
 	t.Helper()
 	var res *tasks.Result[int]
 	require.NoError(t, s.db.Transaction(func(tx *gorm.DB) (err error) {
-		if err := tx.Create(&models.Banner{Title: "beside"}).Error; err != nil {
+		if err := tx.Create(&shop.Banner{Title: "beside"}).Error; err != nil {
 			return err
 		}
-		res, err = double.EnqueueTx(t.Context(), tx, numberArgs{n}, opts...)
+		res, err = double.EnqueueTx(t.Context(), outbox.Tx(tx), numberArgs{n}, opts...)
 		return err
 	}))
 	return res
@@ -133,10 +134,10 @@ func (r *runs) numbers() int {
 }
 
 // serve runs the tasks until the test ends.
-func (s shop) serve(t testing.TB) *runs {
+func (s site) serve(t testing.TB) *runs {
 	t.Helper()
 	r := &runs{times: make(map[int]int)}
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.client, StoreAway: models.IsAway})
 	tasks.Handle(mux, double, func(_ context.Context, a numberArgs) (int, error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -151,16 +152,16 @@ func (s shop) serve(t testing.TB) *runs {
 }
 
 // rows are those of the outbox, oldest first.
-func (s shop) rows(t testing.TB) []models.OutboxRow {
+func (s site) rows(t testing.TB) []models.OutboxRow {
 	t.Helper()
 	var rows []models.OutboxRow
 	require.NoError(t, s.db.Order("id").Find(&rows).Error)
 	return rows
 }
 
-func (s shop) banners(t testing.TB) int {
+func (s site) banners(t testing.TB) int {
 	t.Helper()
 	var n int64
-	require.NoError(t, s.db.Model(&models.Banner{}).Count(&n).Error)
+	require.NoError(t, s.db.Model(&shop.Banner{}).Count(&n).Error)
 	return int(n)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func TestMetrics(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		reg := prometheus.NewPedanticRegistry()
 		ob := s.outboxWith(t, outbox.Options{Logger: testenv.Quiet(), Registerer: reg})
 		ob.SweepAll()

@@ -1,6 +1,6 @@
 // Package outbox makes tasks that commit with the caller's data, and that survive the loss of all that Redis holds.
 //
-// Definition.EnqueueTx writes a row into the table outbox, in the caller's transaction. A relay, which runs in every
+// Definition.EnqueueTx writes a row into the table paidui_outbox, in the caller's transaction. A relay, which runs in every
 // process that has an outbox, sends rows to Redis under the id that is fixed in the row, so that sending one twice makes
 // one task. The row stays until the task has ended. A sweeper looks at rows that were sent a while ago: what Redis does
 // not know any more is sent again.
@@ -112,7 +112,7 @@ func New(db *gorm.DB, client *tasks.Client, opt Options) (*Outbox, error) {
 }
 
 // Name implements gorm.Plugin.
-func (o *Outbox) Name() string { return tasks.OutboxPlugin }
+func (o *Outbox) Name() string { return plugin }
 
 // Initialize implements gorm.Plugin. The database must be the outbox's own.
 func (o *Outbox) Initialize(db *gorm.DB) error {

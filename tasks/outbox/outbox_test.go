@@ -13,13 +13,14 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestCommitThenPickup(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ob.NudgedOnly()
 		run(t, ob)
@@ -38,15 +39,15 @@ func TestCommitThenPickup(t *testing.T) {
 }
 
 func TestRollbackLeavesNothing(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		run(t, ob)
 		ran := s.serve(t)
 		because := errors.New("because")
 		var res *tasks.Result[int]
 		err := s.db.Transaction(func(tx *gorm.DB) (err error) {
-			require.NoError(t, tx.Create(&models.Banner{Title: "beside"}).Error)
-			res, err = double.EnqueueTx(t.Context(), tx, numberArgs{1})
+			require.NoError(t, tx.Create(&shop.Banner{Title: "beside"}).Error)
+			res, err = double.EnqueueTx(t.Context(), outbox.Tx(tx), numberArgs{1})
 			require.NoError(t, err)
 			return because
 		})
@@ -62,12 +63,12 @@ func TestRollbackLeavesNothing(t *testing.T) {
 }
 
 func TestEnqueueTxWithoutATransaction(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ob.NudgedOnly()
 		run(t, ob)
 		s.serve(t)
-		res, err := double.EnqueueTx(t.Context(), s.db, numberArgs{4})
+		res, err := double.EnqueueTx(t.Context(), outbox.Tx(s.db), numberArgs{4})
 		require.NoError(t, err)
 		got, err := res.Get(testenv.Soon(t))
 		require.NoError(t, err)
@@ -76,13 +77,13 @@ func TestEnqueueTxWithoutATransaction(t *testing.T) {
 }
 
 func TestATransactionThatCannotTellOfItsCommitIsFoundLater(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		run(t, s.outbox(t))
 		s.serve(t)
 		var res *tasks.Result[int]
 		require.NoError(t, s.db.Connection(func(conn *gorm.DB) error {
 			return conn.Transaction(func(tx *gorm.DB) (err error) {
-				res, err = double.EnqueueTx(t.Context(), tx, numberArgs{5})
+				res, err = double.EnqueueTx(t.Context(), outbox.Tx(tx), numberArgs{5})
 				return err
 			})
 		}))
@@ -93,7 +94,7 @@ func TestATransactionThatCannotTellOfItsCommitIsFoundLater(t *testing.T) {
 }
 
 func TestATaskIsPendingFromItsCommitOn(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		eta := time.Now().Add(time.Hour).Truncate(time.Second)
 		later := s.enqueue(t, 1, tasks.ETA(eta), tasks.MaxRetries(7),
@@ -136,9 +137,9 @@ func TestATaskIsPendingFromItsCommitOn(t *testing.T) {
 
 func TestBadCallsAreRefusedBeforeTheDatabaseIsAsked(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, "sqlite://:memory:", taskstest.Embedded(t))
+	s := openSite(t, "sqlite://:memory:", taskstest.Embedded(t))
 	ctx := t.Context()
-	_, err := double.EnqueueTx(ctx, s.db, numberArgs{})
+	_, err := double.EnqueueTx(ctx, outbox.Tx(s.db), numberArgs{})
 	require.ErrorIs(t, err, tasks.ErrNoOutbox)
 	require.ErrorContains(t, err, "db.Use")
 	_, err = double.Enqueue(ctx, s.client, numberArgs{}, tasks.Durable())
@@ -156,12 +157,12 @@ func TestBadCallsAreRefusedBeforeTheDatabaseIsAsked(t *testing.T) {
 		"debounce":  tasks.Debounce(time.Second),
 		"expires":   tasks.Expires(time.Now().Add(-time.Second)),
 	} {
-		_, err := double.EnqueueTx(ctx, s.db, numberArgs{}, opt)
+		_, err := double.EnqueueTx(ctx, outbox.Tx(s.db), numberArgs{}, opt)
 		requireOption(t, err, field)
 		_, err = double.Enqueue(ctx, s.client, numberArgs{}, tasks.Durable(), opt)
 		requireOption(t, err, field)
 	}
-	_, err = picky.EnqueueTx(ctx, s.db, pickyArgs{})
+	_, err = picky.EnqueueTx(ctx, outbox.Tx(s.db), pickyArgs{})
 	var args *tasks.ArgsError
 	require.ErrorAs(t, err, &args)
 }
@@ -181,7 +182,7 @@ func requireOption(t testing.TB, err error, field string) {
 
 func TestAnOutboxBelongsToOneDatabase(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, "sqlite://:memory:", taskstest.Embedded(t))
+	s := openSite(t, "sqlite://:memory:", taskstest.Embedded(t))
 	other := openDB(t, "sqlite://:memory:")
 	ob, err := outbox.New(s.db, s.client, outbox.Options{})
 	require.NoError(t, err)
@@ -191,14 +192,14 @@ func TestAnOutboxBelongsToOneDatabase(t *testing.T) {
 }
 
 func TestTheSameIDTwice(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		first := s.enqueue(t, 1, tasks.ID("chosen"))
 		require.NoError(t, s.db.Transaction(func(tx *gorm.DB) error {
-			again, err := double.EnqueueTx(t.Context(), tx, numberArgs{2}, tasks.ID("chosen"))
+			again, err := double.EnqueueTx(t.Context(), outbox.Tx(tx), numberArgs{2}, tasks.ID("chosen"))
 			require.ErrorIs(t, err, tasks.ErrDuplicate)
 			require.Equal(t, first.ID(), again.ID())
-			return tx.Create(&models.Banner{Title: "the transaction goes on"}).Error
+			return tx.Create(&shop.Banner{Title: "the transaction goes on"}).Error
 		}))
 		require.Equal(t, 2, s.banners(t))
 
@@ -215,7 +216,7 @@ func TestTheSameIDTwice(t *testing.T) {
 }
 
 func TestUniqueTasksAreJudgedWhenTheyGetToRedis(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		first := s.enqueue(t, 1, tasks.UniqueFor(time.Hour))
 		second := s.enqueue(t, 1, tasks.UniqueFor(time.Hour))
@@ -232,7 +233,7 @@ func TestUniqueTasksAreJudgedWhenTheyGetToRedis(t *testing.T) {
 }
 
 func TestKeysOfUniquenessTravelToo(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ob.SweepAll()
 		for name, opts := range map[string][]tasks.Option{
@@ -259,7 +260,7 @@ func TestKeysOfUniquenessTravelToo(t *testing.T) {
 }
 
 func TestARowThatCannotBeSentBlocksNoOther(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ob.SetBatch(3, 1<<20)
 		bad := s.enqueue(t, 1)
@@ -301,7 +302,7 @@ func TestARowThatCannotBeSentBlocksNoOther(t *testing.T) {
 }
 
 func TestBatchesAreBoundedByBytes(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ob.SetBatch(100, 1)
 		for n := range 10 {
@@ -322,14 +323,14 @@ func TestBatchesAreBoundedByBytes(t *testing.T) {
 }
 
 func TestRemove(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ctx := t.Context()
 		waits, sent := s.enqueue(t, 1), ""
-		removed, err := ob.Remove(ctx, nil, waits.ID())
+		removed, err := ob.Remove(ctx, waits.ID())
 		require.NoError(t, err)
 		require.True(t, removed)
-		removed, err = ob.Remove(ctx, nil, waits.ID())
+		removed, err = ob.Remove(ctx, waits.ID())
 		require.NoError(t, err)
 		require.False(t, removed)
 		_, err = waits.State(ctx)
@@ -337,7 +338,7 @@ func TestRemove(t *testing.T) {
 
 		sent = s.enqueue(t, 2).ID()
 		require.NoError(t, ob.SendAll(ctx))
-		removed, err = ob.Remove(ctx, nil, sent)
+		removed, err = ob.Remove(ctx, sent)
 		require.NoError(t, err)
 		require.False(t, removed)
 		require.Len(t, s.rows(t), 1)
@@ -345,7 +346,7 @@ func TestRemove(t *testing.T) {
 		// In a transaction that is rolled back, it stays.
 		kept := s.enqueue(t, 3).ID()
 		require.Error(t, s.db.Transaction(func(tx *gorm.DB) error {
-			removed, err := ob.Remove(ctx, tx, kept)
+			removed, err := ob.RemoveTx(ctx, tx, kept)
 			require.NoError(t, err)
 			require.True(t, removed)
 			return errors.New("no")
@@ -355,7 +356,7 @@ func TestRemove(t *testing.T) {
 }
 
 func TestRevokedTasksDoNotComeBack(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ob.SweepAll()
 		ctx := t.Context()
@@ -392,7 +393,7 @@ func TestRevokedTasksDoNotComeBack(t *testing.T) {
 }
 
 func TestWorkersTellOfTheEnd(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		s.enqueue(t, 1, tasks.Retention(0))
 		s.enqueue(t, -1)
@@ -409,7 +410,7 @@ func TestWorkersTellOfTheEnd(t *testing.T) {
 }
 
 func TestDurable(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ctx := t.Context()
 		res, err := double.Enqueue(ctx, s.client, numberArgs{1}, tasks.Durable())
@@ -442,7 +443,7 @@ func TestDurable(t *testing.T) {
 }
 
 func TestEndedTasksLoseTheirRows(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		ob.SetBatch(10, 1<<20)
 		var ids []string
@@ -453,7 +454,7 @@ func TestEndedTasksLoseTheirRows(t *testing.T) {
 		// Another's row, uncommitted, is in nobody's way.
 		tx := s.db.Begin()
 		if s.db.Name() != "sqlite" { // where it would lock the whole database
-			_, err := double.EnqueueTx(t.Context(), tx, numberArgs{101})
+			_, err := double.EnqueueTx(t.Context(), outbox.Tx(tx), numberArgs{101})
 			require.NoError(t, err)
 		}
 		for _, id := range append(ids, "unknown", ids[0]) {
@@ -480,7 +481,7 @@ func TestEndedTasksLoseTheirRows(t *testing.T) {
 }
 
 func TestLongReasonsFit(t *testing.T) {
-	eachStore(t, func(t *testing.T, s shop) {
+	eachStore(t, func(t *testing.T, s site) {
 		ob := s.outbox(t)
 		bad := s.enqueue(t, 1)
 		require.NoError(t, s.db.Model(&models.OutboxRow{}).Where("task_id = ?", bad.ID()).

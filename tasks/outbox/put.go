@@ -13,12 +13,14 @@ import (
 )
 
 // Put implements tasks.Outbox.
-func (o *Outbox) Put(ctx context.Context, tx *gorm.DB, messages ...*tasks.OutboxMessage) error {
+func (o *Outbox) Put(ctx context.Context, messages ...*tasks.OutboxMessage) error {
+	return o.put(ctx, o.db, messages)
+}
+
+// put stores messages with tx.
+func (o *Outbox) put(ctx context.Context, tx *gorm.DB, messages []*tasks.OutboxMessage) error {
 	if len(messages) == 0 {
 		return nil
-	}
-	if tx == nil {
-		tx = o.db
 	}
 	tx = tx.Session(&gorm.Session{NewDB: true, Context: ctx, SkipHooks: true})
 	rows := make([]models.OutboxRow, len(messages))
@@ -35,7 +37,8 @@ func (o *Outbox) Put(ctx context.Context, tx *gorm.DB, messages ...*tasks.Outbox
 		}
 		return fmt.Errorf("put tasks into the outbox: %w", err)
 	}
-	// A transaction that can't tell of its commit, as one within gorm's Connection, is found by the next look.
+	// What a transaction has that can't tell of its commit, as a *sql.Tx or one within gorm's Connection, is found by the next
+	// look.
 	send := o.wakeRelay
 	if o.client.Immediate() {
 		send = func() { o.sendNow(messages) }
@@ -66,13 +69,14 @@ func (o *Outbox) Find(ctx context.Context, id string) (p *tasks.OutboxMessage, f
 	return p, failure, nil
 }
 
-// Remove takes a task that has not been sent yet out of the outbox, in the transaction of tx, or in its own when tx is
-// nil, so that it never runs. It reports false when there is none: the task has been sent, or is being sent, or never
-// was. A task that was given up is taken out too.
-func (o *Outbox) Remove(ctx context.Context, tx *gorm.DB, id string) (bool, error) {
-	if tx == nil {
-		tx = o.db
-	}
+// Remove takes a task that has not been sent yet out of the outbox, so that it never runs. It reports false when there is
+// none: the task has been sent, or is being sent, or never was. A task that was given up is taken out too.
+func (o *Outbox) Remove(ctx context.Context, id string) (bool, error) {
+	return o.RemoveTx(ctx, o.db, id)
+}
+
+// RemoveTx is Remove in the transaction of tx.
+func (o *Outbox) RemoveTx(ctx context.Context, tx *gorm.DB, id string) (bool, error) {
 	tx = tx.Session(&gorm.Session{NewDB: true, Context: ctx})
 	// While a relay is sending the row, this waits, and then finds it sent.
 	done := o.dropUnsent(tx, id)
@@ -86,5 +90,5 @@ func (o *Outbox) dropUnsent(tx *gorm.DB, id string) *gorm.DB {
 	if !o.locks {
 		return tx.Where("task_id = ? AND sent_at IS NULL", id).Delete(&models.OutboxRow{})
 	}
-	return tx.Exec("DELETE o FROM outbox AS o FORCE INDEX ("+byTaskID.Index+") WHERE o.task_id = ? AND o.sent_at IS NULL", id)
+	return tx.Exec("DELETE o FROM paidui_outbox AS o FORCE INDEX ("+byTaskID.Index+") WHERE o.task_id = ? AND o.sent_at IS NULL", id)
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -20,15 +22,15 @@ import (
 func openExample(ctx context.Context) (db *gorm.DB, store *cache.Store, end func()) {
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	check(err)
-	check(models.Migrate(ctx, db))
-	embedded, err := redisx.StartEmbedded(ctx)
+	check(shop.Migrate(ctx, db))
+	redis, err := embedded.Start(ctx)
 	check(err)
-	b, err := broker.Open(ctx, embedded.URL(1), broker.Options{})
+	b, err := broker.Open(ctx, redis.URL(1), broker.Options{})
 	check(err)
 	ob, err := outbox.New(db, tasks.NewClient(b), outbox.Options{})
 	check(err)
 	check(db.Use(ob))
-	rdb, err := redisx.Connect(ctx, "CACHE_URL", embedded.URL(2))
+	rdb, err := redisx.Connect(ctx, "CACHE_URL", redis.URL(2))
 	check(err)
 	store, err = cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}})
 	check(err)
@@ -36,7 +38,7 @@ func openExample(ctx context.Context) (db *gorm.DB, store *cache.Store, end func
 		store.Close()
 		check(rdb.Close())
 		check(b.Close())
-		embedded.Close()
+		redis.Close()
 		check(models.Close(db))
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/refresh"
 )
 
@@ -47,7 +47,7 @@ func (p Profile) Public() Public {
 	return Public{ID: p.ID, Name: p.Name, Photo: p.Photo, Intro: p.Intro, Certi: p.Certi}
 }
 
-func newProfile(u models.User) Profile {
+func newProfile(u shop.User) Profile {
 	return Profile{ID: u.ID, Name: u.Name, Mobile: u.Mobile, Photo: u.Photo, Intro: u.Intro, Certi: u.Certi}
 }
 
@@ -59,7 +59,7 @@ type Change struct {
 }
 
 // apply reports whether the user is another now.
-func (c Change) apply(u *models.User) bool {
+func (c Change) apply(u *shop.User) bool {
 	before := *u
 	for to, from := range map[*string]*string{&u.Name: c.Name, &u.Photo: c.Photo, &u.Intro: c.Intro} {
 		if from != nil {
@@ -117,7 +117,7 @@ func (p *Profiles) Changes(ids ...int64) []cache.Change { return p.cache.Changes
 
 // Kind lets refresh.All rewrite the users.
 func (p *Profiles) Kind() refresh.Kind {
-	return refresh.TableKind(CacheName, p.db, &models.User{}, p.cache)
+	return refresh.TableKind(CacheName, p.db, &shop.User{}, p.cache)
 }
 
 // ByMobile reads a user from the database, or returns cache.ErrNull.
@@ -126,7 +126,7 @@ func (p *Profiles) ByMobile(ctx context.Context, mobile string) (Profile, error)
 }
 
 func byMobile(db *gorm.DB, mobile string) (Profile, error) {
-	var user models.User
+	var user shop.User
 	err := db.Where("mobile = ?", mobile).Take(&user).Error
 	if err != nil {
 		return Profile{}, fmt.Errorf("reading a user: %w", absent(err))
@@ -138,7 +138,7 @@ func byMobile(db *gorm.DB, mobile string) (Profile, error) {
 func (p *Profiles) Create(ctx context.Context, mobile string) (Profile, error) {
 	var made Profile
 	err := p.store.Write(ctx, p.db, func(tx *gorm.DB) ([]cache.Change, error) {
-		user := models.User{Mobile: mobile, Name: "用户" + rand.Text()[:6]}
+		user := shop.User{Mobile: mobile, Name: "用户" + rand.Text()[:6]}
 		done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&user)
 		if done.Error != nil {
 			return nil, fmt.Errorf("creating a user: %w", done.Error)
@@ -155,9 +155,9 @@ func (p *Profiles) Create(ctx context.Context, mobile string) (Profile, error) {
 
 // Update changes a user, and returns the whole profile, or cache.ErrNull when there is no such user.
 func (p *Profiles) Update(ctx context.Context, id int64, change Change) (Profile, error) {
-	var user models.User
+	var user shop.User
 	err := p.store.Write(ctx, p.db, func(tx *gorm.DB) ([]cache.Change, error) {
-		user = models.User{} // GORM would look for what an earlier try has left
+		user = shop.User{} // GORM would look for what an earlier try has left
 		if err := tx.Clauses(forUpdate).Take(&user, id).Error; err != nil {
 			return nil, fmt.Errorf("reading user %d: %w", id, absent(err))
 		}
@@ -176,7 +176,7 @@ func (p *Profiles) Update(ctx context.Context, id int64, change Change) (Profile
 }
 
 func (p *Profiles) load(ctx context.Context, ids []int64) (map[int64]Profile, error) {
-	var users []models.User
+	var users []shop.User
 	err := p.db.WithContext(ctx).
 		Select("id", "name", "mobile", "photo", "intro", "certi").
 		Where("id IN ?", ids).Find(&users).Error

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/refresh/refreshtest"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -150,7 +150,7 @@ func TestClearFollowsAChangeBehindTheProgramsBack(t *testing.T) {
 	user := s.AddUser(t, "13800000001", "Ann")
 	_, err := p.Get(t.Context(), user.ID)
 	require.NoError(t, err)
-	require.NoError(t, s.DB.Delete(&models.User{}, user.ID).Error)
+	require.NoError(t, s.DB.Delete(&shop.User{}, user.ID).Error)
 	exists, err := p.Exists(t.Context(), user.ID)
 	require.NoError(t, err)
 	require.True(t, exists, "nothing has told the cache")

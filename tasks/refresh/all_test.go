@@ -14,7 +14,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/articles"
 	"github.com/paidui/paidui/tasks/banners"
@@ -27,9 +27,9 @@ import (
 // crowd adds n users.
 func (s site) crowd(t *testing.T, n int) {
 	t.Helper()
-	users := make([]models.User, n)
+	users := make([]shop.User, n)
 	for i := range users {
-		users[i] = models.User{Mobile: fmt.Sprint(13800000000 + i), Name: "old"}
+		users[i] = shop.User{Mobile: fmt.Sprint(13800000000 + i), Name: "old"}
 	}
 	require.NoError(t, s.DB.CreateInBatches(users, 500).Error)
 }
@@ -53,11 +53,11 @@ func TestAllRewritesWhatIsCached(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
-		require.NoError(t, s.DB.Model(&models.User{}).Where("id > 0").Update("name", "new").Error)
-		require.NoError(t, s.DB.Create(&models.Article{UserID: 1, Title: "title", Content: "x"}).Error)
+		require.NoError(t, s.DB.Model(&shop.User{}).Where("id > 0").Update("name", "new").Error)
+		require.NoError(t, s.DB.Create(&shop.Article{UserID: 1, Title: "title", Content: "x"}).Error)
 		_, err := p.banners.Get(t.Context())
 		require.NoError(t, err)
-		require.NoError(t, s.DB.Create(&models.Banner{Title: "one", Image: "/1", IsShow: true}).Error)
+		require.NoError(t, s.DB.Create(&shop.Banner{Title: "one", Image: "/1", IsShow: true}).Error)
 
 		for _, batch := range []int{0, 1, 7, n, n + 1, refresh.MaxBatch} {
 			got, err := s.all(t, refresh.AllArgs{Cache: "users", Batch: batch}).Get(testenv.Soon(t))
@@ -264,7 +264,7 @@ func TestAllBesideWritesLeavesTheCacheTrue(t *testing.T) {
 // requireTrue holds every profile that the process reads against the database.
 func requireTrue(t *testing.T, s site, p process) {
 	t.Helper()
-	var users []models.User
+	var users []shop.User
 	require.NoError(t, s.DB.Find(&users).Error)
 	for _, u := range users {
 		got, err := p.profiles.Get(t.Context(), u.ID)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/outbox"
 )
 
 // The bounds of ChangedArgs.
@@ -88,7 +89,7 @@ type Announcer struct{}
 
 // Announce implements cache.Announcer.
 func (Announcer) Announce(ctx context.Context, tx *gorm.DB, changes []cache.Change) (task string, err error) {
-	made, err := Changed.EnqueueTx(ctx, tx, ChangedArgs{Changes: changes})
+	made, err := Changed.EnqueueTx(ctx, outbox.Tx(tx), ChangedArgs{Changes: changes})
 	if err != nil {
 		return "", fmt.Errorf("announce what the caches must follow: %w", err)
 	}

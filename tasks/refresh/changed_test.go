@@ -18,6 +18,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/profiles"
 	"github.com/paidui/paidui/tasks/refresh"
@@ -67,7 +68,7 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 				rdb := taskstest.Connect(t, s.CacheURL)
 				rdb.AddHook(death)
 				dying, other := s.process(t, rdb, strategy), s.process(t, nil, strategy)
-				user, banner := s.AddUser(t, "13800000001", "old"), models.Banner{Title: "old", Image: "/x.png", IsShow: true}
+				user, banner := s.AddUser(t, "13800000001", "old"), shop.Banner{Title: "old", Image: "/x.png", IsShow: true}
 				require.NoError(t, s.DB.Create(&banner).Error)
 				read := func() (name string, titles []string) {
 					list, err := other.banners.Get(t.Context())
@@ -204,7 +205,7 @@ func TestNothingIsAnnouncedThatIsNotCommitted(t *testing.T) {
 	name := "Bea"
 	_, err = p.profiles.Update(t.Context(), user.ID, profiles.Change{Name: &name})
 	require.ErrorIs(t, err, tasks.ErrNoOutbox, "a program that forgot its outbox finds out")
-	var stored models.User
+	var stored shop.User
 	require.NoError(t, s.DB.Take(&stored, user.ID).Error)
 	require.Equal(t, "Ann", stored.Name)
 }

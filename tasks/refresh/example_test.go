@@ -10,6 +10,8 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -20,15 +22,15 @@ import (
 func openExample(ctx context.Context) (db *gorm.DB, store *cache.Store, end func()) {
 	db, err := models.Open(ctx, "sqlite://:memory:", models.Options{})
 	check(err)
-	check(models.Migrate(ctx, db))
-	embedded, err := redisx.StartEmbedded(ctx)
+	check(shop.Migrate(ctx, db))
+	redis, err := embedded.Start(ctx)
 	check(err)
-	b, err := broker.Open(ctx, embedded.URL(1), broker.Options{})
+	b, err := broker.Open(ctx, redis.URL(1), broker.Options{})
 	check(err)
 	ob, err := outbox.New(db, tasks.NewClient(b), outbox.Options{})
 	check(err)
 	check(db.Use(ob))
-	rdb, err := redisx.Connect(ctx, "CACHE_URL", embedded.URL(2))
+	rdb, err := redisx.Connect(ctx, "CACHE_URL", redis.URL(2))
 	check(err)
 	store, err = cache.NewStore(rdb, cache.StoreOptions{Announcer: refresh.Announcer{}})
 	check(err)
@@ -36,7 +38,7 @@ func openExample(ctx context.Context) (db *gorm.DB, store *cache.Store, end func
 		store.Close()
 		check(rdb.Close())
 		check(b.Close())
-		embedded.Close()
+		redis.Close()
 		check(models.Close(db))
 	}
 }
@@ -58,7 +60,7 @@ func ExampleAnnouncer() {
 		Key:    func(id int64) string { return fmt.Sprintf("goods:%d:price", id) },
 		Expiry: time.Hour,
 		Load: func(ctx context.Context, ids []int64) (map[int64]int64, error) {
-			var goods []models.Goods
+			var goods []shop.Goods
 			err := db.WithContext(ctx).Find(&goods, ids).Error
 			found := map[int64]int64{}
 			for _, g := range goods {
@@ -68,11 +70,11 @@ func ExampleAnnouncer() {
 		},
 	})
 	now := time.Now()
-	check(db.Create(&models.Goods{ID: 1, Name: "keyboard", Price: 9900, StartsAt: now, EndsAt: now}).Error)
+	check(db.Create(&shop.Goods{ID: 1, Name: "keyboard", Price: 9900, StartsAt: now, EndsAt: now}).Error)
 	fmt.Println(prices.Get(ctx, 1))
 
 	err := store.Write(ctx, db, func(tx *gorm.DB) ([]cache.Change, error) {
-		err := tx.Model(&models.Goods{ID: 1}).Update("price", 8800).Error
+		err := tx.Model(&shop.Goods{ID: 1}).Update("price", 8800).Error
 		return prices.Changes(1), err
 	})
 	check(err)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
+	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/articles"
@@ -57,7 +58,7 @@ func (s site) process(t *testing.T, rdb redis.UniversalClient, strategy cache.St
 // work runs the process's tasks until the test ends.
 func (s site) work(t *testing.T, p process) {
 	t.Helper()
-	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.Client})
+	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), Client: s.Client, StoreAway: models.IsAway})
 	banners.Bind(mux, p.banners)
 	refresh.Bind(mux, p.store, p.banners.Kind(), p.profiles.Kind(), p.articles.Kind())
 	known, err := tasks.NewCatalog(banners.Refresh, refresh.Changed, refresh.All)

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -66,7 +66,7 @@ func TestOnACluster(t *testing.T) {
 		s.overdue(t, goodsID)
 		require.Equal(t, 1, s.reconcile(t).Requeued)
 		require.Equal(t, CodeOrdered, s.ended(t, lost).Code)
-		require.NoError(t, s.db.Where("task_id = ?", lost).Delete(&models.Order{}).Error)
+		require.NoError(t, s.db.Where("task_id = ?", lost).Delete(&shop.Order{}).Error)
 		require.Equal(t, 1, s.reconcile(t).Pruned)
 		require.NoError(t, s.sales.Invalidate(t.Context(), goodsID))
 		require.NoError(t, s.sales.loader.load(t.Context(), goodsID))

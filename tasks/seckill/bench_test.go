@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -26,7 +27,7 @@ func BenchmarkTake(b *testing.B) {
 	db, err := models.Open(b.Context(), testenv.MySQL(b), models.Options{})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = models.Close(db) })
-	require.NoError(b, models.Migrate(b.Context(), db))
+	require.NoError(b, shop.Migrate(b.Context(), db))
 	var user atomic.Int64
 	for _, handlers := range []int{64, 256, 1000} {
 		for _, size := range []int{1, defaultBatch} {

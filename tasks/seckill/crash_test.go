@@ -14,7 +14,7 @@ import (
 	"gorm.io/gorm"
 	"pgregory.net/rapid"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -77,7 +77,7 @@ func newWorld(t *rapid.T, server *miniredis.Miniredis, rdb *redis.Client, db *go
 	w := &world{redis: server, rdb: rdb, db: db, queue: newFakeQueue(rdb), now: time.Now()}
 	w.redis.SetTime(w.now)
 	w.total = rapid.Int64Range(0, 4).Draw(t, "stock")
-	g := models.Goods{
+	g := shop.Goods{
 		Name: tasks.NewID("goods"), Stock: w.total,
 		StartsAt: w.now.Add(-time.Hour), EndsAt: w.now.Add(10 * time.Hour),
 	}
@@ -168,7 +168,7 @@ func (w *world) changeStock(t *rapid.T) {
 	var changed bool
 	w.start(t, fmt.Sprintf("operator adds %d", by), func(ctx context.Context) {
 		// Here the statement is done before the first step, to keep the books: what may be cut off is Invalidate.
-		r := w.db.Model(&models.Goods{}).Where("id = ? AND stock + ? >= 0", w.goodsID, by).
+		r := w.db.Model(&shop.Goods{}).Where("id = ? AND stock + ? >= 0", w.goodsID, by).
 			UpdateColumn("stock", gorm.Expr("stock + ?", by))
 		changed = r.Error == nil && r.RowsAffected == 1
 		w.settleErr = w.settleErr || changed
@@ -262,18 +262,18 @@ func (w *world) loseOrder(t *rapid.T) {
 	}
 	lost := rapid.SampledFrom(orders).Draw(t, "order")
 	require.NoError(t, w.db.Delete(&lost).Error)
-	require.NoError(t, w.db.Model(&models.Goods{}).Where("id = ?", w.goodsID).
+	require.NoError(t, w.db.Model(&shop.Goods{}).Where("id = ?", w.goodsID).
 		UpdateColumn("stock", gorm.Expr("stock + 1")).Error)
 }
 
-func (w *world) orders(t require.TestingT) []models.Order {
-	var orders []models.Order
+func (w *world) orders(t require.TestingT) []shop.Order {
+	var orders []shop.Order
 	require.NoError(t, w.db.Where("goods_id = ?", w.goodsID).Order("id").Find(&orders).Error)
 	return orders
 }
 
 func (w *world) stock(t require.TestingT) int64 {
-	var g models.Goods
+	var g shop.Goods
 	require.NoError(t, w.db.First(&g, w.goodsID).Error)
 	return g.Stock
 }
@@ -300,7 +300,7 @@ func (w *world) check(t *rapid.T) {
 	}
 }
 
-func tasksByUser(orders []models.Order) map[string]string {
+func tasksByUser(orders []shop.Order) map[string]string {
 	m := make(map[string]string, len(orders))
 	for _, o := range orders {
 		m[strconv.FormatInt(o.UserID, 10)] = o.TaskID

@@ -8,14 +8,15 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // ErrSameName says that there are goods of the name already.
 var ErrSameName = errors.New("there are goods of this name already")
 
 // ListGoods returns the goods whose sale begins last first, at most limit of them.
-func (s *Sales) ListGoods(ctx context.Context, limit int) ([]models.Goods, error) {
-	var rows []models.Goods
+func (s *Sales) ListGoods(ctx context.Context, limit int) ([]shop.Goods, error) {
+	var rows []shop.Goods
 	if err := s.store.db.WithContext(ctx).Order("starts_at DESC, id DESC").Limit(limit).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("list goods: %w", err)
 	}
@@ -23,12 +24,12 @@ func (s *Sales) ListGoods(ctx context.Context, limit int) ([]models.Goods, error
 }
 
 // Goods returns goods by their id, or ErrUnknownGoods.
-func (s *Sales) Goods(ctx context.Context, id int64) (models.Goods, error) {
+func (s *Sales) Goods(ctx context.Context, id int64) (shop.Goods, error) {
 	return takeGoods(s.store.db.WithContext(ctx), id)
 }
 
 // CreateGoods writes a row and sets its id. It returns ErrSameName when the name is taken. Call Invalidate afterwards.
-func (s *Sales) CreateGoods(ctx context.Context, row *models.Goods) error {
+func (s *Sales) CreateGoods(ctx context.Context, row *shop.Goods) error {
 	if err := s.store.db.WithContext(ctx).Create(row).Error; err != nil {
 		return fmt.Errorf("create goods: %w", sameName(err))
 	}
@@ -38,11 +39,11 @@ func (s *Sales) CreateGoods(ctx context.Context, row *models.Goods) error {
 // ChangeGoods has change work on the row in a transaction that has locked it, and returns what was written. An error of
 // change is returned, and nothing is written. Others are ErrUnknownGoods, and ErrSameName when the name is taken. It writes
 // nothing while Redis is away, which could not be told of it. Call Invalidate afterwards.
-func (s *Sales) ChangeGoods(ctx context.Context, id int64, change func(*models.Goods) error) (models.Goods, error) {
+func (s *Sales) ChangeGoods(ctx context.Context, id int64, change func(*shop.Goods) error) (shop.Goods, error) {
 	if err := s.ledger.rdb.Ping(ctx).Err(); err != nil {
-		return models.Goods{}, fmt.Errorf("change goods %d: ask Redis first: %w", id, err)
+		return shop.Goods{}, fmt.Errorf("change goods %d: ask Redis first: %w", id, err)
 	}
-	var row models.Goods
+	var row shop.Goods
 	err := s.store.db.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
 		if row, err = takeGoods(forUpdate(tx), id); err != nil {
 			return err
@@ -53,14 +54,14 @@ func (s *Sales) ChangeGoods(ctx context.Context, id int64, change func(*models.G
 		return tx.Save(&row).Error
 	})
 	if err != nil {
-		return models.Goods{}, fmt.Errorf("change goods %d: %w", id, sameName(err))
+		return shop.Goods{}, fmt.Errorf("change goods %d: %w", id, sameName(err))
 	}
 	return row, nil
 }
 
 // Orders returns the user's orders, the last made first, at most limit of them.
-func (s *Sales) Orders(ctx context.Context, userID int64, limit int) ([]models.Order, error) {
-	var rows []models.Order
+func (s *Sales) Orders(ctx context.Context, userID int64, limit int) ([]shop.Order, error) {
+	var rows []shop.Order
 	err := s.store.db.WithContext(ctx).Where("user_id = ?", userID).
 		Order("created_at DESC, id DESC").Limit(limit).Find(&rows).Error
 	if err != nil {
@@ -69,8 +70,8 @@ func (s *Sales) Orders(ctx context.Context, userID int64, limit int) ([]models.O
 	return rows, nil
 }
 
-func takeGoods(db *gorm.DB, id int64) (models.Goods, error) {
-	var row models.Goods
+func takeGoods(db *gorm.DB, id int64) (shop.Goods, error) {
+	var row shop.Goods
 	err := db.Take(&row, id).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		err = ErrUnknownGoods

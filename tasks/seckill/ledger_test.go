@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -102,10 +102,10 @@ func TestLoadingManyOrders(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		const sold = 2*pageSize + 1
 		goodsID := openGoods(t, s.db, 1)
-		orders := make([]models.Order, sold)
+		orders := make([]shop.Order, sold)
 		for i := range orders {
 			id := tasks.NewID(queueName)
-			orders[i] = models.Order{OrderNo: strconv.Itoa(i), UserID: int64(i + 1), GoodsID: goodsID, TaskID: id, CreatedAt: time.Now()}
+			orders[i] = shop.Order{OrderNo: strconv.Itoa(i), UserID: int64(i + 1), GoodsID: goodsID, TaskID: id, CreatedAt: time.Now()}
 		}
 		require.NoError(t, s.db.CreateInBatches(orders, pageSize).Error)
 		ticket, err := s.sales.Enter(t.Context(), sold+1, goodsID)

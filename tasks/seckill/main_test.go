@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -45,7 +46,7 @@ func eachStack(t *testing.T, test func(t *testing.T, s *stack)) {
 func newStack(t testing.TB, b *broker.Broker, databaseURL string) *stack {
 	s := &stack{db: openDB(t, databaseURL), broker: b, rdb: b.Redis(), client: tasks.NewClient(b)}
 	s.sales = NewSales(s.db, s.rdb, s.client)
-	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
+	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), StoreAway: models.IsAway})
 	Bind(s.mux, s.db, s.rdb, s.client)
 	return s
 }
@@ -54,7 +55,7 @@ func openDB(t testing.TB, url string) *gorm.DB {
 	db, err := models.Open(t.Context(), url, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	return db
 }
 
@@ -73,19 +74,19 @@ func openGoods(t testing.TB, db *gorm.DB, stock int64) int64 {
 }
 
 func addGoods(t testing.TB, db *gorm.DB, stock int64, starts, ends time.Time) int64 {
-	g := models.Goods{Name: tasks.NewID("goods"), Price: 999900, Stock: stock, StartsAt: starts, EndsAt: ends}
+	g := shop.Goods{Name: tasks.NewID("goods"), Price: 999900, Stock: stock, StartsAt: starts, EndsAt: ends}
 	require.NoError(t, db.Create(&g).Error)
 	return g.ID
 }
 
 func stockOf(t testing.TB, db *gorm.DB, goodsID int64) int64 {
-	var g models.Goods
+	var g shop.Goods
 	require.NoError(t, db.First(&g, goodsID).Error)
 	return g.Stock
 }
 
-func ordersOf(t *testing.T, db *gorm.DB, goodsID int64) []models.Order {
-	var orders []models.Order
+func ordersOf(t *testing.T, db *gorm.DB, goodsID int64) []shop.Order {
+	var orders []shop.Order
 	require.NoError(t, db.Where("goods_id = ?", goodsID).Order("id").Find(&orders).Error)
 	return orders
 }

@@ -58,7 +58,7 @@ func ownDatabase(t *testing.T) (server *testenv.MariaDB, url string) {
 func outageStack(t *testing.T, url string, limit time.Duration) *stack {
 	s := newStack(t, taskstest.Broker(t, testenv.RedisURL(t)), url)
 	s.sales = newSales(s.db, newLedger(s.rdb), noRetries{s.client})
-	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
+	s.mux = tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet(), StoreAway: models.IsAway})
 	Bind(s.mux, s.db, s.rdb, s.client, func(w *worker) { w.batcher.limit = limit })
 	s.serve(t)
 	return s

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -23,9 +23,9 @@ const (
 
 // Outcome is what became of a ticket.
 type Outcome struct {
-	Code   int           // CodeOrdered, CodeRefused, CodeRetrying or CodeQueued
-	Reason string        // with CodeRefused: one of ReasonSoldOut, ReasonUnknownGoods, ReasonFailed, ReasonRevoked
-	Order  *models.Order // with CodeOrdered
+	Code   int         // CodeOrdered, CodeRefused, CodeRetrying or CodeQueued
+	Reason string      // with CodeRefused: one of ReasonSoldOut, ReasonUnknownGoods, ReasonFailed, ReasonRevoked
+	Order  *shop.Order // with CodeOrdered
 }
 
 // maxLookups is how many searches for tickets that the broker does not know run at a time. Anyone may ask for

@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 func TestOutcomeByState(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
-		order := &models.Order{ID: 9, OrderNo: "20260101000000000123456789012", UserID: 1, GoodsID: 2, TaskID: "seckill_x", CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+		order := &shop.Order{ID: 9, OrderNo: "20260101000000000123456789012", UserID: 1, GoodsID: 2, TaskID: "seckill_x", CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 		cases := map[tasks.State]Outcome{
 			tasks.StatePending:  {Code: CodeQueued},
 			tasks.StateStarted:  {Code: CodeQueued},

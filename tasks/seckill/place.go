@@ -14,6 +14,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // orderRequest is an order to be placed, and then what became of it: the user's order of the goods, which may be older and
@@ -23,7 +24,7 @@ type orderRequest struct {
 	userID, goodsID int64
 	taskID          string
 
-	order     *models.Order
+	order     *shop.Order
 	err       error
 	settleErr error // why Redis does not know of it yet
 	position  int   // in the batch: the first come get the last pieces
@@ -35,7 +36,7 @@ func (r *orderRequest) refused() bool {
 }
 
 // place is placeAll of one.
-func (s store) place(ctx context.Context, userID, goodsID int64, taskID string) (*models.Order, error) {
+func (s store) place(ctx context.Context, userID, goodsID int64, taskID string) (*shop.Order, error) {
 	r := &orderRequest{userID: userID, goodsID: goodsID, taskID: taskID}
 	s.placeAll(ctx, []*orderRequest{r})
 	return r.order, r.err
@@ -132,7 +133,7 @@ func (s store) undecided(ctx context.Context, rows []*orderRequest) ([]*orderReq
 
 func (s store) undecidedOf(ctx context.Context, group []*orderRequest) ([]*orderRequest, error) {
 	goodsID := group[0].goodsID
-	var goods []models.Goods
+	var goods []shop.Goods
 	if err := s.db.WithContext(ctx).Select("stock").Where("id = ?", goodsID).Find(&goods).Error; err != nil {
 		return nil, fmt.Errorf("read the stock of goods %d: %w", goodsID, err)
 	}
@@ -141,12 +142,12 @@ func (s store) undecidedOf(ctx context.Context, group []*orderRequest) ([]*order
 	for i, r := range group {
 		users[i] = r.userID
 	}
-	var orders []models.Order
+	var orders []shop.Order
 	err := s.db.WithContext(ctx).Where("goods_id = ? AND user_id IN ?", goodsID, users).Find(&orders).Error
 	if err != nil {
 		return nil, fmt.Errorf("look for orders of goods %d: %w", goodsID, err)
 	}
-	orderOf := make(map[int64]*models.Order, len(orders))
+	orderOf := make(map[int64]*shop.Order, len(orders))
 	for i := range orders {
 		orderOf[orders[i].UserID] = &orders[i]
 	}
@@ -235,21 +236,21 @@ func (s store) transact(ctx context.Context, rows []*orderRequest) error {
 // errAllRefused rolls back a transaction that has nothing to commit.
 var errAllRefused = errors.New("every order is refused")
 
-func newOrders(rows []*orderRequest, now time.Time) ([]models.Order, error) {
+func newOrders(rows []*orderRequest, now time.Time) ([]shop.Order, error) {
 	numbers, err := orderNumbers(now, len(rows))
 	if err != nil {
 		return nil, err
 	}
-	orders := make([]models.Order, len(rows))
+	orders := make([]shop.Order, len(rows))
 	for i, r := range rows {
-		orders[i] = models.Order{
+		orders[i] = shop.Order{
 			OrderNo: numbers[i], UserID: r.userID, GoodsID: r.goodsID, TaskID: r.taskID, CreatedAt: now,
 		}
 	}
 	return orders, nil
 }
 
-func insert(tx *gorm.DB, orders []models.Order) error {
+func insert(tx *gorm.DB, orders []shop.Order) error {
 	values := make([]any, 0, 5*len(orders))
 	for i := range orders {
 		o := &orders[i]
@@ -304,8 +305,8 @@ func takeRemainingStock(tx *gorm.DB, group []*orderRequest, now time.Time) (map[
 }
 
 // identify reads the ids that the database gave the orders. They need not be in one sequence.
-func identify(tx *gorm.DB, orders []models.Order) error {
-	byTask := make(map[string]*models.Order, len(orders))
+func identify(tx *gorm.DB, orders []shop.Order) error {
+	byTask := make(map[string]*shop.Order, len(orders))
 	taskIDs := make([]string, len(orders))
 	for i := range orders {
 		byTask[orders[i].TaskID], taskIDs[i] = &orders[i], orders[i].TaskID

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -26,7 +27,7 @@ func orderRequests(goodsID, firstUser int64, n int) []*orderRequest {
 func requirePlaced(t *testing.T, db *gorm.DB, p *orderRequest) {
 	t.Helper()
 	require.NoError(t, p.err)
-	var stored models.Order
+	var stored shop.Order
 	require.NoError(t, db.Where("task_id = ?", p.taskID).First(&stored).Error)
 	require.Equal(t, stored, *p.order)
 	require.Equal(t, [2]int64{p.userID, p.goodsID}, [2]int64{stored.UserID, stored.GoodsID})
@@ -183,7 +184,7 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 	rival := make(chan error, 1)
 	go func() {
 		rival <- db.Transaction(func(tx *gorm.DB) error {
-			if err := tx.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("price", 1).Error; err != nil {
+			if err := tx.Model(&shop.Goods{}).Where("id = ?", goodsID).UpdateColumn("price", 1).Error; err != nil {
 				return err
 			}
 			go func() {
@@ -200,7 +201,7 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 			if err := tx.Create(&orders).Error; err != nil {
 				return err
 			}
-			return tx.Create(&models.Order{OrderNo: "rival", UserID: 2, GoodsID: goodsID, TaskID: "rival", CreatedAt: time.Now()}).Error
+			return tx.Create(&shop.Order{OrderNo: "rival", UserID: 2, GoodsID: goodsID, TaskID: "rival", CreatedAt: time.Now()}).Error
 		})
 	}()
 	<-done

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -74,8 +74,8 @@ func TestReconcilePrunesALostOrder(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, CodeOrdered, s.ended(t, ticket.TaskID).Code)
 		}
-		require.NoError(t, s.db.Where("goods_id = ? AND user_id = 1", goodsID).Delete(&models.Order{}).Error)
-		require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", 1).Error)
+		require.NoError(t, s.db.Where("goods_id = ? AND user_id = 1", goodsID).Delete(&shop.Order{}).Error)
+		require.NoError(t, s.db.Model(&shop.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", 1).Error)
 		require.Equal(t, ReconcileResult{Goods: 1, Pruned: 1}, s.reconcile(t))
 		s.requireTrue(t, goodsID)
 		ticket, err := s.sales.Enter(t.Context(), 3, goodsID)
@@ -100,7 +100,7 @@ func TestReconcileForgetsAnOldSale(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
 		goodsID := openGoods(t, s.db, 2)
 		taskID := s.reserve(t, 1, goodsID)
-		require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).
+		require.NoError(t, s.db.Model(&shop.Goods{}).Where("id = ?", goodsID).
 			UpdateColumn("ends_at", time.Now().Add(-forgetAfter-time.Minute)).Error)
 		s.reconcile(t)
 		_, err := s.sales.Enter(t.Context(), 2, goodsID)

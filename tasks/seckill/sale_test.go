@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -122,7 +122,7 @@ func TestWhoIsNotLetIn(t *testing.T) {
 		require.WithinDuration(t, now.Add(2*time.Hour), notOpen.EndsAt, time.Millisecond)
 
 		var tasksMade int64
-		require.NoError(t, s.db.Model(&models.Order{}).Count(&tasksMade).Error)
+		require.NoError(t, s.db.Model(&shop.Order{}).Count(&tasksMade).Error)
 		require.Zero(t, tasksMade)
 	})
 }
@@ -148,7 +148,7 @@ func TestThoseWhoAskForUnknownGoodsShareReads(t *testing.T) {
 
 		// Goods that appear are on sale once the sales has been told.
 		now := time.Now()
-		g := models.Goods{ID: 4711, Name: "late", Stock: 1, StartsAt: now.Add(-time.Minute), EndsAt: now.Add(time.Minute)}
+		g := shop.Goods{ID: 4711, Name: "late", Stock: 1, StartsAt: now.Add(-time.Minute), EndsAt: now.Add(time.Minute)}
 		require.NoError(t, s.db.Create(&g).Error)
 		require.NoError(t, s.sales.Invalidate(t.Context(), g.ID))
 		_, err := s.sales.Enter(t.Context(), 1, g.ID)
@@ -158,7 +158,7 @@ func TestThoseWhoAskForUnknownGoodsShareReads(t *testing.T) {
 
 func TestGoodsByName(t *testing.T) {
 	eachStack(t, func(t *testing.T, s *stack) {
-		g := models.Goods{Name: "手机 Pro", Stock: 1, StartsAt: time.Now(), EndsAt: time.Now()}
+		g := shop.Goods{Name: "手机 Pro", Stock: 1, StartsAt: time.Now(), EndsAt: time.Now()}
 		require.NoError(t, s.db.Create(&g).Error)
 		id, err := s.sales.GoodsByName(t.Context(), "手机 Pro")
 		require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestOperatorChangesTheStockDuringTheSale(t *testing.T) {
 			}
 		}
 		change := func(by int64) {
-			require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).
+			require.NoError(t, s.db.Model(&shop.Goods{}).Where("id = ?", goodsID).
 				UpdateColumn("stock", gorm.Expr("stock + ?", by)).Error)
 		}
 		settled := func() bool {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -54,15 +54,15 @@ type OrderResult struct {
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
-func successResult(o *models.Order) OrderResult {
+func successResult(o *shop.Order) OrderResult {
 	return OrderResult{
 		OK: true, UserID: o.UserID, GoodsID: o.GoodsID,
 		OrderID: o.ID, OrderNo: o.OrderNo, TaskID: o.TaskID, CreatedAt: o.CreatedAt,
 	}
 }
 
-func (r OrderResult) order() *models.Order {
-	return &models.Order{
+func (r OrderResult) order() *shop.Order {
+	return &shop.Order{
 		ID: r.OrderID, OrderNo: r.OrderNo, UserID: r.UserID, GoodsID: r.GoodsID, TaskID: r.TaskID, CreatedAt: r.CreatedAt,
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"gorm.io/gorm"
 	"pgregory.net/rapid"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // TestMemoryBelievesRedis has one sales that remembers, while others let users in and out, the operator changes the
@@ -116,7 +116,7 @@ func (w *world) leave(t *rapid.T) {
 
 func (w *world) restock(t *rapid.T, told bool) {
 	by := rapid.Int64Range(-1, 1).Draw(t, "by")
-	err := w.db.Model(&models.Goods{}).Where("id = ? AND stock + ? >= 0", w.goodsID, by).
+	err := w.db.Model(&shop.Goods{}).Where("id = ? AND stock + ? >= 0", w.goodsID, by).
 		UpdateColumn("stock", gorm.Expr("stock + ?", by)).Error
 	require.NoError(t, err)
 	if told {
@@ -125,9 +125,9 @@ func (w *world) restock(t *rapid.T, told bool) {
 }
 
 func (w *world) loseOrders(t *rapid.T) {
-	lost := w.db.Where("goods_id = ?", w.goodsID).Delete(&models.Order{})
+	lost := w.db.Where("goods_id = ?", w.goodsID).Delete(&shop.Order{})
 	require.NoError(t, lost.Error)
-	require.NoError(t, w.db.Model(&models.Goods{}).Where("id = ?", w.goodsID).
+	require.NoError(t, w.db.Model(&shop.Goods{}).Where("id = ?", w.goodsID).
 		UpdateColumn("stock", gorm.Expr("stock + ?", lost.RowsAffected)).Error)
 }
 

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -94,11 +94,11 @@ func TestSoldOutIsUnknown(t *testing.T) {
 			require.Equal(t, 1, given)
 		},
 		"when another process is told of more stock": func(t *testing.T, s *stack, goodsID int64, _ string) {
-			require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", gorm.Expr("stock + 1")).Error)
+			require.NoError(t, s.db.Model(&shop.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", gorm.Expr("stock + 1")).Error)
 			require.NoError(t, NewSales(s.db, s.rdb, s.client).Invalidate(t.Context(), goodsID))
 		},
 		"when reconcile finds more stock": func(t *testing.T, s *stack, goodsID int64, _ string) {
-			require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", gorm.Expr("stock + 1")).Error)
+			require.NoError(t, s.db.Model(&shop.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", gorm.Expr("stock + 1")).Error)
 			s.reconcile(t)
 		},
 		"when Redis has lost everything": func(t *testing.T, s *stack, _ int64, _ string) {
@@ -145,7 +145,7 @@ func TestInvalidateIsKnownAtOnce(t *testing.T) {
 		for user := int64(1); user <= 20; user++ {
 			_, err := s.sales.Enter(t.Context(), user, goodsID) // some while others read in the background
 			require.ErrorIs(t, err, ErrSoldOut)
-			require.NoError(t, s.db.Model(&models.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", user).Error)
+			require.NoError(t, s.db.Model(&shop.Goods{}).Where("id = ?", goodsID).UpdateColumn("stock", user).Error)
 			require.NoError(t, s.sales.Invalidate(t.Context(), goodsID))
 			_, err = s.sales.Enter(t.Context(), user, goodsID)
 			require.NoError(t, err)

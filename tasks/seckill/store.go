@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // pageSize bounds what one round trip carries of a sale's users.
@@ -32,7 +32,7 @@ func (s sale) total() int64 { return max(s.Stock, 0) + s.Sold }
 // sale reads stock and orders in one statement, so that both are of the same moment.
 func (s store) sale(ctx context.Context, goodsID int64) (sale, error) {
 	var rows []sale
-	err := s.db.WithContext(ctx).Model(&models.Goods{}).
+	err := s.db.WithContext(ctx).Model(&shop.Goods{}).
 		Select("stock, starts_at, ends_at, (SELECT COUNT(*) FROM orders WHERE orders.goods_id = goods.id) AS sold").
 		Where("id = ?", goodsID).Scan(&rows).Error
 	if err != nil {
@@ -54,7 +54,7 @@ type buyer struct {
 // buyers lists orders of the goods by id, after the one given.
 func (s store) buyers(ctx context.Context, goodsID, after int64) ([]buyer, error) {
 	var page []buyer
-	err := s.db.WithContext(ctx).Model(&models.Order{}).Select("id, user_id, task_id").
+	err := s.db.WithContext(ctx).Model(&shop.Order{}).Select("id, user_id, task_id").
 		Where("goods_id = ? AND id > ?", goodsID, after).Order("id").Limit(pageSize).Scan(&page).Error
 	if err != nil {
 		return nil, fmt.Errorf("list orders of goods %d: %w", goodsID, err)
@@ -73,7 +73,7 @@ func (s store) buyersAmong(ctx context.Context, goodsID int64, rs []reservation)
 		users[i] = r.userID
 	}
 	var found []buyer
-	err := s.db.WithContext(ctx).Model(&models.Order{}).Select("user_id, task_id").
+	err := s.db.WithContext(ctx).Model(&shop.Order{}).Select("user_id, task_id").
 		Where("goods_id = ? AND user_id IN ?", goodsID, users).Scan(&found).Error
 	if err != nil {
 		return nil, fmt.Errorf("look for orders of goods %d: %w", goodsID, err)
@@ -91,7 +91,7 @@ func (s store) buyersAmongLocking(ctx context.Context, goodsID int64, rs []reser
 	err := s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		for _, r := range rs {
 			var taskIDs []string
-			err := forUpdate(tx).Model(&models.Order{}).
+			err := forUpdate(tx).Model(&shop.Order{}).
 				Where("user_id = ? AND goods_id = ?", r.userID, goodsID).Pluck("task_id", &taskIDs).Error
 			if err != nil {
 				return err
@@ -118,13 +118,13 @@ func forUpdate(tx *gorm.DB) *gorm.DB {
 }
 
 // orderBy is the order that the task made, nil without one.
-func (s store) orderBy(ctx context.Context, taskID string) (*models.Order, error) {
+func (s store) orderBy(ctx context.Context, taskID string) (*shop.Order, error) {
 	return orderBy(s.db.WithContext(ctx), taskID)
 }
 
 // orderByLocking is orderBy that waits for a transaction under way: without an order, none comes of an attempt that had
 // begun.
-func (s store) orderByLocking(ctx context.Context, taskID string) (order *models.Order, err error) {
+func (s store) orderByLocking(ctx context.Context, taskID string) (order *shop.Order, err error) {
 	err = s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		order, err = orderBy(forUpdate(tx), taskID)
 		return err
@@ -132,8 +132,8 @@ func (s store) orderByLocking(ctx context.Context, taskID string) (order *models
 	return order, err
 }
 
-func orderBy(db *gorm.DB, taskID string) (*models.Order, error) {
-	var found []models.Order
+func orderBy(db *gorm.DB, taskID string) (*shop.Order, error) {
+	var found []shop.Order
 	if err := db.Where("task_id = ?", taskID).Limit(1).Find(&found).Error; err != nil {
 		return nil, fmt.Errorf("look for the order: %w", err)
 	}
@@ -148,7 +148,7 @@ func (s store) goodsByName(ctx context.Context, name string) (int64, error) {
 		return 0, ErrUnknownGoods
 	}
 	var ids []int64
-	if err := s.db.WithContext(ctx).Model(&models.Goods{}).Where("name = ?", name).Limit(1).Pluck("id", &ids).Error; err != nil {
+	if err := s.db.WithContext(ctx).Model(&shop.Goods{}).Where("name = ?", name).Limit(1).Pluck("id", &ids).Error; err != nil {
 		return 0, fmt.Errorf("look for goods by name: %w", err)
 	}
 	if len(ids) == 0 {

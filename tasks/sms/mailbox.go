@@ -8,7 +8,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // mailboxProvider is how rows and settings name it.
@@ -32,7 +32,7 @@ func (b *Mailbox) Provider() string { return mailboxProvider }
 
 // Send implements Sender.
 func (b *Mailbox) Send(ctx context.Context, m Message) (Receipt, error) {
-	row := models.SMSMessage{
+	row := shop.SMSMessage{
 		TaskID:   m.TaskID,
 		Mobile:   m.Mobile,
 		Code:     m.Code,
@@ -52,11 +52,11 @@ func (b *Mailbox) Send(ctx context.Context, m Message) (Receipt, error) {
 
 // Messages returns what was sent to a number, the last sent first, at most limit messages: 20
 // when limit is not positive, and never more than 100. UpdatedAt is when a message was sent.
-func (b *Mailbox) Messages(ctx context.Context, mobile string, limit int) ([]models.SMSMessage, error) {
+func (b *Mailbox) Messages(ctx context.Context, mobile string, limit int) ([]shop.SMSMessage, error) {
 	if limit <= 0 {
 		limit = defaultMessages
 	}
-	var rows []models.SMSMessage
+	var rows []shop.SMSMessage
 	err := b.db.WithContext(ctx).
 		Where("mobile = ? AND provider = ? AND serial_no <> ''", mobile, mailboxProvider).
 		Order("updated_at DESC, id DESC").

@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 // Bounds of what sms_messages holds, in characters.
@@ -39,14 +39,14 @@ func (m messageRows) begin(ctx context.Context, taskID, mobile string) (sent boo
 	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
 	db := m.db.WithContext(ctx)
-	var rows []models.SMSMessage
+	var rows []shop.SMSMessage
 	if err := db.Select("serial_no").Where("task_id = ?", taskID).Limit(1).Find(&rows).Error; err != nil {
 		return false, fmt.Errorf("sms: looking for an earlier attempt: %w", err)
 	}
 	if len(rows) > 0 {
 		return rows[0].SerialNo != "", nil
 	}
-	row := models.SMSMessage{TaskID: taskID, Mobile: mobile, Provider: m.provider}
+	row := shop.SMSMessage{TaskID: taskID, Mobile: mobile, Provider: m.provider}
 	if err := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
 		return false, fmt.Errorf("sms: recording the attempt: %w", err)
 	}
@@ -67,7 +67,7 @@ func (m messageRows) finish(ctx context.Context, taskID string, receipt Receipt,
 		values["fee"] = receipt.Fee
 	}
 	for try := 1; ; try++ {
-		row := m.db.WithContext(ctx).Model(&models.SMSMessage{}).Where("task_id = ?", taskID)
+		row := m.db.WithContext(ctx).Model(&shop.SMSMessage{}).Where("task_id = ?", taskID)
 		if outcome != nil {
 			row = row.Where("serial_no = ?", "")
 		}

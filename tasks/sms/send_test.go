@@ -16,6 +16,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -35,7 +36,7 @@ func openDB(t *testing.T, url string) *gorm.DB {
 	db, err := models.Open(t.Context(), url, models.Options{Logger: testenv.Quiet()})
 	require.NoError(t, err)
 	t.Cleanup(func() { closeDB(t, db) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	return db
 }
 
@@ -81,9 +82,9 @@ func newWorker(db *gorm.DB, cache redis.UniversalClient, s Sender) *worker {
 	return &worker{rows: messageRows{db: db, provider: s.Provider()}, cache: cache, sender: s}
 }
 
-func messages(t *testing.T, db *gorm.DB) []models.SMSMessage {
+func messages(t *testing.T, db *gorm.DB) []shop.SMSMessage {
 	t.Helper()
-	var rows []models.SMSMessage
+	var rows []shop.SMSMessage
 	require.NoError(t, db.Order("id").Find(&rows).Error)
 	return rows
 }
@@ -165,7 +166,7 @@ func TestAMessageIsAsNewAsItsLastSending(t *testing.T) {
 		require.NoError(t, err)
 		hourAgo := time.Now().Add(-time.Hour)
 		early := map[string]any{"created_at": hourAgo, "updated_at": hourAgo}
-		require.NoError(t, db.Model(&models.SMSMessage{}).Where("1 = 1").UpdateColumns(early).Error)
+		require.NoError(t, db.Model(&shop.SMSMessage{}).Where("1 = 1").UpdateColumns(early).Error)
 		for _, id := range []string{"sms_first_time_right", "sms_retried"} {
 			_, err := mailbox.Send(t.Context(), Message{TaskID: id, Mobile: testMobile, Code: "000001", ValidFor: CodeTTL})
 			require.NoError(t, err)

@@ -8,7 +8,7 @@ package sms
 import (
 	"time"
 
-	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/away"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -27,7 +27,7 @@ var Send = tasks.Define[SendArgs, string]("sms.send",
 	tasks.ExpiresIn(sendTTL),
 	tasks.MaxRetries(5),
 	tasks.Backoff(time.Second, 30*time.Second),
-	tasks.SnoozeFor(tasks.ErrorAs[*models.AwayError]()), // what is marked: a provider that does not answer may have sent the message
+	tasks.SnoozeFor(tasks.ErrorAs[*away.Error]()), // what is marked: a provider that does not answer may have sent the message
 	tasks.Timeout(20*time.Second),
 	tasks.Encrypted(),
 	tasks.History(tasks.HistoryMeta), // whose number was called is not for the history

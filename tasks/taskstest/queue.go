@@ -11,7 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/require"
 
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/fetch"
@@ -34,7 +34,7 @@ type Queue struct {
 	Clock  *Clock
 
 	t        testing.TB
-	embedded *redisx.Embedded
+	embedded *embedded.Redis
 	mux      *tasks.Mux
 
 	mu       sync.Mutex
@@ -45,7 +45,7 @@ type Queue struct {
 // New makes a queue that lives as long as the test.
 func New(t testing.TB, opt Config) *Queue {
 	t.Helper()
-	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the test's workers
+	e, err := embedded.Start(context.WithoutCancel(t.Context())) // it outlives the test's workers
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	q := &Queue{Clock: newClock(), t: t, embedded: e, Broker: Broker(t, e.URL(0)), served: make(map[string]bool)}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/fetch"
@@ -52,7 +53,7 @@ func Options(t testing.TB) broker.Options {
 // Embedded starts an embedded Redis for one test and opens it.
 func Embedded(t testing.TB) *broker.Broker {
 	t.Helper()
-	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the test's workers
+	e, err := embedded.Start(context.WithoutCancel(t.Context())) // it outlives the test's workers
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	return Broker(t, e.URL(0))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -25,7 +26,7 @@ func TestATickIsNotedOnce(t *testing.T) {
 			db, err := models.Open(t.Context(), url, models.Options{})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-			require.NoError(t, models.Migrate(t.Context(), db))
+			require.NoError(t, shop.Migrate(t.Context(), db))
 			l := ticks.NewLedger(db)
 			puts := 0
 			at := func(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
@@ -111,7 +112,7 @@ func TestNoteAsksTheClockLate(t *testing.T) {
 	db, err := models.Open(t.Context(), testenv.MySQL(t), models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	l := ticks.NewLedger(db)
 	put := func(*gorm.DB) error { return nil }
 	var now atomic.Int64

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/worker/pool"
@@ -25,7 +25,7 @@ type ShipArgs struct {
 // A task that has failed for good is a dead letter: it is kept, listed, and run again by hand.
 func Example_deadLetters() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	redis, err := redisx.StartEmbedded(ctx)
+	redis, err := embedded.Start(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/worker/pool"
@@ -28,7 +28,7 @@ func greet(_ context.Context, a GreetArgs) (string, error) {
 // A program of one's own: producer and worker in one process.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	redis, err := redisx.StartEmbedded(ctx) // or the URL of a Redis of yours
+	redis, err := embedded.Start(ctx) // or the URL of a Redis of yours
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/fetch"
 	"github.com/paidui/paidui/tasks/broker/internal/brokertest"
@@ -278,7 +278,7 @@ func TestRedisAwayForLongerThanALife(t *testing.T) {
 func TestClocksOfHosts(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range []time.Duration{-30 * time.Second, 30 * time.Second} {
-		e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
+		e, err := embedded.Start(context.WithoutCancel(t.Context()))
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		b := brokertest.Open(t, e.URL(0))
@@ -311,7 +311,7 @@ func TestClocksOfHosts(t *testing.T) {
 // TestFailoverToAnotherClock: the new primary's clock is far behind or before the old one's.
 func TestFailoverToAnotherClock(t *testing.T) {
 	t.Parallel()
-	e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
+	e, err := embedded.Start(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	b := brokertest.Open(t, e.URL(0))

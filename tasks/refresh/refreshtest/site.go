@@ -16,7 +16,8 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
+	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -39,7 +40,7 @@ func Open(t *testing.T, dbURL, cacheURL string, b *broker.Broker) Site {
 	db, err := models.Open(t.Context(), dbURL, models.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
-	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, shop.Migrate(t.Context(), db))
 	return Site{DB: db, CacheURL: cacheURL, Redis: taskstest.Connect(t, cacheURL), Broker: b, Client: tasks.NewClient(b)}
 }
 
@@ -60,7 +61,7 @@ func Each(t *testing.T, test func(t *testing.T, s Site)) {
 	})
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context()))
+		e, err := embedded.Start(context.WithoutCancel(t.Context()))
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		test(t, Open(t, "sqlite://"+filepath.Join(t.TempDir(), "site.db"), e.URL(2), taskstest.Broker(t, e.URL(1))))
@@ -98,9 +99,9 @@ func (s Site) Waiting(t *testing.T) int {
 }
 
 // AddUser makes a row behind the caches' back.
-func (s Site) AddUser(t *testing.T, mobile, name string) models.User {
+func (s Site) AddUser(t *testing.T, mobile, name string) shop.User {
 	t.Helper()
-	user := models.User{Mobile: mobile, Name: name, Photo: "/media/a.png", Intro: "hello", Certi: "author"}
+	user := shop.User{Mobile: mobile, Name: name, Photo: "/media/a.png", Intro: "hello", Certi: "author"}
 	require.NoError(t, s.DB.Create(&user).Error)
 	return user
 }

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/paidui/paidui/deploy/testenv"
-	"github.com/paidui/paidui/models/redisx"
+	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/broker/fetch"
 )
@@ -49,7 +49,7 @@ func OnSingle(t *testing.T, test func(t *testing.T, url string)) {
 	})
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		e, err := redisx.StartEmbedded(context.WithoutCancel(t.Context())) // it outlives the workers
+		e, err := embedded.Start(context.WithoutCancel(t.Context())) // it outlives the workers
 		require.NoError(t, err)
 		t.Cleanup(e.Close)
 		test(t, e.URL(0))

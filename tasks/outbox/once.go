@@ -1,7 +1,8 @@
-package tasks
+package outbox
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -9,13 +10,14 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
 )
 
 // Once makes the database effects of a task happen once, however often the task runs. The handler calls it within the
 // transaction that has the effects, and leaves them out unless first is true:
 //
 //	err := db.Transaction(func(tx *gorm.DB) error {
-//		first, err := tasks.Once(ctx, tx)
+//		first, err := outbox.Once(ctx, tx)
 //		if err != nil || !first {
 //			return err
 //		}
@@ -23,18 +25,18 @@ import (
 //	})
 //
 // The mark that it leaves commits or rolls back with the effects; another attempt waits for it and then finds it, or, as
-// any transaction may, ends in a deadlock and is tried again. tx must be a transaction. Once returns ErrNoTask outside a
-// handler, and ErrFenced when the attempt may not write any more; roll back then. When Redis cannot be asked whether it
+// any transaction may, ends in a deadlock and is tried again. tx must be a transaction. Once returns tasks.ErrNoTask outside a
+// handler, and tasks.ErrFenced when the attempt may not write any more; roll back then. When Redis cannot be asked whether it
 // may, that is an error, too. The mark goes by the task's id: two tasks of one id in different queues share it.
 func Once(ctx context.Context, tx *gorm.DB) (first bool, err error) {
-	t := Current(ctx)
+	t := tasks.Current(ctx)
 	if t == nil {
-		return false, ErrNoTask
+		return false, tasks.ErrNoTask
 	}
 	if !inTransaction(tx) {
-		return false, errors.New("tasks.Once wants a transaction, as db.Transaction gives it: outside one its mark would not roll back with the effects")
+		return false, errors.New("outbox.Once wants a transaction, as db.Transaction gives it: outside one its mark would not roll back with the effects")
 	}
-	if err := t.run.check(ctx); err != nil {
+	if err := t.MayWrite(ctx); err != nil {
 		return false, fmt.Errorf("effects of task %s: %w", t.ID, err)
 	}
 	made := tx.WithContext(ctx).Clauses(unlessMarked(tx)).Create(&models.TaskEffect{TaskID: t.ID})
@@ -64,13 +66,7 @@ func inTransaction(tx *gorm.DB) bool {
 	return ok
 }
 
-// check asks whether the attempt may write, here and in Redis.
-func (a *attempt) check(ctx context.Context) error {
-	if !a.writable() {
-		return ErrFenced
-	}
-	if a.delivery == nil {
-		return nil
-	}
-	return a.delivery.Check(ctx)
+// Once is the function Once for a transaction of database/sql, of the outbox's database.
+func (o *Outbox) Once(ctx context.Context, tx *sql.Tx) (first bool, err error) {
+	return Once(ctx, o.on(tx))
 }

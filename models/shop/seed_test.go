@@ -1,4 +1,4 @@
-package models_test
+package shop_test
 
 import (
 	"errors"
@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/models/shop"
 )
 
 func TestSeed(t *testing.T) {
@@ -18,10 +21,14 @@ func TestSeed(t *testing.T) {
 		now := time.Now()
 		const programs = 4
 		var seeded [programs]bool
-		require.NoError(t, errors.Join(together(programs, func(i int) (err error) {
-			seeded[i], err = models.Seed(t.Context(), db, now, nil)
-			return err
-		})...))
+		var group errgroup.Group
+		for i := range programs {
+			group.Go(func() (err error) {
+				seeded[i], err = shop.Seed(t.Context(), db, now, nil)
+				return err
+			})
+		}
+		require.NoError(t, group.Wait())
 		count := 0
 		for _, one := range seeded {
 			if one {
@@ -30,7 +37,7 @@ func TestSeed(t *testing.T) {
 		}
 		require.Equal(t, 1, count, "exactly one seeds")
 
-		var banners []models.Banner
+		var banners []shop.Banner
 		require.NoError(t, db.Order("orders").Find(&banners).Error)
 		require.Len(t, banners, 4)
 		hidden := 0
@@ -43,7 +50,7 @@ func TestSeed(t *testing.T) {
 		require.Equal(t, 1, hidden)
 
 		var onSale, later, over int64
-		goods := func() *gorm.DB { return db.Model(&models.Goods{}).Where("stock > 0 AND price > 0") }
+		goods := func() *gorm.DB { return db.Model(&shop.Goods{}).Where("stock > 0 AND price > 0") }
 		require.NoError(t, goods().Where("starts_at <= ? AND ends_at > ?", now, now.Add(7*24*time.Hour)).Count(&onSale).Error)
 		require.NoError(t, goods().Where("starts_at > ?", now.Add(time.Hour)).Count(&later).Error)
 		require.NoError(t, goods().Where("ends_at < ?", now).Count(&over).Error)
@@ -58,8 +65,8 @@ func TestSeed(t *testing.T) {
 			require.Zero(t, dangling, query)
 		}
 		var followings, articles int64
-		require.NoError(t, db.Model(&models.Following{}).Count(&followings).Error)
-		require.NoError(t, db.Model(&models.Article{}).Where("created_at < ?", now).Count(&articles).Error)
+		require.NoError(t, db.Model(&shop.Following{}).Count(&followings).Error)
+		require.NoError(t, db.Model(&shop.Article{}).Where("created_at < ?", now).Count(&articles).Error)
 		require.NotZero(t, followings)
 		require.NotZero(t, articles)
 	})
@@ -68,13 +75,13 @@ func TestSeed(t *testing.T) {
 func TestSeedLeavesAnUsedDatabaseAlone(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
-		require.NoError(t, db.Create(&models.User{Mobile: "13900139000"}).Error)
-		seeded, err := models.Seed(t.Context(), db, time.Now(), nil)
+		require.NoError(t, db.Create(&shop.User{Mobile: "13900139000"}).Error)
+		seeded, err := shop.Seed(t.Context(), db, time.Now(), nil)
 		require.NoError(t, err)
 		require.False(t, seeded)
 		var users, banners int64
-		require.NoError(t, db.Model(&models.User{}).Count(&users).Error)
-		require.NoError(t, db.Model(&models.Banner{}).Count(&banners).Error)
+		require.NoError(t, db.Model(&shop.User{}).Count(&users).Error)
+		require.NoError(t, db.Model(&shop.Banner{}).Count(&banners).Error)
 		require.EqualValues(t, 1, users)
 		require.Zero(t, banners)
 	})
@@ -83,12 +90,12 @@ func TestSeedLeavesAnUsedDatabaseAlone(t *testing.T) {
 func TestSeedFailsWholeWithoutTables(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
-		require.NoError(t, db.Migrator().DropTable(&models.Article{}))
-		seeded, err := models.Seed(t.Context(), db, time.Now(), nil)
+		require.NoError(t, db.Migrator().DropTable(&shop.Article{}))
+		seeded, err := shop.Seed(t.Context(), db, time.Now(), nil)
 		require.ErrorContains(t, err, "seeding the database")
 		require.False(t, seeded)
 		var users int64
-		require.NoError(t, db.Model(&models.User{}).Count(&users).Error)
+		require.NoError(t, db.Model(&shop.User{}).Count(&users).Error)
 		require.Zero(t, users)
 		require.NotContains(t, strings.ToLower(err.Error()), "lock")
 	})
@@ -98,23 +105,23 @@ func TestSeedTellsWhatItMade(t *testing.T) {
 	t.Parallel()
 	eachMigrated(t, func(t *testing.T, db *gorm.DB) {
 		refused := errors.New("not now")
-		seeded, err := models.Seed(t.Context(), db, time.Now(), func(*gorm.DB, models.Seeded) error { return refused })
+		seeded, err := shop.Seed(t.Context(), db, time.Now(), func(*gorm.DB, shop.Seeded) error { return refused })
 		require.ErrorIs(t, err, refused)
 		require.False(t, seeded)
 		var users int64
-		require.NoError(t, db.Model(&models.User{}).Count(&users).Error)
+		require.NoError(t, db.Model(&shop.User{}).Count(&users).Error)
 		require.Zero(t, users, "all or nothing")
 
-		var made models.Seeded
-		seeded, err = models.Seed(t.Context(), db, time.Now(), func(tx *gorm.DB, m models.Seeded) error {
+		var made shop.Seeded
+		seeded, err = shop.Seed(t.Context(), db, time.Now(), func(tx *gorm.DB, m shop.Seeded) error {
 			made = m
-			return tx.Create(&models.Banner{Title: "in the same transaction"}).Error
+			return tx.Create(&shop.Banner{Title: "in the same transaction"}).Error
 		})
 		require.NoError(t, err)
 		require.True(t, seeded)
 		var ids, articles []int64
-		require.NoError(t, db.Model(&models.User{}).Order("id").Pluck("id", &ids).Error)
-		require.NoError(t, db.Model(&models.Article{}).Order("id").Pluck("id", &articles).Error)
+		require.NoError(t, db.Model(&shop.User{}).Order("id").Pluck("id", &ids).Error)
+		require.NoError(t, db.Model(&shop.Article{}).Order("id").Pluck("id", &articles).Error)
 		require.Len(t, made.Users, len(ids))
 		for i, id := range ids {
 			require.Equal(t, id, made.Users[i].ID)
@@ -125,8 +132,34 @@ func TestSeedTellsWhatItMade(t *testing.T) {
 		}
 		require.NotEmpty(t, made.Followings)
 
-		seeded, err = models.Seed(t.Context(), db, time.Now(), func(*gorm.DB, models.Seeded) error { return refused })
+		seeded, err = shop.Seed(t.Context(), db, time.Now(), func(*gorm.DB, shop.Seeded) error { return refused })
 		require.NoError(t, err, "it has nothing to tell")
 		require.False(t, seeded)
 	})
+}
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// eachMigrated runs the test on a database of each kind that has its tables.
+func eachMigrated(t *testing.T, test func(t *testing.T, db *gorm.DB)) {
+	t.Helper()
+	for name, databaseURL := range map[string]func() string{
+		"mysql":  func() string { return testenv.MySQL(t) },
+		"sqlite": func() string { return "sqlite://:memory:" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, databaseURL())
+			require.NoError(t, shop.Migrate(t.Context(), db))
+			test(t, db)
+		})
+	}
+}
+
+func open(t *testing.T, databaseURL string) *gorm.DB {
+	t.Helper()
+	db, err := models.Open(t.Context(), databaseURL, models.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, models.Close(db)) })
+	return db
 }

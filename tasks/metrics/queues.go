@@ -1,4 +1,4 @@
-package pool
+package metrics
 
 import (
 	"context"
@@ -11,11 +11,11 @@ import (
 	"github.com/paidui/paidui/tasks/broker"
 )
 
-// QueueMetrics reports the size of every queue each time metrics are read: paidui_queue_tasks{queue,set}, by the set of
+// Queues reports the size of every queue each time metrics are read: paidui_queue_tasks{queue,set}, by the set of
 // Redis that its tasks are in, which is asynq's word and coarser here and finer there than a task's state,
 // paidui_queue_latency_seconds{queue}, the age of the oldest task that waits, and paidui_queue_workers{queue}, the workers
 // that live. paidui_tasks_taken_over_total{reason} and paidui_queue_faults_total{fault} are this process's.
-type QueueMetrics struct {
+type Queues struct {
 	broker    *broker.Broker
 	inspector *asynq.Inspector
 	logger    *slog.Logger
@@ -26,9 +26,9 @@ type QueueMetrics struct {
 	faults    *prometheus.Desc
 }
 
-// NewQueueMetrics makes a collector, to be registered by the caller.
-func NewQueueMetrics(b *broker.Broker, logger *slog.Logger) *QueueMetrics {
-	return &QueueMetrics{
+// NewQueues makes a collector, to be registered by the caller.
+func NewQueues(b *broker.Broker, logger *slog.Logger) *Queues {
+	return &Queues{
 		broker:    b,
 		inspector: asynq.NewInspectorFromRedisClient(b.Redis()),
 		logger:    logger,
@@ -46,7 +46,7 @@ func NewQueueMetrics(b *broker.Broker, logger *slog.Logger) *QueueMetrics {
 }
 
 // Describe implements prometheus.Collector.
-func (q *QueueMetrics) Describe(ch chan<- *prometheus.Desc) {
+func (q *Queues) Describe(ch chan<- *prometheus.Desc) {
 	ch <- q.size
 	ch <- q.latency
 	ch <- q.workers
@@ -58,7 +58,7 @@ func (q *QueueMetrics) Describe(ch chan<- *prometheus.Desc) {
 const scrapeLimit = 5 * time.Second
 
 // Collect implements prometheus.Collector. Without Redis it reports only what was taken over.
-func (q *QueueMetrics) Collect(ch chan<- prometheus.Metric) {
+func (q *Queues) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
 	defer cancel()
 	died, lapsed := q.broker.TakenOver()

@@ -1,12 +1,13 @@
-package models
+package shop
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/paidui/paidui/models"
 )
 
 // Seeded is what Seed has made of those tables whose rows are cached one by one.
@@ -37,21 +38,12 @@ func Seed(ctx context.Context, db *gorm.DB, now time.Time, within func(tx *gorm.
 	if db.Name() == "sqlite" {
 		err = db.Transaction(work) // its lock makes others wait
 	} else {
-		err = db.Connection(func(conn *gorm.DB) error { return transactLocked(ctx, conn, "seed", work) })
+		err = db.Connection(func(conn *gorm.DB) error { return models.TransactLocked(ctx, conn, "seed", work) })
 	}
 	if err != nil {
 		return false, fmt.Errorf("seeding the database: %w", err)
 	}
 	return seeded, nil
-}
-
-// transactLocked runs work in a transaction on the connection conn, which holds the named lock meanwhile.
-func transactLocked(ctx context.Context, conn *gorm.DB, name string, work func(tx *gorm.DB) error) error {
-	session, ok := conn.Statement.ConnPool.(*sql.Conn)
-	if !ok {
-		return fmt.Errorf("want one connection, not a %T", conn.Statement.ConnPool)
-	}
-	return mysqlLock{name: name}.hold(ctx, session, func() error { return conn.Transaction(work) })
 }
 
 func isEmpty(tx *gorm.DB) (bool, error) {
