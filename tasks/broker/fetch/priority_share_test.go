@@ -50,6 +50,7 @@ func TestLowerPrioritiesDoNotStarve(t *testing.T) {
 			}
 			w := brokertest.NewWorker(t, b, slots, map[string]int{queue: 1})
 			w.SetTurnaround(time.Hour) // nothing is fetched ahead, so nothing is put back behind what follows
+			w.SetPatience(time.Hour)   // also when the test is stalled
 			got := map[string][]int{}
 			for range 256 {
 				_, id := w.MustNext()
