@@ -15,7 +15,7 @@ type Encoded interface {
 	Encoded(ctx context.Context) (data []byte, etag string, err error)
 }
 
-// ListOptions tunes CachedList.
+// ListOptions tunes CachedList and SendEncoded.
 type ListOptions struct {
 	// MaxAge is how long browsers and proxies use an answer without asking again. With 0 they may keep it and ask each
 	// time whether it has changed.
@@ -33,6 +33,12 @@ func CachedList(list Encoded, opt ...ListOptions) echo.HandlerFunc {
 		}
 		return sendCached(c, policy, data, etag)
 	}
+}
+
+// SendEncoded answers 100 with data that a cache holds as JSON, with an ETag and Cache-Control, or 304 to a client that has the
+// same already. etag is the strong entity tag of the data, with its quotes.
+func SendEncoded(c echo.Context, data []byte, etag string, opt ...ListOptions) error {
+	return sendCached(c, cachePolicy(opt...), data, etag)
 }
 
 // cachePolicy is the Cache-Control of answers that may be kept.
@@ -55,9 +61,9 @@ var (
 // and so does the tag. No Content-Language is set, since that of the data is not known.
 func sendCached(c echo.Context, policy []string, data []byte, etag string) error {
 	if strings.Contains(c.Request().URL.RawQuery, "pretty") {
-		return ok(c, encoded(data)) // for people, so without an ETag
+		return OK(c, Raw(data)) // for people, so without an ETag
 	}
-	lang := languageOf(c)
+	lang := LanguageOf(c)
 	h := c.Response().Header()
 	tag := lang.tagged(etag)
 	h["Cache-Control"] = policy
@@ -87,13 +93,13 @@ func sendCached(c echo.Context, policy []string, data []byte, etag string) error
 
 // prefixOK is the envelope of an answer of 100 up to its data.
 var prefixOK = [...]string{
-	chinese: `{"code":100,"msg":"` + msgOK.zh + `","data":`,
-	english: `{"code":100,"msg":"` + msgOK.en + `","data":`,
+	Chinese: `{"code":100,"msg":"` + msgOK.ZH + `","data":`,
+	English: `{"code":100,"msg":"` + msgOK.EN + `","data":`,
 }
 
 // tagged returns the entity tag of an answer in this language whose data has the given tag.
-func (l language) tagged(etag string) string {
-	if l == english {
+func (l Language) tagged(etag string) string {
+	if l == English {
 		return etag[:len(etag)-1] + `.en"`
 	}
 	return etag

@@ -9,22 +9,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// refuseCrossSite refuses a request that a page of another site has a browser send. It is for a GET with an effect, which such
-// a page could send as the address of an image. Programs and the pages of CORSOrigins may send it.
-func (s *Server) refuseCrossSite(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if !s.sameSite(c.Request()) {
-			return &apiError{
-				status: http.StatusForbidden,
-				msg: text{
-					"其他网站的页面不能用 GET 发送短信，请使用 POST /v1/sms",
-					"pages of other sites may not send codes by GET: use POST /v1/sms",
-				},
-			}
-		}
-		return next(c)
-	}
-}
+// CrossSite reports whether a page of another site has a browser send the request. A GET with an effect refuses these, since
+// such a page could send it as the address of an image. Programs and the pages of CORSOrigins are no other site.
+func CrossSite(c echo.Context) bool { return !requestOf(c).server.sameSite(c.Request()) }
 
 // sameSite judges by headers that browsers send and pages cannot change: Sec-Fetch-Site (Fetch Metadata, W3C), which they leave
 // out where the API is reached without TLS, then Origin and Referer. A page can suppress both of these too; then

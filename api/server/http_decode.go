@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -16,61 +17,61 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// maxBody is the largest request body, in bytes, where a route allows no more.
-const maxBody = 64 << 10
-
-// body reads the request's JSON object into a T and checks its validate tags. What lenient JSON readers accept is
-// an error: unknown or repeated names, names in another case, more than one value, bytes that are not
-// UTF-8.
-func body[T any](s *Server, c echo.Context) (T, error) { return largeBody[T](s, c, maxBody) }
-
-// largeBody is body with a limit of its own, in bytes.
-func largeBody[T any](s *Server, c echo.Context, limit int64) (T, error) {
+// Body reads the request's JSON object into a T and checks its validate tags. What lenient JSON readers accept is a 400 that
+// names the field: unknown or repeated names, names in another case, more than one value, bytes that are not UTF-8. A body
+// that is larger than the route's MaxBody is a 413, and one that is no JSON by its Content-Type a 415. The request's turn
+// under load comes once the body is read.
+//
+// The tags are those of github.com/go-playground/validator and Application.Checks, with line (one line of visible text),
+// text (without control characters but tabs and line breaks), webpath (an http(s) URL or a path that begins with a slash) and
+// anywebpath (that, or "").
+func Body[T any](c echo.Context) (T, error) {
 	var v T
+	state := requestOf(c)
 	if err := checkContentType(c.Request()); err != nil {
 		return v, err
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	raw, err := readBody(c, (*buf)[:0], limit)
+	raw, err := state.readBody(c, (*buf)[:0])
 	if err != nil {
 		return v, err
 	}
 	if cap(raw) <= maxBuffer {
 		*buf = raw
 	}
-	if err := requestOf(c).admission.enter(c.Request().Context()); err != nil {
+	if err := state.admission.enter(c.Request().Context()); err != nil {
 		return v, err
 	}
-	if p, ok := any(&v).(plainBody); ok && p.readPlain(raw) {
+	if p, ok := any(&v).(PlainBody); ok && p.ReadPlain(raw) {
 		return v, nil
 	}
 	if err := decode(raw, &v); err != nil {
 		return v, err
 	}
-	return v, s.check.Struct(v)
+	return v, state.server.check.Validate(v)
 }
 
-// plainBody is a body that most clients of a busy route send in one plain form. readPlain reads that form for a fraction of
+// PlainBody is a body that most clients of a busy route send in one plain form. ReadPlain reads that form for a fraction of
 // the cost of decoding. It returns false for anything else, also for invalid input.
-type plainBody interface{ readPlain(raw []byte) bool }
+type PlainBody interface{ ReadPlain(raw []byte) bool }
 
-// readBody appends the request's body, of limit bytes at most, to b.
-func readBody(c echo.Context, b []byte, limit int64) ([]byte, error) {
-	r := c.Request()
-	if n := r.ContentLength; 0 <= n && n <= min(limit, maxBody) {
+// readBody appends the request's body, of the route's limit at most, to b.
+func (r *request) readBody(c echo.Context, b []byte) ([]byte, error) {
+	limit, from := r.body.limits(), r.body.from
+	if from == nil { // of a route of Echo's own
+		from = c.Request().Body
+	}
+	if n := c.Request().ContentLength; 0 <= n && n <= min(limit, DefaultMaxBody) {
 		b = slices.Grow(b, int(n))[:n]
-		if _, err := io.ReadFull(r.Body, b); err != nil {
+		if _, err := io.ReadFull(from, b); err != nil {
 			return nil, unreadable(err)
 		}
 		return b, nil
 	}
-	read, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, limit))
+	read, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, from, limit))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, &apiError{
-			status: http.StatusRequestEntityTooLarge,
-			msg:    textf("请求体超过 %d 字节", "the body has more than %d bytes", tooLarge.Limit),
-		}
+		return nil, bodyTooLarge(tooLarge.Limit)
 	}
 	if err != nil {
 		return nil, unreadable(err)
@@ -78,19 +79,62 @@ func readBody(c echo.Context, b []byte, limit int64) ([]byte, error) {
 	return read, nil
 }
 
+func bodyTooLarge(limit int64) *Failure {
+	return &Failure{
+		Status: http.StatusRequestEntityTooLarge,
+		Msg:    Textf("请求体超过 %d 字节", "the body has more than %d bytes", limit),
+	}
+}
+
+// bodyReader is the body of a request whose handler reads it without Body: it has the route's limit, and waits for the
+// request's turn before the first byte.
+type bodyReader struct {
+	from  io.ReadCloser // what net/http has; nil on a route without a body
+	limit int64         // DefaultMaxBody when 0
+	state *request
+	begun bool
+	reads io.ReadCloser
+	w     http.ResponseWriter
+}
+
+func (b *bodyReader) limits() int64 { return cmp.Or(b.limit, DefaultMaxBody) }
+
+// Read reads from net/http.
+func (b *bodyReader) Read(p []byte) (int, error) {
+	if !b.begun {
+		b.begun = true
+		b.reads = http.MaxBytesReader(b.w, b.from, b.limits())
+		if err := b.state.admission.enter(b.state); err != nil {
+			return 0, err
+		}
+	}
+	return b.reads.Read(p)
+}
+
+// Close closes the body of net/http.
+func (b *bodyReader) Close() error { return b.from.Close() }
+
+// takeBody has the request's body be read within the route's limit.
+func (r Route) takeBody(c echo.Context) {
+	state := requestOf(c)
+	req := c.Request()
+	state.body = bodyReader{from: req.Body, limit: r.MaxBody, state: state, w: c.Response().Writer}
+	req.Body = &state.body
+}
+
 func unreadable(cause error) error {
-	return &apiError{
-		status: http.StatusBadRequest, cause: cause,
-		msg: text{"请求体没有读完整", "the body could not be read"},
+	return &Failure{
+		Status: http.StatusBadRequest, Cause: cause,
+		Msg: Text{"请求体没有读完整", "the body could not be read"},
 	}
 }
 
 func checkContentType(r *http.Request) error {
 	for _, coding := range r.Header["Content-Encoding"] {
 		if !strings.EqualFold(coding, "identity") {
-			return &apiError{
-				status: http.StatusUnsupportedMediaType, field: "Content-Encoding",
-				msg: text{"不支持 Content-Encoding，请直接发送 JSON", "Content-Encoding is not supported: send the JSON as it is"},
+			return &Failure{
+				Status: http.StatusUnsupportedMediaType, Field: "Content-Encoding",
+				Msg: Text{"不支持 Content-Encoding，请直接发送 JSON", "Content-Encoding is not supported: send the JSON as it is"},
 			}
 		}
 	}
@@ -101,9 +145,9 @@ func checkContentType(r *http.Request) error {
 	kind, params, err := mime.ParseMediaType(given)
 	charset := params["charset"]
 	if err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return &apiError{
-			status: http.StatusUnsupportedMediaType,
-			msg:    text{"Content-Type 必须是 application/json", "Content-Type must be application/json"},
+		return &Failure{
+			Status: http.StatusUnsupportedMediaType,
+			Msg:    Text{"Content-Type 必须是 application/json", "Content-Type must be application/json"},
 		}
 	}
 	return nil
@@ -119,14 +163,14 @@ func decode(raw []byte, into any) error {
 	case err != nil:
 		return explainJSON(err)
 	case kind != '{':
-		return badRequest("", msgNoObject)
+		return BadRequest("", msgNoObject)
 	}
 	return nil
 }
 
-var msgNoObject = text{"请求体必须是一个 JSON 对象", "the body must be a JSON object"}
+var msgNoObject = Text{"请求体必须是一个 JSON 对象", "the body must be a JSON object"}
 
-func explainJSON(err error) *apiError {
+func explainJSON(err error) *Failure {
 	var (
 		syntax  *jsontext.SyntacticError
 		meaning *json.SemanticError
@@ -136,29 +180,29 @@ func explainJSON(err error) *apiError {
 		return explainMeaning(meaning)
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
 		field := fieldOf(syntax.JSONPointer)
-		return badRequest(field, textf("%s 出现了两次", "%s is given twice", field))
+		return BadRequest(field, Textf("%s 出现了两次", "%s is given twice", field))
 	case errors.As(err, &syntax):
-		return badRequest("", textf("请求体不是合法的 JSON（第 %d 字节）", "the body is not valid JSON (at byte %d)", syntax.ByteOffset))
+		return BadRequest("", Textf("请求体不是合法的 JSON（第 %d 字节）", "the body is not valid JSON (at byte %d)", syntax.ByteOffset))
 	}
-	return badRequest("", text{"请求体不是合法的 JSON", "the body is not valid JSON"})
+	return BadRequest("", Text{"请求体不是合法的 JSON", "the body is not valid JSON"})
 }
 
-func explainMeaning(e *json.SemanticError) *apiError {
+func explainMeaning(e *json.SemanticError) *Failure {
 	field := fieldOf(e.JSONPointer)
 	switch {
 	case field == "":
-		return badRequest("", msgNoObject)
+		return BadRequest("", msgNoObject)
 	case errors.Is(e.Err, json.ErrUnknownName):
-		return badRequest(field, textf("没有 %s 这个字段", "there is no field %s", field))
+		return BadRequest(field, Textf("没有 %s 这个字段", "there is no field %s", field))
 	}
 	zh, en := kindOf(e.GoType)
 	if zh == "" {
 		if e.Err != nil {
-			return badRequest(field, textf("%s 不正确：%v", "%s: %v", field, e.Err))
+			return BadRequest(field, Textf("%s 不正确：%v", "%s: %v", field, e.Err))
 		}
 		zh, en = "别的类型", "of another type"
 	}
-	return badRequest(field, text{field + " 应为" + zh, field + " must be " + en})
+	return BadRequest(field, Text{field + " 应为" + zh, field + " must be " + en})
 }
 
 // kindOf describes the JSON that a Go type takes. It returns "" for a type that unmarshals itself.

@@ -32,7 +32,7 @@ func FuzzDecode(f *testing.F) {
 			require.Equal(t, usual.Task, b.Task)
 			err = check.Struct(b)
 		}
-		var e *apiError
+		var e *Failure
 		if err != nil {
 			require.True(t, errors.As(err, &e), "%v", err)
 			require.Equal(t, 400, e.status)

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	_ "embed"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 	"github.com/swaggest/swgui/v5emb"
@@ -36,7 +38,7 @@ func (s *Server) docs(c echo.Context) error {
 	h.Set("Referrer-Policy", "same-origin")
 	switch c.Request().URL.Path {
 	case docsPath:
-		return c.HTMLBlob(http.StatusOK, docsHTML)
+		return c.HTMLBlob(http.StatusOK, docsPage(c.Request().RequestURI))
 	case startPath:
 		return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", docsJS)
 	}
@@ -46,9 +48,19 @@ func (s *Server) docs(c echo.Context) error {
 	return nil
 }
 
+// docsPage returns the page as it is asked for. Its links are relative, for the API may stand below any path; those of /docs/
+// begin one level higher than those of /docs.
+func docsPage(uri string) []byte {
+	path, _, _ := strings.Cut(uri, "?")
+	if !strings.HasSuffix(path, "/") {
+		return docsHTML
+	}
+	return bytes.ReplaceAll(docsHTML, []byte(`"./docs/`), []byte(`"../docs/`))
+}
+
 func newDocsFiles() http.Handler { return v5emb.New("Paidui", specPath, docsPath) }
 
 func (s *Server) contract(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-cache")
-	return c.Blob(http.StatusOK, "application/yaml; charset=utf-8", openapi)
+	return c.Blob(http.StatusOK, "application/yaml; charset=utf-8", s.spec)
 }

@@ -29,17 +29,17 @@ func (e envelope) appendTo(b []byte) ([]byte, error) {
 	return append(b, "}\n"...), err
 }
 
-// encoded is a value that is JSON already.
-type encoded []byte
+// Raw is a value that is JSON already, and valid.
+type Raw []byte
 
-// MarshalJSON returns e, for encoders other than appendTo.
-func (e encoded) MarshalJSON() ([]byte, error) { return e, nil }
+// MarshalJSON returns r, for encoders other than appendTo.
+func (r Raw) MarshalJSON() ([]byte, error) { return r, nil }
 
 func appendJSON(b []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
 		return append(b, "null"...), nil
-	case encoded:
+	case Raw:
 		return append(b, v...), nil
 	case string:
 		if needsNoEscape(v) {

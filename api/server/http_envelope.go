@@ -9,8 +9,10 @@ import (
 
 // The codes of an answer that is not an error.
 const (
-	codeOK = 100 // done
-	codeNo = 101 // refused by a rule of the business
+	CodeOK         = 100 // done
+	CodeRefused    = 101 // by a rule of the business
+	CodeUnfinished = 102 // not yet; it is being tried again
+	CodeQueued     = 103 // waits or runs
 )
 
 // envelope is the form of every answer. On an error, Code is the HTTP status and Field names the argument at fault, if
@@ -25,22 +27,42 @@ type envelope struct {
 	Warnings []warning `json:"warnings,omitempty"` // of a task that was made
 }
 
-var msgOK = text{"成功", "OK"}
+var (
+	msgOK         = Text{"成功", "OK"}
+	msgTaskQueued = Text{"任务已提交", "the task is queued"}
+)
 
-// ok answers 100 with data.
-func ok(c echo.Context, data any) error {
-	return answer(c, codeOK, msgOK, data, "")
+// Answer is an answer that is not an error: {"code", "msg", "data"}, and "task_id" where there is one. Its HTTP status is 200,
+// whatever the code.
+type Answer struct {
+	Code   int    // CodeOK when 0
+	Msg    Text   // "OK" when empty
+	Data   any    // as encoding/json writes it, or Raw; nil is null
+	TaskID string // of a task that was made, or was there already
 }
 
-// answer sends an answer that is not an error. Its HTTP status is 200, whatever the code.
-func answer(c echo.Context, code int, msg text, data any, taskID string) error {
-	return send(c, http.StatusOK, envelope{Code: code, Msg: msg.in(languageOf(c)), Data: data, TaskID: taskID})
+// Send sends it.
+func (a Answer) Send(c echo.Context) error {
+	if a.Code == 0 {
+		a.Code = CodeOK
+	}
+	if a.Msg == (Text{}) {
+		a.Msg = msgOK
+	}
+	return send(c, http.StatusOK, envelope{Code: a.Code, Msg: a.Msg.In(LanguageOf(c)), Data: a.Data, TaskID: a.TaskID})
 }
+
+// OK answers {"code": 100, "msg": "OK", "data": data}.
+func OK(c echo.Context, data any) error { return Answer{Data: data}.Send(c) }
+
+// Queued answers {"code": 100, "msg": "the task is queued", "data": null, "task_id": id}: the client asks for what becomes
+// of it at /v1/tasks/{id}.
+func Queued(c echo.Context, id string) error { return Answer{Msg: msgTaskQueued, TaskID: id}.Send(c) }
 
 func send(c echo.Context, status int, e envelope) error {
 	h := c.Response().Header()
 	h["Cache-Control"] = noStore // so the language needs no Vary
-	h["Content-Language"] = languageOf(c).header()
+	h["Content-Language"] = LanguageOf(c).header()
 	if c.Request().URL.RawQuery != "" {
 		return c.JSON(status, e) // Echo indents it for ?pretty
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -34,12 +35,16 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 	})
 }
 
-// withoutTrailingSlash serves /home/banner/ as /home/banner.
+// withoutTrailingSlash serves /v1/tasks/ as /v1/tasks, and what http.StripPrefix leaves nothing of as /. The request of a host
+// is not changed.
 func withoutTrailingSlash(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if u := r.URL; len(u.Path) > 1 {
-			u.Path = strings.TrimSuffix(u.Path, "/")
+		if path := r.URL.Path; path == "" || len(path) > 1 && strings.HasSuffix(path, "/") {
+			own, u := *r, *r.URL
+			u.Path = cmp.Or(strings.TrimSuffix(u.Path, "/"), "/")
 			u.RawPath = strings.TrimSuffix(u.RawPath, "/")
+			own.URL = &u
+			r = &own
 		}
 		next.ServeHTTP(w, r)
 	})

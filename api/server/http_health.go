@@ -24,12 +24,12 @@ func (s *Server) healthz(c echo.Context) error {
 	if s.Leaving != nil {
 		select {
 		case <-s.Leaving(c.Request().Context()):
-			return &apiError{
-				status: http.StatusServiceUnavailable, retryAfter: retryWhenLeaving,
-				msg: text{"服务正在停止", "the service is stopping"}, expected: true,
+			return &Failure{
+				Status: http.StatusServiceUnavailable, RetryAfter: retryWhenLeaving,
+				Msg: Text{"服务正在停止", "the service is stopping"}, Quiet: true,
 			}
 		default:
 		}
 	}
-	return ok(c, health{Status: "ok"})
+	return OK(c, health{Status: "ok"})
 }

@@ -15,28 +15,28 @@ const prettyParam = "pretty"
 
 // checkInput refuses a request with parameters or a body that the route does not take. An ignored parameter could be the one
 // that should limit what the request destroys.
-func (r route) checkInput(next echo.HandlerFunc) echo.HandlerFunc {
+func (r Route) checkInput(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := r.checkQuery(c.Request().URL.RawQuery); err != nil {
 			return err
 		}
-		if !r.body {
-			if err := checkNoBody(c.Request()); err != nil {
-				return err
-			}
+		if r.Body {
+			r.takeBody(c)
+		} else if err := checkNoBody(c.Request()); err != nil {
+			return err
 		}
 		return next(c)
 	}
 }
 
 // checkQuery refuses malformed queries, unknown parameters, and parameters that are given twice.
-func (r route) checkQuery(raw string) error {
-	if raw == "" || r.anyQuery {
+func (r Route) checkQuery(raw string) error {
+	if raw == "" || r.AnyQuery {
 		return nil
 	}
 	given, err := url.ParseQuery(raw)
 	if err != nil {
-		return badRequest("query", text{"查询串不正确", "the query is malformed"})
+		return BadRequest("query", Text{"查询串不正确", "the query is malformed"})
 	}
 	names := make([]string, 0, len(given))
 	for name := range given {
@@ -45,10 +45,10 @@ func (r route) checkQuery(raw string) error {
 	slices.Sort(names) // so that the same request gets the same answer
 	for _, name := range names {
 		switch {
-		case name != prettyParam && !slices.Contains(r.query, name):
-			return badRequest(name, textf("这里没有 %s 这个参数", "there is no parameter %s here", name))
+		case !r.takes(name):
+			return BadRequest(name, Textf("这里没有 %s 这个参数", "there is no parameter %s here", name))
 		case len(given[name]) > 1:
-			return badRequest(name, textf("%s 出现了两次", "%s is given twice", name))
+			return BadRequest(name, Textf("%s 出现了两次", "%s is given twice", name))
 		}
 	}
 	return nil
@@ -68,5 +68,5 @@ func checkNoBody(r *http.Request) error {
 			return unreadable(err)
 		}
 	}
-	return badRequest("body", text{"这个地址不接受请求体", "this route takes no body"})
+	return BadRequest("body", Text{"这个地址不接受请求体", "this route takes no body"})
 }

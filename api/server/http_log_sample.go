@@ -42,7 +42,7 @@ type sample struct {
 
 // logsFailure reports whether to log a failed request, and how many others were left out since the last one.
 func (s *Server) logsFailure(r *request) (logged bool, leftOut int64) {
-	if r.operator {
+	if r.identity.Operator {
 		return true, 0
 	}
 	if !r.sampled.asked {

@@ -16,7 +16,7 @@ func Envelopes(ln net.Listener, language string) net.Listener {
 
 type envelopeListener struct {
 	net.Listener
-	language language
+	language Language
 }
 
 func (l *envelopeListener) Accept() (net.Conn, error) {
@@ -29,7 +29,7 @@ func (l *envelopeListener) Accept() (net.Conn, error) {
 
 type envelopeConn struct {
 	net.Conn
-	language language
+	language Language
 }
 
 // NetConn returns the wrapped connection.
@@ -79,17 +79,17 @@ func plainAnswer(p []byte) int {
 	return status
 }
 
-func malformed(status int, l language) []byte {
-	msg := text{"请求不是合法的 HTTP", "the request is not valid HTTP"}
+func malformed(status int, l Language) []byte {
+	msg := Text{"请求不是合法的 HTTP", "the request is not valid HTTP"}
 	switch status {
 	case http.StatusRequestHeaderFieldsTooLarge:
-		msg = text{"请求头太大", "the request's header is too large"}
+		msg = Text{"请求头太大", "the request's header is too large"}
 	case http.StatusNotImplemented:
-		msg = text{"不支持这种 Transfer-Encoding", "the Transfer-Encoding is not supported"}
+		msg = Text{"不支持这种 Transfer-Encoding", "the Transfer-Encoding is not supported"}
 	case http.StatusHTTPVersionNotSupported:
-		msg = text{"不支持这个 HTTP 版本", "the version of HTTP is not supported"}
+		msg = Text{"不支持这个 HTTP 版本", "the version of HTTP is not supported"}
 	}
-	body, _ := envelope{Code: status, Msg: msg.in(l)}.appendTo(nil) // strings have a JSON form
+	body, _ := envelope{Code: status, Msg: msg.In(l)}.appendTo(nil) // strings have a JSON form
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	h := http.Header{

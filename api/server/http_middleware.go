@@ -20,7 +20,7 @@ const slowRequest = time.Second
 func (s *Server) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		s.metrics.inFlight.Inc()
-		state := beginRequest(c, s.defaultLanguage)
+		state := beginRequest(c, s, s.defaultLanguage)
 		defer func() {
 			if !state.hijacked {
 				s.metrics.inFlight.Dec()
@@ -68,8 +68,8 @@ func (s *Server) observe(c echo.Context) {
 		slog.String("ip", c.RealIP()),
 		slog.String("request_id", state.id),
 	}
-	if state.user > 0 {
-		attrs = append(attrs, slog.Int64("user_id", state.user))
+	if state.identity.User != "" {
+		attrs = append(attrs, slog.String("user_id", state.identity.User))
 	}
 	if leftOut > 0 {
 		attrs = append(attrs, slog.Int64("left_out", leftOut))
@@ -106,20 +106,17 @@ func (s *Server) callHandler(c echo.Context, handler echo.HandlerFunc) (err erro
 		default:
 			s.log.ErrorContext(c.Request().Context(), "handler panicked",
 				"request_id", requestOf(c).id, "route", c.Path(), "error", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = &apiError{status: http.StatusInternalServerError, cause: fmt.Errorf("panic: %v", p)}
+			err = &Failure{Status: http.StatusInternalServerError, Cause: fmt.Errorf("panic: %v", p)}
 		}
 	}()
 	return s.orWeb(c, handler(c))
 }
 
-// requestTimeout bounds a request's work, where its route says nothing else.
-const requestTimeout = 10 * time.Second
-
-// withTimeout ends the request's context after timeout, or requestTimeout when that is 0.
+// withTimeout ends the request's context after timeout, or DefaultTimeout when that is 0.
 func withTimeout(timeout time.Duration, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := requestOf(c)
-		r.setTimeout(cmp.Or(timeout, requestTimeout))
+		r.setTimeout(cmp.Or(timeout, DefaultTimeout))
 		defer r.end()
 		return next(c)
 	}

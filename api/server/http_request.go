@@ -22,19 +22,20 @@ import (
 type request struct {
 	context.Context // the server's
 
+	server   *Server
 	begun    time.Time
 	id       string
-	user     int64 // 0 when nobody is logged in
-	operator bool
-	page     bool // answered by Options.Web
+	identity Identity
+	page     bool // answered by Application.Web
 	shed     bool // refused because of overload
 	waits    bool // for a task, as long as the client wants: not logged as slow
 	hijacked bool // its connection was taken from net/http; a detached request goes on with it
 	detached bool // of a hijacked connection: its context never ends
-	language language
+	language Language
 
 	admission admission // at its route's limiter
-	sampled   sample    // whether the log has a line of its failure
+	body      bodyReader
+	sampled   sample // whether the log has a line of its failure
 
 	timeout lazyctx.End
 
@@ -48,7 +49,7 @@ type requestKey struct{}
 
 // beginRequest gives the request an id: the client's X-Request-ID when it is harmless, else a new one. The answer, the log
 // and the tasks that the request enqueues carry it. fallback is the language of a request that asks for none.
-func beginRequest(c echo.Context, fallback language) *request {
+func beginRequest(c echo.Context, s *Server, fallback Language) *request {
 	r := c.Request()
 	id := firstValue(r.Header[canonicalRequestID])
 	if !safeRequestID(id) {
@@ -56,6 +57,7 @@ func beginRequest(c echo.Context, fallback language) *request {
 	}
 	state := &request{
 		Context:  r.Context(),
+		server:   s,
 		begun:    time.Now(),
 		id:       id,
 		language: acceptedLanguage(firstValue(r.Header["Accept-Language"]), fallback),
@@ -96,9 +98,19 @@ func safeRequestID(id string) bool {
 	return 1 <= len(id) && len(id) <= 128
 }
 
-// requestOf returns the state that beginRequest made.
+// requestOf returns the state that beginRequest made. It panics in a handler of another server.
 func requestOf(c echo.Context) *request {
-	return c.Request().Context().Value(requestKey{}).(*request)
+	r := stateOf(c)
+	if r == nil {
+		panic("server: the request did not come through a Server's Handler")
+	}
+	return r
+}
+
+// stateOf is requestOf, or nil in a handler of another server.
+func stateOf(c echo.Context) *request {
+	r, _ := c.Request().Context().Value(requestKey{}).(*request)
+	return r
 }
 
 // setTimeout ends the context when the request is as old as the timeout. It must come before anything waits.

@@ -25,7 +25,7 @@ func begun(header ...string) (*request, context.CancelFunc) {
 		r.Header.Set(header[i], header[i+1])
 	}
 	c := echo.New().NewContext(r, httptest.NewRecorder())
-	beginRequest(c, chinese)
+	beginRequest(c, Chinese)
 	return requestOf(c), cancel
 }
 
@@ -114,7 +114,7 @@ func TestARequestKnowsItself(t *testing.T) {
 		require.Equal(t, r, r.Value(requestKey{}))
 		require.Equal(t, "the server's", r.Value(testKey{}))
 		require.Equal(t, "the-id", tasks.RequestID(r))
-		require.Equal(t, english, r.language)
+		require.Equal(t, English, r.language)
 		_, bounded := r.Deadline()
 		require.False(t, bounded)
 		r.Done()

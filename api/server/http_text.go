@@ -7,19 +7,21 @@ import (
 	textlanguage "golang.org/x/text/language"
 )
 
-type language int
+// Language is one of those that answers have.
+type Language int
 
+// The languages of answers.
 const (
-	chinese language = iota
-	english
+	Chinese Language = iota
+	English
 )
 
 // languages has the values of Options.Language.
-var languages = map[string]language{"": chinese, "zh": chinese, "en": english}
+var languages = map[string]Language{"": Chinese, "zh": Chinese, "en": English}
 
 // header returns the value of Content-Language. All answers share it: nothing may write to it.
-func (l language) header() []string {
-	if l == english {
+func (l Language) header() []string {
+	if l == English {
 		return inEnglish
 	}
 	return inChinese
@@ -27,31 +29,33 @@ func (l language) header() []string {
 
 var inChinese, inEnglish = []string{"zh-CN"}, []string{"en"}
 
-// text is one message in every language of the API.
-type text struct{ zh, en string }
+// Text is one message in every language of the API. A program that speaks one language leaves the other "": its clients get
+// that one, whatever they ask for.
+type Text struct{ ZH, EN string }
 
-func (t text) in(l language) string {
-	if l == english {
-		return t.en
+// Textf formats both languages with the same arguments.
+func Textf(zh, en string, args ...any) Text {
+	return Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}
+}
+
+// In returns the message in a language, or in the other one when it has none in this.
+func (t Text) In(l Language) string {
+	if l == English && t.EN != "" || t.ZH == "" {
+		return t.EN
 	}
-	return t.zh
+	return t.ZH
 }
 
-// textf formats both languages with the same arguments.
-func textf(zh, en string, args ...any) text {
-	return text{fmt.Sprintf(zh, args...), fmt.Sprintf(en, args...)}
-}
-
-// languageOf returns the language that Accept-Language asks for, or the server's default.
-func languageOf(c echo.Context) language {
-	if r, ok := c.Request().Context().Value(requestKey{}).(*request); ok {
+// LanguageOf returns the language that the request's Accept-Language prefers, or else Options.Language.
+func LanguageOf(c echo.Context) Language {
+	if r := stateOf(c); r != nil {
 		return r.language
 	}
-	return acceptedLanguage(c.Request().Header.Get("Accept-Language"), chinese) // a handler of another server
+	return acceptedLanguage(c.Request().Header.Get("Accept-Language"), Chinese) // a handler of another server
 }
 
 // acceptedLanguage returns the language that the header prefers, or fallback when it has none that we have.
-func acceptedLanguage(header string, fallback language) language {
+func acceptedLanguage(header string, fallback Language) Language {
 	if header == "" {
 		return fallback
 	}
@@ -62,9 +66,9 @@ func acceptedLanguage(header string, fallback language) language {
 	for _, tag := range tags {
 		switch base, _ := tag.Base(); base.String() {
 		case "zh":
-			return chinese
+			return Chinese
 		case "en":
-			return english
+			return English
 		}
 	}
 	return fallback

@@ -16,27 +16,20 @@ import (
 	zhtranslations "github.com/go-playground/validator/v10/translations/zh"
 
 	"github.com/paidui/paidui/models/visible"
-	"github.com/paidui/paidui/tasks/sms"
 )
 
-// checker checks validate tags and describes violations in both languages. Beside the validator's own tags it knows
-// mobile, line (a visible.Line), text (of any lines), webpath (an http(s) URL, or a path on this host) and
-// anywebpath (that, or "").
+// checker checks validate tags and describes violations in both languages. Beside the validator's own tags it knows those
+// of Body and the application's.
 type checker struct {
 	validate *validator.Validate
 	zh, en   ut.Translator
 }
 
-var (
-	msgMobile = text{
-		"手机号格式不正确，应为 11 位大陆手机号", "not a mobile number of mainland China (11 digits, without +86)",
-	}
-	msgWebPath = text{
-		"{0}应为 http(s) 网址，或以 / 开头的路径", "{0} must be an http(s) URL or a path that begins with /",
-	}
-)
+var msgWebPath = Text{
+	"{0}应为 http(s) 网址，或以 / 开头的路径", "{0} must be an http(s) URL or a path that begins with /",
+}
 
-func newChecker() (*checker, error) {
+func newChecker(more ...Check) (*checker, error) {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(f reflect.StructField) string {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -47,22 +40,25 @@ func newChecker() (*checker, error) {
 	c := &checker{validate: v}
 	c.zh, _ = translators.GetTranslator(zh.Locale())
 	c.en, _ = translators.GetTranslator(en.Locale())
-	return c, errors.Join(
+	err := errors.Join(
 		zhtranslations.RegisterDefaultTranslations(v, c.zh),
 		entranslations.RegisterDefaultTranslations(v, c.en),
-		c.add("mobile", sms.ValidMobile, msgMobile),
-		c.add("line", visible.Line, text{
+		c.add("line", visible.Line, Text{
 			"{0}不能为空白，也不能有换行等控制字符或看不见的字符", "{0} must be visible text on one line, without control or invisible characters",
 		}),
-		c.add("text", validText, text{"{0}里除了制表和换行不能有控制字符", "{0} must hold no control characters but tabs and line breaks"}),
+		c.add("text", validText, Text{"{0}里除了制表和换行不能有控制字符", "{0} must hold no control characters but tabs and line breaks"}),
 		c.add("webpath", validWebPath, msgWebPath),
 		c.add("anywebpath", func(s string) bool { return s == "" || validWebPath(s) }, msgWebPath),
 	)
+	for _, m := range more {
+		err = errors.Join(err, c.add(m.Tag, m.Valid, m.Msg))
+	}
+	return c, err
 }
 
-func (c *checker) add(tag string, valid func(string) bool, msg text) error {
+func (c *checker) add(tag string, valid func(string) bool, msg Text) error {
 	err := c.validate.RegisterValidation(tag, func(f validator.FieldLevel) bool { return valid(f.Field().String()) })
-	return errors.Join(err, c.translate(c.zh, tag, msg.zh), c.translate(c.en, tag, msg.en))
+	return errors.Join(err, c.translate(c.zh, tag, msg.In(Chinese)), c.translate(c.en, tag, msg.In(English)))
 }
 
 func (c *checker) translate(into ut.Translator, tag, msg string) error {
@@ -77,8 +73,8 @@ func (c *checker) translate(into ut.Translator, tag, msg string) error {
 		})
 }
 
-// Struct returns the first violation as a 400 that names its field.
-func (c *checker) Struct(v any) error {
+// Validate returns the first violation as a 400 that names its field. Echo calls it, too, for a handler's Context.Validate.
+func (c *checker) Validate(v any) error {
 	err := c.validate.Struct(v)
 	if err == nil {
 		return nil
@@ -88,7 +84,7 @@ func (c *checker) Struct(v any) error {
 		return fmt.Errorf("checking a %T: %w", v, err)
 	}
 	first := found[0]
-	return badRequest(first.Field(), text{first.Translate(c.zh), first.Translate(c.en)})
+	return BadRequest(first.Field(), Text{first.Translate(c.zh), first.Translate(c.en)})
 }
 
 func validText(s string) bool {

@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// orWeb passes a request that matched no route on to Options.Web. If that answers 404, or err is another error, it returns err.
+// orWeb passes a request that matched no route on to Application.Web. If that answers 404, or err is another error, it returns err.
 func (s *Server) orWeb(c echo.Context, err error) error {
 	r := c.Request()
 	if err == nil || s.Web == nil || !errors.Is(err, echo.ErrNotFound) || r.Method != http.MethodGet && r.Method != http.MethodHead {

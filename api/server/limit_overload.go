@@ -192,7 +192,7 @@ func (a *admission) enter(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return &apiError{status: http.StatusServiceUnavailable, retryAfter: retryWhenFull, msg: msgTooMany, expected: true}
+		return &Failure{Status: http.StatusServiceUnavailable, RetryAfter: retryWhenFull, Msg: msgTooMany, Quiet: true}
 	}
 	a.at, a.in = time.Now(), true
 	return nil
@@ -206,24 +206,24 @@ func (a *admission) leave() {
 	a.limiter, a.in = nil, false
 }
 
-var msgTooMany = text{"访问太多，请稍后再试", "too many requests at once, try again in a moment"}
+var msgTooMany = Text{"访问太多，请稍后再试", "too many requests at once, try again in a moment"}
 
 // limitLoad has the requests of a route wait for their turns. A request with a body takes its turn after the body is read,
 // since a client may send it slowly.
-func (s *Server) limitLoad(r route) echo.HandlerFunc {
+func (s *Server) limitLoad(r Route) echo.HandlerFunc {
 	l := newLoadLimiter(s.LongestWait)
-	if l == nil || r.unlimited {
-		return r.handler
+	if l == nil || r.Ungated {
+		return r.Handler
 	}
 	return func(c echo.Context) error {
 		own := &requestOf(c).admission
 		own.limiter, own.refusals, own.draining = l, s.refusals, s.draining(c.Request().Context())
 		defer own.leave()
-		if !r.body {
+		if !r.Body {
 			if err := own.enter(c.Request().Context()); err != nil {
 				return err
 			}
 		}
-		return r.handler(c)
+		return r.Handler(c)
 	}
 }

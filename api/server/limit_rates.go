@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -9,32 +10,22 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Rates limits how often clients may send costly requests, in each process of the API. 0 is no limit.
-type Rates struct {
-	UserWrites  int // articles, followings and profile changes of one user, a second; ten times as many at once
-	UserSeckill int // seckill requests of one user, a second; twice as many at once
-	Address     int // those, logins and codes asked for, of one address, a second; ten times as many at once. Loopback is not limited
+// Rate limits how often a client may send costly requests, in each process of the API. The routes that have the same *Rate
+// are counted together; none of its fields may change once a server has it.
+type Rate struct {
+	PerUser int           // requests of one user, a second; 0 is no limit. Who is nobody is not counted
+	Burst   time.Duration // the span of time whose requests may come at once; 10 s when 0
+
+	// Beside, every request to a route with a Rate, with whichever, counts for its client's address: see
+	// Options.RequestsPerAddress.
 }
 
-// Bursts, as the span of time whose requests may come at once.
 const (
-	writesBurst  = 10 * time.Second
-	seckillBurst = 2 * time.Second
-	addressBurst = 10 * time.Second
+	standardBurst = 10 * time.Second
 
 	// An address may try so many wrong operator keys at once, and then one each wrongKeyEvery.
 	wrongKeys     = 10
 	wrongKeyEvery = 6 * time.Second
-)
-
-// rated is the rate that a route counts for.
-type rated int
-
-const (
-	unrated      rated = iota
-	ratedWrite         // of a user
-	ratedSeckill       // of a user
-	ratedPublic        // a login, a code asked for
 )
 
 // bucket limits the requests of each client by the generic cell rate algorithm (ITU-T I.371). For each client it keeps one
@@ -113,18 +104,23 @@ func (b *bucket[K]) evict(now time.Time) {
 
 // rates are the buckets of one process.
 type rates struct {
-	writes, seckill *bucket[int64]
-	address         *bucket[netip.Addr]
-	wrongKeys       *bucket[netip.Addr]
+	users     map[*Rate]*bucket[string]
+	address   *bucket[netip.Addr]
+	wrongKeys *bucket[netip.Addr]
 }
 
-func newRates(r Rates) *rates {
-	return &rates{
-		writes:    newBucket[int64](r.UserWrites, writesBurst),
-		seckill:   newBucket[int64](r.UserSeckill, seckillBurst),
-		address:   newBucket[netip.Addr](r.Address, addressBurst),
+func newRates(perAddress int, routes []Route) *rates {
+	r := &rates{
+		users:     make(map[*Rate]*bucket[string]),
+		address:   newBucket[netip.Addr](perAddress, standardBurst),
 		wrongKeys: bucketOf[netip.Addr](wrongKeyEvery, wrongKeys*wrongKeyEvery),
 	}
+	for _, route := range routes {
+		if rate := route.Rate; rate != nil && r.users[rate] == nil {
+			r.users[rate] = newBucket[string](rate.PerUser, cmp.Or(rate.Burst, standardBurst))
+		}
+	}
+	return r
 }
 
 // clientOf identifies a client by its IPv4 address, or by its IPv6 /64, which one customer has.
@@ -150,19 +146,21 @@ func addressOf(c echo.Context) netip.Addr {
 }
 
 // limitRate refuses a request when its user or its address sends too many of its kind.
-func (s *Server) limitRate(kind rated, next echo.HandlerFunc) echo.HandlerFunc {
-	own := map[rated]*bucket[int64]{ratedWrite: s.rates.writes, ratedSeckill: s.rates.seckill}[kind]
-	if kind == unrated || own == nil && s.rates.address == nil {
+func (s *Server) limitRate(kind *Rate, next echo.HandlerFunc) echo.HandlerFunc {
+	own := s.rates.users[kind]
+	if kind == nil || own == nil && s.rates.address == nil {
 		return next
 	}
 	return func(c echo.Context) error {
-		now := requestOf(c).begun
-		if wait := own.take(userOf(c), now); wait > 0 {
-			return rateLimited(wait)
+		state := requestOf(c)
+		if user := state.identity.User; user != "" {
+			if wait := own.take(user, state.begun); wait > 0 {
+				return rateLimited(wait)
+			}
 		}
 		if s.rates.address != nil {
 			if addr := addressOf(c); addr.IsValid() {
-				if wait := s.rates.address.take(addr, now); wait > 0 {
+				if wait := s.rates.address.take(addr, state.begun); wait > 0 {
 					return rateLimited(wait)
 				}
 			}
@@ -171,9 +169,9 @@ func (s *Server) limitRate(kind rated, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func rateLimited(wait time.Duration) *apiError {
-	return &apiError{
-		status: http.StatusTooManyRequests, retryAfter: wait, expected: true,
-		msg: text{"操作太频繁，请稍后再试", "too often, try again later"},
+func rateLimited(wait time.Duration) *Failure {
+	return &Failure{
+		Status: http.StatusTooManyRequests, RetryAfter: wait, Quiet: true,
+		Msg: Text{"操作太频繁，请稍后再试", "too often, try again later"},
 	}
 }

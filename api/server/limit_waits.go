@@ -42,12 +42,12 @@ func (w *waits) begin(c echo.Context) (leave func(), err error) {
 	defer w.mu.Unlock()
 	switch {
 	case w.limits.Address > 0 && w.byAddress[addr] >= w.limits.Address:
-		return nil, &apiError{
-			status: http.StatusTooManyRequests, retryAfter: retryWhenWaiting, expected: true,
-			msg: text{"您等待的任务太多，请稍后再试", "you wait for too many tasks at once, try again later"},
+		return nil, &Failure{
+			Status: http.StatusTooManyRequests, RetryAfter: retryWhenWaiting, Quiet: true,
+			Msg: Text{"您等待的任务太多，请稍后再试", "you wait for too many tasks at once, try again later"},
 		}
 	case w.limits.All > 0 && w.all >= w.limits.All:
-		return nil, &apiError{status: http.StatusServiceUnavailable, retryAfter: retryWhenWaiting, msg: msgTooMany, expected: true}
+		return nil, &Failure{Status: http.StatusServiceUnavailable, RetryAfter: retryWhenWaiting, Msg: msgTooMany, Quiet: true}
 	}
 	w.all++
 	w.byAddress[addr]++

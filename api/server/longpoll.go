@@ -29,7 +29,7 @@ func (s *Server) longpoll(c echo.Context, handler echo.HandlerFunc) error {
 	state := requestOf(c)
 	detached := &request{
 		Context: context.WithoutCancel(state.Context), detached: true,
-		begun: state.begun, id: state.id, user: state.user, operator: state.operator, language: state.language,
+		server: state.server, begun: state.begun, id: state.id, identity: state.identity, language: state.language,
 		waits: state.waits,
 	}
 	w := &longpollWriter{conn: conn, header: c.Response().Header(), head: c.Request().Method == http.MethodHead}

@@ -45,7 +45,7 @@ func (s *Server) taskEvents(c echo.Context) error {
 	}
 	if info.State.Final() {
 		w.Close()
-		return endedEvents(c, info)
+		return s.endedEvents(c, info)
 	}
 	if c.Request().Method == http.MethodHead {
 		w.Close()
@@ -58,7 +58,7 @@ func (s *Server) taskEvents(c echo.Context) error {
 		return err
 	}
 	stream := openStream(c)
-	if err := stream.state(publicInfo(c, info)); err != nil {
+	if err := stream.state(s.publicInfo(c, info)); err != nil {
 		leave()
 		w.Close()
 		return err
@@ -74,23 +74,23 @@ func (s *Server) taskEvents(c echo.Context) error {
 // pastEvents is the stream of a task that only the history knows. unknown is the error when it does not, or when the task
 // may go on.
 func (s *Server) pastEvents(c echo.Context, id string, unknown error) error {
-	info, err := s.History.Find(c.Request().Context(), id)
+	info, err := s.past(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
 	if !info.State.Final() {
 		return unknown
 	}
-	return endedEvents(c, info)
+	return s.endedEvents(c, info)
 }
 
 // endedEvents is the whole stream of a task that has ended.
-func endedEvents(c echo.Context, info *tasks.Info) error {
+func (s *Server) endedEvents(c echo.Context, info *tasks.Info) error {
 	if strings.HasSuffix(c.Request().Header.Get(lastEventID), endSuffix) {
 		return c.NoContent(http.StatusNoContent) // on which an EventSource does not reconnect
 	}
 	stream := openStream(c)
-	if err := stream.state(publicInfo(c, info)); err != nil {
+	if err := stream.state(s.publicInfo(c, info)); err != nil {
 		return err
 	}
 	stream.end(&info.State)
@@ -107,7 +107,7 @@ func (s *Server) stream(c echo.Context, w *tasks.Watcher, stream *eventStream) e
 		case err != nil:
 			return nil //nolint:nilerr // the client reconnects, if it is there
 		default:
-			if err := stream.state(publicInfo(c, info)); err != nil {
+			if err := stream.state(s.publicInfo(c, info)); err != nil {
 				return err
 			}
 			if info.State.Final() {

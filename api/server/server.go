@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -16,41 +15,32 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/broker"
-	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
-	"github.com/paidui/paidui/tasks/seckill"
-	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
 // Options is what the API works with. A field is required unless its comment says otherwise.
 type Options struct {
-	Broker  *broker.Broker
+	Application // what the program adds; none is required
+
 	Tasks   *tasks.Client
 	Catalog *tasks.Catalog
-	Codes   *sms.Codes
-	Sales   *seckill.Sales
+
+	// What a program has no store for, it leaves nil. GET /v1/schedules and GET /v1/tasks then answer 501, and say which of
+	// them there is not; a task that Redis has forgotten is a 404.
 	Ticks   *ticks.Store
 	History *history.Store
-	catalog.Features
 
-	JWTSecret   string        // signs users' tokens
-	JWTPrevious string        // what it was before; tokens that it signed are taken; none when ""
-	JWTLifetime time.Duration // of a token; 7 days when 0
-	OperatorKey string        // what an operator sends as bearer token
+	OperatorKey string // what an operator sends as bearer token; "" where Identify alone knows operators
 
-	Web            http.Handler          // answers GET and HEAD of what is no route, such as "/" and "/media/…"; nil: they are 404
-	Language       string                // of messages to who asks for none, or for none that there is: "zh", also when empty, or "en"
-	Mailbox        *sms.Mailbox          // served as /v1/outbox to operators; nil: not at all
-	MailboxPublic  bool                  // ... and to anybody
-	CORSOrigins    []string              // origins whose pages may call the API, "*" for any; none when empty
-	TrustedProxies []netip.Prefix        // whose X-Forwarded-For is believed; none when empty
-	LongestWait    time.Duration         // of a request for its turn, in a burst of many to one route; unlimited when 0
-	Rates          Rates                 // of clients; unlimited when zero, but for wrong operator keys
-	Waits          Waits                 // of clients for tasks; unlimited when zero
-	Logger         *slog.Logger          // slog.Default() when nil
-	Registry       prometheus.Registerer // where the metrics go; nowhere when nil
+	Language           string                // of messages to who asks for none, or for none that there is: "zh", also when empty, or "en"
+	CORSOrigins        []string              // origins whose pages may call the API, "*" for any; none when empty
+	TrustedProxies     []netip.Prefix        // whose X-Forwarded-For is believed; none when empty
+	LongestWait        time.Duration         // of a request for its turn, in a burst of many to one route; unlimited when 0
+	RequestsPerAddress int                   // to routes with a Rate, of one address, a second; ten times as many at once. Loopback is not limited; unlimited when 0
+	Waits              Waits                 // of clients for tasks; unlimited when zero
+	Logger             *slog.Logger          // slog.Default() when nil
+	Registry           prometheus.Registerer // where the metrics go; nowhere when nil
 
 	// Leaving gives the channel that is closed when the server of a request, whose context it gets, is told to stop:
 	// /healthz then answers 503. Nil, or a nil channel, is never.
@@ -67,32 +57,33 @@ type Server struct {
 	echo            *echo.Echo
 	log             *slog.Logger
 	operatorSum     [sha256.Size]byte
-	tokens          *tokens
 	check           *checker
 	metrics         *metrics
 	rates           *rates
 	waits           *waits
 	refusals        *pacer // of all routes
+	spec            []byte // the contract
 	docsFiles       http.Handler
 	heartbeats      *sharedTimers // of streams
 	clientChecks    *sharedTimers // when long polls check their clients
-	defaultLanguage language      // of Options.Language
+	defaultLanguage Language      // of Options.Language
 	failures        sampler       // of lines in the log
 	warned          warned
 }
-
-const defaultJWTLifetime = 7 * 24 * time.Hour
 
 // New makes the API. It makes no request and starts no goroutine.
 func New(opt Options) (*Server, error) {
 	if err := opt.validate(); err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
-	opt.JWTLifetime = cmp.Or(opt.JWTLifetime, defaultJWTLifetime)
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	check, err := newChecker()
+	check, err := newChecker(opt.Checks...)
+	if err != nil {
+		return nil, fmt.Errorf("api server: %w", err)
+	}
+	spec, err := MergeContracts(openapi, opt.Contract)
 	if err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
@@ -105,12 +96,12 @@ func New(opt Options) (*Server, error) {
 		echo:            echo.New(),
 		log:             opt.Logger,
 		operatorSum:     sha256.Sum256([]byte(opt.OperatorKey)),
-		tokens:          newTokens(opt.JWTSecret, opt.JWTLifetime, opt.JWTPrevious),
 		check:           check,
 		metrics:         m,
-		rates:           newRates(opt.Rates),
+		rates:           newRates(opt.RequestsPerAddress, opt.Routes),
 		waits:           newWaits(opt.Waits),
 		refusals:        newPacer(opt.Waits.All / 3), // a quarter of the connections: others wait for tasks
+		spec:            spec,
 		docsFiles:       newDocsFiles(),
 		heartbeats:      newSharedTimers(heartbeatSpan),
 		clientChecks:    newSharedTimers(goneSpan),
@@ -119,18 +110,20 @@ func New(opt Options) (*Server, error) {
 	}
 	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
+	s.echo.Validator = check
 	s.echo.Use(s.middleware)
 	if len(opt.CORSOrigins) > 0 {
 		s.echo.Use(allowOrigins(opt.CORSOrigins))
 	}
-	for _, r := range s.routes() {
-		handler := withTimeout(r.timeout, s.authorize(r.who, r.checkInput(s.limitRate(r.rated, s.limitLoad(r)))))
-		for _, path := range append([]string{r.path}, r.aliases...) {
-			s.echo.Add(r.method, path, handler)
-			if r.method == http.MethodGet && !r.changes {
-				s.echo.Add(http.MethodHead, path, handler) // net/http leaves out the body
-			}
-		}
+	routes := append(s.routes(), opt.Routes...)
+	if err := collisions(routes); err != nil {
+		return nil, fmt.Errorf("api server: %w", err)
+	}
+	for _, r := range routes {
+		s.add(r)
+	}
+	if opt.Echo != nil {
+		opt.Echo(s.echo)
 	}
 	return s, nil
 }
@@ -148,25 +141,15 @@ func (o Options) validate() error {
 	}
 	return errors.Join(
 		unknown,
-		missing("Broker", o.Broker == nil),
 		missing("Tasks", o.Tasks == nil),
 		missing("Catalog", o.Catalog == nil),
-		missing("Store", o.Store == nil),
-		missing("Banners", o.Banners == nil),
-		missing("Profiles", o.Profiles == nil),
-		missing("Articles", o.Articles == nil),
-		missing("Followings", o.Followings == nil),
-		missing("Counters", o.Counters == nil),
-		missing("Codes", o.Codes == nil),
-		missing("Sales", o.Sales == nil),
-		missing("Ticks", o.Ticks == nil),
-		missing("History", o.History == nil),
-		missing("JWTSecret", o.JWTSecret == ""),
-		missing("OperatorKey", o.OperatorKey == ""),
+		missing("OperatorKey", o.OperatorKey == "" && o.Identify == nil),
+		o.Application.validate(),
 	)
 }
 
-// Handler serves the API.
+// Handler serves the API. A program may have it below a path of its own, behind http.StripPrefix, in net/http's mux or any
+// router: all links that the API answers are relative.
 func (s *Server) Handler() http.Handler { return withoutTrailingSlash(s.echo) }
 
 // Routes lists what is served, as "METHOD /path/:param".

@@ -32,12 +32,12 @@ type batchItem struct {
 
 // createTasks enqueues up to maxBatch tasks, and answers the result of each.
 func (s *Server) createTasks(c echo.Context) error {
-	b, err := largeBody[batchBody](s, c, maxBatchBody)
+	b, err := Body[batchBody](c)
 	if err != nil {
 		return err
 	}
 	if n := len(b.Tasks); n == 0 || n > maxBatch {
-		return badRequest("tasks", textf("tasks 应有 1 到 %d 个任务", "tasks must be a list of 1 to %d", maxBatch))
+		return BadRequest("tasks", Textf("tasks 应有 1 到 %d 个任务", "tasks must be a list of 1 to %d", maxBatch))
 	}
 	items := make([]batchItem, len(b.Tasks))
 	var calls []tasks.Signature
@@ -60,7 +60,7 @@ func (s *Server) createTasks(c echo.Context) error {
 		}
 		items[indexes[i]] = item
 	}
-	return ok(c, items)
+	return OK(c, items)
 }
 
 func (s *Server) batchCall(raw []byte) (tasks.Signature, error) {
@@ -68,7 +68,7 @@ func (s *Server) batchCall(raw []byte) (tasks.Signature, error) {
 	if err := decode(raw, &b); err != nil {
 		return tasks.Signature{}, err
 	}
-	if err := s.check.Struct(b); err != nil {
+	if err := s.check.Validate(b); err != nil {
 		return tasks.Signature{}, err
 	}
 	return s.signature(&b)
@@ -76,21 +76,21 @@ func (s *Server) batchCall(raw []byte) (tasks.Signature, error) {
 
 // batchResult returns the result of enqueueing a task.
 func (s *Server) batchResult(c echo.Context, id string, err error) batchItem {
-	code, msg := codeOK, msgTaskQueued
+	code, msg := CodeOK, msgTaskQueued
 	switch {
 	case isDuplicate(err):
-		code, msg = codeNo, msgTaskTaken
+		code, msg = CodeRefused, msgTaskTaken
 	case err != nil:
-		e := explain(err)
-		if e.status >= http.StatusInternalServerError {
+		e := s.explain(err)
+		if e.Status >= http.StatusInternalServerError {
 			r := requestOf(c)
 			s.log.ErrorContext(c.Request().Context(), "a task of a batch was not enqueued",
-				"request_id", r.id, "route", c.Path(), "status", e.status, "error", err)
-			if e.msg == (text{}) {
-				e.msg = msgInternal(r.id)
+				"request_id", r.id, "route", c.Path(), "status", e.Status, "error", err)
+			if e.Msg == (Text{}) {
+				return batchItem{Code: e.Status, Msg: msgInternal(r.id).In(LanguageOf(c)), Field: e.Field}
 			}
 		}
-		return batchItem{Code: e.status, Msg: e.msg.in(languageOf(c)), Field: e.field}
+		return batchItem{Code: e.Status, Msg: e.Msg.In(LanguageOf(c)), Field: e.Field}
 	}
-	return batchItem{Code: code, Msg: msg.in(languageOf(c)), TaskID: id}
+	return batchItem{Code: code, Msg: msg.In(LanguageOf(c)), TaskID: id}
 }

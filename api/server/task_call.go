@@ -8,7 +8,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/sms"
 )
 
 type taskBody struct {
@@ -17,14 +16,11 @@ type taskBody struct {
 	tasks.Options
 }
 
-var (
-	msgTaskQueued = text{"任务已提交", "the task is queued"}
-	msgTaskTaken  = text{"同样的任务已经存在", "that task is there already"}
-)
+var msgTaskTaken = Text{"同样的任务已经存在", "that task is there already"}
 
 // createTask enqueues any task of the catalog.
 func (s *Server) createTask(c echo.Context) error {
-	b, err := body[taskBody](s, c)
+	b, err := Body[taskBody](c)
 	if err != nil {
 		return err
 	}
@@ -34,13 +30,13 @@ func (s *Server) createTask(c echo.Context) error {
 	}
 	id, err := call.Enqueue(c.Request().Context(), s.Tasks)
 	if isDuplicate(err) {
-		return answer(c, codeNo, msgTaskTaken, nil, id)
+		return Answer{Code: CodeRefused, Msg: msgTaskTaken, TaskID: id}.Send(c)
 	}
 	if err != nil {
 		return err
 	}
 	return send(c, http.StatusOK, envelope{
-		Code: codeOK, Msg: msgTaskQueued.in(languageOf(c)), TaskID: id, Warnings: s.warnings(c.Request().Context(), c, call),
+		Code: CodeOK, Msg: msgTaskQueued.In(LanguageOf(c)), TaskID: id, Warnings: s.warnings(c.Request().Context(), c, call),
 	})
 }
 
@@ -49,7 +45,7 @@ func isDuplicate(err error) bool { return errors.Is(err, tasks.ErrDuplicate) }
 // signature checks a client's call against the catalog.
 func (s *Server) signature(b *taskBody) (tasks.Signature, error) {
 	if _, known := s.Catalog.Lookup(b.Task); !known {
-		return tasks.Signature{}, badRequest("task", textf("没有 %q 这种任务", "there is no task %q", b.Task))
+		return tasks.Signature{}, BadRequest("task", Textf("没有 %q 这种任务", "there is no task %q", b.Task))
 	}
 	call := tasks.Call{Task: b.Task, Args: b.Args, Options: b.Options}
 	return call.Signature(s.Catalog)
@@ -74,7 +70,7 @@ func (s *Server) oneTask(c echo.Context) error {
 
 // publicInfo returns the part of info that the client may see. It changes info. Somebody who knows an id that we made was
 // given it. An id that a caller chose may be guessed, so it gives the state alone.
-func publicInfo(c echo.Context, info *tasks.Info) *tasks.Info {
+func (s *Server) publicInfo(c echo.Context, info *tasks.Info) *tasks.Info {
 	if isOperator(c) {
 		return info
 	}
@@ -82,10 +78,10 @@ func publicInfo(c echo.Context, info *tasks.Info) *tasks.Info {
 		return &tasks.Info{ID: info.ID, State: info.State, Attempts: []tasks.Attempt{}, Tags: []string{}}
 	}
 	if info.Withheld != "" {
-		info.Withheld = msgWithheld.in(languageOf(c))
+		info.Withheld = msgWithheld.In(LanguageOf(c))
 	}
 	info.Args, info.Headers, info.RequestID, info.Worker = nil, nil, "", ""
-	info.Error = publicError(info).in(languageOf(c))
+	info.Error = s.publicError(info).In(LanguageOf(c))
 	for i := range info.Attempts {
 		info.Attempts[i].Worker, info.Attempts[i].Error = "", ""
 	}
@@ -93,19 +89,19 @@ func publicInfo(c echo.Context, info *tasks.Info) *tasks.Info {
 }
 
 var (
-	msgWithheld      = text{"服务器没有解密所需的密钥", "the server does not have the key to decrypt it"}
-	msgTaskFailed    = text{"任务失败", "the task failed"}
-	msgAttemptFailed = text{"上次执行失败", "the last attempt failed"}
+	msgWithheld      = Text{"服务器没有解密所需的密钥", "the server does not have the key to decrypt it"}
+	msgTaskFailed    = Text{"任务失败", "the task failed"}
+	msgAttemptFailed = Text{"上次执行失败", "the last attempt failed"}
 )
 
 // publicError returns the part of a task's error that anyone may read, since errors can name servers and tables: the reason of
-// a revocation and the sentence of sms.send in full, of any other only that there is one.
-func publicError(info *tasks.Info) text {
+// a revocation and what Application.PublicError lets through in full, of any other only that there is one.
+func (s *Server) publicError(info *tasks.Info) Text {
 	switch {
 	case info.Error == "",
 		info.State == tasks.StateRevoked,
-		info.Task == sms.Send.Name() && sms.IsSendError(info.Error):
-		return text{info.Error, info.Error}
+		s.PublicError != nil && s.PublicError(info):
+		return Text{info.Error, info.Error}
 	case info.State == tasks.StateFailure:
 		return msgTaskFailed
 	}

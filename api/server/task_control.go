@@ -19,10 +19,10 @@ const manyTimeout = time.Minute
 const maxReason = 256
 
 var (
-	msgTaskRevoked = text{"任务已撤销", "the task is revoked"}
-	msgTaskRunning = text{"任务正在执行：这一次可能完成，但不会再次执行", "the task is running: this attempt may finish, but there is no other"}
-	msgTerminating = text{"任务正在执行，已要求终止", "the task is running, and told to end"}
-	msgRetried     = text{"任务将重新执行", "the task runs again"}
+	msgTaskRevoked = Text{"任务已撤销", "the task is revoked"}
+	msgTaskRunning = Text{"任务正在执行：这一次可能完成，但不会再次执行", "the task is running: this attempt may finish, but there is no other"}
+	msgTerminating = Text{"任务正在执行，已要求终止", "the task is running, and told to end"}
+	msgRetried     = Text{"任务将重新执行", "the task runs again"}
 )
 
 // revokeTask keeps a task from running, or from running again.
@@ -47,14 +47,14 @@ func (s *Server) revokeTask(c echo.Context) error {
 	default:
 		msg = msgTaskRunning
 	}
-	return answer(c, codeOK, msg, map[string]tasks.State{"state": state}, id)
+	return Answer{Msg: msg, Data: map[string]tasks.State{"state": state}, TaskID: id}.Send(c)
 }
 
 // revokeTasks is revokeTask for all tasks of a tag.
 func (s *Server) revokeTasks(c echo.Context) error {
 	tag := c.QueryParam("tag")
 	if tag == "" {
-		return missing("tag")
+		return Missing("tag")
 	}
 	_, how, err := revocationParams(c)
 	if err != nil {
@@ -64,20 +64,20 @@ func (s *Server) revokeTasks(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return ok(c, n)
+	return OK(c, n)
 }
 
 // revocationParams reads ?terminate= and ?reason=.
 func revocationParams(c echo.Context) (terminate bool, how []tasks.RevokeOption, err error) {
 	if given := c.QueryParam("terminate"); given != "" {
 		if terminate, err = strconv.ParseBool(given); err != nil {
-			return false, nil, badRequest("terminate", text{"terminate 应为 true 或 false", "terminate must be true or false"})
+			return false, nil, BadRequest("terminate", Text{"terminate 应为 true 或 false", "terminate must be true or false"})
 		}
 	}
 	reason := "revoked by an operator"
 	if given := c.QueryParam("reason"); given != "" {
 		if len(given) > maxReason {
-			return false, nil, badRequest("reason", textf("reason 不能超过 %d 字节", "reason must not be longer than %d bytes", maxReason))
+			return false, nil, BadRequest("reason", Textf("reason 不能超过 %d 字节", "reason must not be longer than %d bytes", maxReason))
 		}
 		reason += ": " + given
 	}
@@ -97,7 +97,7 @@ func (s *Server) retryTask(c echo.Context) error {
 	if err := s.Tasks.Retry(c.Request().Context(), id); err != nil {
 		return err
 	}
-	return answer(c, codeOK, msgRetried, nil, id)
+	return Answer{Msg: msgRetried, TaskID: id}.Send(c)
 }
 
 // retryQueue lets all dead letters of a queue run again.
@@ -106,7 +106,7 @@ func (s *Server) retryQueue(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return ok(c, map[string]int{"retried": n})
+	return OK(c, map[string]int{"retried": n})
 }
 
 // taskPage is a page of a list of tasks.
@@ -123,7 +123,7 @@ func (s *Server) deadLetters(c echo.Context) error {
 	if given := c.QueryParam("limit"); given != "" {
 		n, err := strconv.Atoi(given)
 		if err != nil || n < 1 || n > tasks.MaxDead {
-			return badRequest("limit", textf("limit 应为 1 到 %d", "limit must be 1 to %d", tasks.MaxDead))
+			return BadRequest("limit", Textf("limit 应为 1 到 %d", "limit must be 1 to %d", tasks.MaxDead))
 		}
 		limit = n
 	}
@@ -135,7 +135,7 @@ func (s *Server) deadLetters(c echo.Context) error {
 	if next != "" {
 		page.Next = &next
 	}
-	return ok(c, page)
+	return OK(c, page)
 }
 
 // pathName is the route's :name.
@@ -148,17 +148,17 @@ func pathName(c echo.Context) string {
 }
 
 // stateConflict is the 409 of a request that the task's state does not allow.
-func stateConflict(e *tasks.StateError) *apiError {
-	msg := textf("任务状态（%s）不允许这样做", "the task is %s, which does not allow it", e.State)
+func stateConflict(e *tasks.StateError) *Failure {
+	msg := Textf("任务状态（%s）不允许这样做", "the task is %s, which does not allow it", e.State)
 	switch {
 	case errors.Is(e, tasks.ErrEnded):
-		msg = textf("任务已经结束（%s），不能撤销", "the task has ended already (%s)", e.State)
+		msg = Textf("任务已经结束（%s），不能撤销", "the task has ended already (%s)", e.State)
 	case errors.Is(e, tasks.ErrNotReady):
-		msg = textf("任务还没有结束（%s）", "the task has not ended (%s)", e.State)
+		msg = Textf("任务还没有结束（%s）", "the task has not ended (%s)", e.State)
 	case errors.Is(e, tasks.ErrSucceeded):
-		msg = text{"任务已经成功，请提交新的任务", "the task has succeeded: enqueue a new one"}
+		msg = Text{"任务已经成功，请提交新的任务", "the task has succeeded: enqueue a new one"}
 	case errors.Is(e, tasks.ErrExpired):
-		msg = text{"任务已经过了有效期，请提交新的任务", "the task's expiry has passed: enqueue a new one"}
+		msg = Text{"任务已经过了有效期，请提交新的任务", "the task's expiry has passed: enqueue a new one"}
 	}
-	return &apiError{status: http.StatusConflict, field: "id", msg: msg, cause: e}
+	return &Failure{Status: http.StatusConflict, Field: "id", Msg: msg, Cause: e}
 }

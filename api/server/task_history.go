@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -14,8 +15,13 @@ import (
 // searchParams are the query parameters of searchTasks.
 var searchParams = []string{"state", "task", "queue", "tag", "since", "until", "limit", "cursor"}
 
+var msgNoHistory = Text{"这个服务不保存任务历史", "this service keeps no history of its tasks"}
+
 // searchTasks lists tasks of the history, newest first.
 func (s *Server) searchTasks(c echo.Context) error {
+	if s.History == nil {
+		return notKept(msgNoHistory)
+	}
 	q := history.Query{
 		State:  tasks.State(c.QueryParam("state")),
 		Task:   c.QueryParam("task"),
@@ -32,7 +38,7 @@ func (s *Server) searchTasks(c echo.Context) error {
 	}
 	if given := c.QueryParam("limit"); given != "" {
 		if q.Limit, err = strconv.Atoi(given); err != nil || q.Limit < 1 || q.Limit > history.MaxLimit {
-			return badRequest("limit", textf("limit 应为 1 到 %d", "limit must be 1 to %d", history.MaxLimit))
+			return BadRequest("limit", Textf("limit 应为 1 到 %d", "limit must be 1 to %d", history.MaxLimit))
 		}
 	}
 	found, err := s.History.Search(c.Request().Context(), q)
@@ -43,7 +49,7 @@ func (s *Server) searchTasks(c echo.Context) error {
 	if found.Next != "" {
 		page.Next = &found.Next
 	}
-	return ok(c, page)
+	return OK(c, page)
 }
 
 // timeParam reads a query parameter as a time; absent, it is zero.
@@ -54,18 +60,26 @@ func timeParam(c echo.Context, name string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, given)
 	if err != nil {
-		return t, badRequest(name, textf("%s 应为 RFC 3339 时间，如 2026-05-01T08:00:00Z", "%s must be an RFC 3339 time, such as 2026-05-01T08:00:00Z", name))
+		return t, BadRequest(name, Textf("%s 应为 RFC 3339 时间，如 2026-05-01T08:00:00Z", "%s must be an RFC 3339 time, such as 2026-05-01T08:00:00Z", name))
 	}
 	return t, nil
+}
+
+// past returns a task as the history knows it. Without a history it knows none.
+func (s *Server) past(ctx context.Context, id string) (*tasks.Info, error) {
+	if s.History == nil {
+		return nil, tasks.ErrNotFound
+	}
+	return s.History.Find(ctx, id)
 }
 
 // answerTask answers the result of a lookup in Redis. A task that Redis no longer has is looked up in the history.
 func (s *Server) answerTask(c echo.Context, id string, info *tasks.Info, err error) error {
 	if errors.Is(err, tasks.ErrNotFound) {
-		info, err = s.History.Find(c.Request().Context(), id)
+		info, err = s.past(c.Request().Context(), id)
 	}
 	if err != nil {
 		return err
 	}
-	return ok(c, publicInfo(c, info))
+	return OK(c, s.publicInfo(c, info))
 }

@@ -22,5 +22,5 @@ func (s *Server) listTaskTypes(c echo.Context) error {
 	for i, spec := range specs {
 		list[i] = taskType{Name: spec.Name(), Queue: s.Tasks.QueueOf(spec), Encrypted: spec.Encrypted(), Options: spec.Options(), Schema: spec.Schema()}
 	}
-	return ok(c, list)
+	return OK(c, list)
 }

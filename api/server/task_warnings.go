@@ -27,16 +27,16 @@ func (s *Server) warnings(ctx context.Context, c echo.Context, call tasks.Signat
 			s.log.WarnContext(ctx, "a task was made that no worker which is up can run",
 				"warning", w.Code, "task", w.Task, "queue", w.Queue)
 		}
-		list = append(list, warning{w.Code, warningText(w).in(languageOf(c))})
+		list = append(list, warning{w.Code, warningText(w).In(LanguageOf(c))})
 	}
 	return list
 }
 
-func warningText(w tasks.Warning) text {
+func warningText(w tasks.Warning) Text {
 	if w.Code == tasks.WarnNoWorker {
-		return textf("没有在线的 worker 处理队列 %s：任务会等到有为止", "no worker that is up takes from queue %s: the task waits for one", w.Queue)
+		return Textf("没有在线的 worker 处理队列 %s：任务会等到有为止", "no worker that is up takes from queue %s: the task waits for one", w.Queue)
 	}
-	return textf("处理队列 %[2]s 的 worker 都没有任务 %[1]s 的处理函数：重试用尽后任务会失败，除非在此之前有了能处理它的 worker",
+	return Textf("处理队列 %[2]s 的 worker 都没有任务 %[1]s 的处理函数：重试用尽后任务会失败，除非在此之前有了能处理它的 worker",
 		"no worker that is up and takes from queue %[2]s has a handler for task %[1]s: it fails when its retries are used up, unless one comes that has", w.Task, w.Queue)
 }
 
