@@ -1,8 +1,9 @@
-package server
+package shop
 
 import (
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/banners"
 )
@@ -38,50 +39,50 @@ func newBannerRow(b shop.Banner) bannerRow {
 	return bannerRow{ID: b.ID, Title: b.Title, Image: b.Image, Link: b.Link, Orders: b.Orders, IsShow: b.IsShow}
 }
 
-var msgNoBanner = text{"没有这个轮播图", "there is no such banner"}
+var msgNoBanner = server.Textf("没有这个轮播图", "there is no such banner")
 
-func (s *Server) createBanner(c echo.Context) error {
-	b, err := body[bannerBody](s, c)
+func (a *API) createBanner(c echo.Context) error {
+	b, err := server.Body[bannerBody](c)
 	if err != nil {
 		return err
 	}
 	if b.Title == nil {
-		return missing("title")
+		return server.Missing("title")
 	}
 	if b.Image == nil {
-		return missing("image")
+		return server.Missing("image")
 	}
 	row := shop.Banner{IsShow: true}
 	b.apply(&row)
-	if err := s.Banners.Create(c.Request().Context(), &row); err != nil {
+	if err := a.Banners.Create(c.Request().Context(), &row); err != nil {
 		return err
 	}
-	return ok(c, newBannerRow(row))
+	return server.OK(c, newBannerRow(row))
 }
 
-func (s *Server) updateBanner(c echo.Context) error {
-	b, err := body[bannerBody](s, c)
+func (a *API) updateBanner(c echo.Context) error {
+	b, err := server.Body[bannerBody](c)
 	if err != nil {
 		return err
 	}
 	if b == (bannerBody{}) {
-		return nothingToChange()
+		return server.NothingToChange()
 	}
-	return s.changeBanner(c, func(row *shop.Banner) { b.apply(row) })
+	return a.changeBanner(c, func(row *shop.Banner) { b.apply(row) })
 }
 
-func (s *Server) deleteBanner(c echo.Context) error {
-	return s.changeBanner(c, func(row *shop.Banner) { row.IsDelete = true })
+func (a *API) deleteBanner(c echo.Context) error {
+	return a.changeBanner(c, func(row *shop.Banner) { row.IsDelete = true })
 }
 
-func (s *Server) changeBanner(c echo.Context, change func(*shop.Banner)) error {
-	id, err := pathID(c)
+func (a *API) changeBanner(c echo.Context, change func(*shop.Banner)) error {
+	id, err := server.PathID(c, "id")
 	if err != nil {
 		return err
 	}
-	row, err := s.Banners.Change(c.Request().Context(), id, change)
+	row, err := a.Banners.Change(c.Request().Context(), id, change)
 	if err != nil {
-		return notFoundIf(err, banners.ErrUnknown, msgNoBanner)
+		return server.NotFoundIf(err, banners.ErrUnknown, msgNoBanner)
 	}
-	return ok(c, newBannerRow(row))
+	return server.OK(c, newBannerRow(row))
 }

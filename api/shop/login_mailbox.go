@@ -1,10 +1,11 @@
-package server
+package shop
 
 import (
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/tasks/sms"
 )
 
@@ -20,12 +21,12 @@ const maxMailbox = 20
 
 // listMailbox shows the codes of a number, with which one logs in as its owner: to operators, or with MailboxPublic to
 // anybody. It is for development and exists only with the outbox provider.
-func (s *Server) listMailbox(c echo.Context) error {
+func (a *API) listMailbox(c echo.Context) error {
 	mobile := c.QueryParam("mobile")
 	if !sms.ValidMobile(mobile) {
-		return badRequest("mobile", msgMobile)
+		return server.BadRequest("mobile", msgMobile)
 	}
-	messages, err := s.Mailbox.Messages(c.Request().Context(), mobile, maxMailbox)
+	messages, err := a.Mailbox.Messages(c.Request().Context(), mobile, maxMailbox)
 	if err != nil {
 		return err
 	}
@@ -33,5 +34,5 @@ func (s *Server) listMailbox(c echo.Context) error {
 	for i, m := range messages {
 		list[i] = mailboxRow{Mobile: m.Mobile, Code: m.Code, Content: m.Content, SentAt: m.UpdatedAt.UTC()}
 	}
-	return ok(c, list)
+	return server.OK(c, list)
 }

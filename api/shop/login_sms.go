@@ -1,9 +1,17 @@
-package server
+package shop
 
 import (
+	"net/http"
+
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/tasks/sms"
+)
+
+var msgCrossSite = server.Textf(
+	"其他网站的页面不能用 GET 发送短信，请使用 POST /v1/sms",
+	"pages of other sites may not send codes by GET: use POST /v1/sms",
 )
 
 type smsBody struct {
@@ -11,25 +19,28 @@ type smsBody struct {
 }
 
 // sendCode has a code sent to a mobile number.
-func (s *Server) sendCode(c echo.Context) error {
-	b, err := body[smsBody](s, c)
+func (a *API) sendCode(c echo.Context) error {
+	b, err := server.Body[smsBody](c)
 	if err != nil {
 		return err
 	}
-	return s.requestCode(c, b.Mobile)
+	return a.requestCode(c, b.Mobile)
 }
 
-func (s *Server) sendCodeByQuery(c echo.Context) error {
-	return s.requestCode(c, c.QueryParam("mobile"))
+func (a *API) sendCodeByQuery(c echo.Context) error {
+	if server.CrossSite(c) {
+		return &server.Failure{Status: http.StatusForbidden, Msg: msgCrossSite}
+	}
+	return a.requestCode(c, c.QueryParam("mobile"))
 }
 
-func (s *Server) requestCode(c echo.Context, mobile string) error {
+func (a *API) requestCode(c echo.Context, mobile string) error {
 	if !sms.ValidMobile(mobile) {
-		return badRequest("mobile", msgMobile)
+		return server.BadRequest("mobile", msgMobile)
 	}
-	id, err := s.Codes.Request(c.Request().Context(), mobile, c.RealIP())
+	id, err := a.Codes.Request(c.Request().Context(), mobile, c.RealIP())
 	if err != nil {
 		return err
 	}
-	return answer(c, codeOK, text{"短信已在发送", "the code is on its way"}, nil, id)
+	return server.Answer{Msg: server.Textf("短信已在发送", "the code is on its way"), TaskID: id}.Send(c)
 }

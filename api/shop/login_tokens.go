@@ -1,4 +1,4 @@
-package server
+package shop
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/paidui/paidui/api/server"
 )
 
 const issuer = "paidui"
@@ -78,13 +80,13 @@ func (t *tokens) parse(token string) (int64, error) {
 	)
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return 0, unauthorized(text{"登录已过期，请重新登录", "the login has expired, log in again"}, err)
+		return 0, server.Unauthorized(server.Textf("登录已过期，请重新登录", "the login has expired, log in again"), err)
 	case err != nil:
-		return 0, unauthorized(text{"登录凭证无效，请重新登录", "the token is not valid, log in again"}, err)
+		return 0, server.Unauthorized(server.Textf("登录凭证无效，请重新登录", "the token is not valid, log in again"), err)
 	}
 	id, err := strconv.ParseInt(claims.Subject, 10, 64)
 	if err != nil || id <= 0 {
-		return 0, unauthorized(text{"登录凭证无效，请重新登录", "the token is not valid, log in again"}, err)
+		return 0, server.Unauthorized(server.Textf("登录凭证无效，请重新登录", "the token is not valid, log in again"), err)
 	}
 	return id, nil
 }

@@ -1,4 +1,4 @@
-package server
+package shop
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks/seckill"
 )
@@ -50,15 +51,15 @@ func (b goodsBody) apply(row *shop.Goods) {
 func (b goodsBody) complete() error {
 	switch {
 	case b.Name == nil:
-		return missing("name")
+		return server.Missing("name")
 	case b.Price == nil:
-		return missing("price")
+		return server.Missing("price")
 	case b.Stock == nil:
-		return missing("stock")
+		return server.Missing("stock")
 	case b.StartsAt == nil:
-		return missing("starts_at")
+		return server.Missing("starts_at")
 	case b.EndsAt == nil:
-		return missing("ends_at")
+		return server.Missing("ends_at")
 	}
 	return nil
 }
@@ -67,22 +68,22 @@ func (b goodsBody) complete() error {
 func checkSale(g shop.Goods) error {
 	for field, t := range map[string]time.Time{"starts_at": g.StartsAt, "ends_at": g.EndsAt} {
 		if t.Year() < 1000 || t.Year() > 9999 {
-			return badRequest(field, textf("%s 的年份应在 1000 到 9999 之间", "%s must be in the years 1000 to 9999", field))
+			return server.BadRequest(field, server.Textf("%s 的年份应在 1000 到 9999 之间", "%s must be in the years 1000 to 9999", field))
 		}
 	}
 	if !g.EndsAt.After(g.StartsAt) {
-		return badRequest("ends_at", text{"ends_at 必须晚于 starts_at", "ends_at must be after starts_at"})
+		return server.BadRequest("ends_at", server.Textf("ends_at 必须晚于 starts_at", "ends_at must be after starts_at"))
 	}
 	return nil
 }
 
 var (
-	msgNoGoods   = text{"没有这个商品", "there are no such goods"}
-	msgSameGoods = text{"已有同名商品", "there are goods of this name already"}
+	msgNoGoods   = server.Textf("没有这个商品", "there are no such goods")
+	msgSameGoods = server.Textf("已有同名商品", "there are goods of this name already")
 )
 
-func (s *Server) listGoods(c echo.Context) error {
-	rows, err := s.Sales.ListGoods(c.Request().Context(), maxGoods)
+func (a *API) listGoods(c echo.Context) error {
+	rows, err := a.Sales.ListGoods(c.Request().Context(), maxGoods)
 	if err != nil {
 		return err
 	}
@@ -90,23 +91,23 @@ func (s *Server) listGoods(c echo.Context) error {
 	for i, g := range rows {
 		list[i] = newGoodsRow(g)
 	}
-	return ok(c, list)
+	return server.OK(c, list)
 }
 
-func (s *Server) oneGoods(c echo.Context) error {
-	id, err := pathID(c)
+func (a *API) oneGoods(c echo.Context) error {
+	id, err := server.PathID(c, "id")
 	if err != nil {
 		return err
 	}
-	row, err := s.Sales.Goods(c.Request().Context(), id)
+	row, err := a.Sales.Goods(c.Request().Context(), id)
 	if err != nil {
-		return notFoundIf(err, seckill.ErrUnknownGoods, msgNoGoods)
+		return server.NotFoundIf(err, seckill.ErrUnknownGoods, msgNoGoods)
 	}
-	return ok(c, newGoodsRow(row))
+	return server.OK(c, newGoodsRow(row))
 }
 
-func (s *Server) createGoods(c echo.Context) error {
-	b, err := body[goodsBody](s, c)
+func (a *API) createGoods(c echo.Context) error {
+	b, err := server.Body[goodsBody](c)
 	if err != nil {
 		return err
 	}
@@ -119,50 +120,50 @@ func (s *Server) createGoods(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	if err := s.Sales.CreateGoods(ctx, &row); err != nil {
+	if err := a.Sales.CreateGoods(ctx, &row); err != nil {
 		return sameName(err)
 	}
-	s.goodsChanged(ctx, row.ID)
-	return ok(c, newGoodsRow(row))
+	a.goodsChanged(ctx, row.ID)
+	return server.OK(c, newGoodsRow(row))
 }
 
-func (s *Server) updateGoods(c echo.Context) error {
-	id, err := pathID(c)
+func (a *API) updateGoods(c echo.Context) error {
+	id, err := server.PathID(c, "id")
 	if err != nil {
 		return err
 	}
-	b, err := body[goodsBody](s, c)
+	b, err := server.Body[goodsBody](c)
 	if err != nil {
 		return err
 	}
 	if b == (goodsBody{}) {
-		return nothingToChange()
+		return server.NothingToChange()
 	}
 	ctx := c.Request().Context()
-	row, err := s.Sales.ChangeGoods(ctx, id, func(row *shop.Goods) error {
+	row, err := a.Sales.ChangeGoods(ctx, id, func(row *shop.Goods) error {
 		b.apply(row)
 		return checkSale(*row)
 	})
 	if err != nil {
-		return sameName(notFoundIf(err, seckill.ErrUnknownGoods, msgNoGoods))
+		return sameName(server.NotFoundIf(err, seckill.ErrUnknownGoods, msgNoGoods))
 	}
-	s.goodsChanged(ctx, id)
-	return ok(c, newGoodsRow(row))
+	a.goodsChanged(ctx, id)
+	return server.OK(c, newGoodsRow(row))
 }
 
 func sameName(err error) error {
 	if errors.Is(err, seckill.ErrSameName) {
-		return &apiError{status: http.StatusConflict, field: "name", msg: msgSameGoods, cause: err}
+		return &server.Failure{Status: http.StatusConflict, Field: "name", Msg: msgSameGoods, Cause: err}
 	}
 	return err
 }
 
 // goodsChanged invalidates the sale in Redis after a commit, so it does not end with the request. If it fails,
 // seckill.Reconcile does it later.
-func (s *Server) goodsChanged(ctx context.Context, id int64) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+func (a *API) goodsChanged(ctx context.Context, id int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), server.DefaultTimeout)
 	defer cancel()
-	if err := s.Sales.Invalidate(ctx, id); err != nil {
-		s.log.ErrorContext(ctx, "goods changed, but Redis does not know", "goods_id", id, "error", err)
+	if err := a.Sales.Invalidate(ctx, id); err != nil {
+		a.logger.ErrorContext(ctx, "goods changed, but Redis does not know", "goods_id", id, "error", err)
 	}
 }

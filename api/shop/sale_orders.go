@@ -1,10 +1,11 @@
-package server
+package shop
 
 import (
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models/shop"
 )
 
@@ -22,8 +23,8 @@ func newOrderRow(o shop.Order) orderRow {
 	return orderRow{OrderNo: o.OrderNo, GoodsID: o.GoodsID, TaskID: o.TaskID, CreatedAt: o.CreatedAt.UTC()}
 }
 
-func (s *Server) listOrders(c echo.Context) error {
-	rows, err := s.Sales.Orders(c.Request().Context(), userOf(c), maxOrders)
+func (a *API) listOrders(c echo.Context) error {
+	rows, err := a.Sales.Orders(c.Request().Context(), userOf(c), maxOrders)
 	if err != nil {
 		return err
 	}
@@ -31,5 +32,5 @@ func (s *Server) listOrders(c echo.Context) error {
 	for i, o := range rows {
 		list[i] = newOrderRow(o)
 	}
-	return ok(c, list)
+	return server.OK(c, list)
 }

@@ -1,4 +1,4 @@
-package server
+package shop
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/tasks/seckill"
 )
 
@@ -17,7 +18,7 @@ type refusal struct {
 	EndsAt   *time.Time `json:"ends_at,omitempty"`
 }
 
-var msgReasons = map[string]text{
+var msgReasons = map[string]server.Text{
 	seckill.ReasonSoldOut:      {"已售罄", "sold out"},
 	seckill.ReasonNotStarted:   {"秒杀还没有开始", "the sale has not started"},
 	seckill.ReasonEnded:        {"秒杀已经结束", "the sale is over"},
@@ -27,23 +28,25 @@ var msgReasons = map[string]text{
 	seckill.ReasonBought:       {"您已经买过了", "you have bought it already"},
 }
 
-func reasonOf(code string) text {
+func reasonOf(code string) server.Text {
 	if why, known := msgReasons[code]; known {
 		return why
 	}
-	return text{code, code}
+	return server.Text{ZH: code, EN: code}
 }
 
-func refusalText(why text) text { return text{"秒杀失败：" + why.zh, "no order: " + why.en} }
+func refusalText(why server.Text) server.Text {
+	return server.Text{ZH: "秒杀失败：" + why.ZH, EN: "no order: " + why.EN}
+}
 
 // The refusal that most users of a sale get is encoded once.
 var (
 	msgSoldOut  = refusalText(reasonOf(seckill.ReasonSoldOut))
-	dataSoldOut = map[language]encoded{chinese: encodeSoldOut(chinese), english: encodeSoldOut(english)}
+	dataSoldOut = map[server.Language]server.Raw{server.Chinese: encodeSoldOut(server.Chinese), server.English: encodeSoldOut(server.English)}
 )
 
-func encodeSoldOut(l language) encoded {
-	raw, err := json.Marshal(refusal{Reason: reasonOf(seckill.ReasonSoldOut).in(l), Code: seckill.ReasonSoldOut})
+func encodeSoldOut(l server.Language) server.Raw {
+	raw, err := json.Marshal(refusal{Reason: reasonOf(seckill.ReasonSoldOut).In(l), Code: seckill.ReasonSoldOut})
 	if err != nil {
 		panic(err) // strings have a JSON form
 	}
@@ -51,22 +54,22 @@ func encodeSoldOut(l language) encoded {
 }
 
 func refuseSoldOut(c echo.Context) error {
-	return answer(c, codeNo, msgSoldOut, dataSoldOut[languageOf(c)], "")
+	return server.Answer{Code: server.CodeRefused, Msg: msgSoldOut, Data: dataSoldOut[server.LanguageOf(c)]}.Send(c)
 }
 
 func refuse(c echo.Context, code string) error {
 	why := reasonOf(code)
-	return answer(c, codeNo, refusalText(why), refusal{Reason: why.in(languageOf(c)), Code: code}, "")
+	return server.Answer{Code: server.CodeRefused, Msg: refusalText(why), Data: refusal{Reason: why.In(server.LanguageOf(c)), Code: code}}.Send(c)
 }
 
 // refuseBought answers with the task of the user's earlier order.
 func refuseBought(c echo.Context, taskID string) error {
 	why := reasonOf(seckill.ReasonBought)
-	return answer(c, codeNo, why, refusal{Reason: why.in(languageOf(c)), Code: seckill.ReasonBought}, taskID)
+	return server.Answer{Code: server.CodeRefused, Msg: why, Data: refusal{Reason: why.In(server.LanguageOf(c)), Code: seckill.ReasonBought}, TaskID: taskID}.Send(c)
 }
 
 func refuseNotOpen(c echo.Context, e *seckill.NotOpenError) error {
 	why := reasonOf(e.Reason)
-	data := refusal{Reason: why.in(languageOf(c)), Code: e.Reason, StartsAt: &e.StartsAt, EndsAt: &e.EndsAt}
-	return answer(c, codeNo, refusalText(why), data, "")
+	data := refusal{Reason: why.In(server.LanguageOf(c)), Code: e.Reason, StartsAt: &e.StartsAt, EndsAt: &e.EndsAt}
+	return server.Answer{Code: server.CodeRefused, Msg: refusalText(why), Data: data}.Send(c)
 }

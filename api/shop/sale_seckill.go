@@ -1,4 +1,4 @@
-package server
+package shop
 
 import (
 	"bytes"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/tasks/seckill"
 )
 
@@ -15,8 +15,8 @@ type seckillBody struct {
 	Name    *string `json:"name" validate:"omitnil,max=128,line"`
 }
 
-// readPlain reads {"goods_id":1}.
-func (b *seckillBody) readPlain(raw []byte) bool {
+// ReadPlain reads {"goods_id":1}.
+func (b *seckillBody) ReadPlain(raw []byte) bool {
 	digits, ok := bytes.CutPrefix(raw, []byte(`{"goods_id":`))
 	if !ok {
 		return false
@@ -40,26 +40,26 @@ func (b *seckillBody) readPlain(raw []byte) bool {
 const maxPlainDigits = 18
 
 var (
-	msgQueued = text{"您正在排队", "you are in the queue"}
-	msgWon    = text{"秒杀成功", "the order is placed"}
+	msgQueued = server.Textf("您正在排队", "you are in the queue")
+	msgWon    = server.Textf("秒杀成功", "the order is placed")
 )
 
 // enterSeckill enqueues an order of one piece for the user.
-func (s *Server) enterSeckill(c echo.Context) error {
-	b, err := body[seckillBody](s, c)
+func (a *API) enterSeckill(c echo.Context) error {
+	b, err := server.Body[seckillBody](c)
 	if err != nil {
 		return err
 	}
-	goodsID, err := s.goodsOf(c, b)
+	goodsID, err := a.goodsOf(c, b)
 	if err != nil {
 		return err
 	}
-	ticket, err := s.Sales.Enter(c.Request().Context(), userOf(c), goodsID)
+	ticket, err := a.Sales.Enter(c.Request().Context(), userOf(c), goodsID)
 	if err == nil && ticket.Bought {
 		return refuseBought(c, ticket.TaskID)
 	}
 	if err == nil {
-		return answer(c, codeOK, msgQueued, nil, ticket.TaskID)
+		return server.Answer{Msg: msgQueued, TaskID: ticket.TaskID}.Send(c)
 	}
 	if errors.Is(err, seckill.ErrSoldOut) {
 		return refuseSoldOut(c)
@@ -70,42 +70,42 @@ func (s *Server) enterSeckill(c echo.Context) error {
 	return err
 }
 
-func (s *Server) goodsOf(c echo.Context, b seckillBody) (int64, error) {
+func (a *API) goodsOf(c echo.Context, b seckillBody) (int64, error) {
 	switch {
 	case b.GoodsID != nil && b.Name != nil:
-		return 0, badRequest("name", text{"goods_id 和 name 只能给一个", "give goods_id or name, not both"})
+		return 0, server.BadRequest("name", server.Textf("goods_id 和 name 只能给一个", "give goods_id or name, not both"))
 	case b.GoodsID != nil:
 		return *b.GoodsID, nil
 	case b.Name != nil:
-		id, err := s.Sales.GoodsByName(c.Request().Context(), *b.Name)
+		id, err := a.Sales.GoodsByName(c.Request().Context(), *b.Name)
 		if errors.Is(err, seckill.ErrUnknownGoods) {
-			return 0, notFound("name", msgNoGoods)
+			return 0, server.NotFound("name", msgNoGoods)
 		}
 		return id, err
 	}
-	return 0, missing("goods_id")
+	return 0, server.Missing("goods_id")
 }
 
 // seckillOutcome answers the state of a user's request for an order.
-func (s *Server) seckillOutcome(c echo.Context) error {
+func (a *API) seckillOutcome(c echo.Context) error {
 	id := c.QueryParam("task_id")
 	if id == "" {
-		return missing("task_id")
+		return server.Missing("task_id")
 	}
-	if !tasks.ValidID(id) {
-		return badRequest("task_id", msgTaskID)
+	if err := server.CheckTaskID("task_id", id); err != nil {
+		return err
 	}
-	outcome, err := s.Sales.Outcome(c.Request().Context(), id)
+	outcome, err := a.Sales.Outcome(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
 	switch outcome.Code {
 	case seckill.CodeOrdered:
-		return answer(c, outcome.Code, msgWon, newOrderRow(*outcome.Order), "")
+		return server.Answer{Code: outcome.Code, Msg: msgWon, Data: newOrderRow(*outcome.Order)}.Send(c)
 	case seckill.CodeRefused:
 		return refuse(c, outcome.Reason)
 	case seckill.CodeRetrying:
-		return answer(c, outcome.Code, text{"没成功，正在重试", "not yet: it is being tried again"}, nil, id)
+		return server.Answer{Code: outcome.Code, Msg: server.Textf("没成功，正在重试", "not yet: it is being tried again"), TaskID: id}.Send(c)
 	}
-	return answer(c, outcome.Code, text{"还在排队", "still in the queue"}, nil, id)
+	return server.Answer{Code: outcome.Code, Msg: server.Textf("还在排队", "still in the queue"), TaskID: id}.Send(c)
 }

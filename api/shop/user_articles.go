@@ -1,10 +1,11 @@
-package server
+package shop
 
 import (
 	"errors"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/articles"
 )
@@ -15,34 +16,31 @@ type articleBody struct {
 	Content string `json:"content" validate:"required,max=20000,text"`
 }
 
-// maxArticle is the largest body with an article, in bytes: a character may be written as two escapes of six bytes.
-const maxArticle = 256 << 10
+var msgNoArticle = server.Textf("没有这篇文章", "there is no such article")
 
-var msgNoArticle = text{"没有这篇文章", "there is no such article"}
-
-func (s *Server) createArticle(c echo.Context) error {
-	b, err := largeBody[articleBody](s, c, maxArticle)
+func (a *API) createArticle(c echo.Context) error {
+	b, err := server.Body[articleBody](c)
 	if err != nil {
 		return err
 	}
-	article, err := s.Articles.Create(c.Request().Context(), userOf(c), b.Title, b.Content)
+	article, err := a.Articles.Create(c.Request().Context(), userOf(c), b.Title, b.Content)
 	if errors.Is(err, articles.ErrNoAuthor) {
-		return unauthorized(msgUserGone, err)
+		return server.Unauthorized(msgUserGone, err)
 	}
 	if err != nil {
 		return err
 	}
-	return ok(c, article)
+	return server.OK(c, article)
 }
 
-func (s *Server) oneArticle(c echo.Context) error {
-	id, err := pathID(c)
+func (a *API) oneArticle(c echo.Context) error {
+	id, err := server.PathID(c, "id")
 	if err != nil {
 		return err
 	}
-	data, etag, err := s.Articles.Cache().Encoded(c.Request().Context(), id)
+	data, etag, err := a.Articles.Cache().Encoded(c.Request().Context(), id)
 	if err != nil {
-		return notFoundIf(err, cache.ErrNull, msgNoArticle)
+		return server.NotFoundIf(err, cache.ErrNull, msgNoArticle)
 	}
-	return sendCached(c, askAgain, data, etag)
+	return server.SendEncoded(c, data, etag)
 }

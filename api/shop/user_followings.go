@@ -1,12 +1,12 @@
-package server
+package shop
 
 import (
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/tasks/following"
 )
 
@@ -38,40 +38,40 @@ type followingPage struct {
 
 const defaultPerPage = 20
 
-func (s *Server) follow(c echo.Context) error {
-	target, err := pathUserID(c)
+func (a *API) follow(c echo.Context) error {
+	target, err := server.PathID(c, "user_id")
 	if err != nil {
 		return err
 	}
-	since, err := s.Followings.Follow(c.Request().Context(), userOf(c), target)
+	since, err := a.Followings.Follow(c.Request().Context(), userOf(c), target)
 	if err != nil {
 		return explainFollowing(err)
 	}
-	return ok(c, followed{target, since})
+	return server.OK(c, followed{target, since})
 }
 
-func (s *Server) unfollow(c echo.Context) error {
-	target, err := pathUserID(c)
+func (a *API) unfollow(c echo.Context) error {
+	target, err := server.PathID(c, "user_id")
 	if err != nil {
 		return err
 	}
-	if err := s.Followings.Unfollow(c.Request().Context(), userOf(c), target); err != nil {
+	if err := a.Followings.Unfollow(c.Request().Context(), userOf(c), target); err != nil {
 		return explainFollowing(err)
 	}
-	return ok(c, unfollowed{target})
+	return server.OK(c, unfollowed{target})
 }
 
-func (s *Server) listFollowings(c echo.Context) error {
-	page, err := numberParam(c, "page", 1, following.MaxPage)
+func (a *API) listFollowings(c echo.Context) error {
+	page, err := server.QueryInt(c, "page", 1, following.MaxPage)
 	if err != nil {
 		return err
 	}
-	perPage, err := numberParam(c, "per_page", defaultPerPage, following.MaxPerPage)
+	perPage, err := server.QueryInt(c, "per_page", defaultPerPage, following.MaxPerPage)
 	if err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
-	total, entries, err := s.Followings.List(ctx, userOf(c), page, perPage)
+	total, entries, err := a.Followings.List(ctx, userOf(c), page, perPage)
 	if err != nil {
 		return explainFollowing(err)
 	}
@@ -79,7 +79,7 @@ func (s *Server) listFollowings(c echo.Context) error {
 	for i, e := range entries {
 		ids[i] = e.Target
 	}
-	profiles, err := s.Profiles.GetMany(ctx, ids)
+	profiles, err := a.Profiles.GetMany(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -88,42 +88,20 @@ func (s *Server) listFollowings(c echo.Context) error {
 		p := profiles[e.Target] // of a user who is gone: nothing
 		rows[i] = followingRow{ID: e.Target, Name: p.Name, Photo: p.Photo, Intro: p.Intro, FollowedAt: e.At}
 	}
-	return ok(c, followingPage{Page: page, PerPage: perPage, Total: total, Followings: rows})
+	return server.OK(c, followingPage{Page: page, PerPage: perPage, Total: total, Followings: rows})
 }
 
 // explainFollowing turns errors of package following into those for the client.
 func explainFollowing(err error) error {
 	switch {
 	case errors.Is(err, following.ErrSelf):
-		return badRequest("user_id", text{"不能关注自己", "nobody can follow himself"})
+		return server.BadRequest("user_id", server.Textf("不能关注自己", "nobody can follow himself"))
 	case errors.Is(err, following.ErrNoTarget):
-		return notFound("user_id", msgNoUser)
+		return server.NotFound("user_id", msgNoUser)
 	case errors.Is(err, following.ErrNoUser):
-		return unauthorized(msgUserGone, err)
+		return server.Unauthorized(msgUserGone, err)
 	case errors.Is(err, following.ErrTooDeep):
-		return unavailable(err)
+		return server.Unavailable(err)
 	}
 	return err
-}
-
-// pathUserID is the route's :user_id as the id of a user.
-func pathUserID(c echo.Context) (int64, error) {
-	id, err := strconv.ParseInt(c.Param("user_id"), 10, 64)
-	if err != nil || id <= 0 {
-		return 0, badRequest("user_id", text{"user_id 应为正整数（不能过大）", "user_id must be a positive integer, and not too large"})
-	}
-	return id, nil
-}
-
-// numberParam reads a number of the query, 1 to most; absent, it is fallback.
-func numberParam(c echo.Context, name string, fallback, most int) (int, error) {
-	given := c.QueryParam(name)
-	if given == "" {
-		return fallback, nil
-	}
-	n, err := strconv.Atoi(given)
-	if err != nil || n < 1 || n > most {
-		return 0, badRequest(name, textf("%s 应为 1 到 %d 的整数", "%s must be an integer from 1 to %d", name, most))
-	}
-	return n, nil
 }

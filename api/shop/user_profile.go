@@ -1,10 +1,11 @@
-package server
+package shop
 
 import (
 	"errors"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/tasks/profiles"
 )
@@ -17,49 +18,49 @@ type profileBody struct {
 }
 
 var (
-	msgNoUser   = text{"没有这个用户", "there is no such user"}
-	msgUserGone = text{"用户不存在，请重新登录", "the user is gone, log in again"}
+	msgNoUser   = server.Textf("没有这个用户", "there is no such user")
+	msgUserGone = server.Textf("用户不存在，请重新登录", "the user is gone, log in again")
 )
 
-func (s *Server) ownProfile(c echo.Context) error {
-	own, err := s.Profiles.Get(c.Request().Context(), userOf(c))
+func (a *API) ownProfile(c echo.Context) error {
+	own, err := a.Profiles.Get(c.Request().Context(), userOf(c))
 	if err != nil {
 		return loggedOutIfGone(err)
 	}
-	return ok(c, own)
+	return server.OK(c, own)
 }
 
-func (s *Server) updateProfile(c echo.Context) error {
-	b, err := body[profileBody](s, c)
+func (a *API) updateProfile(c echo.Context) error {
+	b, err := server.Body[profileBody](c)
 	if err != nil {
 		return err
 	}
 	if b == (profileBody{}) {
-		return nothingToChange()
+		return server.NothingToChange()
 	}
-	own, err := s.Profiles.Update(c.Request().Context(), userOf(c), profiles.Change(b))
+	own, err := a.Profiles.Update(c.Request().Context(), userOf(c), profiles.Change(b))
 	if err != nil {
 		return loggedOutIfGone(err)
 	}
-	return ok(c, own)
+	return server.OK(c, own)
 }
 
 // loggedOutIfGone turns cache.ErrNull, a user with a token who no longer exists, into a 401.
 func loggedOutIfGone(err error) error {
 	if errors.Is(err, cache.ErrNull) {
-		return unauthorized(msgUserGone, err)
+		return server.Unauthorized(msgUserGone, err)
 	}
 	return err
 }
 
-func (s *Server) userProfile(c echo.Context) error {
-	id, err := pathID(c)
+func (a *API) userProfile(c echo.Context) error {
+	id, err := server.PathID(c, "id")
 	if err != nil {
 		return err
 	}
-	data, etag, err := s.Profiles.Cache().Encoded(c.Request().Context(), id)
+	data, etag, err := a.Profiles.Cache().Encoded(c.Request().Context(), id)
 	if err != nil {
-		return notFoundIf(err, cache.ErrNull, msgNoUser)
+		return server.NotFoundIf(err, cache.ErrNull, msgNoUser)
 	}
-	return sendCached(c, askAgain, data, etag)
+	return server.SendEncoded(c, data, etag)
 }

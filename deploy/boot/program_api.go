@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"github.com/paidui/paidui/api/server"
+	shopapi "github.com/paidui/paidui/api/shop"
 	"github.com/paidui/paidui/api/web"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models/shop"
@@ -70,36 +71,44 @@ func (e *Env) addAPI() error {
 	if err != nil {
 		return err
 	}
-	s, err := server.New(server.Options{
-		Broker:        e.Stores.Broker,
-		Tasks:         e.Client,
-		Catalog:       e.Catalog,
-		Codes:         codes,
-		Sales:         seckill.NewSales(e.Stores.DB, e.Stores.Broker.Redis(), e.Client),
-		Ticks:         ticks.NewStore(e.Stores.Broker.Redis()),
-		Features:      e.features,
-		JWTSecret:     cfg.JWTSecret.Reveal(),
-		JWTPrevious:   cfg.JWTSecretPrevious.Reveal(),
-		JWTLifetime:   cfg.JWTLifetime,
-		OperatorKey:   cfg.OperatorKey.Reveal(),
-		Web:           web.Handler(),
-		Leaving:       Leaving,
-		Draining:      Draining,
-		Language:      cfg.Language,
-		History:       records,
-		Mailbox:       e.mailbox(),
-		MailboxPublic: cfg.OutboxPublic,
-		Rates: server.Rates{
-			UserWrites:  cfg.WritesPerUser,
-			UserSeckill: cfg.SeckillPerUser,
-			Address:     cfg.RequestsPerAddress,
-		},
-		Waits:          waitLimits(limits),
-		CORSOrigins:    cfg.CORSOrigins,
-		LongestWait:    cfg.HTTPQueueWait,
-		TrustedProxies: []netip.Prefix(cfg.TrustedProxies),
+	application, err := shopapi.New(shopapi.Options{
+		Codes:          codes,
+		Sales:          seckill.NewSales(e.Stores.DB, e.Stores.Broker.Redis(), e.Client),
+		Banners:        e.features.Banners,
+		Profiles:       e.features.Profiles,
+		Articles:       e.features.Articles,
+		Counters:       e.features.Counters,
+		Followings:     e.features.Followings,
+		JWTSecret:      cfg.JWTSecret.Reveal(),
+		JWTPrevious:    cfg.JWTSecretPrevious.Reveal(),
+		JWTLifetime:    cfg.JWTLifetime,
+		Mailbox:        e.mailbox(),
+		MailboxPublic:  cfg.OutboxPublic,
+		WritesPerUser:  cfg.WritesPerUser,
+		SeckillPerUser: cfg.SeckillPerUser,
 		Logger:         e.Logger,
-		Registry:       e.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	application.Web = web.Handler()
+	s, err := server.New(server.Options{
+		Application:        application,
+		Tasks:              e.Client,
+		Catalog:            e.Catalog,
+		Ticks:              ticks.NewStore(e.Stores.Broker.Redis()),
+		History:            records,
+		OperatorKey:        cfg.OperatorKey.Reveal(),
+		Leaving:            Leaving,
+		Draining:           Draining,
+		Language:           cfg.Language,
+		RequestsPerAddress: cfg.RequestsPerAddress,
+		Waits:              waitLimits(limits),
+		CORSOrigins:        cfg.CORSOrigins,
+		LongestWait:        cfg.HTTPQueueWait,
+		TrustedProxies:     []netip.Prefix(cfg.TrustedProxies),
+		Logger:             e.Logger,
+		Registry:           e.Registry,
 	})
 	if err != nil {
 		return err
