@@ -5,19 +5,12 @@ import "time"
 // SetHeartbeat changes how long streams of events are silent at most. Call it before the first request.
 func (s *Server) SetHeartbeat(d time.Duration) { s.heartbeats = newSharedTimers(d) }
 
-// Taken is what a route takes.
-type Taken struct {
-	Query    []string
-	AnyQuery bool
-	Body     bool
-}
-
-// Taken lists it for every route and alias, by "METHOD /path/:param".
-func (s *Server) Taken() map[string]Taken {
-	all := map[string]Taken{}
-	for _, r := range s.routes() {
-		for _, path := range append([]string{r.path}, r.aliases...) {
-			all[r.method+" "+path] = Taken{r.query, r.anyQuery, r.body}
+// Taken are the routes, and their aliases, by "METHOD /path/:param".
+func (s *Server) Taken() map[string]Route {
+	all := map[string]Route{}
+	for _, r := range append(s.routes(), s.Application.Routes...) {
+		for _, path := range r.paths() {
+			all[r.Method+" "+path] = r
 		}
 	}
 	return all

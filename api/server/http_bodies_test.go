@@ -21,8 +21,8 @@ func TestConcurrentBodiesStayApart(t *testing.T) {
 			for k := range 10 {
 				id := fmt.Sprintf("task-%d-%d", i, k)
 				body := fmt.Sprintf(`{"id":%q,"task":"demo.add","args":{"n":%d,"m":%d}}`, id, i, k)
-				if got := s.post("/v1/tasks", body, asOperator); got.TaskID != id {
-					t.Errorf("%s answered %s", id, got.raw)
+				if got := s.Post("/v1/tasks", body, asOperator); got.TaskID != id {
+					t.Errorf("%s answered %s", id, got.Raw)
 				}
 			}
 		})
@@ -31,7 +31,7 @@ func TestConcurrentBodiesStayApart(t *testing.T) {
 	for i := range 8 {
 		for k := range 10 {
 			var info struct{ Args json.RawMessage }
-			s.get(fmt.Sprintf("/v1/tasks/task-%d-%d", i, k), asOperator).into(t, &info)
+			s.Get(fmt.Sprintf("/v1/tasks/task-%d-%d", i, k), asOperator).Into(t, &info)
 			require.JSONEq(t, fmt.Sprintf(`{"n":%d,"m":%d}`, i, k), string(info.Args))
 		}
 	}
@@ -41,11 +41,11 @@ func TestBodiesOfUnknownLength(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)
 	post := func(body string) int {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/v1/tasks", io.MultiReader(strings.NewReader(body)))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Base+"/v1/tasks", io.MultiReader(strings.NewReader(body)))
 		require.NoError(t, err)
 		r.Header.Set("Content-Type", "application/json")
 		asOperator(r)
-		response, err := s.http.Do(r)
+		response, err := s.HTTP.Do(r)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		return response.StatusCode

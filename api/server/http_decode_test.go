@@ -30,15 +30,15 @@ func FuzzDecode(f *testing.F) {
 			var usual taskBody
 			require.NoError(t, json.Unmarshal(raw, &usual))
 			require.Equal(t, usual.Task, b.Task)
-			err = check.Struct(b)
+			err = check.Validate(b)
 		}
 		var e *Failure
 		if err != nil {
 			require.True(t, errors.As(err, &e), "%v", err)
-			require.Equal(t, 400, e.status)
-			require.NotEmpty(t, e.msg.zh)
-			require.NotEmpty(t, e.msg.en)
-			_, err := json.Marshal(envelope{Code: e.status, Msg: e.msg.zh, Field: e.field})
+			require.Equal(t, 400, e.Status)
+			require.NotEmpty(t, e.Msg.ZH)
+			require.NotEmpty(t, e.Msg.EN)
+			_, err := json.Marshal(envelope{Code: e.Status, Msg: e.Msg.ZH, Field: e.Field})
 			require.NoError(t, err)
 		}
 	})

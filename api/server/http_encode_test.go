@@ -27,7 +27,7 @@ func TestEnvelopesAreWrittenAsEncodingJSONDoes(t *testing.T) {
 	data := rapid.OneOf(
 		rapid.Just[any](nil),
 		rapid.Map(anyText(), func(s string) any { return s }),
-		rapid.Map(anyText(), func(s string) any { return refusal{Reason: s, Code: s} }),
+		rapid.Map(anyText(), func(s string) any { return Identity{User: s, Value: s} }),
 		rapid.Map(anyText(), func(s string) any { return map[string]any{s: []any{1, s, nil}} }),
 		rapid.Just[any](json.RawMessage(`{ "a" : "<" }`)),
 	)
@@ -44,7 +44,7 @@ func TestEnvelopesAreWrittenAsEncodingJSONDoes(t *testing.T) {
 		if e.Data != nil {
 			raw, err := json.Marshal(e.Data)
 			require.NoError(t, err)
-			e.Data = encoded(raw)
+			e.Data = Raw(raw)
 			got, err = e.appendTo(nil)
 			require.NoError(t, err)
 			require.Equal(t, want.String(), string(got))

@@ -25,7 +25,7 @@ func begun(header ...string) (*request, context.CancelFunc) {
 		r.Header.Set(header[i], header[i+1])
 	}
 	c := echo.New().NewContext(r, httptest.NewRecorder())
-	beginRequest(c, Chinese)
+	beginRequest(c, nil, Chinese)
 	return requestOf(c), cancel
 }
 

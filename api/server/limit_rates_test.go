@@ -50,7 +50,7 @@ func TestABucketForgets(t *testing.T) {
 
 func TestRatesKnowAddressesApart(t *testing.T) {
 	t.Parallel()
-	r := newRates(Rates{Address: 1})
+	r := newRates(1, nil)
 	now := time.Now()
 	for range wrongKeys {
 		require.Zero(t, r.wrongKeys.take(netip.MustParseAddr("192.0.2.1"), now))

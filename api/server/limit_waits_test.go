@@ -20,18 +20,18 @@ func TestWaitsAreBounded(t *testing.T) {
 		o.Waits = server.Waits{All: 6, Address: 4}
 	}, behindAProxy)
 	id := s.add(t)
-	wait := func(addr string, seconds string) answer { return s.get("/v1/tasks/"+id+"?wait="+seconds, from(addr)) }
+	wait := func(addr string, seconds string) answer { return s.Get("/v1/tasks/"+id+"?wait="+seconds, from(addr)) }
 	ctx, leave := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
 	defer clients.Wait()
 	defer leave()
 	begin := func(addr, path string) {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/v1/tasks/"+id+path, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Base+"/v1/tasks/"+id+path, nil)
 		require.NoError(t, err)
 		r.Header.Set("X-Forwarded-For", addr)
 		before := s.metric(t, "paidui_http_requests_in_flight")
 		clients.Go(func() {
-			res, err := s.http.Do(r)
+			res, err := s.HTTP.Do(r)
 			if err == nil {
 				_, _ = io.Copy(io.Discard, res.Body) // until leave
 				_ = res.Body.Close()
@@ -42,21 +42,21 @@ func TestWaitsAreBounded(t *testing.T) {
 	for _, path := range []string{"/events", "?wait=60s", "/events", "?wait=60s"} {
 		begin("192.0.2.1", path)
 	}
-	for _, refused := range []answer{wait("192.0.2.1", "1s"), s.get("/v1/tasks/"+id+"/events", from("192.0.2.1"))} {
-		require.Equal(t, 429, refused.status, "%s", refused.raw)
-		require.Equal(t, "5", refused.header.Get("Retry-After"))
+	for _, refused := range []answer{wait("192.0.2.1", "1s"), s.Get("/v1/tasks/"+id+"/events", from("192.0.2.1"))} {
+		require.Equal(t, 429, refused.Status, "%s", refused.Raw)
+		require.Equal(t, "5", refused.Header.Get("Retry-After"))
 	}
-	require.Equal(t, 200, s.get("/v1/tasks/"+id, from("192.0.2.1")).status, "it may ask")
+	require.Equal(t, 200, s.Get("/v1/tasks/"+id, from("192.0.2.1")).Status, "it may ask")
 	for range 3 {
-		require.Equal(t, 200, wait("2001:db8::1", "10ms").status, "others wait, and leave again")
+		require.Equal(t, 200, wait("2001:db8::1", "10ms").Status, "others wait, and leave again")
 	}
 	begin("2001:db8::1", "/events")
 	begin("2001:db8::2", "?wait=60s")
 	full := wait("192.0.2.3", "1s")
-	require.Equal(t, []any{503, "5"}, []any{full.status, full.header.Get("Retry-After")}, "%s", full.raw)
+	require.Equal(t, []any{503, "5"}, []any{full.Status, full.Header.Get("Retry-After")}, "%s", full.Raw)
 	leave()
 	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, time.Minute, time.Millisecond)
 	for range 10 {
-		require.Equal(t, 200, wait("192.0.2.1", "10ms").status, "each was counted off once")
+		require.Equal(t, 200, wait("192.0.2.1", "10ms").Status, "each was counted off once")
 	}
 }

@@ -33,16 +33,16 @@ func (s *system) follow(t *testing.T, status int, id string, more ...with) *stre
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/v1/tasks/"+id+"/events", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Base+"/v1/tasks/"+id+"/events", nil)
 	require.NoError(t, err)
 	for _, m := range more {
 		m(r)
 	}
-	response, err := s.http.Do(r)
+	response, err := s.HTTP.Do(r)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = response.Body.Close() })
 	require.Equal(t, status, response.StatusCode)
-	s.hold(r, nil, answer{status: status, header: response.Header})
+	s.Hold(r, nil, answer{Status: status, Header: response.Header})
 	return &stream{t: t, response: response, lines: bufio.NewScanner(response.Body)}
 }
 
@@ -98,8 +98,8 @@ func (s *system) add(t *testing.T, more ...any) (id string) {
 	for i := 0; i < len(more); i += 2 {
 		body[more[i].(string)] = more[i+1]
 	}
-	made := s.post("/v1/tasks", body, asOperator)
-	require.Equal(t, 100, made.Code, "%s", made.raw)
+	made := s.Post("/v1/tasks", body, asOperator)
+	require.Equal(t, 100, made.Code, "%s", made.Raw)
 	return made.TaskID
 }
 
@@ -200,8 +200,8 @@ func TestEventsOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)
 	for id, status := range map[string]int{"nobody": 404, "default_0192d9a0-0000-7000-8000-000000000000": 404, "a%20b": 400} {
-		a := s.get("/v1/tasks/" + id + "/events")
-		require.Equal(t, status, a.Code, "%s", a.raw)
+		a := s.Get("/v1/tasks/" + id + "/events")
+		require.Equal(t, status, a.Code, "%s", a.Raw)
 	}
 }
 

@@ -22,19 +22,19 @@ func TestALongPollIsAnsweredLikeAnyOther(t *testing.T) {
 	s := assembleEmbedded(t, func(o *options) { o.CORSOrigins = []string{"https://shop.example.com"} })
 	id := s.add(t)
 	more := []with{header("X-Request-ID", "mine"), header("Origin", "https://shop.example.com"), inEnglish}
-	at := s.get("/v1/tasks/"+id+"?wait=1ms", more...)
-	longpoll := s.get("/v1/tasks/"+id+"?wait="+long.String(), more...)
-	require.Equal(t, at.raw, longpoll.raw)
-	at.header.Del("Date")
-	longpoll.header.Del("Date")
-	require.Equal(t, at.header, longpoll.header)
-	indented := s.get("/v1/tasks/"+id+"?pretty&wait="+long.String(), asOperator)
-	require.Contains(t, string(indented.raw), "\n  \"code\": 100,\n")
-	require.Contains(t, string(indented.raw), "args")
+	at := s.Get("/v1/tasks/"+id+"?wait=1ms", more...)
+	longpoll := s.Get("/v1/tasks/"+id+"?wait="+long.String(), more...)
+	require.Equal(t, at.Raw, longpoll.Raw)
+	at.Header.Del("Date")
+	longpoll.Header.Del("Date")
+	require.Equal(t, at.Header, longpoll.Header)
+	indented := s.Get("/v1/tasks/"+id+"?pretty&wait="+long.String(), asOperator)
+	require.Contains(t, string(indented.Raw), "\n  \"code\": 100,\n")
+	require.Contains(t, string(indented.Raw), "args")
 
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.base+"/v1/tasks/"+id+"?wait="+long.String(), nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Base+"/v1/tasks/"+id+"?wait="+long.String(), nil)
 	require.NoError(t, err)
-	response, err := s.http.Do(r)
+	response, err := s.HTTP.Do(r)
 	require.NoError(t, err)
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
@@ -56,8 +56,8 @@ func TestALongPollCanFail(t *testing.T) {
 	s := startEmbedded(t)
 	id := s.add(t, "retention", 0)
 	time.AfterFunc(long, func() { s.work(t) })
-	a := s.get("/v1/tasks/" + id + "?wait=60s")
-	require.Equal(t, []any{404, 404}, []any{a.status, a.Code}, "%s", a.raw)
+	a := s.Get("/v1/tasks/" + id + "?wait=60s")
+	require.Equal(t, []any{404, 404}, []any{a.Status, a.Code}, "%s", a.Raw)
 }
 
 func TestALongPollNoticesThatItsClientIsGone(t *testing.T) {
@@ -65,9 +65,9 @@ func TestALongPollNoticesThatItsClientIsGone(t *testing.T) {
 	s := startEmbedded(t)
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/v1/tasks/"+s.add(t)+"?wait=60s", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Base+"/v1/tasks/"+s.add(t)+"?wait=60s", nil)
 	require.NoError(t, err)
-	_, err = s.http.Do(r) //nolint:bodyclose // there is no answer
+	_, err = s.HTTP.Do(r) //nolint:bodyclose // there is no answer
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, 30*time.Second, 5*time.Millisecond)
 	require.Eventually(t, func() bool { return contains(s.log.String(), `"status":499`) }, 20*time.Second, time.Millisecond)
@@ -77,7 +77,7 @@ func TestALongPollNoticesThatItsClientIsGone(t *testing.T) {
 func TestTheClientOfALongPollMaySpeak(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.Base, "http://"))
 	require.NoError(t, err)
 	defer conn.Close()
 	_, err = io.WriteString(conn, "GET /v1/tasks/"+s.add(t)+"?wait=5s HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -20,9 +20,9 @@ type batchItem struct {
 
 func (s *system) batch(t *testing.T, items []any, more ...with) (got []batchItem) {
 	t.Helper()
-	a := s.post("/v1/tasks/batch", map[string]any{"tasks": items}, append(more, asOperator)...)
-	require.Equal(t, []int{http.StatusOK, 100}, []int{a.status, a.Code}, "%s", a.raw)
-	a.into(t, &got)
+	a := s.Post("/v1/tasks/batch", map[string]any{"tasks": items}, append(more, asOperator)...)
+	require.Equal(t, []int{http.StatusOK, 100}, []int{a.Status, a.Code}, "%s", a.Raw)
+	a.Into(t, &got)
 	require.Len(t, got, len(items))
 	return got
 }
@@ -109,21 +109,21 @@ func TestABatchWithoutBroker(t *testing.T) {
 func TestAllOptionsOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	made := s.post("/v1/tasks", map[string]any{
+	made := s.Post("/v1/tasks", map[string]any{
 		"task": "demo.add", "args": map[string]int{"n": 1, "m": 2}, "id": "mine", "priority": "low", "countdown": "1h", "expires": "2h",
 		"timeout": "5s", "hard_timeout": "8s", "max_crashes": 2, "result_limit": 100, "unique_until_done": true, "unique_key": "k",
 		"retention": "1h", "history": "meta", "tags": []string{"a", "用户:7"}, "headers": map[string]string{"tenant": "t1"},
 		"on_success": []any{map[string]any{"task": "demo.low", "args": map[string]int{"n": 3, "m": 4}, "countdown": 1}},
 		"on_failure": []any{map[string]any{"task": "demo.add", "args": map[string]int{"n": 3, "m": 4}, "id": "after"}},
 	}, asOperator)
-	require.Equal(t, []any{100, "mine"}, []any{made.Code, made.TaskID}, "%s", made.raw)
+	require.Equal(t, []any{100, "mine"}, []any{made.Code, made.TaskID}, "%s", made.Raw)
 	got := s.task(t, "/v1/tasks/mine", asOperator)
 	require.Equal(t, "PENDING", got.State)
 	require.WithinDuration(t, got.EnqueuedAt.Add(time.Hour), *got.ETA, time.Second)
-	same := s.post("/v1/tasks", map[string]any{
+	same := s.Post("/v1/tasks", map[string]any{
 		"task": "demo.add", "args": map[string]int{"n": 5, "m": 6}, "unique_for": 10, "unique_key": "k",
 	}, asOperator)
-	require.Contains(t, []int{100, 101}, same.Code, "%s", same.raw)
+	require.Contains(t, []int{100, 101}, same.Code, "%s", same.Raw)
 }
 
 func TestTaskTypesShowTheirOptions(t *testing.T) {
@@ -133,7 +133,7 @@ func TestTaskTypesShowTheirOptions(t *testing.T) {
 		Name, Queue string
 		Options     map[string]any
 	}
-	s.get("/v1/task-types", asOperator).into(t, &types)
+	s.Get("/v1/task-types", asOperator).Into(t, &types)
 	require.NotEmpty(t, types)
 	for _, d := range types {
 		require.NotNil(t, d.Options, d.Name)

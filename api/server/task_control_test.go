@@ -41,7 +41,7 @@ func (s *system) serveAdd(t *testing.T, begun func(context.Context)) {
 func stateIn(t *testing.T, a answer) string {
 	t.Helper()
 	var data struct{ State string }
-	a.into(t, &data)
+	a.Into(t, &data)
 	return data.State
 }
 
@@ -49,25 +49,25 @@ func TestRevokeOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id := s.enqueue(t, 1)
-	a := s.del("/v1/tasks/"+id+"?reason="+url.QueryEscape("错了"), asOperator)
+	a := s.Delete("/v1/tasks/"+id+"?reason="+url.QueryEscape("错了"), asOperator)
 	require.Equal(t, []any{100, id, "REVOKED"}, []any{a.Code, a.TaskID, stateIn(t, a)})
 	got := s.task(t, "/v1/tasks/"+id)
 	require.Equal(t, []any{"REVOKED", "revoked by an operator: 错了"}, []any{got.State, got.Error})
 	for _, path := range []string{"/v1/tasks/" + id, "/v1/tasks/" + id + "/?terminate=true"} {
-		a = s.del(path, asOperator, inEnglish)
+		a = s.Delete(path, asOperator, inEnglish)
 		require.Equal(t, []any{409, "id", "the task has ended already (REVOKED)"}, []any{a.Code, a.Field, a.Msg})
 	}
-	require.Equal(t, 404, s.del("/v1/tasks/nobody", asOperator).Code)
+	require.Equal(t, 404, s.Delete("/v1/tasks/nobody", asOperator).Code)
 
 	begun, end := make(chan struct{}, 1), make(chan struct{})
 	s.serveAdd(t, func(context.Context) { begun <- struct{}{}; <-end })
 	id = s.enqueue(t, 1)
 	<-begun
-	a = s.del("/v1/tasks/"+id+"?terminate=false", asOperator)
+	a = s.Delete("/v1/tasks/"+id+"?terminate=false", asOperator)
 	require.Equal(t, []any{100, "STARTED"}, []any{a.Code, stateIn(t, a)})
 	close(end)
 	require.Equal(t, "SUCCESS", s.task(t, "/v1/tasks/"+id+"?wait=20s").State)
-	require.Equal(t, 409, s.del("/v1/tasks/"+id, asOperator).Code)
+	require.Equal(t, 409, s.Delete("/v1/tasks/"+id, asOperator).Code)
 }
 
 func TestTerminateOverHTTP(t *testing.T) {
@@ -78,9 +78,9 @@ func TestTerminateOverHTTP(t *testing.T) {
 	id, other := s.enqueue(t, 1), s.enqueue(t, 2, "tags", []string{"x"})
 	<-begun
 	<-begun
-	a := s.del("/v1/tasks/"+id+"?terminate=true", asOperator, inEnglish)
+	a := s.Delete("/v1/tasks/"+id+"?terminate=true", asOperator, inEnglish)
 	require.Equal(t, []any{100, "STARTED", "the task is running, and told to end"}, []any{a.Code, stateIn(t, a), a.Msg})
-	a = s.del("/v1/tasks?tag=x&terminate=1&reason=closed", asOperator)
+	a = s.Delete("/v1/tasks?tag=x&terminate=1&reason=closed", asOperator)
 	require.JSONEq(t, `{"revoked":0,"running":1}`, string(a.Data))
 	require.Equal(t, "REVOKED", s.task(t, "/v1/tasks/"+id+"?wait=20s").State)
 	got := s.task(t, "/v1/tasks/"+other+"?wait=20s")
@@ -95,7 +95,7 @@ func TestRevokeByTagOverHTTP(t *testing.T) {
 		ids = append(ids, s.enqueue(t, n, "tags", []string{"店/7", "x"}, "countdown", "1h"))
 	}
 	other := s.enqueue(t, 9, "tags", []string{"y"})
-	a := s.del("/v1/tasks?tag="+url.QueryEscape("店/7"), asOperator)
+	a := s.Delete("/v1/tasks?tag="+url.QueryEscape("店/7"), asOperator)
 	require.Equal(t, 100, a.Code)
 	require.JSONEq(t, `{"revoked":5,"running":0}`, string(a.Data))
 	for _, id := range ids {
@@ -111,16 +111,16 @@ func TestRetryOverHTTP(t *testing.T) {
 	s.serveAdd(t, nil)
 	for range 2 {
 		require.Equal(t, "FAILURE", s.task(t, "/v1/tasks/"+failed+"?wait=20s").State)
-		a := s.post("/v1/tasks/"+failed+"/retry", nil, asOperator)
+		a := s.Post("/v1/tasks/"+failed+"/retry", nil, asOperator)
 		require.Equal(t, []any{100, failed}, []any{a.Code, a.TaskID})
 	}
 	require.Equal(t, "FAILURE", s.task(t, "/v1/tasks/"+failed+"?wait=20s").State)
 	require.Equal(t, "SUCCESS", s.task(t, "/v1/tasks/"+succeeded+"?wait=20s").State)
-	a := s.post("/v1/tasks/"+succeeded+"/retry/", nil, asOperator, inEnglish)
+	a := s.Post("/v1/tasks/"+succeeded+"/retry/", nil, asOperator, inEnglish)
 	require.Equal(t, []any{409, "id", "the task has succeeded: enqueue a new one"}, []any{a.Code, a.Field, a.Msg})
-	require.Equal(t, 404, s.post("/v1/tasks/nobody/retry", nil, asOperator).Code)
+	require.Equal(t, 404, s.Post("/v1/tasks/nobody/retry", nil, asOperator).Code)
 	later := s.enqueue(t, 1, "countdown", "1h")
-	require.Equal(t, 100, s.post("/v1/tasks/"+later+"/retry", nil, asOperator).Code)
+	require.Equal(t, 100, s.Post("/v1/tasks/"+later+"/retry", nil, asOperator).Code)
 	require.Equal(t, "SUCCESS", s.task(t, "/v1/tasks/"+later+"?wait=20s").State)
 }
 
@@ -128,11 +128,11 @@ func TestRetryOfWhatWaitsOrExpiredOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)
 	waiting, expired := s.enqueue(t, 1), s.enqueue(t, 2, "expires", "50ms")
-	a := s.post("/v1/tasks/"+waiting+"/retry", nil, asOperator, inEnglish)
+	a := s.Post("/v1/tasks/"+waiting+"/retry", nil, asOperator, inEnglish)
 	require.Equal(t, []any{409, "id", "the task has not ended (PENDING)"}, []any{a.Code, a.Field, a.Msg})
-	require.Equal(t, 100, s.del("/v1/tasks/"+expired, asOperator).Code)
+	require.Equal(t, 100, s.Delete("/v1/tasks/"+expired, asOperator).Code)
 	s.awaitExpiry(t, expired)
-	a = s.post("/v1/tasks/"+expired+"/retry", nil, asOperator, inEnglish)
+	a = s.Post("/v1/tasks/"+expired+"/retry", nil, asOperator, inEnglish)
 	require.Equal(t, []any{409, "id", "the task's expiry has passed: enqueue a new one"}, []any{a.Code, a.Field, a.Msg})
 }
 
@@ -152,9 +152,9 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 		seen := make(map[string]bool)
 		for cursor := ""; ; cursor = *page.Next {
 			page.Tasks, page.Next = nil, nil
-			a := s.get("/v1/queues/default/dead?limit="+limit+"&cursor="+cursor, asOperator)
-			require.Equal(t, 100, a.Code, "%s", a.raw)
-			a.into(t, &page)
+			a := s.Get("/v1/queues/default/dead?limit="+limit+"&cursor="+cursor, asOperator)
+			require.Equal(t, 100, a.Code, "%s", a.Raw)
+			a.Into(t, &page)
 			for _, one := range page.Tasks {
 				require.Equal(t, []any{"FAILURE", "no luck", false}, []any{one.State, one.Error, seen[one.ID]})
 				require.NotNil(t, one.Args)
@@ -170,7 +170,7 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	require.Equal(t, []int{3, 3, 1}, all("3"))
 	require.Equal(t, []int{7}, all("7"))
 	require.Equal(t, []int{7}, all(""))
-	a := s.post("/v1/queues/default/retry", nil, asOperator)
+	a := s.Post("/v1/queues/default/retry", nil, asOperator)
 	require.JSONEq(t, `{"retried":7}`, string(a.Data))
 	require.Eventually(t, func() bool { return all("100")[0] == n }, 20*time.Second, 20*time.Millisecond)
 }
@@ -206,9 +206,9 @@ func TestControlOfTasksRefusesBadInput(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			a := s.on(t).do(test.method, test.path, nil, asOperator)
-			require.Equal(t, []any{test.code, test.field}, []any{a.Code, a.Field}, "%s", a.raw)
-			require.Equal(t, 401, s.on(t).do(test.method, test.path, nil).Code)
+			a := s.On(t).Do(test.method, test.path, nil, asOperator)
+			require.Equal(t, []any{test.code, test.field}, []any{a.Code, a.Field}, "%s", a.Raw)
+			require.Equal(t, 401, s.On(t).Do(test.method, test.path, nil).Code)
 		})
 	}
 	require.Equal(t, "PENDING", s.task(t, "/v1/tasks/"+id).State)

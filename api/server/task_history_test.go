@@ -37,13 +37,13 @@ func ended(id string, minute int, state tasks.State) tasks.Record {
 func (s *system) search(t *testing.T, query string) (ids []string) {
 	t.Helper()
 	for cursor := ""; ; {
-		a := s.get("/v1/tasks?"+query+"&cursor="+url.QueryEscape(cursor), asOperator)
-		require.Equal(t, 100, a.Code, "%s", a.raw)
+		a := s.Get("/v1/tasks?"+query+"&cursor="+url.QueryEscape(cursor), asOperator)
+		require.Equal(t, 100, a.Code, "%s", a.Raw)
 		var page struct {
 			Tasks []task
 			Next  *string `json:"next_cursor"`
 		}
-		a.into(t, &page)
+		a.Into(t, &page)
 		for _, one := range page.Tasks {
 			ids = append(ids, one.ID)
 		}
@@ -96,15 +96,15 @@ func TestATaskThatRedisForgotIsRemembered(t *testing.T) {
 		[]any{seen.ID, seen.Task, seen.Queue, seen.State, seen.Args, seen.RequestID})
 	require.NotNil(t, seen.EnqueuedAt)
 	require.Nil(t, s.task(t, "/v1/tasks/kept?wait=1").Args, "arguments are for the operator")
-	require.Equal(t, 404, s.get("/v1/tasks/unknown").Code)
-	stream := string(s.get("/v1/tasks/kept/events").raw)
+	require.Equal(t, 404, s.Get("/v1/tasks/unknown").Code)
+	stream := string(s.Get("/v1/tasks/kept/events").Raw)
 	require.Contains(t, stream, `"state":"FAILURE"`)
 	require.Contains(t, stream, "event: end\n")
-	require.Equal(t, 404, s.get("/v1/tasks/unknown/events").Code)
+	require.Equal(t, 404, s.Get("/v1/tasks/unknown/events").Code)
 
 	// What Redis has comes first.
-	again := s.post("/v1/tasks", map[string]any{"task": "demo.add", "args": map[string]int{"n": 1, "m": 2}, "id": "kept"}, asOperator)
-	require.Equal(t, 100, again.Code, "%s", again.raw)
+	again := s.Post("/v1/tasks", map[string]any{"task": "demo.add", "args": map[string]int{"n": 1, "m": 2}, "id": "kept"}, asOperator)
+	require.Equal(t, 100, again.Code, "%s", again.Raw)
 	require.Equal(t, "PENDING", s.task(t, "/v1/tasks/kept").State)
 }
 
@@ -124,9 +124,9 @@ func TestSearchesThatMakeNoSenseAreRefused(t *testing.T) {
 		"limit=0": "limit", "limit=101": "limit", "limit=-1": "limit", "limit=ten": "limit",
 		"cursor=x": "cursor", "cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA": "cursor",
 	} {
-		a := s.get("/v1/tasks?"+query, asOperator)
-		require.Equal(t, []any{400, field}, []any{a.Code, a.Field}, "%.60s: %s", query, a.raw)
+		a := s.Get("/v1/tasks?"+query, asOperator)
+		require.Equal(t, []any{400, field}, []any{a.Code, a.Field}, "%.60s: %s", query, a.Raw)
 	}
-	require.Equal(t, 401, s.get("/v1/tasks").Code)
-	require.Equal(t, 401, s.get("/v1/tasks?state=SUCCESS", bearer("someone")).Code)
+	require.Equal(t, 401, s.Get("/v1/tasks").Code)
+	require.Equal(t, 401, s.Get("/v1/tasks?state=SUCCESS", bearer("someone")).Code)
 }

@@ -16,15 +16,13 @@ import (
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
-type warning struct{ Code, Msg string }
-
 func TestACallThatNobodyCanRunSaysSo(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	call := func(body string, more ...with) []warning {
-		a := s.post("/v1/tasks", body, append(more, asOperator)...)
-		require.Equal(t, 100, a.Code, "%s", a.raw)
-		require.Equal(t, 200, s.get("/v1/tasks/"+a.TaskID, asOperator).status, "it is made")
+		a := s.Post("/v1/tasks", body, append(more, asOperator)...)
+		require.Equal(t, 100, a.Code, "%s", a.Raw)
+		require.Equal(t, 200, s.Get("/v1/tasks/"+a.TaskID, asOperator).Status, "it is made")
 		return a.Warnings
 	}
 	await := func(body, code string) warning {

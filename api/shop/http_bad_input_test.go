@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/api/server/servertest"
+
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
@@ -327,18 +329,18 @@ func TestBadInput(t *testing.T) {
 		{"BREW", "/v1/goods", nil, nil, 405, ""},
 	}
 	for _, test := range tests {
-		name := fmt.Sprintf("%s %.60s %.60s", test.method, test.path, encode(t, test.body))
+		name := fmt.Sprintf("%s %.60s %.60s", test.method, test.path, servertest.Encode(t, test.body))
 		t.Run(name, func(t *testing.T) {
 			var more []with
 			if test.who != nil {
 				more = append(more, test.who)
 			}
-			c := s.on(t)
-			a := c.do(test.method, test.path, test.body, more...)
-			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s", a.raw)
+			c := s.On(t)
+			a := c.Do(test.method, test.path, test.body, more...)
+			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s", a.Raw)
 			require.Regexp(t, `\p{Han}`, a.Msg)
-			a = c.do(test.method, test.path, test.body, append(more, inEnglish)...)
-			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s", a.raw)
+			a = c.Do(test.method, test.path, test.body, append(more, inEnglish)...)
+			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s", a.Raw)
 			require.NotEmpty(t, a.Msg)
 			require.NotRegexp(t, `[Gg]o (type|value|struct)|json:|cannot unmarshal|\*server`, a.Msg)
 		})
@@ -370,8 +372,8 @@ func (s *system) contents(t *testing.T) map[string]int64 {
 func TestDurableNeedsAnOutbox(t *testing.T) {
 	t.Parallel()
 	s := assembleEmbedded(t, func(o *options) { o.Tasks = tasks.NewClient(o.Broker) })
-	a := s.post("/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2},"durable":true}`, asOperator)
-	require.Equal(t, []any{400, "durable"}, []any{a.Code, a.Field}, "%s", a.raw)
+	a := s.Post("/v1/tasks", `{"task":"demo.add","args":{"n":1,"m":2},"durable":true}`, asOperator)
+	require.Equal(t, []any{400, "durable"}, []any{a.Code, a.Field}, "%s", a.Raw)
 }
 
 func TestTheLargestBody(t *testing.T) {
@@ -382,9 +384,9 @@ func TestTheLargestBody(t *testing.T) {
 		object := `{"mobile":"13812345678"}`
 		return object + strings.Repeat(" ", size-len(object))
 	}
-	require.Equal(t, 413, s.post("/v1/sms", padded(limit+1)).Code)
-	a := s.post("/v1/sms", padded(limit))
-	require.Equal(t, 100, a.Code, "%s", a.raw)
+	require.Equal(t, 413, s.Post("/v1/sms", padded(limit+1)).Code)
+	a := s.Post("/v1/sms", padded(limit))
+	require.Equal(t, 100, a.Code, "%s", a.Raw)
 }
 
 func TestContentTypes(t *testing.T) {
@@ -400,7 +402,7 @@ func TestContentTypes(t *testing.T) {
 		"application/json/x":                415,
 		"":                                  415,
 	} {
-		a := s.post("/v1/sms", `{"mobile":"1"}`, header("Content-Type", given))
+		a := s.Post("/v1/sms", `{"mobile":"1"}`, header("Content-Type", given))
 		require.Equal(t, status, a.Code, given)
 	}
 }

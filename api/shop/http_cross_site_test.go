@@ -38,20 +38,20 @@ func TestAnotherSitesPageSendsNoCode(t *testing.T) {
 		"a program that names another one": {map[string]string{"User-Agent": "curl/8", "Referer": "https://evil.example/"}, false},
 	} {
 		number++
-		a := s.get(fmt.Sprintf("/user/send_sms?mobile=%d", number), inEnglish, func(r *http.Request) {
+		a := s.Get(fmt.Sprintf("/user/send_sms?mobile=%d", number), inEnglish, func(r *http.Request) {
 			for header, value := range test.headers {
 				r.Header.Set(header, value)
 			}
 		})
 		code := fmt.Sprintf("send_sms_code_%d", number)
 		if test.sent {
-			require.Equal(t, 100, a.Code, "%s: %s", name, a.raw)
+			require.Equal(t, 100, a.Code, "%s: %s", name, a.Raw)
 			continue
 		}
-		require.Equal(t, http.StatusForbidden, a.status, name)
+		require.Equal(t, http.StatusForbidden, a.Status, name)
 		require.Equal(t, "pages of other sites may not send codes by GET: use POST /v1/sms", a.Msg)
 		require.Zero(t, s.cache.Exists(t.Context(), code).Val(), name)
 	}
-	require.Equal(t, 415, s.post("/v1/sms", map[string]string{"mobile": mobile}, header("Content-Type", "text/plain")).status,
+	require.Equal(t, 415, s.Post("/v1/sms", map[string]string{"mobile": mobile}, header("Content-Type", "text/plain")).Status,
 		"nor can a form post what the other route takes")
 }

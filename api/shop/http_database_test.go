@@ -94,30 +94,30 @@ func TestWithoutTheDatabase(t *testing.T) {
 	r := testenv.Redis(t)
 	s := assemble(t, u.String(), r.URL(1), r.URL(2), nil)
 	user := bearer(s.login(t, mobile).Token)
-	require.Equal(t, 100, s.post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator).Code)
+	require.Equal(t, 100, s.Post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator).Code)
 	require.Len(t, s.visible(t), 1)
 	goods := s.sell(t, "键盘", 1, -time.Minute, time.Hour)
-	in := s.post("/v1/seckill", map[string]any{"goods_id": goods}, user)
+	in := s.Post("/v1/seckill", map[string]any{"goods_id": goods}, user)
 	require.Equal(t, 100, in.Code)
 
 	line.connect(false)
 	require.Len(t, s.visible(t), 1, "from the cache")
-	again := s.post("/v1/seckill", map[string]any{"goods_id": goods}, user)
+	again := s.Post("/v1/seckill", map[string]any{"goods_id": goods}, user)
 	require.Equal(t, []any{100, in.TaskID}, []any{again.Code, again.TaskID}, "taking an order needs no database")
 	s.codeFor(t, "13800000002", "123456")
 	login := map[string]string{"mobile": "13800000002", "code": "123456"}
 	for i, a := range []answer{
-		s.get("/v1/goods"),
-		s.get("/v1/orders", user),
-		s.get("/v1/user", user),
-		s.post("/v1/login", login),
-		s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator),
+		s.Get("/v1/goods"),
+		s.Get("/v1/orders", user),
+		s.Get("/v1/user", user),
+		s.Post("/v1/login", login),
+		s.Post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator),
 	} {
-		require.Equal(t, http.StatusServiceUnavailable, a.status, "%d: %s", i, a.raw)
-		require.NotEmpty(t, a.header.Get("Retry-After"))
+		require.Equal(t, http.StatusServiceUnavailable, a.Status, "%d: %s", i, a.Raw)
+		require.NotEmpty(t, a.Header.Get("Retry-After"))
 	}
 
 	line.connect(true)
-	require.Eventually(t, func() bool { return s.get("/v1/goods").Code == 100 }, 10*time.Second, 20*time.Millisecond)
-	require.Equal(t, 100, s.post("/v1/login", login).Code, "the code was not used up in vain")
+	require.Eventually(t, func() bool { return s.Get("/v1/goods").Code == 100 }, 10*time.Second, 20*time.Millisecond)
+	require.Equal(t, 100, s.Post("/v1/login", login).Code, "the code was not used up in vain")
 }

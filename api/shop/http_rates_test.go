@@ -4,52 +4,48 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/paidui/paidui/api/server"
 )
 
-func limited(t *testing.T, r server.Rates) *system {
-	return assembleEmbedded(t, behindAProxy, func(o *options) { o.Rates = r })
-}
+func limited(t *testing.T, more change) *system { return assembleEmbedded(t, behindAProxy, more) }
 
 func TestAUserWritesNotTooOften(t *testing.T) {
 	t.Parallel()
-	s := limited(t, server.Rates{UserWrites: 1})
+	s := limited(t, func(o *options) { o.Shop.WritesPerUser = 1 })
 	one, other := s.login(t, mobile).Token, s.login(t, "13812345679").Token
 	article := map[string]any{"title": "a", "content": "b"}
 	refused := 0
 	for range 30 {
-		if a := s.post("/v1/articles", article, bearer(one), inEnglish); a.status == 429 {
+		if a := s.Post("/v1/articles", article, bearer(one), inEnglish); a.Status == 429 {
 			refused++
-			require.NotEmpty(t, a.header.Get("Retry-After"))
+			require.NotEmpty(t, a.Header.Get("Retry-After"))
 			require.Contains(t, a.Msg, "too often")
 		}
 	}
 	require.Positive(t, refused)
-	require.Equal(t, 100, s.post("/v1/articles", article, bearer(other)).Code)
+	require.Equal(t, 100, s.Post("/v1/articles", article, bearer(other)).Code)
 }
 
 func TestAnAddressLogsInNotTooOften(t *testing.T) {
 	t.Parallel()
-	s := limited(t, server.Rates{Address: 1})
+	s := limited(t, func(o *options) { o.RequestsPerAddress = 1 })
 	wrong := map[string]any{"mobile": mobile, "code": "123456"}
 	refused := 0
 	for range 30 {
-		if s.post("/v1/login", wrong, from("2001:db8::1")).Msg == "操作太频繁，请稍后再试" {
+		if s.Post("/v1/login", wrong, from("2001:db8::1")).Msg == "操作太频繁，请稍后再试" {
 			refused++
 		}
 	}
 	require.Positive(t, refused)
-	require.Equal(t, 400, s.post("/v1/login", wrong, from("2001:db8:0:1::1")).Code, "another network")
+	require.Equal(t, 400, s.Post("/v1/login", wrong, from("2001:db8:0:1::1")).Code, "another network")
 	for range 30 {
-		require.NotEqual(t, "操作太频繁，请稍后再试", s.post("/v1/login", wrong).Msg, "loopback")
+		require.NotEqual(t, "操作太频繁，请稍后再试", s.Post("/v1/login", wrong).Msg, "loopback")
 	}
 }
 
 func TestWrongOperatorKeysAreSlowed(t *testing.T) {
 	t.Parallel()
-	s := limited(t, server.Rates{})
-	guess := func(path, addr, key string) int { return s.get(path, from(addr), bearer(key)).status }
+	s := limited(t, func(*options) {})
+	guess := func(path, addr, key string) int { return s.Get(path, from(addr), bearer(key)).Status }
 	user := s.login(t, mobile).Token
 	for range 30 {
 		require.Equal(t, 403, guess("/v1/schedules", "192.0.2.1", user), "that is no guess")

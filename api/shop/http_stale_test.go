@@ -89,16 +89,16 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 				}})
 				in := s.login(t, mobile)
 				user, profile := bearer(in.Token), fmt.Sprint("/v1/users/", in.User.ID)
-				require.Equal(t, 100, s.put("/v1/user", map[string]any{"name": "old"}, user).Code)
-				require.Contains(t, string(s.get(profile).Data), `"old"`)
+				require.Equal(t, 100, s.Put("/v1/user", map[string]any{"name": "old"}, user).Code)
+				require.Contains(t, string(s.Get(profile).Data), `"old"`)
 				var row banner
-				s.post("/v1/banners", map[string]any{"title": "old", "image": "/1.svg"}, asOperator).into(t, &row)
+				s.Post("/v1/banners", map[string]any{"title": "old", "image": "/1.svg"}, asOperator).Into(t, &row)
 				require.Equal(t, "old", s.visible(t)[0].Title)
 				before := s.unapplied(t)
 
 				failing.how.Store(&die)
-				require.Equal(t, 100, s.put(fmt.Sprint("/v1/banners/", row.ID), map[string]any{"title": "new"}, asOperator).Code)
-				require.Equal(t, 100, s.put("/v1/user", map[string]any{"name": "new"}, user).Code)
+				require.Equal(t, 100, s.Put(fmt.Sprint("/v1/banners/", row.ID), map[string]any{"title": "new"}, asOperator).Code)
+				require.Equal(t, 100, s.Put("/v1/user", map[string]any{"name": "new"}, user).Code)
 				failing.how.Store(nil)
 				require.Equal(t, "old", s.cachedTitle(t), "nothing has told the cache yet")
 				require.Equal(t, before+2, s.unapplied(t))
@@ -106,7 +106,7 @@ func TestAProcessThatDiesAfterItsCommitLeavesNothingStale(t *testing.T) {
 				s.work(t)
 				require.Eventually(t, func() bool { return s.unapplied(t) == 0 }, time.Minute, 20*time.Millisecond)
 				require.Equal(t, "new", s.visible(t)[0].Title)
-				require.Contains(t, string(s.get(profile).Data), `"new"`)
+				require.Contains(t, string(s.Get(profile).Data), `"new"`)
 			})
 		}
 	}
@@ -118,7 +118,7 @@ func (s *system) cachedTitle(t *testing.T) string {
 	raw, err := s.cache.Get(t.Context(), banners.Key).Bytes()
 	require.NoError(t, err)
 	var list []banner
-	answer{Data: raw}.into(t, &list)
+	answer{Data: raw}.Into(t, &list)
 	return list[0].Title
 }
 
@@ -128,16 +128,16 @@ func TestAWriteNeedsNoBroker(t *testing.T) {
 	away := taskstest.Broker(t, other.URL(0))
 	s := start(t, func(o *options) { o.Broker, o.Tasks = away, tasks.NewClient(away) })
 	user := bearer(s.login(t, mobile).Token)
-	require.Equal(t, 100, s.post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator).Code)
+	require.Equal(t, 100, s.Post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator).Code)
 	require.Len(t, s.visible(t), 1)
 	other.Stop()
 	for _, a := range []answer{
-		s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator),
-		s.put("/v1/user", map[string]any{"name": "Bea"}, user),
-		s.post("/v1/articles", map[string]any{"title": "a", "content": "x"}, user),
+		s.Post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg"}, asOperator),
+		s.Put("/v1/user", map[string]any{"name": "Bea"}, user),
+		s.Post("/v1/articles", map[string]any{"title": "a", "content": "x"}, user),
 	} {
-		require.Equal(t, http.StatusOK, a.status, "%s", a.raw)
+		require.Equal(t, http.StatusOK, a.Status, "%s", a.Raw)
 	}
 	require.Len(t, s.visible(t), 2, "the cache follows at once")
-	require.Contains(t, string(s.get("/v1/user", user).Data), "Bea")
+	require.Contains(t, string(s.Get("/v1/user", user).Data), "Bea")
 }

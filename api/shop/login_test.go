@@ -39,10 +39,10 @@ func (s *system) codeFor(t *testing.T, mobile, code string) {
 func (s *system) login(t *testing.T, mobile string) session {
 	t.Helper()
 	s.codeFor(t, mobile, "135790")
-	a := s.post("/v1/login", map[string]string{"mobile": mobile, "code": "135790"})
-	require.Equal(t, 100, a.Code, "%s", a.raw)
+	a := s.Post("/v1/login", map[string]string{"mobile": mobile, "code": "135790"})
+	require.Equal(t, 100, a.Code, "%s", a.Raw)
 	var got session
-	a.into(t, &got)
+	a.Into(t, &got)
 	return got
 }
 
@@ -56,40 +56,40 @@ func TestFromCodeToProfile(t *testing.T) {
 			t.Parallel()
 			s := begin(t)
 			s.work(t)
-			sent := s.post("/v1/sms", map[string]string{"mobile": mobile})
-			require.Equal(t, 100, sent.Code, "%s", sent.raw)
+			sent := s.Post("/v1/sms", map[string]string{"mobile": mobile})
+			require.Equal(t, 100, sent.Code, "%s", sent.Raw)
 			require.True(t, strings.HasPrefix(sent.TaskID, "sms_"), sent.TaskID)
 
-			done := s.get("/v1/tasks/" + sent.TaskID + "?wait=20s")
+			done := s.Get("/v1/tasks/" + sent.TaskID + "?wait=20s")
 			require.Equal(t, 100, done.Code)
 			require.Contains(t, string(done.Data), mobile+"的短信发送成功")
 			require.NotContains(t, string(done.Data), "args")
 
 			var messages []struct{ Code, Content string }
-			s.get("/v1/outbox?mobile="+mobile, asOperator).into(t, &messages)
+			s.Get("/v1/outbox?mobile="+mobile, asOperator).Into(t, &messages)
 			require.Len(t, messages, 1)
 			require.Contains(t, messages[0].Content, messages[0].Code)
 
 			login := map[string]string{"mobile": mobile, "code": messages[0].Code}
-			first := s.post("/v1/login/", login)
-			require.Equal(t, 100, first.Code, "%s", first.raw)
+			first := s.Post("/v1/login/", login)
+			require.Equal(t, 100, first.Code, "%s", first.Raw)
 			var in session
-			first.into(t, &in)
+			first.Into(t, &in)
 			require.Equal(t, mobile, in.User.Mobile)
 
-			again := s.post("/user/mobile_login", login)
+			again := s.Post("/user/mobile_login", login)
 			require.Equal(t, http.StatusBadRequest, again.Code, "a code works once")
 			require.Equal(t, "code", again.Field)
 
-			own := s.get("/v1_0/user/", bearer(in.Token))
+			own := s.Get("/v1_0/user/", bearer(in.Token))
 			require.Equal(t, 100, own.Code)
-			changed := s.put("/v1/user", map[string]string{"name": "小明", "photo": "/media/a.png", "intro": "你好\n再见"}, bearer(in.Token))
-			require.Equal(t, 100, changed.Code, "%s", changed.raw)
-			require.Contains(t, string(s.get("/v1/user", bearer(in.Token)).Data), `"name":"小明"`)
-			public := s.get("/v1/users/" + strconv.FormatInt(in.User.ID, 10))
+			changed := s.Put("/v1/user", map[string]string{"name": "小明", "photo": "/media/a.png", "intro": "你好\n再见"}, bearer(in.Token))
+			require.Equal(t, 100, changed.Code, "%s", changed.Raw)
+			require.Contains(t, string(s.Get("/v1/user", bearer(in.Token)).Data), `"name":"小明"`)
+			public := s.Get("/v1/users/" + strconv.FormatInt(in.User.ID, 10))
 			require.Contains(t, string(public.Data), `"name":"小明"`)
 			require.NotContains(t, string(public.Data), "mobile")
-			require.Equal(t, http.StatusNotFound, s.get("/v1/users/999999").Code)
+			require.Equal(t, http.StatusNotFound, s.Get("/v1/users/999999").Code)
 
 			second := s.login(t, mobile)
 			require.Equal(t, in.User.ID, second.User.ID)
@@ -103,10 +103,10 @@ func TestFromCodeToProfile(t *testing.T) {
 func TestSMSLimits(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	require.Equal(t, 100, s.get("/user/send_sms?mobile="+mobile).Code)
-	a := s.post("/v1/sms", map[string]string{"mobile": mobile})
-	require.Equal(t, http.StatusTooManyRequests, a.status)
-	wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+	require.Equal(t, 100, s.Get("/user/send_sms?mobile="+mobile).Code)
+	a := s.Post("/v1/sms", map[string]string{"mobile": mobile})
+	require.Equal(t, http.StatusTooManyRequests, a.Status)
+	wait, err := strconv.Atoi(a.Header.Get("Retry-After"))
 	require.NoError(t, err)
 	require.True(t, wait >= 1 && wait <= 60, wait)
 }
@@ -114,17 +114,17 @@ func TestSMSLimits(t *testing.T) {
 func TestLoginFailures(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	none := s.post("/v1/login", map[string]string{"mobile": mobile, "code": "123456"})
+	none := s.Post("/v1/login", map[string]string{"mobile": mobile, "code": "123456"})
 	require.Equal(t, []any{400, "code"}, []any{none.Code, none.Field})
 	s.codeFor(t, mobile, "123456")
 	for range 4 {
-		a := s.post("/v1/login", map[string]string{"mobile": mobile, "code": "000000"}, inEnglish)
+		a := s.Post("/v1/login", map[string]string{"mobile": mobile, "code": "000000"}, inEnglish)
 		require.Equal(t, []any{400, "code", "the code is wrong"}, []any{a.Code, a.Field, a.Msg})
 	}
-	a := s.post("/v1/login", map[string]string{"mobile": mobile, "code": "000000"})
+	a := s.Post("/v1/login", map[string]string{"mobile": mobile, "code": "000000"})
 	require.Equal(t, http.StatusTooManyRequests, a.Code)
-	require.NotEmpty(t, a.header.Get("Retry-After"))
-	a = s.post("/v1/login", map[string]string{"mobile": mobile, "code": "123456"})
+	require.NotEmpty(t, a.Header.Get("Retry-After"))
+	a = s.Post("/v1/login", map[string]string{"mobile": mobile, "code": "123456"})
 	require.GreaterOrEqual(t, a.Code, 400, "five wrong tries make the right code void")
 	var users int64
 	require.NoError(t, s.db.Model(&shop.User{}).Count(&users).Error)
@@ -140,8 +140,8 @@ func behindAProxy(o *options) {
 
 func requireTooMany(t *testing.T, a answer, field string) {
 	t.Helper()
-	require.Equal(t, []any{http.StatusTooManyRequests, field}, []any{a.status, a.Field}, "%s", a.raw)
-	wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+	require.Equal(t, []any{http.StatusTooManyRequests, field}, []any{a.Status, a.Field}, "%s", a.Raw)
+	wait, err := strconv.Atoi(a.Header.Get("Retry-After"))
 	require.NoError(t, err)
 	require.True(t, wait >= 1 && wait <= 3600, wait)
 }
@@ -150,7 +150,7 @@ func TestAnAddressIsSentOnlySoManyCodes(t *testing.T) {
 	t.Parallel()
 	s := start(t, behindAProxy)
 	send := func(i int, addr string) answer {
-		return s.post("/v1/sms", map[string]string{"mobile": fmt.Sprint(13800000000 + i)}, from(addr))
+		return s.Post("/v1/sms", map[string]string{"mobile": fmt.Sprint(13800000000 + i)}, from(addr))
 	}
 	for i := range 20 {
 		require.Equal(t, 100, send(i, "203.0.113.9").Code)
@@ -163,7 +163,7 @@ func TestAnAddressTriesOnlySoManyCodes(t *testing.T) {
 	t.Parallel()
 	s := start(t, behindAProxy)
 	try := func(mobile, code, addr string) answer {
-		return s.post("/v1/login", map[string]string{"mobile": mobile, "code": code}, from(addr), inEnglish)
+		return s.Post("/v1/login", map[string]string{"mobile": mobile, "code": code}, from(addr), inEnglish)
 	}
 	for i := range 60 {
 		require.Equal(t, 400, try(fmt.Sprint(13800000000+i), "000000", "203.0.113.9").Code)
@@ -184,16 +184,16 @@ func TestAStrangerDoesNotLockAnOwnerOut(t *testing.T) {
 	s := start(t, behindAProxy)
 	send := func(addr string) answer {
 		require.NoError(t, s.cache.Del(t.Context(), "paidui:sms:{"+mobile+"}:minute").Err()) // a minute passes
-		return s.post("/v1/sms", map[string]string{"mobile": mobile}, from(addr), inEnglish)
+		return s.Post("/v1/sms", map[string]string{"mobile": mobile}, from(addr), inEnglish)
 	}
 	try := func(code, addr string) answer {
-		return s.post("/v1/login", map[string]string{"mobile": mobile, "code": code}, from(addr))
+		return s.Post("/v1/login", map[string]string{"mobile": mobile, "code": code}, from(addr))
 	}
 	for range 5 {
 		require.Equal(t, 100, send("203.0.113.9").Code)
 	}
 	refused := send("203.0.113.9")
-	require.Equal(t, []any{http.StatusTooManyRequests, "mobile"}, []any{refused.status, refused.Field})
+	require.Equal(t, []any{http.StatusTooManyRequests, "mobile"}, []any{refused.Status, refused.Field})
 	require.Equal(t, "this network has had its codes to this number for today", refused.Msg)
 
 	require.Equal(t, 100, send("198.51.100.1").Code, "the owner")
@@ -213,19 +213,19 @@ func TestAStrangerDoesNotLockAnOwnerOut(t *testing.T) {
 func TestOnlySoManyCodesAreSentInAll(t *testing.T) {
 	t.Parallel()
 	s := start(t, behindAProxy, func(o *options) {
-		o.Codes = sms.NewCodes(o.Cache, o.Tasks, sms.Limits{PerMinuteAll: 3})
+		o.Shop.Codes = sms.NewCodes(o.Cache, o.Tasks, sms.Limits{PerMinuteAll: 3})
 	})
 	send := func(i int) answer {
-		return s.post("/v1/sms", map[string]string{"mobile": fmt.Sprint(13800000000 + i)}, from(fmt.Sprint("203.0.113.", i)), inEnglish)
+		return s.Post("/v1/sms", map[string]string{"mobile": fmt.Sprint(13800000000 + i)}, from(fmt.Sprint("203.0.113.", i)), inEnglish)
 	}
 	for i := range 3 {
 		require.Equal(t, 100, send(i).Code)
 	}
 	for i := range 3 {
 		a := send(10 + i)
-		require.Equal(t, http.StatusServiceUnavailable, a.status)
+		require.Equal(t, http.StatusServiceUnavailable, a.Status)
 		require.Equal(t, "too many codes are being sent, try again later", a.Msg)
-		wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+		wait, err := strconv.Atoi(a.Header.Get("Retry-After"))
 		require.NoError(t, err)
 		require.True(t, wait >= 1 && wait <= 60, wait)
 	}
@@ -239,7 +239,7 @@ func TestConcurrentFirstLogins(t *testing.T) {
 	codes := make(chan int, 20)
 	var all sync.WaitGroup
 	for range 20 {
-		all.Go(func() { codes <- s.post("/v1/login", map[string]string{"mobile": mobile, "code": "123456"}).Code })
+		all.Go(func() { codes <- s.Post("/v1/login", map[string]string{"mobile": mobile, "code": "123456"}).Code })
 	}
 	all.Wait()
 	close(codes)
@@ -299,13 +299,13 @@ func TestTokens(t *testing.T) {
 	}
 	for name, auth := range tests {
 		t.Run(name, func(t *testing.T) {
-			a := s.on(t).get("/v1/user", auth)
-			require.Equal(t, http.StatusUnauthorized, a.status, "%s", a.raw)
-			require.Contains(t, a.header.Get("WWW-Authenticate"), "Bearer")
+			a := s.On(t).Get("/v1/user", auth)
+			require.Equal(t, http.StatusUnauthorized, a.Status, "%s", a.Raw)
+			require.Contains(t, a.Header.Get("WWW-Authenticate"), "Bearer")
 		})
 	}
-	require.Equal(t, 100, s.get("/v1/user", bearer(sign(t, jwt.SigningMethodHS256, secret, good))).Code)
-	require.Equal(t, 100, s.get("/v1/user", header("Authorization", "bearer "+in.Token)).Code)
+	require.Equal(t, 100, s.Get("/v1/user", bearer(sign(t, jwt.SigningMethodHS256, secret, good))).Code)
+	require.Equal(t, 100, s.Get("/v1/user", header("Authorization", "bearer "+in.Token)).Code)
 
 	var issued jwt.RegisteredClaims
 	_, _, err := jwt.NewParser().ParseUnverified(in.Token, &issued)
@@ -324,12 +324,12 @@ func TestOperatorRoutes(t *testing.T) {
 		"/v1/task-types": http.MethodGet, "/v1/tasks": http.MethodPost, "/v1/schedules": http.MethodGet,
 	}
 	for path, method := range routes {
-		require.Equal(t, http.StatusUnauthorized, s.do(method, path, nil).status, path)
-		require.Equal(t, http.StatusUnauthorized, s.do(method, path, nil, bearer(operatorKey+"x")).status, path)
-		require.Equal(t, http.StatusForbidden, s.do(method, path, nil, bearer(user)).status, path)
+		require.Equal(t, http.StatusUnauthorized, s.Do(method, path, nil).Status, path)
+		require.Equal(t, http.StatusUnauthorized, s.Do(method, path, nil, bearer(operatorKey+"x")).Status, path)
+		require.Equal(t, http.StatusForbidden, s.Do(method, path, nil, bearer(user)).Status, path)
 	}
-	require.Equal(t, "[]", string(s.get("/v1/schedules", asOperator).Data))
-	types := s.get("/v1/task-types", asOperator)
+	require.Equal(t, "[]", string(s.Get("/v1/schedules", asOperator).Data))
+	types := s.Get("/v1/task-types", asOperator)
 	require.Contains(t, string(types.Data), `"name":"demo.add"`)
 	require.Contains(t, string(types.Data), `"required":["n","m"]`)
 }

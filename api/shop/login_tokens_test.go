@@ -13,6 +13,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/paidui/paidui/api/server"
 )
 
 const tokenSecret = "a-secret-of-the-tests-32-bytes-long"
@@ -136,9 +138,9 @@ func TestATokenOfAnotherSecretOrTooOldIsRefused(t *testing.T) {
 
 func requireUnauthorized(t *testing.T, err error) {
 	t.Helper()
-	var e *apiError
+	var e *server.Failure
 	require.True(t, errors.As(err, &e), "%v", err)
-	require.Equal(t, http.StatusUnauthorized, e.status)
+	require.Equal(t, http.StatusUnauthorized, e.Status)
 }
 
 func TestTokensAreReadConcurrently(t *testing.T) {

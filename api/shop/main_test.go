@@ -2,6 +2,7 @@ package shop_test
 
 import (
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/api/server/servertest"
+	shopapi "github.com/paidui/paidui/api/shop"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/cache"
@@ -38,10 +41,24 @@ const (
 	backendURL  = "https://shop.example.com"
 )
 
+type (
+	answer = servertest.Answer
+	with   = servertest.With
+)
+
+var (
+	header    = servertest.Header
+	bearer    = servertest.Bearer
+	inEnglish = with(servertest.InEnglish)
+)
+
+func asOperator(r *http.Request) { bearer(operatorKey)(r) }
+
 // system is the API on servers of its own, as a client and as the test see it.
 type system struct {
-	*client
+	*servertest.Client
 	api      *server.Server
+	routes   []server.Route // the shop's
 	db       *gorm.DB
 	cache    redis.UniversalClient
 	broker   *broker.Broker
@@ -52,11 +69,14 @@ type system struct {
 	registry *prometheus.Registry
 }
 
-// options are the API's, with the stores that they stand on.
+// options are the API's and the shop's, with the stores that they stand on.
 type options struct {
 	server.Options
-	DB    *gorm.DB
-	Cache redis.UniversalClient // of the caches
+	Shop     shopapi.Options
+	Features catalog.Features
+	Broker   *broker.Broker
+	DB       *gorm.DB
+	Cache    redis.UniversalClient // of the caches
 }
 
 type change func(*options)
@@ -118,30 +138,40 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 	s.features = features(t, s.db, s.tasks, s.cache, cache.DeleteOnWrite, logger)
 	records, err := history.NewStore(s.db, s.tasks)
 	require.NoError(t, err)
-	opt := options{DB: s.db, Cache: s.cache, Options: server.Options{
-		Broker:        s.broker,
-		Tasks:         s.tasks,
-		Catalog:       known,
-		Features:      s.features,
-		Codes:         sms.NewCodes(s.cache, s.tasks, sms.Limits{}),
-		Sales:         seckill.NewSales(s.db, s.broker.Redis(), s.tasks),
-		Ticks:         ticks.NewStore(s.broker.Redis()),
-		JWTSecret:     jwtSecret,
-		OperatorKey:   operatorKey,
-		History:       records,
-		Mailbox:       sms.NewMailbox(s.db),
-		MailboxPublic: true,
-		Logger:        logger,
-		Registry:      s.registry,
-	}}
+	opt := options{
+		DB: s.db, Cache: s.cache, Broker: s.broker, Features: s.features,
+		Shop: shopapi.Options{
+			Codes:         sms.NewCodes(s.cache, s.tasks, sms.Limits{}),
+			Sales:         seckill.NewSales(s.db, s.broker.Redis(), s.tasks),
+			JWTSecret:     jwtSecret,
+			Mailbox:       sms.NewMailbox(s.db),
+			MailboxPublic: true,
+		},
+		Options: server.Options{
+			Tasks:       s.tasks,
+			Catalog:     known,
+			Ticks:       ticks.NewStore(s.broker.Redis()),
+			History:     records,
+			OperatorKey: operatorKey,
+			Logger:      logger,
+			Registry:    s.registry,
+		},
+	}
 	for _, c := range changes {
 		c(&opt)
 	}
+	own := &opt.Shop
+	own.Banners, own.Profiles, own.Articles = opt.Features.Banners, opt.Features.Profiles, opt.Features.Articles
+	own.Counters, own.Followings, own.Logger = opt.Features.Counters, opt.Features.Followings, opt.Logger
+	application, err := shopapi.New(*own)
+	require.NoError(t, err)
+	application.Web = opt.Web
+	opt.Application, s.routes = application, application.Routes
 	s.api, err = server.New(opt.Options)
 	require.NoError(t, err)
 	web := httptest.NewServer(s.api.Handler())
 	t.Cleanup(web.Close)
-	s.client = newClient(t, web.URL)
+	s.Client = servertest.New(t, web.URL)
 	return s
 }
 

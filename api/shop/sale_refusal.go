@@ -19,13 +19,13 @@ type refusal struct {
 }
 
 var msgReasons = map[string]server.Text{
-	seckill.ReasonSoldOut:      {"已售罄", "sold out"},
-	seckill.ReasonNotStarted:   {"秒杀还没有开始", "the sale has not started"},
-	seckill.ReasonEnded:        {"秒杀已经结束", "the sale is over"},
-	seckill.ReasonUnknownGoods: {"商品已下架", "the goods are gone"},
-	seckill.ReasonFailed:       {"订单没有写入成功", "the order could not be written"},
-	seckill.ReasonRevoked:      {"订单已撤销", "the order was revoked"},
-	seckill.ReasonBought:       {"您已经买过了", "you have bought it already"},
+	seckill.ReasonSoldOut:      server.Textf("已售罄", "sold out"),
+	seckill.ReasonNotStarted:   server.Textf("秒杀还没有开始", "the sale has not started"),
+	seckill.ReasonEnded:        server.Textf("秒杀已经结束", "the sale is over"),
+	seckill.ReasonUnknownGoods: server.Textf("商品已下架", "the goods are gone"),
+	seckill.ReasonFailed:       server.Textf("订单没有写入成功", "the order could not be written"),
+	seckill.ReasonRevoked:      server.Textf("订单已撤销", "the order was revoked"),
+	seckill.ReasonBought:       server.Textf("您已经买过了", "you have bought it already"),
 }
 
 func reasonOf(code string) server.Text {

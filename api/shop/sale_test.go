@@ -21,13 +21,13 @@ import (
 
 func (s *system) sell(t *testing.T, name string, stock int, startsIn, endsIn time.Duration) int64 {
 	t.Helper()
-	a := s.post("/v1/goods", map[string]any{
+	a := s.Post("/v1/goods", map[string]any{
 		"name": name, "price": 9900, "stock": stock,
 		"starts_at": time.Now().Add(startsIn), "ends_at": time.Now().Add(endsIn),
 	}, asOperator)
-	require.Equal(t, 100, a.Code, "%s", a.raw)
+	require.Equal(t, 100, a.Code, "%s", a.Raw)
 	var row struct{ ID int64 }
-	a.into(t, &row)
+	a.Into(t, &row)
 	require.Positive(t, row.ID)
 	return row.ID
 }
@@ -44,42 +44,42 @@ func TestSeckill(t *testing.T) {
 			goods := s.sell(t, "键盘", 1, -time.Minute, time.Hour)
 			ann, bob := s.login(t, "13800000001").Token, s.login(t, "13800000002").Token
 
-			in := s.post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(ann))
-			require.Equal(t, []any{100, "您正在排队"}, []any{in.Code, in.Msg}, "%s", in.raw)
-			byName := s.post("/user/skill/", map[string]any{"name": "键盘"}, bearer(ann))
+			in := s.Post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(ann))
+			require.Equal(t, []any{100, "您正在排队"}, []any{in.Code, in.Msg}, "%s", in.Raw)
+			byName := s.Post("/user/skill/", map[string]any{"name": "键盘"}, bearer(ann))
 			require.Equal(t, []any{100, in.TaskID}, []any{byName.Code, byName.TaskID}, "asking again gives the same id")
-			require.Equal(t, 103, s.get("/v1/seckill?task_id="+in.TaskID).Code)
+			require.Equal(t, 103, s.Get("/v1/seckill?task_id="+in.TaskID).Code)
 
-			late := s.post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(bob))
-			require.Equal(t, []any{200, 101, "秒杀失败：已售罄", ""}, []any{late.status, late.Code, late.Msg, late.TaskID})
+			late := s.Post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(bob))
+			require.Equal(t, []any{200, 101, "秒杀失败：已售罄", ""}, []any{late.Status, late.Code, late.Msg, late.TaskID})
 			require.Contains(t, string(late.Data), `"reason_code":"sold_out"`)
 
 			s.work(t)
 			var out answer
 			require.Eventually(t, func() bool {
-				out = s.get("/user/skill/?task_id=" + in.TaskID)
+				out = s.Get("/user/skill/?task_id=" + in.TaskID)
 				return out.Code != 103 && out.Code != 102
 			}, 20*time.Second, 20*time.Millisecond)
-			require.Equal(t, []any{100, "秒杀成功"}, []any{out.Code, out.Msg}, "%s", out.raw)
+			require.Equal(t, []any{100, "秒杀成功"}, []any{out.Code, out.Msg}, "%s", out.Raw)
 			require.Contains(t, string(out.Data), fmt.Sprintf(`"goods_id":%d`, goods))
 
 			var bought answer
 			require.Eventually(t, func() bool { // Redis is told right after the commit
-				bought = s.post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(ann))
+				bought = s.Post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(ann))
 				return bought.Code != 100
 			}, 20*time.Second, 20*time.Millisecond)
-			require.Equal(t, []any{200, 101, "您已经买过了", in.TaskID}, []any{bought.status, bought.Code, bought.Msg, bought.TaskID})
+			require.Equal(t, []any{200, 101, "您已经买过了", in.TaskID}, []any{bought.Status, bought.Code, bought.Msg, bought.TaskID})
 			require.Contains(t, string(bought.Data), `"reason_code":"bought"`)
-			require.Equal(t, out.raw, s.get("/v1/seckill?task_id="+bought.TaskID).raw, "its order is found as before")
+			require.Equal(t, out.Raw, s.Get("/v1/seckill?task_id="+bought.TaskID).Raw, "its order is found as before")
 
-			orders := s.get("/v1/orders", bearer(ann))
+			orders := s.Get("/v1/orders", bearer(ann))
 			require.JSONEq(t, "["+string(out.Data)+"]", string(orders.Data))
-			require.Equal(t, "[]", string(s.get("/v1/orders", bearer(bob)).Data))
+			require.Equal(t, "[]", string(s.Get("/v1/orders", bearer(bob)).Data))
 
-			more := s.put(fmt.Sprint("/v1/goods/", goods), map[string]any{"stock": 5}, asOperator)
-			require.Equal(t, 100, more.Code, "%s", more.raw)
+			more := s.Put(fmt.Sprint("/v1/goods/", goods), map[string]any{"stock": 5}, asOperator)
+			require.Equal(t, 100, more.Code, "%s", more.Raw)
 			require.Contains(t, string(more.Data), `"stock":5`)
-			require.Equal(t, 100, s.post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(bob)).Code, "more stock sells")
+			require.Equal(t, 100, s.Post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(bob)).Code, "more stock sells")
 		})
 	}
 }
@@ -93,15 +93,15 @@ func TestSeckillWhoseOrderCannotBeWritten(t *testing.T) {
 		}
 	}))
 	goods := s.sell(t, "键盘", 1, -time.Minute, time.Hour)
-	in := s.post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(s.login(t, "13800000001").Token))
-	require.Equal(t, 100, in.Code, "%s", in.raw)
+	in := s.Post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(s.login(t, "13800000001").Token))
+	require.Equal(t, 100, in.Code, "%s", in.Raw)
 	s.work(t)
 	outcome := func(code int) answer {
 		t.Helper()
 		var out answer
 		require.Eventually(t, func() bool {
-			out = s.get("/v1/seckill?task_id=" + in.TaskID)
-			require.NotContains(t, string(out.raw), "10.0.0.1")
+			out = s.Get("/v1/seckill?task_id=" + in.TaskID)
+			require.NotContains(t, string(out.Raw), "10.0.0.1")
 			return out.Code == code
 		}, 60*time.Second, 5*time.Millisecond)
 		return out
@@ -111,9 +111,9 @@ func TestSeckillWhoseOrderCannotBeWritten(t *testing.T) {
 	failed := outcome(101)
 	require.Equal(t, "秒杀失败：订单没有写入成功", failed.Msg)
 	require.Contains(t, string(failed.Data), `"reason_code":"failed"`)
-	require.Contains(t, string(s.get("/v1/seckill?task_id="+in.TaskID, inEnglish).Data), `"reason":"the order could not be written"`)
-	next := s.post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(s.login(t, "13800000002").Token))
-	require.Equal(t, 100, next.Code, "the piece is free again: %s", next.raw)
+	require.Contains(t, string(s.Get("/v1/seckill?task_id="+in.TaskID, inEnglish).Data), `"reason":"the order could not be written"`)
+	next := s.Post("/v1/seckill", map[string]any{"goods_id": goods}, bearer(s.login(t, "13800000002").Token))
+	require.Equal(t, 100, next.Code, "the piece is free again: %s", next.Raw)
 }
 
 func TestSeckillWithALoginThatHasExpired(t *testing.T) {
@@ -125,9 +125,9 @@ func TestSeckillWithALoginThatHasExpired(t *testing.T) {
 		"sub": strconv.FormatInt(user, 10), "iss": "paidui", "exp": time.Now().Add(-time.Second).Unix(),
 	})
 	for _, path := range []string{"/v1/seckill", "/user/skill/"} {
-		a := s.post(path, map[string]any{"goods_id": goods}, bearer(expired))
-		require.Equal(t, []any{401, "登录已过期，请重新登录", ""}, []any{a.status, a.Msg, a.TaskID})
-		require.Contains(t, a.header.Get("WWW-Authenticate"), "Bearer")
+		a := s.Post(path, map[string]any{"goods_id": goods}, bearer(expired))
+		require.Equal(t, []any{401, "登录已过期，请重新登录", ""}, []any{a.Status, a.Msg, a.TaskID})
+		require.Contains(t, a.Header.Get("WWW-Authenticate"), "Bearer")
 	}
 	admitted, err := s.broker.Redis().Exists(t.Context(), fmt.Sprintf("paidui:{seckill:%d}:admitted", goods)).Result()
 	require.NoError(t, err)
@@ -140,11 +140,11 @@ func TestSeckillOutsideItsTime(t *testing.T) {
 	user := bearer(s.login(t, mobile).Token)
 	early := s.sell(t, "early", 1, time.Hour, 2*time.Hour)
 	over := s.sell(t, "over", 1, -2*time.Hour, -time.Hour)
-	a := s.post("/v1/seckill", map[string]any{"goods_id": early}, user)
-	require.Equal(t, []any{200, 101}, []any{a.status, a.Code})
+	a := s.Post("/v1/seckill", map[string]any{"goods_id": early}, user)
+	require.Equal(t, []any{200, 101}, []any{a.Status, a.Code})
 	require.Contains(t, string(a.Data), `"reason_code":"not_started","starts_at":"2`)
-	a = s.post("/v1/seckill", map[string]any{"goods_id": over}, user, inEnglish)
-	require.Equal(t, []any{200, 101, "no order: the sale is over"}, []any{a.status, a.Code, a.Msg})
+	a = s.Post("/v1/seckill", map[string]any{"goods_id": over}, user, inEnglish)
+	require.Equal(t, []any{200, 101, "no order: the sale is over"}, []any{a.Status, a.Code, a.Msg})
 }
 
 func TestSeckillWhileTheSaleIsLoading(t *testing.T) {
@@ -154,17 +154,17 @@ func TestSeckillWhileTheSaleIsLoading(t *testing.T) {
 	goods := s.sell(t, "键盘", 1, -time.Minute, time.Hour)
 	loader := fmt.Sprintf("paidui:{seckill:%d}:load", goods)
 	require.NoError(t, s.broker.Redis().Set(t.Context(), loader, "another process", time.Minute).Err())
-	a := s.post("/v1/seckill", map[string]any{"goods_id": goods}, user, inEnglish)
-	require.Equal(t, []any{503, "the sale is being made ready, try again in a moment"}, []any{a.status, a.Msg})
-	require.Equal(t, "1", a.header.Get("Retry-After"))
+	a := s.Post("/v1/seckill", map[string]any{"goods_id": goods}, user, inEnglish)
+	require.Equal(t, []any{503, "the sale is being made ready, try again in a moment"}, []any{a.Status, a.Msg})
+	require.Equal(t, "1", a.Header.Get("Retry-After"))
 	require.NoError(t, s.broker.Redis().Del(t.Context(), loader).Err())
-	require.Equal(t, 100, s.post("/v1/seckill", map[string]any{"goods_id": goods}, user).Code)
+	require.Equal(t, 100, s.Post("/v1/seckill", map[string]any{"goods_id": goods}, user).Code)
 }
 
 func TestGoods(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	require.Equal(t, "[]", string(s.get("/v1/goods").Data))
+	require.Equal(t, "[]", string(s.Get("/v1/goods").Data))
 	id := s.sell(t, "键盘", 3, -time.Minute, time.Hour)
 	path := fmt.Sprint("/v1/goods/", id)
 	var g struct {
@@ -173,26 +173,26 @@ func TestGoods(t *testing.T) {
 		Stock    int64
 		StartsAt string `json:"starts_at"`
 	}
-	s.get(path).into(t, &g)
+	s.Get(path).Into(t, &g)
 	require.Equal(t, []any{"键盘", int64(9900), int64(3)}, []any{g.Name, g.Price, g.Stock})
 	require.True(t, strings.HasSuffix(g.StartsAt, "Z"), g.StartsAt)
-	require.Contains(t, string(s.get("/v1/goods/").Data), "键盘")
+	require.Contains(t, string(s.Get("/v1/goods/").Data), "键盘")
 
-	renamed := s.put(path, map[string]any{"name": "鼠标", "price": 0}, asOperator)
-	require.Equal(t, 100, renamed.Code, "%s", renamed.raw)
-	require.Contains(t, string(s.get(path).Data), `"name":"鼠标","price":0,"stock":3`)
+	renamed := s.Put(path, map[string]any{"name": "鼠标", "price": 0}, asOperator)
+	require.Equal(t, 100, renamed.Code, "%s", renamed.Raw)
+	require.Contains(t, string(s.Get(path).Data), `"name":"鼠标","price":0,"stock":3`)
 
 	s.sell(t, "键盘", 3, -time.Minute, time.Hour)
 	for _, a := range []answer{
-		s.put(path, map[string]any{"name": "键盘"}, asOperator),
-		s.post("/v1/goods", map[string]any{"name": "键盘", "price": 1, "stock": 1, "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-01-02T00:00:00Z"}, asOperator),
+		s.Put(path, map[string]any{"name": "键盘"}, asOperator),
+		s.Post("/v1/goods", map[string]any{"name": "键盘", "price": 1, "stock": 1, "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-01-02T00:00:00Z"}, asOperator),
 	} {
-		require.Equal(t, []any{409, "name"}, []any{a.Code, a.Field}, "%s", a.raw)
+		require.Equal(t, []any{409, "name"}, []any{a.Code, a.Field}, "%s", a.Raw)
 	}
-	ends := s.put(path, map[string]any{"ends_at": "2001-01-01T00:00:00Z"}, asOperator)
+	ends := s.Put(path, map[string]any{"ends_at": "2001-01-01T00:00:00Z"}, asOperator)
 	require.Equal(t, []any{400, "ends_at"}, []any{ends.Code, ends.Field})
-	require.Equal(t, 404, s.put("/v1/goods/999", map[string]any{"stock": 1}, asOperator).Code)
-	require.Equal(t, 404, s.get("/v1/goods/999").Code)
+	require.Equal(t, 404, s.Put("/v1/goods/999", map[string]any{"stock": 1}, asOperator).Code)
+	require.Equal(t, 404, s.Get("/v1/goods/999").Code)
 }
 
 type banner struct {
@@ -205,7 +205,7 @@ type banner struct {
 
 func (s *system) visible(t *testing.T) (list []banner) {
 	t.Helper()
-	s.get("/home/banner/").into(t, &list)
+	s.Get("/home/banner/").Into(t, &list)
 	return list
 }
 
@@ -216,33 +216,33 @@ func TestBanners(t *testing.T) {
 			t.Parallel()
 			s := start(t, func(o *options) { o.Features = features(t, o.DB, o.Tasks, o.Cache, strategy, testenv.Quiet()) })
 			require.Empty(t, s.visible(t))
-			made := s.post("/v1/banners", map[string]any{"title": "一", "image": "/media/1.svg", "orders": 2}, asOperator)
-			require.Equal(t, 100, made.Code, "%s", made.raw)
+			made := s.Post("/v1/banners", map[string]any{"title": "一", "image": "/media/1.svg", "orders": 2}, asOperator)
+			require.Equal(t, 100, made.Code, "%s", made.Raw)
 			var row banner
-			made.into(t, &row)
+			made.Into(t, &row)
 			require.True(t, *row.IsShow)
 			list := s.visible(t)
 			require.Len(t, list, 1)
 			require.Equal(t, "https://shop.example.com/media/1.svg", list[0].Image)
 			require.Nil(t, list[0].IsShow)
 
-			s.post("/v1/banners", map[string]any{"title": "二", "image": "https://cdn.example.com/2.png", "orders": 1, "link": ""}, asOperator)
+			s.Post("/v1/banners", map[string]any{"title": "二", "image": "https://cdn.example.com/2.png", "orders": 1, "link": ""}, asOperator)
 			require.Equal(t, "二", s.visible(t)[0].Title)
 
 			path := fmt.Sprint("/v1/banners/", row.ID)
-			a := s.put(path, map[string]any{"orders": 0}, asOperator)
-			require.Equal(t, 100, a.Code, "%s", a.raw)
+			a := s.Put(path, map[string]any{"orders": 0}, asOperator)
+			require.Equal(t, 100, a.Code, "%s", a.Raw)
 			require.Contains(t, string(a.Data), `"title":"一"`)
 			require.Equal(t, "一", s.visible(t)[0].Title)
-			require.Equal(t, 100, s.put(path, map[string]any{"is_show": false}, asOperator).Code)
+			require.Equal(t, 100, s.Put(path, map[string]any{"is_show": false}, asOperator).Code)
 			require.Len(t, s.visible(t), 1)
-			require.Equal(t, 100, s.put(path, map[string]any{"is_show": true}, asOperator).Code)
+			require.Equal(t, 100, s.Put(path, map[string]any{"is_show": true}, asOperator).Code)
 			require.Len(t, s.visible(t), 2)
 
-			require.Equal(t, 100, s.del(path, asOperator).Code)
+			require.Equal(t, 100, s.Delete(path, asOperator).Code)
 			require.Len(t, s.visible(t), 1)
-			require.Equal(t, 404, s.del(path, asOperator).Code)
-			require.Equal(t, 404, s.put(path, map[string]any{"orders": 0}, asOperator).Code)
+			require.Equal(t, 404, s.Delete(path, asOperator).Code)
+			require.Equal(t, 404, s.Put(path, map[string]any{"orders": 0}, asOperator).Code)
 		})
 	}
 }
@@ -250,19 +250,19 @@ func TestBanners(t *testing.T) {
 func TestConcurrentBannerWritesLeaveTheCacheTrue(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	a := s.post("/v1/banners", map[string]any{"title": "0", "image": "/1.svg"}, asOperator)
+	a := s.Post("/v1/banners", map[string]any{"title": "0", "image": "/1.svg"}, asOperator)
 	var row banner
-	a.into(t, &row)
+	a.Into(t, &row)
 	var all sync.WaitGroup
 	for writer := range 4 {
 		all.Go(func() {
 			for i := range 10 {
-				s.put(fmt.Sprint("/v1/banners/", row.ID), map[string]any{"title": fmt.Sprint(writer, "-", i)}, asOperator)
+				s.Put(fmt.Sprint("/v1/banners/", row.ID), map[string]any{"title": fmt.Sprint(writer, "-", i)}, asOperator)
 			}
 		})
 		all.Go(func() {
 			for range 40 {
-				s.get("/v1/banners")
+				s.Get("/v1/banners")
 			}
 		})
 	}
@@ -276,7 +276,7 @@ func TestConcurrentBannerWritesLeaveTheCacheTrue(t *testing.T) {
 func TestWithoutRedis(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	made := s.post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator)
+	made := s.Post("/v1/banners", map[string]any{"title": "a", "image": "/1.svg"}, asOperator)
 	require.Equal(t, 100, made.Code)
 	goods := s.sell(t, "键盘", 1, -time.Minute, time.Hour)
 	user := bearer(s.login(t, mobile).Token)
@@ -288,31 +288,31 @@ func TestWithoutRedis(t *testing.T) {
 	require.Len(t, s.visible(t), 1, "reads go on")
 	require.Len(t, s.visible(t), 1)
 	for i, a := range []answer{
-		s.get("/v1/goods"),
-		s.get("/v1/user", user),
-		s.get("/v1/users/1"),
-		s.post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg", "orders": -1}, asOperator),
-		s.put("/v1/user", map[string]any{"name": "Bea"}, user),
-		s.post("/v1/articles", map[string]any{"title": "标题", "content": "x"}, user),
-		s.get("/v1/articles/1"),
+		s.Get("/v1/goods"),
+		s.Get("/v1/user", user),
+		s.Get("/v1/users/1"),
+		s.Post("/v1/banners", map[string]any{"title": "b", "image": "/2.svg", "orders": -1}, asOperator),
+		s.Put("/v1/user", map[string]any{"name": "Bea"}, user),
+		s.Post("/v1/articles", map[string]any{"title": "标题", "content": "x"}, user),
+		s.Get("/v1/articles/1"),
 	} {
-		require.Equal(t, http.StatusOK, a.status, "%d: %s", i, a.raw)
+		require.Equal(t, http.StatusOK, a.Status, "%d: %s", i, a.Raw)
 	}
 	require.Equal(t, "b", s.visible(t)[0].Title, "what is written is seen")
-	require.Contains(t, string(s.get("/v1/users/1").Data), "Bea")
+	require.Contains(t, string(s.Get("/v1/users/1").Data), "Bea")
 	refused := []answer{
-		s.put(fmt.Sprint("/v1/goods/", goods), map[string]any{"stock": 9}, asOperator),
-		s.post("/v1/sms", map[string]any{"mobile": "13800000009"}),
-		s.post("/v1/login", map[string]any{"mobile": mobile, "code": "123456"}),
-		s.post("/v1/seckill", map[string]any{"goods_id": goods}, user),
-		s.post("/v1/tasks", map[string]any{"task": "demo.add", "args": map[string]int{"n": 1, "m": 2}}, asOperator),
-		s.get("/v1/tasks/default_01980d5c-7a4e-7bd2-9f0e-6a4c1e0b7a11"),
-		s.get("/v1/schedules", asOperator),
+		s.Put(fmt.Sprint("/v1/goods/", goods), map[string]any{"stock": 9}, asOperator),
+		s.Post("/v1/sms", map[string]any{"mobile": "13800000009"}),
+		s.Post("/v1/login", map[string]any{"mobile": mobile, "code": "123456"}),
+		s.Post("/v1/seckill", map[string]any{"goods_id": goods}, user),
+		s.Post("/v1/tasks", map[string]any{"task": "demo.add", "args": map[string]int{"n": 1, "m": 2}}, asOperator),
+		s.Get("/v1/tasks/default_01980d5c-7a4e-7bd2-9f0e-6a4c1e0b7a11"),
+		s.Get("/v1/schedules", asOperator),
 	}
 	for i, a := range refused {
-		require.Equal(t, http.StatusServiceUnavailable, a.status, "%d: %s", i, a.raw)
-		require.NotEmpty(t, a.header.Get("Retry-After"))
-		require.NotContains(t, string(a.raw), "dial")
+		require.Equal(t, http.StatusServiceUnavailable, a.Status, "%d: %s", i, a.Raw)
+		require.NotEmpty(t, a.Header.Get("Retry-After"))
+		require.NotContains(t, string(a.Raw), "dial")
 	}
 	var g shop.Goods
 	require.NoError(t, s.db.Take(&g, goods).Error)
@@ -321,5 +321,5 @@ func TestWithoutRedis(t *testing.T) {
 	s.redis.Start()
 	require.Eventually(t, told, time.Minute, 20*time.Millisecond, "the caches are not told")
 	require.Equal(t, "b", s.visible(t)[0].Title)
-	require.Contains(t, string(s.get("/v1/user", user).Data), "Bea")
+	require.Contains(t, string(s.Get("/v1/user", user).Data), "Bea")
 }

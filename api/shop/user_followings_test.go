@@ -37,9 +37,9 @@ func (p followingPage) ids() (ids []int64) {
 
 func (s *system) followings(t *testing.T, query string, who with) (p followingPage) {
 	t.Helper()
-	a := s.get("/v1/followings"+query, who)
-	require.Equal(t, 100, a.Code, "%s", a.raw)
-	a.into(t, &p)
+	a := s.Get("/v1/followings"+query, who)
+	require.Equal(t, 100, a.Code, "%s", a.Raw)
+	a.Into(t, &p)
 	return p
 }
 
@@ -66,19 +66,19 @@ func TestFollowings(t *testing.T) {
 		s.work(t)
 		users := s.crowd(t, 4)
 		ann := users[0]
-		require.Equal(t, 100, s.put("/v1/user", map[string]string{"name": "小明", "intro": "你好", "photo": "/media/a.png"}, users[1]).Code)
+		require.Equal(t, 100, s.Put("/v1/user", map[string]string{"name": "小明", "intro": "你好", "photo": "/media/a.png"}, users[1]).Code)
 		s.requireCounts(t, 1, counter.Counts{})
 		s.requireCounts(t, 2, counter.Counts{})
-		require.JSONEq(t, `{"page":1,"per_page":20,"total":0,"followings":[]}`, string(s.get("/v1/followings", ann).Data))
+		require.JSONEq(t, `{"page":1,"per_page":20,"total":0,"followings":[]}`, string(s.Get("/v1/followings", ann).Data))
 
-		first := s.post("/v1/followings/2", nil, ann)
-		require.Equal(t, 100, first.Code, "%s", first.raw)
-		again := s.post("/followings/2/", nil, ann)
+		first := s.Post("/v1/followings/2", nil, ann)
+		require.Equal(t, 100, first.Code, "%s", first.Raw)
+		again := s.Post("/followings/2/", nil, ann)
 		require.JSONEq(t, string(first.Data), string(again.Data), "twice is once")
 		for _, id := range []string{"3", "4"} {
-			require.Equal(t, 100, s.post("/v1/followings/"+id, nil, ann).Code)
+			require.Equal(t, 100, s.Post("/v1/followings/"+id, nil, ann).Code)
 		}
-		require.Equal(t, 100, s.post("/v1/followings/1", nil, users[1]).Code)
+		require.Equal(t, 100, s.Post("/v1/followings/1", nil, users[1]).Code)
 
 		s.requireCounts(t, 1, counter.Counts{Followings: 3, Followers: 1})
 		s.requireCounts(t, 2, counter.Counts{Followings: 1, Followers: 1})
@@ -97,8 +97,8 @@ func TestFollowings(t *testing.T) {
 		require.Empty(t, s.followings(t, "?page=1000000&per_page=100", ann).ids())
 
 		for range 2 {
-			a := s.del("/v1/followings/3", ann)
-			require.JSONEq(t, `{"user_id":3}`, string(a.Data), "%s", a.raw)
+			a := s.Delete("/v1/followings/3", ann)
+			require.JSONEq(t, `{"user_id":3}`, string(a.Data), "%s", a.Raw)
 		}
 		s.requireCounts(t, 1, counter.Counts{Followings: 2, Followers: 1})
 		require.Equal(t, []int64{4, 2}, s.followings(t, "", ann).ids())
@@ -110,9 +110,9 @@ func TestFollowings(t *testing.T) {
 			var waiting int64
 			return s.db.Model(&models.OutboxRow{}).Count(&waiting).Error == nil && waiting == 0
 		}, 20*time.Second, 20*time.Millisecond)
-		made := s.post("/v1/tasks", map[string]any{"task": "refresh.followings", "args": map[string]any{}}, asOperator)
-		require.Equal(t, 100, made.Code, "%s", made.raw)
-		done := s.get("/v1/tasks/" + made.TaskID + "?wait=20s")
+		made := s.Post("/v1/tasks", map[string]any{"task": "refresh.followings", "args": map[string]any{}}, asOperator)
+		require.Equal(t, 100, made.Code, "%s", made.Raw)
+		done := s.Get("/v1/tasks/" + made.TaskID + "?wait=20s")
 		require.Contains(t, string(done.Data), `"result":{"lists":2,"checked":3,"repaired":0}`)
 		require.Equal(t, []int64{4, 2}, s.followings(t, "", ann).ids())
 	})
@@ -160,11 +160,11 @@ func TestFollowingsBadInput(t *testing.T) {
 			if test.who != nil {
 				who = append(who, test.who)
 			}
-			a := s.do(test.method, test.path, nil, who...)
-			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s %s: %s", test.method, test.path, a.raw)
+			a := s.Do(test.method, test.path, nil, who...)
+			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s %s: %s", test.method, test.path, a.Raw)
 			require.Regexp(t, `\p{Han}`, a.Msg)
-			a = s.do(test.method, test.path, nil, append(who, inEnglish)...)
-			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s", a.raw)
+			a = s.Do(test.method, test.path, nil, append(who, inEnglish)...)
+			require.Equal(t, []any{test.status, test.field}, []any{a.Code, a.Field}, "%s", a.Raw)
 			require.NotRegexp(t, `\p{Han}`, a.Msg)
 		}
 		for _, model := range []any{&shop.Following{}, &models.OutboxRow{}} {
@@ -188,16 +188,16 @@ func TestFollowingsWithoutRedis(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	users := s.crowd(t, 3)
-	require.Equal(t, 100, s.post("/v1/followings/2", nil, users[0]).Code)
+	require.Equal(t, 100, s.Post("/v1/followings/2", nil, users[0]).Code)
 	require.Equal(t, []int64{2}, s.followings(t, "", users[0]).ids())
 	s.redis.Kill()
-	require.Equal(t, 100, s.post("/v1/followings/3", nil, users[0]).Code)
+	require.Equal(t, 100, s.Post("/v1/followings/3", nil, users[0]).Code)
 	require.Equal(t, []int64{3, 2}, s.followings(t, "", users[0]).ids())
-	deep := s.get("/v1/followings?page=101&per_page=100", users[0])
+	deep := s.Get("/v1/followings?page=101&per_page=100", users[0])
 	require.Equal(t, http.StatusServiceUnavailable, deep.Code)
-	require.NotEmpty(t, deep.header.Get("Retry-After"))
+	require.NotEmpty(t, deep.Header.Get("Retry-After"))
 	s.redis.Start()
-	require.Equal(t, 100, s.del("/v1/followings/2", users[0]).Code)
+	require.Equal(t, 100, s.Delete("/v1/followings/2", users[0]).Code)
 	require.Eventually(t, func() bool {
 		return len(s.followings(t, "", users[0]).ids()) == 1 && s.cache.ZCard(t.Context(), "user:1:following").Val() == 1
 	}, 20*time.Second, 50*time.Millisecond)

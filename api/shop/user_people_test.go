@@ -28,21 +28,21 @@ func eachSystem(t *testing.T, test func(t *testing.T, s *system)) {
 
 func TestProfilesComeFromTheCache(t *testing.T) {
 	eachSystem(t, func(t *testing.T, s *system) {
-		require.Equal(t, 404, s.get("/v1/users/1").Code, "a probe of the coming id")
+		require.Equal(t, 404, s.Get("/v1/users/1").Code, "a probe of the coming id")
 		require.Equal(t, "-1", s.cache.Get(t.Context(), "user:1:profile").Val())
 		in := s.login(t, mobile)
 		require.EqualValues(t, 1, in.User.ID)
-		public := s.get("/v1/users/1")
+		public := s.Get("/v1/users/1")
 		require.Equal(t, 100, public.Code, "the new user is seen at once")
 		require.NoError(t, s.db.Model(&shop.User{}).Where("id = 1").Update("certi", "author").Error)
-		require.Equal(t, string(public.Data), string(s.get("/v1/users/1").Data), "the cache answers")
+		require.Equal(t, string(public.Data), string(s.Get("/v1/users/1").Data), "the cache answers")
 
-		own := s.put("/v1/user", map[string]string{"name": "小明", "intro": "你好"}, bearer(in.Token))
+		own := s.Put("/v1/user", map[string]string{"name": "小明", "intro": "你好"}, bearer(in.Token))
 		require.JSONEq(t, `{"id":1,"name":"小明","mobile":"13812345678","photo":"","intro":"你好","certi":"author"}`, string(own.Data))
 		for _, path := range []string{"/v1/user", "/v1_0/user", "/v1/user/"} {
-			require.JSONEq(t, string(own.Data), string(s.get(path, bearer(in.Token)).Data))
+			require.JSONEq(t, string(own.Data), string(s.Get(path, bearer(in.Token)).Data))
 		}
-		require.JSONEq(t, `{"id":1,"name":"小明","photo":"","intro":"你好","certi":"author"}`, string(s.get("/v1/users/1").Data))
+		require.JSONEq(t, `{"id":1,"name":"小明","photo":"","intro":"你好","certi":"author"}`, string(s.Get("/v1/users/1").Data))
 		require.JSONEq(t, string(own.Data), s.cache.Get(t.Context(), "user:1:profile").Val())
 	})
 }
@@ -51,22 +51,22 @@ func TestAUserWhoIsGone(t *testing.T) {
 	eachSystem(t, func(t *testing.T, s *system) {
 		in := s.login(t, mobile)
 		user := bearer(in.Token)
-		require.Equal(t, 100, s.get("/v1/user", user).Code)
+		require.Equal(t, 100, s.Get("/v1/user", user).Code)
 		require.NoError(t, s.db.Delete(&shop.User{}, in.User.ID).Error)
 		for _, a := range []answer{
-			s.put("/v1/user", map[string]string{"name": "Bea"}, user),
-			s.post("/v1/articles", map[string]string{"title": "a", "content": "x"}, user),
+			s.Put("/v1/user", map[string]string{"name": "Bea"}, user),
+			s.Post("/v1/articles", map[string]string{"title": "a", "content": "x"}, user),
 		} {
-			require.Equal(t, http.StatusUnauthorized, a.status, "%s", a.raw)
+			require.Equal(t, http.StatusUnauthorized, a.Status, "%s", a.Raw)
 		}
 		// Who deletes users has the caches told, here as an operator does by hand.
 		s.work(t)
-		made := s.post("/v1/tasks", map[string]any{"task": "refresh.changed", "args": map[string]any{
+		made := s.Post("/v1/tasks", map[string]any{"task": "refresh.changed", "args": map[string]any{
 			"changes": []map[string]string{{"cache": "users", "id": fmt.Sprint(in.User.ID)}},
 		}}, asOperator)
-		require.Equal(t, 100, made.Code, "%s", made.raw)
-		require.Eventually(t, func() bool { return s.get("/v1/user", user).status == http.StatusUnauthorized }, time.Minute, 20*time.Millisecond)
-		require.Equal(t, 404, s.get(fmt.Sprint("/v1/users/", in.User.ID)).Code)
+		require.Equal(t, 100, made.Code, "%s", made.Raw)
+		require.Eventually(t, func() bool { return s.Get("/v1/user", user).Status == http.StatusUnauthorized }, time.Minute, 20*time.Millisecond)
+		require.Equal(t, 404, s.Get(fmt.Sprint("/v1/users/", in.User.ID)).Code)
 	})
 }
 
@@ -74,10 +74,10 @@ func TestArticles(t *testing.T) {
 	eachSystem(t, func(t *testing.T, s *system) {
 		in := s.login(t, mobile)
 		user := bearer(in.Token)
-		require.Equal(t, 404, s.get("/v1/articles/1").Code, "a probe of the coming id")
+		require.Equal(t, 404, s.Get("/v1/articles/1").Code, "a probe of the coming id")
 		content := strings.Repeat("长", 19_999) + "\n"
-		made := s.post("/v1/articles", map[string]string{"title": strings.Repeat("题", 128), "content": content}, user)
-		require.Equal(t, 100, made.Code, "%s", made.raw)
+		made := s.Post("/v1/articles", map[string]string{"title": strings.Repeat("题", 128), "content": content}, user)
+		require.Equal(t, 100, made.Code, "%s", made.Raw)
 		var article struct {
 			ID        int64
 			UserID    int64 `json:"user_id"`
@@ -86,23 +86,23 @@ func TestArticles(t *testing.T) {
 			CreatedAt time.Time `json:"created_at"`
 			UpdatedAt time.Time `json:"updated_at"`
 		}
-		made.into(t, &article)
+		made.Into(t, &article)
 		require.EqualValues(t, []any{int64(1), in.User.ID, content}, []any{article.ID, article.UserID, article.Content})
 		require.WithinDuration(t, time.Now(), article.CreatedAt, time.Minute)
 		require.Equal(t, article.CreatedAt, article.UpdatedAt)
-		read := s.get("/v1/articles/1")
+		read := s.Get("/v1/articles/1")
 		require.JSONEq(t, string(made.Data), string(read.Data))
 		require.JSONEq(t, string(made.Data), s.cache.Get(t.Context(), "article:1:info").Val())
-		tag := read.header.Get("ETag")
+		tag := read.Header.Get("ETag")
 		require.NotEmpty(t, tag)
-		again := s.get("/v1/articles/1", header("If-None-Match", tag))
-		require.Equal(t, http.StatusNotModified, again.status)
-		require.Empty(t, again.raw)
+		again := s.Get("/v1/articles/1", header("If-None-Match", tag))
+		require.Equal(t, http.StatusNotModified, again.Status)
+		require.Empty(t, again.Raw)
 
-		second := s.post("/articles/", map[string]string{"title": "a", "content": strings.Repeat("😀", 20_000)}, user)
-		require.Equal(t, 100, second.Code, "%s", second.raw)
-		require.JSONEq(t, string(second.Data), string(s.get("/v1/articles/2").Data))
-		require.Equal(t, 404, s.get("/v1/articles/3").Code)
+		second := s.Post("/articles/", map[string]string{"title": "a", "content": strings.Repeat("😀", 20_000)}, user)
+		require.Equal(t, 100, second.Code, "%s", second.Raw)
+		require.JSONEq(t, string(second.Data), string(s.Get("/v1/articles/2").Data))
+		require.Equal(t, 404, s.Get("/v1/articles/3").Code)
 	})
 }
 
@@ -111,16 +111,16 @@ func TestRefreshAll(t *testing.T) {
 		s.work(t)
 		in := s.login(t, mobile)
 		path := fmt.Sprint("/v1/users/", in.User.ID)
-		require.Equal(t, 100, s.get(path).Code)
+		require.Equal(t, 100, s.Get(path).Code)
 		require.NoError(t, s.db.Model(&shop.User{}).Where("id = ?", in.User.ID).Update("name", "behind its back").Error)
-		made := s.post("/v1/tasks", map[string]any{"task": "refresh.all", "args": map[string]any{"cache": "users"}}, asOperator)
-		require.Equal(t, 100, made.Code, "%s", made.raw)
-		done := s.get("/v1/tasks/" + made.TaskID + "?wait=30s")
+		made := s.Post("/v1/tasks", map[string]any{"task": "refresh.all", "args": map[string]any{"cache": "users"}}, asOperator)
+		require.Equal(t, 100, made.Code, "%s", made.Raw)
+		done := s.Get("/v1/tasks/" + made.TaskID + "?wait=30s")
 		require.Contains(t, string(done.Data), `"result":{"cache":"users","rewritten":1}`)
-		require.Contains(t, string(s.get(path).Data), "behind its back")
+		require.Contains(t, string(s.Get(path).Data), "behind its back")
 
-		unknown := s.post("/v1/tasks", map[string]any{"task": "refresh.all", "args": map[string]any{"cache": "goods"}}, asOperator)
-		failed := s.get("/v1/tasks/"+unknown.TaskID+"?wait=30s", asOperator)
+		unknown := s.Post("/v1/tasks", map[string]any{"task": "refresh.all", "args": map[string]any{"cache": "goods"}}, asOperator)
+		failed := s.Get("/v1/tasks/"+unknown.TaskID+"?wait=30s", asOperator)
 		require.Contains(t, string(failed.Data), "there are articles, banners, users")
 	})
 }

@@ -1,4 +1,6 @@
-package server_test
+// Package servertest has a client for tests of programs that stand on api/server: it speaks to the API over HTTP and holds
+// every answer against the contract.
+package servertest
 
 import (
 	"bytes"
@@ -16,112 +18,140 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// client speaks to the API and holds every answer against the contract.
-type client struct {
-	t        testing.TB
-	base     string
-	http     *http.Client
-	contract routers.Router
+// Client speaks to the API and holds every answer against the contract.
+type Client struct {
+	T    testing.TB
+	Base string // the API's address, to which paths are added
+	HTTP *http.Client
+
+	contract *openapi3.T
+	router   routers.Router
 }
 
-func newClient(t testing.TB, base string) *client {
+// New makes a client of the API at an address, which serves its contract at /docs/openapi.yaml.
+func New(t testing.TB, base string) *Client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
-	router, err := legacy.NewRouter(loadContract(t))
+	c := &Client{T: t, Base: base, HTTP: &http.Client{Transport: transport}}
+	response, err := c.HTTP.Get(base + "/docs/openapi.yaml")
 	require.NoError(t, err)
-	return &client{t: t, base: base, http: &http.Client{Transport: transport}, contract: router}
+	raw, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode, "%s", raw)
+	c.contract, err = openapi3.NewLoader().LoadFromData(raw)
+	require.NoError(t, err)
+	require.NoError(t, c.contract.Validate(t.Context(), openapi3.EnableExamplesValidation()))
+	c.contract.Servers = nil // which are of where it is served
+	c.router, err = legacy.NewRouter(c.contract)
+	require.NoError(t, err)
+	return c
 }
 
-// on is the same client for a subtest.
-func (c *client) on(t *testing.T) *client {
+// On is the same client for a subtest.
+func (c *Client) On(t testing.TB) *Client {
 	clone := *c
-	clone.t = t
+	clone.T = t
 	return &clone
 }
 
-func loadContract(t testing.TB) *openapi3.T {
+// Contract is the contract that the API serves.
+func (c *Client) Contract() *openapi3.T { return c.contract }
+
+// Answer is what came back. Data is left as it is.
+type Answer struct {
+	Status int
+	Header http.Header
+	Raw    []byte
+
+	Code     int             `json:"code"`
+	Msg      string          `json:"msg"`
+	Data     json.RawMessage `json:"data"`
+	TaskID   string          `json:"task_id"`
+	Field    string          `json:"field"`
+	Warnings []Warning       `json:"warnings"`
+}
+
+// Warning is a problem of a task that was made nevertheless.
+type Warning struct {
+	Code string `json:"code"`
+	Msg  string `json:"msg"`
+}
+
+// Into decodes Data.
+func (a Answer) Into(t testing.TB, v any) {
 	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
-	require.NoError(t, err)
-	require.NoError(t, doc.Validate(t.Context(), openapi3.EnableExamplesValidation()))
-	return doc
+	require.NoError(t, json.Unmarshal(a.Data, v), "%s", a.Raw)
 }
 
-// answer is what came back. Data is left as it is.
-type answer struct {
-	status int
-	header http.Header
-	raw    []byte
+// With changes a request before it is sent.
+type With func(*http.Request)
 
-	Code   int             `json:"code"`
-	Msg    string          `json:"msg"`
-	Data   json.RawMessage `json:"data"`
-	TaskID string          `json:"task_id"`
-	Field  string          `json:"field"`
+// Header sets a header.
+func Header(name, value string) With { return func(r *http.Request) { r.Header.Set(name, value) } }
 
-	Warnings []warning `json:"warnings"`
+// Bearer sends a token.
+func Bearer(token string) With { return Header("Authorization", "Bearer "+token) }
+
+// InEnglish asks for answers in English.
+func InEnglish(r *http.Request) { r.Header.Set("Accept-Language", "en-GB,en;q=0.9,zh;q=0.1") }
+
+// Get makes a GET request.
+func (c *Client) Get(path string, more ...With) Answer {
+	c.T.Helper()
+	return c.Do(http.MethodGet, path, nil, more...)
 }
 
-// into decodes Data.
-func (a answer) into(t *testing.T, v any) {
-	t.Helper()
-	require.NoError(t, json.Unmarshal(a.Data, v), "%s", a.raw)
+// Delete makes a DELETE request.
+func (c *Client) Delete(path string, more ...With) Answer {
+	c.T.Helper()
+	return c.Do(http.MethodDelete, path, nil, more...)
 }
 
-type with func(*http.Request)
-
-func header(name, value string) with { return func(r *http.Request) { r.Header.Set(name, value) } }
-
-func bearer(token string) with { return header("Authorization", "Bearer "+token) }
-
-func asOperator(r *http.Request) { bearer(operatorKey)(r) }
-
-var inEnglish = header("Accept-Language", "en-GB,en;q=0.9,zh;q=0.1")
-
-// get, post, put and del make one request. A body that is no string is sent as JSON.
-func (c *client) get(path string, more ...with) answer {
-	return c.do(http.MethodGet, path, nil, more...)
-}
-func (c *client) del(path string, more ...with) answer {
-	return c.do(http.MethodDelete, path, nil, more...)
-}
-func (c *client) post(path string, body any, more ...with) answer {
-	return c.do(http.MethodPost, path, body, more...)
-}
-func (c *client) put(path string, body any, more ...with) answer {
-	return c.do(http.MethodPut, path, body, more...)
+// Post makes a POST request.
+func (c *Client) Post(path string, body any, more ...With) Answer {
+	c.T.Helper()
+	return c.Do(http.MethodPost, path, body, more...)
 }
 
-func (c *client) do(method, path string, body any, more ...with) answer {
-	c.t.Helper()
-	sent := encode(c.t, body)
-	r, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, bytes.NewReader(sent))
-	require.NoError(c.t, err)
+// Put makes a PUT request.
+func (c *Client) Put(path string, body any, more ...With) Answer {
+	c.T.Helper()
+	return c.Do(http.MethodPut, path, body, more...)
+}
+
+// Do makes one request. A body that is no string is sent as JSON.
+func (c *Client) Do(method, path string, body any, more ...With) Answer {
+	c.T.Helper()
+	sent := Encode(c.T, body)
+	r, err := http.NewRequestWithContext(c.T.Context(), method, c.Base+path, bytes.NewReader(sent))
+	require.NoError(c.T, err)
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for _, m := range more {
 		m(r)
 	}
-	response, err := c.http.Do(r)
-	require.NoError(c.t, err)
+	response, err := c.HTTP.Do(r)
+	require.NoError(c.T, err)
 	raw, err := io.ReadAll(response.Body)
-	require.NoError(c.t, err)
-	require.NoError(c.t, response.Body.Close())
-	a := answer{status: response.StatusCode, header: response.Header, raw: raw}
-	c.hold(r, sent, a)
+	require.NoError(c.T, err)
+	require.NoError(c.T, response.Body.Close())
+	a := Answer{Status: response.StatusCode, Header: response.Header, Raw: raw}
+	c.Hold(r, sent, a)
 	if method != http.MethodHead && strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.DisallowUnknownFields()
-		require.NoError(c.t, dec.Decode(&a), "%s", raw)
-		require.Equal(c.t, a.status >= 400, a.Code >= 400, "%s", raw)
-		require.NotEmpty(c.t, a.Msg)
+		require.NoError(c.T, dec.Decode(&a), "%s", raw)
+		require.Equal(c.T, a.Status >= 400, a.Code >= 400, "%s", raw)
+		require.NotEmpty(c.T, a.Msg)
 	}
 	return a
 }
 
-func encode(t testing.TB, body any) []byte {
+// Encode is the body that Do sends.
+func Encode(t testing.TB, body any) []byte {
 	t.Helper()
 	switch b := body.(type) {
 	case nil:
@@ -134,46 +164,55 @@ func encode(t testing.TB, body any) []byte {
 	return raw
 }
 
-// hold checks the exchange against the contract: the answer always, the request when it succeeded.
-func (c *client) hold(r *http.Request, sent []byte, a answer) {
-	c.t.Helper()
-	documented := r.Clone(c.t.Context())
-	documented.URL = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+// Hold checks an exchange against the contract: the answer always, the request when it succeeded. Do calls it.
+func (c *Client) Hold(r *http.Request, sent []byte, a Answer) {
+	c.T.Helper()
+	base, err := url.Parse(c.Base)
+	require.NoError(c.T, err)
+	path, raw := strings.TrimPrefix(r.URL.Path, base.Path), strings.TrimPrefix(r.URL.RawPath, base.Path)
+	documented := r.Clone(c.T.Context())
+	documented.URL = &url.URL{Path: path, RawPath: raw, RawQuery: r.URL.RawQuery}
 	documented.Body = io.NopCloser(bytes.NewReader(sent))
 	head := r.Method == http.MethodHead
 	if head {
-		require.Empty(c.t, a.raw)
+		require.Empty(c.T, a.Raw)
 		documented.Method = http.MethodGet // of which it gets the header
 	}
-	route, params, err := c.contract.FindRoute(documented)
-	for _, spelling := range []string{strings.TrimSuffix(r.URL.Path, "/"), r.URL.Path + "/"} {
+	route, params, err := c.router.FindRoute(documented)
+	for _, spelling := range []string{strings.TrimSuffix(path, "/"), path + "/"} {
 		if err != nil {
 			documented.URL.Path, documented.URL.RawPath = spelling, ""
-			route, params, err = c.contract.FindRoute(documented)
+			route, params, err = c.router.FindRoute(documented)
 		}
 	}
 	if err != nil {
 		if r.Method == http.MethodOptions { // a browser asks before the request itself
 			return
 		}
-		require.False(c.t, a.status < 300 && strings.HasPrefix(r.URL.Path, "/v1"), "%s %s is not in the contract", r.Method, r.URL.Path)
+		require.False(c.T, a.Status < 300 && strings.HasPrefix(path, "/v1"), "%s %s is not in the contract", r.Method, path)
 		return
 	}
 	options := &openapi3filter.Options{
 		IncludeResponseStatus: true,
 		AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc,
-		ExcludeResponseBody:   head || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json"),
+		ExcludeResponseBody:   head || !strings.HasPrefix(a.Header.Get("Content-Type"), "application/json"),
 	}
 	request := &openapi3filter.RequestValidationInput{Request: documented, PathParams: params, Route: route, Options: options}
-	if a.status < 300 {
-		require.NoError(c.t, openapi3filter.ValidateRequest(c.t.Context(), request), "%s %s %s", r.Method, r.URL, sent)
+	if a.Status < 300 {
+		require.NoError(c.T, openapi3filter.ValidateRequest(c.T.Context(), request), "%s %s %s", r.Method, r.URL, sent)
 	}
-	err = openapi3filter.ValidateResponse(c.t.Context(), &openapi3filter.ResponseValidationInput{
+	err = openapi3filter.ValidateResponse(c.T.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: request,
-		Status:                 a.status,
-		Header:                 a.header,
-		Body:                   io.NopCloser(bytes.NewReader(a.raw)),
+		Status:                 a.Status,
+		Header:                 a.Header,
+		Body:                   io.NopCloser(bytes.NewReader(a.Raw)),
 		Options:                options,
 	})
-	require.NoError(c.t, err, "%s %s answered %d %s", r.Method, r.URL, a.status, a.raw)
+	require.NoError(c.T, err, "%s %s answered %d %s", r.Method, r.URL, a.Status, a.Raw)
+}
+
+// UnknownLength sends the body without its length.
+func UnknownLength(r *http.Request) {
+	r.ContentLength = -1
+	r.Body = io.NopCloser(io.MultiReader(r.Body))
 }
