@@ -36,7 +36,8 @@ var layers = map[string][]string{
 	"kept":      {"models", "broker", "tasks", "outbox", "refresh"},
 	"job":       {"models", "broker", "tasks", "outbox", "refresh", "kept"},
 	"catalog":   {"models", "broker", "tasks", "outbox", "refresh", "kept", "job"},
-	"api":       {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "api"},
+	"api":       {"models", "broker", "tasks", "outbox", "job", "api"},
+	"shop":      {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "api", "shop"},
 	"worker":    {"models", "broker", "fetch", "tasks", "outbox", "refresh", "kept", "job", "catalog", "worker"},
 	"scheduler": {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "scheduler", "yaml"},
 	"config":    {"yaml"},
@@ -64,6 +65,8 @@ func layerOf(dir string) string {
 		return "testing"
 	case dir == "deploy/config":
 		return "config"
+	case dir == "api/shop":
+		return "shop" // an application on api/server
 	case dir == "models/plainyaml":
 		return "yaml" // below all
 	case dir == "tasks/broker":
@@ -80,6 +83,12 @@ func layerOf(dir string) string {
 		return "job"
 	}
 	return top
+}
+
+// shopsOwn are the packages of the shop, or of applications that keep values as it does, which api/server does without.
+var shopsOwn = []string{
+	"api/shop", "models/shop", "models/cache", "tasks/articles", "tasks/banners", "tasks/catalog", "tasks/counter", "tasks/following",
+	"tasks/profiles", "tasks/refresh", "tasks/seckill", "tasks/sms",
 }
 
 // reachesStores says which import of the file has a database or a Redis in hand.
@@ -120,7 +129,9 @@ func refuse(s source, target string) string {
 		return "only a main package and " + root + " read the configuration; take what you need as an argument"
 	case target == root && !s.main && !everything:
 		return "only a main package starts programs"
-	case slices.Contains([]string{"api", "worker", "scheduler"}, to) && from != to && from != "deploy":
+	case from == "api" && slices.Contains(shopsOwn, target):
+		return "the API serves any application, and knows none"
+	case slices.Contains([]string{"api", "worker", "scheduler"}, to) && from != to && from != "deploy" && (from != "shop" || to != "api"):
 		return "api, worker and scheduler do not know each other"
 	case composes || everything:
 		return ""
@@ -237,7 +248,7 @@ func TestImportsOfTheAPI(t *testing.T) {
 	t.Parallel()
 	found := 0
 	for _, s := range sources(t) {
-		if s.dir != "api/server" || s.isTest() {
+		if !slices.Contains([]string{"api/server", "api/shop"}, s.dir) || s.isTest() {
 			continue
 		}
 		found++
@@ -245,7 +256,7 @@ func TestImportsOfTheAPI(t *testing.T) {
 			t.Errorf("%s/%s imports %s: let the package of the data do it", s.dir, s.file, target)
 		}
 	}
-	require.Greater(t, found, 20, "the API's files were not found")
+	require.Greater(t, found, 40, "the API's files were not found")
 	stores := []string{"database/sql", "gorm.io/gorm/clause", "github.com/redis/go-redis/v9"}
 	require.Equal(t, stores, reachesStores(source{others: append([]string{"fmt", "github.com/labstack/echo/v4"}, stores...)}))
 }
@@ -300,7 +311,20 @@ func TestImportRules(t *testing.T) {
 		{"tasks/profiles", test, false, "tasks/refresh/refreshtest", true},
 		{"tasks/catalog", library, false, "tasks/sms", true},
 		{"tasks/sms", library, false, "api/server", false},
-		{"api/server", library, false, "tasks/sms", true},
+		{"api/server", library, false, "tasks/history", true},
+		{"api/server", library, false, "tasks/sms", false},
+		{"api/server", test, false, "tasks/sms", false},
+		{"api/server", library, false, "models/cache", false},
+		{"api/server", library, false, "models/shop", false},
+		{"api/server", library, false, "api/shop", false},
+		{"api/server", test, false, "api/shop", false},
+		{"api/server", library, false, "api/server/servertest", false},
+		{"api/server", test, false, "api/server/servertest", true},
+		{"api/shop", library, false, "api/server", true},
+		{"api/shop", library, false, "tasks/sms", true},
+		{"api/shop", library, false, "models/cache", true},
+		{"api/shop", library, false, "worker/pool", false},
+		{"api/shop", library, false, "deploy/config", false},
 		{"api/server", library, false, "api/web", true},
 		{"api/server", library, false, "worker/pool", false},
 		{"api/server", test, false, "worker/pool", false},

@@ -73,7 +73,7 @@ func TestTheAPIStandsBelowAnyPath(t *testing.T) {
 			t.Parallel()
 			web := httptest.NewServer(signedIn(handler))
 			t.Cleanup(web.Close)
-			c := servertest.New(t, web.URL+"/queue")
+			c := servertest.New(t, web.URL+"/queue", system.api.OpenAPI())
 			made := c.Post("/v1/tasks/", `{"task":"demo.add","args":{"n":1,"m":2}}`, as("admin"))
 			require.Equal(t, 100, made.Code, "%s", made.Raw)
 			require.Contains(t, string(c.Get("/v1/tasks/"+made.TaskID, as("admin")).Data), `"args":{"n":1,"m":2}`)
@@ -84,6 +84,7 @@ func TestTheAPIStandsBelowAnyPath(t *testing.T) {
 			require.Equal(t, 103, c.Post("/v1/orders", nil, as(name[:3])).Code)
 			require.Equal(t, 404, c.Get("/v1/nothing").Code)
 			require.Equal(t, 404, c.Get("/").Code)
+			require.Equal(t, string(system.api.OpenAPI()), string(c.Get("/docs/openapi.yaml").Raw))
 			for _, page := range []string{"/docs", "/docs/"} {
 				html := c.Get(page)
 				require.Equal(t, http.StatusOK, html.Status)

@@ -103,12 +103,12 @@ func (s *Server) explain(err error) *Failure {
 			Status: http.StatusServiceUnavailable, RetryAfter: retryWhenDown, Cause: err,
 			Msg: Text{"处理超时，请稍后再试", "the request took too long, try again later"},
 		}
-	case models.IsAway(err):
-		return Unavailable(err)
 	case errors.As(err, &tooLarge):
 		return bodyTooLarge(tooLarge.Limit)
 	case errors.As(err, &fromEcho):
 		return fromRouter(fromEcho)
+	case models.IsAway(err):
+		return Unavailable(err)
 	}
 	return &Failure{Status: http.StatusInternalServerError, Cause: err}
 }

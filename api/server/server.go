@@ -152,6 +152,10 @@ func (o Options) validate() error {
 // router: all links that the API answers are relative.
 func (s *Server) Handler() http.Handler { return withoutTrailingSlash(s.echo) }
 
+// OpenAPI is the contract, the API's and the application's part as one: what is served at /docs/openapi.yaml. It must not be
+// changed.
+func (s *Server) OpenAPI() []byte { return s.spec }
+
 // Routes lists what is served, as "METHOD /path/:param".
 func (s *Server) Routes() []string {
 	var list []string

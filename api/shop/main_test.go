@@ -171,7 +171,7 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 	require.NoError(t, err)
 	web := httptest.NewServer(s.api.Handler())
 	t.Cleanup(web.Close)
-	s.Client = servertest.New(t, web.URL)
+	s.Client = servertest.New(t, web.URL, s.api.OpenAPI())
 	return s
 }
 
