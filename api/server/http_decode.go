@@ -58,9 +58,9 @@ type PlainBody interface{ ReadPlain(raw []byte) bool }
 
 // readBody appends the request's body, of the route's limit at most, to b.
 func (r *request) readBody(c echo.Context, b []byte) ([]byte, error) {
-	limit, from := r.body.limits(), r.body.from
-	if from == nil { // of a route of Echo's own
-		from = c.Request().Body
+	limit, from := int64(DefaultMaxBody), c.Request().Body
+	if r.body != nil { // else it is a route of Echo's own
+		limit, from = r.body.limit, r.body.from
 	}
 	if n := c.Request().ContentLength; 0 <= n && n <= min(limit, DefaultMaxBody) {
 		b = slices.Grow(b, int(n))[:n]
@@ -89,21 +89,17 @@ func bodyTooLarge(limit int64) *Failure {
 // bodyReader is the body of a request whose handler reads it without Body: it has the route's limit, and waits for the
 // request's turn before the first byte.
 type bodyReader struct {
-	from  io.ReadCloser // what net/http has; nil on a route without a body
-	limit int64         // DefaultMaxBody when 0
+	from  io.ReadCloser // what net/http has
+	limit int64
 	state *request
-	begun bool
-	reads io.ReadCloser
 	w     http.ResponseWriter
+	reads io.ReadCloser // nil before the first byte
 }
-
-func (b *bodyReader) limits() int64 { return cmp.Or(b.limit, DefaultMaxBody) }
 
 // Read reads from net/http.
 func (b *bodyReader) Read(p []byte) (int, error) {
-	if !b.begun {
-		b.begun = true
-		b.reads = http.MaxBytesReader(b.w, b.from, b.limits())
+	if b.reads == nil {
+		b.reads = http.MaxBytesReader(b.w, b.from, b.limit)
 		if err := b.state.admission.enter(b.state); err != nil {
 			return 0, err
 		}
@@ -116,10 +112,11 @@ func (b *bodyReader) Close() error { return b.from.Close() }
 
 // takeBody has the request's body be read within the route's limit.
 func (r Route) takeBody(c echo.Context) {
-	state := requestOf(c)
-	req := c.Request()
-	state.body = bodyReader{from: req.Body, limit: r.MaxBody, state: state, w: c.Response().Writer}
-	req.Body = &state.body
+	req, state := c.Request(), requestOf(c)
+	state.body = &bodyReader{
+		from: req.Body, limit: cmp.Or(r.MaxBody, DefaultMaxBody), state: state, w: c.Response().Writer,
+	}
+	req.Body = state.body
 }
 
 func unreadable(cause error) error {

@@ -33,9 +33,9 @@ type request struct {
 	detached bool // of a hijacked connection: its context never ends
 	language Language
 
-	admission admission // at its route's limiter
-	body      bodyReader
-	sampled   sample // whether the log has a line of its failure
+	admission admission   // at its route's limiter
+	body      *bodyReader // of a route that takes one
+	sampled   sample      // whether the log has a line of its failure
 
 	timeout lazyctx.End
 
