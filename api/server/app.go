@@ -16,7 +16,7 @@ import (
 type Application struct {
 	Routes []Route
 
-	// Echo adds routes in Echo's own way, with groups and middleware. Such a route has an id, a language, the envelope for
+	// Echo adds routes in Echo's own way, with groups and middleware; what it has Echo use, holds for all routes. Such a route has an id, a language, the envelope for
 	// its errors, and its line in the log and the metrics; but nothing of what a Route declares, not even a timeout.
 	Echo func(*echo.Echo)
 

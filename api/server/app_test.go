@@ -77,6 +77,7 @@ func goodsApp() server.Application {
 		},
 		Echo: func(e *echo.Echo) {
 			e.GET("/plain", func(c echo.Context) error { return c.String(http.StatusOK, "plain") })
+			e.GET("/plain/silent", func(echo.Context) error { return &server.Failure{Status: http.StatusGone} })
 			e.GET("/plain/teapot", func(echo.Context) error { return echo.NewHTTPError(http.StatusTeapot, "short and stout") })
 		},
 		Identify: func(r *http.Request) (server.Identity, error) {
@@ -148,7 +149,7 @@ paths:
       tags: [Goods]
       operationId: oneGoods
       responses: {"200": {$ref: "#/components/responses/Any"}, default: {$ref: "#/components/responses/Error"}}
-  /v1/orders: &order
+  /v1/orders:
     post:
       tags: [Goods]
       operationId: order
@@ -170,6 +171,8 @@ paths:
       responses: {"200": {$ref: "#/components/responses/Any"}, default: {$ref: "#/components/responses/Error"}}
   /plain:
     get: {tags: [Goods], operationId: plain, responses: {"200": {description: a word, content: {text/plain: {schema: {type: string}}}}}}
+  /plain/silent:
+    get: {tags: [Goods], operationId: silent, responses: {default: {$ref: "#/components/responses/Error"}}}
   /plain/teapot:
     get: {tags: [Goods], operationId: teapot, responses: {default: {$ref: "#/components/responses/Error"}}}
 components:
@@ -278,7 +281,9 @@ func TestAHandlerOfEchoAloneWorks(t *testing.T) {
 	require.Equal(t, "plain", string(s.Get("/plain").Raw))
 	a = s.Get("/plain/teapot")
 	require.Equal(t, []any{418, "short and stout"}, []any{a.Code, a.Msg})
-	require.Equal(t, "/plain/teapot", s.logged(t)[len(s.logged(t))-1]["route"])
+	a = s.Get("/plain/silent", inEnglish)
+	require.Equal(t, []any{410, "Gone"}, []any{a.Code, a.Msg})
+	require.Equal(t, "/plain/silent", s.logged(t)[len(s.logged(t))-1]["route"])
 }
 
 func TestWhatAnApplicationMayNotHave(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 func TestRoutesAndContractAgree(t *testing.T) {
 	t.Parallel()
 	s := startEmbedded(t)
-	s.RequireRoutes(s.api.Routes(), "GET /plain", "GET /plain/teapot")
+	s.RequireRoutes(s.api.Routes(), "GET /plain", "GET /plain/silent", "GET /plain/teapot")
 }
 
 func TestDocsAreServed(t *testing.T) {

@@ -22,7 +22,7 @@ import (
 // that has the request's id, and leaves the text to the log.
 type Failure struct {
 	Status     int           // 400 to 599: the HTTP status, and the answer's code. Any other is 500
-	Msg        Text          // what is wrong; empty is an internal error, with the request's id
+	Msg        Text          // what is wrong; empty says what the status means, and with 500 the request's id
 	Field      string        // the argument at fault, or ""
 	RetryAfter time.Duration // when a repetition may succeed, which the answer's header says in seconds; 0: not said
 	Cause      error         // for the log
@@ -160,10 +160,14 @@ func fromRouter(e *echo.HTTPError) *Failure {
 	case http.StatusMethodNotAllowed:
 		return &Failure{Status: e.Code, Msg: Text{"这个地址不支持此方法", "this route does not take that method"}}
 	}
-	return &Failure{Status: e.Code, Msg: Textf("请求无法处理：%s", "%s", http.StatusText(e.Code)), Cause: e}
+	return &Failure{Status: e.Code, Cause: e}
 }
 
-func msgInternal(requestID string) Text {
+// msgOfStatus is the message of an error that has none.
+func msgOfStatus(status int, requestID string) Text {
+	if status != http.StatusInternalServerError {
+		return Textf("请求无法处理：%s", "%s", http.StatusText(status))
+	}
 	return Textf("服务器内部错误（请求号 %s）", "internal error (request %s)", requestID)
 }
 
@@ -186,7 +190,7 @@ func (s *Server) fail(c echo.Context, err error) {
 		return
 	}
 	if e.Msg == (Text{}) {
-		e.Msg = msgInternal(state.id)
+		e.Msg = msgOfStatus(e.Status, state.id)
 	}
 	h := c.Response().Header()
 	if e.RetryAfter > 0 {

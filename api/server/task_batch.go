@@ -87,7 +87,7 @@ func (s *Server) batchResult(c echo.Context, id string, err error) batchItem {
 			s.log.ErrorContext(c.Request().Context(), "a task of a batch was not enqueued",
 				"request_id", r.id, "route", c.Path(), "status", e.Status, "error", err)
 			if e.Msg == (Text{}) {
-				return batchItem{Code: e.Status, Msg: msgInternal(r.id).In(LanguageOf(c)), Field: e.Field}
+				return batchItem{Code: e.Status, Msg: msgOfStatus(e.Status, r.id).In(LanguageOf(c)), Field: e.Field}
 			}
 		}
 		return batchItem{Code: e.Status, Msg: e.Msg.In(LanguageOf(c)), Field: e.Field}
