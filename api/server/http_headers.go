@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 )
 
-// setSecurityHeaders sets the headers that tell browsers to treat every answer as data, and to show it in no page. The shop
+// setSecurityHeaders sets the headers that tell browsers to treat every answer as data, and to show it in no page. Web
 // and /docs replace the policy with their own.
 func setSecurityHeaders(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
