@@ -20,7 +20,7 @@ var ErrForeign = errors.New("the database holds a table of that name which is an
 // table which no applied migration has made must have all columns of one that is to come: an interrupted one may have made
 // it. It only reads.
 func (m Migrations) refuseForeign(ctx context.Context, db *gorm.DB) error {
-	creations, err := m.readCreations()
+	creations, err := m.readCreations(db)
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,12 @@ var (
 )
 
 // readCreations lists what the migrations make, oldest first.
-func (m Migrations) readCreations() (list []creation, err error) {
-	names, err := fs.Glob(m.Files, "*.sql")
+func (m Migrations) readCreations(db *gorm.DB) (list []creation, err error) {
+	files, err := m.files(db)
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +115,7 @@ func (m Migrations) readCreations() (list []creation, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the migration %s: %w", name, err)
 		}
-		text, err := fs.ReadFile(m.Files, name)
+		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, err
 		}
@@ -127,11 +131,11 @@ func (m Migrations) readCreations() (list []creation, err error) {
 	return list, nil
 }
 
-// appliedVersions is empty for a database that has not been migrated, and for SQLite, which keeps no record.
+// appliedVersions is empty for a database that has not been migrated, and for tables of models, of which there is no record.
 func (m Migrations) appliedVersions(ctx context.Context, db *gorm.DB) (map[int64]bool, error) {
 	versions := make(map[int64]bool)
-	if db.Name() == "sqlite" {
-		return versions, nil
+	if m.ofModels(db) || db.Name() == "sqlite" && !db.WithContext(ctx).Migrator().HasTable(m.versions()) {
+		return versions, ctx.Err()
 	}
 	pool, err := db.DB()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
@@ -18,9 +19,12 @@ var ErrNotMigrated = errors.New("the database is not migrated: start an api, or 
 // Migrations make the tables of one owner: Paidui's own, or an application's beside them. Each owner has a version table
 // of its own.
 type Migrations struct {
-	Files    fs.FS  // for MySQL, in goose's form: NUMBER_name.sql, only ever added to
-	Versions string // the table where MySQL keeps what was applied; "" is goose_db_version, which is goose's own name
-	Models   []any  // GORM models of the tables, which SQLite makes of them: it has no versions
+	// Files are SQL in goose's form, NUMBER_name.sql, only ever added to: those in the folder mysql or sqlite, where there is
+	// one of the database's kind, else those at the top.
+	Files    fs.FS
+	Versions string // the table that keeps what was applied; "" is goose_db_version, which is goose's own name
+	// Models are GORM models of the tables. SQLite makes the tables of them, and has no versions then. Nil: it runs Files.
+	Models []any
 	// earlier is called before the first migration, by one program at a time; nil without anything to do.
 	earlier func(ctx context.Context, db *gorm.DB) error
 }
@@ -47,12 +51,15 @@ func Migrated(ctx context.Context, db *gorm.DB) error { return own().Migrated(ct
 // at once: one works while the others wait, as long as ctx lasts. With ErrForeign, which says the table's name, another
 // program has made a table that Migrate would make: then nothing was changed.
 func (m Migrations) Migrate(ctx context.Context, db *gorm.DB) error {
-	if db.Name() == "sqlite" {
-		return m.migrateSQLite(ctx, db)
+	if m.ofModels(db) {
+		return m.migrateModels(ctx, db)
 	}
-	migrations, pool, err := m.onMySQL(db)
+	migrations, pool, err := m.provider(db)
 	if err != nil {
 		return err
+	}
+	if db.Name() == "sqlite" {
+		return m.migrateSQLite(ctx, db, migrations)
 	}
 	// goose's own locking begins only after it has made its table and filled it, in two steps that another program may
 	// come between.
@@ -68,15 +75,26 @@ func (m Migrations) Migrate(ctx context.Context, db *gorm.DB) error {
 		if err := m.begin(ctx, db); err != nil {
 			return err
 		}
-		done, err := migrations.Up(ctx)
-		for _, one := range done {
-			db.Logger.Info(ctx, "migrated %s to version %d in %s", m.versions(), one.Source.Version, one.Duration)
-		}
-		if err != nil {
-			return fmt.Errorf("migrating the database: %w", err)
+		if err := m.up(ctx, db, migrations); err != nil {
+			return err
 		}
 		return m.checkTables(ctx, db)
 	})
+}
+
+func (m Migrations) up(ctx context.Context, db *gorm.DB, migrations *goose.Provider) error {
+	done, err := migrations.Up(ctx)
+	for _, one := range done {
+		db.Logger.Info(ctx, "migrated %s to version %d in %s", m.versions(), one.Source.Version, one.Duration)
+	}
+	var partial *goose.PartialError
+	if errors.As(err, &partial) {
+		return fmt.Errorf("migrating the database: %s: %w", path.Base(partial.Failed.Source.Path), partial.Err)
+	}
+	if err != nil {
+		return fmt.Errorf("migrating the database: %w", err)
+	}
+	return nil
 }
 
 // begin is what comes before the first migration.
@@ -92,7 +110,7 @@ func (m Migrations) begin(ctx context.Context, db *gorm.DB) error {
 // Migrated is for a program that leaves migrating to another: it returns nil when Migrate has nothing left to do,
 // or when a newer program has migrated further, and ErrNotMigrated before that. It only reads.
 func (m Migrations) Migrated(ctx context.Context, db *gorm.DB) error {
-	if db.Name() == "sqlite" {
+	if m.ofModels(db) {
 		migrator := db.WithContext(ctx).Migrator()
 		for _, model := range m.Models {
 			if !migrator.HasTable(model) {
@@ -101,23 +119,33 @@ func (m Migrations) Migrated(ctx context.Context, db *gorm.DB) error {
 		}
 		return m.checkTables(ctx, db)
 	}
-	migrations, pool, err := m.onMySQL(db)
+	migrations, _, err := m.provider(db)
 	if err != nil {
 		return err
 	}
 	sources := migrations.ListSources()
 	want := sources[len(sources)-1].Version
-	var have int64
-	// Past GORM, whose log would call the missing table of the first tries a failure.
-	err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+m.versions()+" WHERE is_applied").Scan(&have)
-	if err != nil && !isMySQL(err, errNoSuchTable) {
-		return fmt.Errorf("reading the version of the database: %w", err)
+	have, err := m.version(ctx, db)
+	if err != nil {
+		return err
 	}
 	if have < want {
 		return fmt.Errorf("%w: %s has version %d, this program needs %d", ErrNotMigrated, m.versions(), have, want)
 	}
 	return m.checkTables(ctx, db)
 }
+
+// version is that of the last migration that was applied, or 0.
+func (m Migrations) version(ctx context.Context, db *gorm.DB) (last int64, err error) {
+	applied, err := m.appliedVersions(ctx, db)
+	for version := range applied {
+		last = max(last, version)
+	}
+	return last, err
+}
+
+// ofModels tells whether the tables are made of the models.
+func (m Migrations) ofModels(db *gorm.DB) bool { return db.Name() == "sqlite" && len(m.Models) > 0 }
 
 func (m Migrations) versions() string {
 	if m.Versions == "" {
@@ -126,20 +154,62 @@ func (m Migrations) versions() string {
 	return m.Versions
 }
 
-func (m Migrations) onMySQL(db *gorm.DB) (*goose.Provider, *sql.DB, error) {
+// files are those for the kind of database.
+func (m Migrations) files(db *gorm.DB) (fs.FS, error) {
+	info, err := fs.Stat(m.Files, db.Name())
+	if err != nil || !info.IsDir() {
+		return m.Files, nil
+	}
+	return fs.Sub(m.Files, db.Name())
+}
+
+// provider runs the files on the pool.
+func (m Migrations) provider(db *gorm.DB) (*goose.Provider, *sql.DB, error) {
 	pool, err := db.DB()
 	if err != nil {
 		return nil, nil, err
 	}
-	migrations, err := goose.NewProvider(goose.DialectMySQL, pool, m.Files, goose.WithDisableGlobalRegistry(true), goose.WithTableName(m.versions()))
+	files, err := m.files(db)
+	if err != nil {
+		return nil, nil, err
+	}
+	dialect := goose.DialectMySQL
+	if db.Name() == "sqlite" {
+		dialect = goose.DialectSQLite3
+	}
+	migrations, err := goose.NewProvider(dialect, pool, files, goose.WithDisableGlobalRegistry(true), goose.WithTableName(m.versions()))
+	if errors.Is(err, goose.ErrNoMigrations) {
+		err = fmt.Errorf("there is no NUMBER_name.sql for %s", db.Name())
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the migrations: %w", err)
 	}
 	return migrations, pool, nil
 }
 
-// migrateSQLite does all in one transaction, whose lock makes others wait.
-func (m Migrations) migrateSQLite(ctx context.Context, db *gorm.DB) error {
+// migrateSQLite runs the files, each in a transaction whose lock makes others wait. They then find done what they were about
+// to do, which fails, and look again.
+func (m Migrations) migrateSQLite(ctx context.Context, db *gorm.DB, migrations *goose.Provider) error {
+	if err := m.begin(ctx, db); err != nil {
+		return err
+	}
+	for {
+		before, err := m.version(ctx, db)
+		if err != nil {
+			return err
+		}
+		failed := m.up(ctx, db, migrations)
+		if failed == nil {
+			return m.checkTables(ctx, db)
+		}
+		if after, err := m.version(ctx, db); err != nil || after == before {
+			return errors.Join(failed, err)
+		}
+	}
+}
+
+// migrateModels does all in one transaction, whose lock makes others wait.
+func (m Migrations) migrateModels(ctx context.Context, db *gorm.DB) error {
 	err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := m.begin(ctx, tx); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -235,4 +236,61 @@ func TestMigrateWaitsForTheLockAsLongAsItMay(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Contains(t, logged(), "migrated goose_db_version to version 1")
+}
+
+// TestMigrationsOfAnApplication runs SQL files on both kinds of database: in a folder for each, and of one text for both.
+func TestMigrationsOfAnApplication(t *testing.T) {
+	t.Parallel()
+	file := func(text string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte("-- +goose Up\n" + text + ";\n\n-- +goose Down\nSELECT 1;\n")}
+	}
+	first, second := file("CREATE TABLE reports (id integer PRIMARY KEY)"), file("ALTER TABLE reports ADD COLUMN title varchar(64)")
+	for layout, files := range map[string]fstest.MapFS{
+		"one for both": {"00001_reports.sql": first, "00002_titles.sql": second},
+		"folders": {
+			"mysql/00001_reports.sql": first, "mysql/00002_titles.sql": second,
+			"sqlite/00001_reports.sql": first, "sqlite/00002_titles.sql": second,
+			"00001_wrong.sql": file("nonsense"),
+		},
+	} {
+		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			eachDatabase(t, func(t *testing.T, databaseURL string) {
+				const programs = 4
+				dbs := make([]*gorm.DB, programs)
+				for i := range dbs {
+					if i > 0 && databaseURL == "sqlite://:memory:" {
+						dbs[i] = dbs[0] // memory is private to a program
+						continue
+					}
+					dbs[i] = open(t, databaseURL, models.Options{})
+				}
+				db := dbs[0]
+				m := models.Migrations{Files: files, Versions: "reports_versions"}
+				require.ErrorIs(t, m.Migrated(t.Context(), db), models.ErrNotMigrated)
+				require.NoError(t, errors.Join(together(programs, func(i int) error { return m.Migrate(t.Context(), dbs[i]) })...))
+				require.NoError(t, m.Migrated(t.Context(), db))
+				require.NoError(t, models.Migrate(t.Context(), db))
+				require.NoError(t, m.Migrate(t.Context(), db), "it changes nothing")
+				require.NoError(t, db.Exec("INSERT INTO reports (id, title) VALUES (1, 'x')").Error)
+				require.True(t, db.Migrator().HasTable("reports_versions"))
+				require.False(t, db.Migrator().HasTable("goose_db_version"))
+			})
+		})
+	}
+}
+
+func TestAMigrationThatFails(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		db := open(t, databaseURL, models.Options{})
+		m := models.Migrations{Files: fstest.MapFS{
+			"00001_a.sql": {Data: []byte("-- +goose Up\nCREATE TABLE a (id integer PRIMARY KEY);\n")},
+			"00002_b.sql": {Data: []byte("-- +goose Up\nnonsense;\n")},
+		}}
+		err := m.Migrate(t.Context(), db)
+		require.ErrorContains(t, err, "00002_b.sql")
+		require.ErrorContains(t, m.Migrated(t.Context(), db), "goose_db_version has version 1, this program needs 2")
+		require.ErrorContains(t, models.Migrations{Files: fstest.MapFS{}}.Migrate(t.Context(), db), "there is no NUMBER_name.sql for "+db.Name())
+	})
 }
