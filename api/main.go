@@ -4,10 +4,7 @@ package main
 import (
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/shop"
 )
 
-func main() {
-	cmd := boot.Command(config.API, "Paidui's HTTP API: enqueues tasks and answers what became of them", boot.API)
-	cmd.AddCommand(boot.DatabaseCommands()...)
-	boot.Main(cmd)
-}
+func main() { boot.Execute(boot.Command(shop.App(), config.API)) }

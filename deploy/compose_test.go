@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/boot"
+	"github.com/paidui/paidui/deploy/shop"
 	"github.com/paidui/paidui/deploy/testenv"
 )
 
@@ -100,9 +101,9 @@ func TestComposeSettings(t *testing.T) {
 	}))
 	defer admin.Close()
 	commands := map[string]*cobra.Command{
-		"api":       boot.Command("api", "", boot.API),
-		"worker":    boot.Command("worker", "", boot.Worker),
-		"scheduler": boot.Command("scheduler", "", boot.Scheduler),
+		"api":       boot.Command(shop.App(), "api"),
+		"worker":    boot.Command(shop.App(), "worker"),
+		"scheduler": boot.Command(shop.App(), "scheduler"),
 	}
 	known := knownVariables(t)
 	project := compose(t)
@@ -134,7 +135,7 @@ func knownVariables(t *testing.T) []string {
 	t.Helper()
 	var out strings.Builder
 	for _, cmd := range []*cobra.Command{
-		boot.Command("api", "", boot.API), boot.Command("worker", "", boot.Worker), boot.Command("scheduler", "", boot.Scheduler),
+		boot.Command(shop.App(), "api"), boot.Command(shop.App(), "worker"), boot.Command(shop.App(), "scheduler"),
 	} {
 		cmd.SetOut(&out)
 		cmd.SetArgs([]string{"--help"})

@@ -19,8 +19,14 @@ import (
 
 const (
 	module = "github.com/paidui/paidui"
-	root   = "deploy/boot" // assembles the programs; main packages alone import it
+	root   = "deploy/boot" // assembles programs of an application; main packages and applications alone import it
+	shops  = "deploy/shop" // the application of this repository's programs
 )
+
+// shopless are the packages of the shop, of which the framework's root knows none.
+func shopless(target string) bool {
+	return target == shops || target == "api/web" || slices.Contains(shopsOwn, target)
+}
 
 // layers says which layers each layer may import; a package may import its own layer only where it is listed.
 // Main packages, and the composition root that they share, stand above all.
@@ -111,7 +117,7 @@ func broken(s source) []string {
 
 func refuse(s source, target string) string {
 	from, to := layerOf(s.dir), layerOf(target)
-	composes := s.main || s.dir == root
+	composes := s.main || s.dir == root || s.dir == shops
 	// Tests of the whole.
 	everything := s.isTest() && slices.Contains([]string{"deploy", "deploy/e2e"}, s.dir)
 	switch {
@@ -127,8 +133,10 @@ func refuse(s source, target string) string {
 		return ""
 	case to == "config" && !composes:
 		return "only a main package and " + root + " read the configuration; take what you need as an argument"
-	case target == root && !s.main && !everything:
+	case (target == root || target == shops) && !s.main && !everything && s.dir != shops:
 		return "only a main package starts programs"
+	case s.dir == root && shopless(target):
+		return root + " starts any application, and knows none"
 	case from == "api" && slices.Contains(shopsOwn, target):
 		return "the API serves any application, and knows none"
 	case slices.Contains([]string{"api", "worker", "scheduler"}, to) && from != to && from != "deploy" && (from != "shop" || to != "api"):
@@ -339,6 +347,19 @@ func TestImportRules(t *testing.T) {
 		{"deploy/local", library, true, "deploy/config", true},
 		{"deploy/boot", library, false, "deploy/config", true},
 		{"deploy/boot", library, false, "worker/pool", true},
+		{"deploy/boot", library, false, "api/server", true},
+		{"deploy/boot", library, false, "deploy/shop", false},
+		{"deploy/boot", test, false, "deploy/shop", false},
+		{"deploy/boot", library, false, "tasks/catalog", false},
+		{"deploy/boot", library, false, "tasks/sms", false},
+		{"deploy/boot", library, false, "models/cache", false},
+		{"deploy/boot", library, false, "api/web", false},
+		{"deploy/shop", library, false, "deploy/boot", true},
+		{"deploy/shop", library, false, "deploy/config", true},
+		{"deploy/shop", library, false, "api/shop", true},
+		{"deploy/shop", library, false, "tasks/sms", true},
+		{"api", library, true, "deploy/shop", true},
+		{"api/shop", library, false, "deploy/shop", false},
 		{"deploy/boot", test, false, "deploy/testenv", true},
 		{"api", library, true, "deploy/boot", true},
 		{"api/server", library, false, "deploy/boot", false},

@@ -4,8 +4,7 @@ package main
 import (
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/shop"
 )
 
-func main() {
-	boot.Main(boot.Command(config.Scheduler, "Paidui's scheduler: enqueues periodic tasks", boot.Scheduler))
-}
+func main() { boot.Execute(boot.Command(shop.App(), config.Scheduler)) }

@@ -42,7 +42,7 @@ func (c *Client) putDurable(ctx context.Context, messages ...*broker.Message) []
 	}
 	ob := c.outboxOrNil()
 	if ob == nil {
-		return fail(optionErrorf("durable", "needs a client with an outbox: make one with outbox.New"))
+		return fail(optionErrorf("durable", "needs a client with an outbox, which a program has with its database (PAIDUI_DATABASE_URL), or makes with outbox.New"))
 	}
 	rows := make([]*OutboxMessage, len(messages))
 	for i, m := range messages {

@@ -4,8 +4,7 @@ package main
 import (
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/shop"
 )
 
-func main() {
-	boot.Main(boot.Command(config.Worker, "Paidui's worker: runs the tasks of its queues", boot.Worker))
-}
+func main() { boot.Execute(boot.Command(shop.App(), config.Worker)) }

@@ -345,7 +345,7 @@ func TestAnAPIWithoutStores(t *testing.T) {
 		o.Tasks = tasks.NewClient(o.Broker) // without the outbox
 	})
 	a := s.Get("/v1/tasks", asOperator, inEnglish)
-	require.Equal(t, []any{501, "this service keeps no history of its tasks"}, []any{a.Status, a.Msg})
+	require.Equal(t, []any{501, "this service has no database (PAIDUI_DATABASE_URL) and keeps no history of its tasks"}, []any{a.Status, a.Msg})
 	a = s.Get("/v1/schedules", asOperator, inEnglish)
 	require.Equal(t, []any{501, "this service has no schedules"}, []any{a.Status, a.Msg})
 	require.Equal(t, 401, s.Get("/v1/schedules").Status)

@@ -15,7 +15,7 @@ import (
 // searchParams are the query parameters of searchTasks.
 var searchParams = []string{"state", "task", "queue", "tag", "since", "until", "limit", "cursor"}
 
-var msgNoHistory = Text{"这个服务不保存任务历史", "this service keeps no history of its tasks"}
+var msgNoHistory = Text{"这个服务没有数据库（PAIDUI_DATABASE_URL），不保存任务历史", "this service has no database (PAIDUI_DATABASE_URL) and keeps no history of its tasks"}
 
 // searchTasks lists tasks of the history, newest first.
 func (s *Server) searchTasks(c echo.Context) error {

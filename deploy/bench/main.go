@@ -14,4 +14,4 @@ package main
 
 import "github.com/paidui/paidui/deploy/boot"
 
-func main() { boot.Main(command()) }
+func main() { boot.Execute(command()) }

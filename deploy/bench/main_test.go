@@ -13,7 +13,7 @@ const asProgram = "BENCH_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		boot.Main(command())
+		boot.Execute(command())
 	}
 	testenv.Main(m)
 }

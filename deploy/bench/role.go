@@ -11,6 +11,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/shop"
 )
 
 // The roles that the program starts itself in.
@@ -26,8 +27,8 @@ const (
 // roles are the commands of the roles. The API and the worker are the real ones, as their own programs compose them.
 func roles() []*cobra.Command {
 	return []*cobra.Command{
-		boot.Command(config.API, "The API", boot.API),
-		boot.Command(config.Worker, "The worker", boot.Worker),
+		boot.Command(shop.App(), config.API),
+		boot.Command(shop.App(), config.Worker),
 		echoCommand(),
 		noopCommand(),
 		singleCommand(),

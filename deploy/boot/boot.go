@@ -7,26 +7,27 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/models/cache"
 	"github.com/paidui/paidui/models/keyring"
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
 )
 
 // boot is what a program is started from.
 type boot struct {
+	app      App
 	program  config.Program
 	config   config.Config
-	database bool         // whether it uses one
-	migrates bool         // makes the database where the server lacks it
-	http     *Reservation // of the API's address; nil in a program without one
+	database bool           // whether it uses one
+	migrates bool           // makes the database where the server lacks it
+	http     *Reservation   // of the API's address; nil in a program without one
+	embedded *embeddedRedis // not started in a program that has servers; never nil
 	assemble func(context.Context, *Env) error
 }
 
@@ -38,16 +39,21 @@ type Env struct {
 	Stores   *Stores
 	Catalog  *tasks.Catalog
 	Client   *tasks.Client
-	Caches   *cache.Store // over Stores.Cache; nil in a program without one
 
-	http     *Reservation     // nil in a program without an API
-	tls      *Certificate     // of the API's address; nil for plain HTTP
-	embedded bool             // whether a Redis is in this process
-	outbox   *outbox.Outbox   // nil in a program without a database
-	history  *history.Writer  // nil without a database, or with PAIDUI_HISTORY=false
-	features catalog.Features // zero in a program without a database
-	group    *Group
-	checks   map[string]func(context.Context) error
+	app            App
+	program        config.Program
+	http           *Reservation    // nil in a program without an API
+	tls            *Certificate    // of the API's address; nil for plain HTTP
+	embedded       *embeddedRedis  // never nil
+	outbox         *outbox.Outbox  // nil in a program without a database
+	history        *history.Writer // nil without a database, or with PAIDUI_HISTORY=false
+	records        *history.Store  // nil without a database
+	group          *Group
+	checks         map[string]func(context.Context) error
+	notes          map[string]func(context.Context) []string
+	parts          []ownPart      // the application's
+	closers        []func() error // the application's
+	ownConnections int            // those of the application's stores
 }
 
 const (
@@ -59,8 +65,11 @@ const (
 // until ctx ends or one fails. Parts stop in the order in which assemble adds them, the admin server last, and the
 // stores close after all. Nothing is left open on any error, the reserved address included.
 func (b boot) run(ctx context.Context) (err error) {
-	cfg := b.config
-	logger, err := newLogger(b.program, cfg)
+	cfg, name := b.config, b.app.programName(b.program)
+	if err := errors.Join(b.app.check(), b.app.checkDatabase(cfg)); err != nil {
+		return err
+	}
+	logger, err := newLogger(name, cfg)
 	if err != nil {
 		return err
 	}
@@ -69,8 +78,8 @@ func (b boot) run(ctx context.Context) (err error) {
 		return err
 	}
 	admin := AdminOptions{
-		Name:     string(b.program),
-		Registry: NewRegistry(string(b.program)),
+		Name:     name,
+		Registry: NewRegistry(name),
 		Checks: map[string]func(context.Context) error{
 			"start": func(context.Context) error { return errors.New("still starting") },
 		},
@@ -85,12 +94,14 @@ func (b boot) run(ctx context.Context) (err error) {
 		Config:   cfg,
 		Logger:   logger,
 		Registry: admin.Registry,
-		group:    NewGroup(logger, cfg.ShutdownDelay+cfg.DrainTimeout+stopMargin),
+		app:      b.app,
+		program:  b.program,
 		http:     b.http,
+		embedded: b.embedded,
+		group:    NewGroup(logger, cfg.ShutdownDelay+cfg.DrainTimeout+stopMargin),
 	}
 	if b.http != nil {
 		defer func() { err = errors.Join(err, b.http.Close()) }()
-		tellOfOutbox(ctx, logger, b.program, cfg, b.http.Addr())
 	}
 	warnOfSettings(ctx, logger, cfg)
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
@@ -102,7 +113,7 @@ func (b boot) run(ctx context.Context) (err error) {
 	if err := env.openCertificate(); err != nil {
 		return err
 	}
-	if env.Catalog, err = catalog.New(); err != nil {
+	if env.Catalog, err = b.app.catalog(cfg.DatabaseURL != ""); err != nil {
 		return err
 	}
 	keys, err := keyring.Parse(cfg.PayloadKeys.Reveal())
@@ -114,20 +125,25 @@ func (b boot) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, env.Stores.close()) }()
-	env.checks = env.Stores.checks()
+	if b.database && env.Stores.DB == nil {
+		logger.InfoContext(ctx, "there is no database: no history is kept, and there are no durable tasks", "setting", databaseSetting)
+	}
+	env.checks, env.notes = env.Stores.checks(), env.Stores.notes()
 	if err := env.openHistory(); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, env.closeHistory(ctx)) }()
 	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{Routes: routes(cfg), History: env.recorder(), Keys: keys})
-	if err := env.openCaches(); err != nil {
-		return err
+	if env.Stores.DB != nil {
+		if env.records, err = history.NewStore(env.Stores.DB, env.Client); err != nil {
+			return err
+		}
 	}
-	defer env.closeCaches()
+	defer func() { err = errors.Join(err, env.closeOwn()) }()
 	if err := b.assemble(ctx, env); err != nil {
 		return err
 	}
-	admin.Checks, admin.Notes, admin.Stopping = env.checks, env.Stores.notes(), env.group.Stopping()
+	admin.Checks, admin.Notes, admin.Stopping = env.checks, env.notes, env.group.Stopping()
 	adminFront.swapHandler(Admin(admin))
 	env.group.Add("admin", adminFront.run)
 	return env.group.Run(ctx)
@@ -137,8 +153,6 @@ func (b boot) run(ctx context.Context) (err error) {
 func (b boot) stores(logger *slog.Logger) storeOptions {
 	o := storeOptions{
 		brokerURL:      b.config.BrokerURL.Reveal(),
-		cacheURL:       b.config.CacheURL.Reveal(),
-		replicaURL:     b.config.CacheReplicaURL.Reveal(),
 		noPipelining:   !b.config.BrokerPipelining,
 		noWakeUp:       !b.config.BrokerWakeUp,
 		createDatabase: b.migrates,
@@ -151,12 +165,70 @@ func (b boot) stores(logger *slog.Logger) storeOptions {
 	return o
 }
 
-func newLogger(p config.Program, cfg config.Config) (*slog.Logger, error) {
+// deps are what the application's parts get.
+func (e *Env) deps() Deps {
+	return Deps{
+		Program:  e.program,
+		Config:   e.Config,
+		DB:       e.Stores.DB,
+		Redis:    e.Stores.Broker.Redis(),
+		Broker:   e.Stores.Broker,
+		Client:   e.Client,
+		Catalog:  e.Catalog,
+		History:  e.records,
+		Logger:   e.Logger,
+		Registry: e.Registry,
+	}
+}
+
+// open makes what the application has of its own.
+func (e *Env) open(ctx context.Context) error {
+	if e.app.Open == nil {
+		return nil
+	}
+	h := &Host{Deps: e.deps(), env: e}
+	if e.http != nil {
+		h.HTTPAddr, h.URL = e.http.Addr(), scheme(e.Config)+"://"+reachable(e.http.Addr())
+	}
+	return e.app.Open(ctx, h)
+}
+
+// addShared adds the parts that stop after those which use them: the application's, and the outbox's relay.
+func (e *Env) addShared() {
+	for _, p := range e.parts {
+		e.group.Add(p.name, p.run)
+	}
+	if e.outbox != nil {
+		e.addOutbox()
+	}
+}
+
+// closeOwn ends what the application has opened.
+func (e *Env) closeOwn() error {
+	var errs []error
+	for _, end := range slices.Backward(e.closers) {
+		errs = append(errs, end())
+	}
+	return errors.Join(errs...)
+}
+
+// migrate brings the tables up to date, where there is a database, and opens its outbox.
+func (e *Env) migrate(ctx context.Context) error {
+	if e.Stores.DB == nil {
+		return nil
+	}
+	if err := e.app.Migrate(ctx, e.Stores.DB); err != nil {
+		return err
+	}
+	return e.openOutbox()
+}
+
+func newLogger(program string, cfg config.Config) (*slog.Logger, error) {
 	logger, err := NewLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
 		return nil, err
 	}
-	return logger.With("program", string(p)), nil
+	return logger.With("program", program), nil
 }
 
 // reserveHTTP takes the HTTP address of the API, on which nothing is served before the stores answer.

@@ -22,8 +22,8 @@ const (
 
 // connectionLimits are what the settings say or, where they are 0, what the descriptors of this process allow.
 func (e *Env) connectionLimits() (ConnectionLimits, error) {
-	descriptors, pools := Descriptors(), e.Stores.poolSizes()
-	if e.embedded {
+	descriptors, pools := Descriptors(), e.Stores.poolSizes()+e.ownConnections
+	if e.embedded.started() {
 		pools *= 2 // both ends of each connection are here
 	}
 	most := clientDescriptors(descriptors, pools)
@@ -63,10 +63,7 @@ func waitLimits(l ConnectionLimits) server.Waits {
 func (s *Stores) poolSizes() int {
 	n := databasePool(s.DB)
 	if s.Broker != nil {
-		n += redisPool(s.Broker.Redis())
-	}
-	for _, client := range []redis.UniversalClient{s.Cache, s.CacheReplica} {
-		n += redisPool(client)
+		n += RedisConnections(s.Broker.Redis())
 	}
 	return n
 }
@@ -82,7 +79,8 @@ func databasePool(db *gorm.DB) int {
 	return pool.Stats().MaxOpenConnections
 }
 
-func redisPool(client redis.UniversalClient) int {
+// RedisConnections is how many connections the client makes at most, of a cluster those to one node; 0 for nil.
+func RedisConnections(client redis.UniversalClient) int {
 	switch client := client.(type) {
 	case *redis.Client:
 		return client.Options().PoolSize

@@ -40,14 +40,15 @@ func TestConnectionLimits(t *testing.T) {
 	b, err := broker.Open(t.Context(), redis.URL(1)+"?pool_size=33", broker.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	cache, err := redisx.Connect(t.Context(), cacheSetting, redis.URL(2)+"?pool_size=44")
+	own, err := redisx.Connect(t.Context(), "", redis.URL(2)+"?pool_size=44")
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cache.Close()) })
-	stores := &Stores{DB: db, Broker: b, Cache: cache}
-	require.Equal(t, 8+33+44, stores.poolSizes())
+	t.Cleanup(func() { require.NoError(t, own.Close()) })
+	stores := &Stores{DB: db, Broker: b}
+	require.Equal(t, 8+33, stores.poolSizes())
 
 	proxies := config.Networks{netip.MustParsePrefix("10.0.0.0/8")}
-	e := &Env{Stores: stores, Config: config.Config{TrustedProxies: proxies}}
+	e := &Env{Stores: stores, Config: config.Config{TrustedProxies: proxies}, embedded: &embeddedRedis{}}
+	(&Host{env: e}).Connections(RedisConnections(own))
 	l, err := e.connectionLimits()
 	require.NoError(t, err)
 	most := clientDescriptors(Descriptors(), 8+33+44)

@@ -22,10 +22,11 @@ func (e *Env) openHistory() (err error) {
 }
 
 // addSettler has the history settled by this program too, if it writes one.
-func (e *Env) addSettler(s *history.Store) error {
+func (e *Env) addSettler() error {
 	if e.history == nil {
 		return nil
 	}
+	s := e.records
 	settler, err := history.NewSettler(s, history.SettlerOptions{Logger: e.Logger, Registry: e.Registry})
 	if err != nil {
 		return err

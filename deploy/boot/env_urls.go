@@ -9,23 +9,15 @@ import (
 	"github.com/paidui/paidui/models/redisx"
 )
 
-// Settings that packages below check.
+// Settings that packages below know by name.
 const (
-	brokerSetting  = "PAIDUI_BROKER_URL"
-	cacheSetting   = "PAIDUI_CACHE_URL"
-	replicaSetting = "PAIDUI_CACHE_REPLICA_URL"
-	keysSetting    = "PAIDUI_PAYLOAD_KEYS"
+	keysSetting   = "PAIDUI_PAYLOAD_KEYS"
+	queuesSetting = "PAIDUI_QUEUES"
 )
 
-// urlChecks ask the stores' own parsers, so that a URL which they would refuse is reported with the other mistakes.
-func urlChecks() config.URLChecks {
-	return config.URLChecks{
-		brokerSetting:  checkRedis,
-		cacheSetting:   checkRedis,
-		replicaSetting: checkRedis,
-		models.Setting: models.CheckURL,
-		keysSetting:    checkKeys,
-	}
+// checks ask the stores' own parsers, so that a URL which they would refuse is reported with the other mistakes.
+func checks() config.Checks {
+	return config.Checks{"redis": checkRedis, "database": models.CheckURL, "keys": checkKeys}
 }
 
 func checkKeys(text string) error {

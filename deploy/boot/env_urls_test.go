@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,20 +17,18 @@ import (
 func TestURLsAreCheckedBeforeTheyAreUsed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ variable, url, want string }{
-		{brokerSetting, "redis://:hunter2@h/abc", "the database is not a number"},
-		{brokerSetting, "redis+sentinel://:hunter2@h", "master's name"},
-		{brokerSetting, "redis+cluster://:hunter2@h/3", "no database number"},
-		{brokerSetting, "redis://:hunter2@h/0?foo=1", "a parameter is not one of"},
-		{brokerSetting, "redis://:hunter2@h:99999/0", "port"},
-		{cacheSetting, "redis://:hunter2@h/1/2", "one database number"},
-		{cacheSetting, "rediss://h/0?read_timeout=soon", "read_timeout"},
+		{"PAIDUI_BROKER_URL", "redis://:hunter2@h/abc", "the database is not a number"},
+		{"PAIDUI_BROKER_URL", "redis+sentinel://:hunter2@h", "master's name"},
+		{"PAIDUI_BROKER_URL", "redis+cluster://:hunter2@h/3", "no database number"},
+		{"PAIDUI_BROKER_URL", "redis://:hunter2@h/0?foo=1", "a parameter is not one of"},
+		{"PAIDUI_BROKER_URL", "redis://:hunter2@h:99999/0", "port"},
 		{"PAIDUI_DATABASE_URL", "mysql://root:hunter2@h/db?timeout=1s", "only options"},
 		{"PAIDUI_DATABASE_URL", "mysql://h/db", "names no user"},
 		{"PAIDUI_DATABASE_URL", "sqlite://x?y", "without options"},
 	} {
 		t.Run(c.url, func(t *testing.T) {
 			t.Parallel()
-			_, err := config.Load(config.Worker, nil, []string{c.variable + "=" + c.url}, urlChecks())
+			_, err := sampleApp(t).Load(config.Worker, nil, []string{c.variable + "=" + c.url})
 			var invalid *config.ValidationError
 			require.ErrorAs(t, err, &invalid)
 			require.Len(t, invalid.Mistakes, 1)
@@ -41,7 +38,7 @@ func TestURLsAreCheckedBeforeTheyAreUsed(t *testing.T) {
 		})
 	}
 	for _, p := range []config.Program{config.Worker, config.Scheduler, config.Local, config.Migrate} {
-		_, err := config.Load(p, nil, nil, urlChecks())
+		_, err := sampleApp(t).Load(p, nil, nil)
 		require.NoError(t, err, "the defaults of %s", p)
 	}
 }
@@ -60,7 +57,7 @@ func TestPayloadKeysAreCheckedAtStart(t *testing.T) {
 		"k1:" + strings.Repeat("A", 43) + "=": `"k1" is not random`,
 	} {
 		for _, p := range []config.Program{config.Worker, config.Scheduler, config.Local} {
-			_, err := config.Load(p, nil, []string{keysSetting + "=" + text}, urlChecks())
+			_, err := sampleApp(t).Load(p, nil, []string{keysSetting + "=" + text})
 			var invalid *config.ValidationError
 			require.ErrorAs(t, err, &invalid, want)
 			require.Len(t, invalid.Mistakes, 1)
@@ -71,7 +68,7 @@ func TestPayloadKeysAreCheckedAtStart(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "keys")
 	require.NoError(t, os.WriteFile(file, []byte(good+"\n"), 0o600))
-	cfg, err := config.Load(config.Scheduler, nil, []string{keysSetting + "_FILE=" + file}, urlChecks())
+	cfg, err := sampleApp(t).Load(config.Scheduler, nil, []string{keysSetting + "_FILE=" + file})
 	require.NoError(t, err)
 	require.Equal(t, good, cfg.PayloadKeys.Reveal())
 	require.NotContains(t, fmt.Sprintf("%+v", cfg), key)
@@ -80,22 +77,19 @@ func TestPayloadKeysAreCheckedAtStart(t *testing.T) {
 // TestCommandReportsAllMistakesAtOnce runs a real command line: nothing may run when anything is wrong.
 func TestCommandReportsAllMistakesAtOnce(t *testing.T) {
 	for variable, value := range map[string]string{
-		"PAIDUI_BROKER_URL":   "redis://:hunter2@h/abc",
-		"PAIDUI_DATABASE_URL": "mysql://root:hunter2@h/db?timeout=1s",
-		"PAIDUI_BANNER_COUNT": "0",
+		"PAIDUI_BROKER_URL":      "redis://:hunter2@h/abc",
+		"PAIDUI_DATABASE_URL":    "mysql://root:hunter2@h/db?timeout=1s",
+		"PAIDUI_HTTP_QUEUE_WAIT": "2m",
 	} {
 		t.Setenv(variable, value)
 	}
-	cmd := Command(config.Worker, "", func(context.Context, config.Config) error {
-		t.Error("it ran")
-		return nil
-	})
+	cmd := Command(sampleApp(t), config.Worker)
 	cmd.SetArgs([]string{"-Q", "a b", "-c", "0"})
 	err := cmd.ExecuteContext(t.Context())
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")
 	require.Len(t, lines, 5, "%v", lines)
-	for _, name := range []string{"BROKER_URL", "DATABASE_URL", "BANNER_COUNT", "QUEUES", "CONCURRENCY"} {
+	for _, name := range []string{"BROKER_URL", "DATABASE_URL", "HTTP_QUEUE_WAIT", "QUEUES", "CONCURRENCY"} {
 		require.Contains(t, err.Error(), "PAIDUI_"+name+" (")
 	}
 	require.NotContains(t, err.Error(), "hunter2")

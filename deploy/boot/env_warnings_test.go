@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -19,7 +19,7 @@ func TestDoubtfulSettingsAreLogged(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "broker")
 	require.NoError(t, os.WriteFile(file, []byte("redis://:hunter2@h/1\n"), 0o600))
 	require.NoError(t, os.Chmod(file, 0o644))
-	cfg, err := config.Load(config.Worker, nil, []string{"PAIDUI_BROKER_URL_FILE=" + file}, urlChecks())
+	cfg, err := sampleApp(t).Load(config.Worker, nil, []string{"PAIDUI_BROKER_URL_FILE=" + file})
 	require.NoError(t, err)
 	var log bytes.Buffer
 	warnOfSettings(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), cfg)
@@ -31,7 +31,7 @@ func TestDoubtfulSettingsAreLogged(t *testing.T) {
 
 func TestTheStartSaysWhetherTasksAreEncrypted(t *testing.T) {
 	t.Parallel()
-	cat, err := catalog.New()
+	cat, err := tasks.NewCatalog(secretTask)
 	require.NoError(t, err)
 	told := func(keys ...string) string {
 		var log bytes.Buffer
@@ -40,7 +40,7 @@ func TestTheStartSaysWhetherTasksAreEncrypted(t *testing.T) {
 	}
 	clear := told()
 	require.Contains(t, clear, "level=WARN")
-	require.Contains(t, clear, "setting=PAIDUI_PAYLOAD_KEYS tasks=[sms.send]")
+	require.Contains(t, clear, "setting=PAIDUI_PAYLOAD_KEYS tasks=[secret.keep]")
 	key := taskstest.Key("k1")
 	encrypted := told(key, taskstest.Key("k2"))
 	require.Contains(t, encrypted, "level=INFO")

@@ -12,7 +12,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if mode := os.Getenv(childMode); mode != "" {
+	switch mode := os.Getenv(childMode); mode {
+	case "":
+	case modeNotes, modeBare:
+		mainOf(mode)
+	default:
 		child(mode)
 		return
 	}

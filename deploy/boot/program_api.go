@@ -2,25 +2,19 @@ package boot
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/paidui/paidui/api/server"
-	shopapi "github.com/paidui/paidui/api/shop"
-	"github.com/paidui/paidui/api/web"
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/models/shop"
-	"github.com/paidui/paidui/tasks/history"
-	"github.com/paidui/paidui/tasks/seckill"
-	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
 // API runs the HTTP API until ctx ends. It migrates the database first; until then its address refuses connections.
-func API(ctx context.Context, cfg config.Config) error {
+func API(ctx context.Context, app App, cfg config.Config) error {
 	CollectLess()
 	addr, err := reserveHTTP(ctx, cfg)
 	if err != nil {
@@ -28,23 +22,24 @@ func API(ctx context.Context, cfg config.Config) error {
 	}
 	defer addr.Close() // for the errors before boot has it; closing it again does nothing
 	return boot{
+		app:      app,
 		program:  config.API,
 		config:   cfg,
 		database: true,
 		migrates: true,
 		http:     addr,
+		embedded: &embeddedRedis{},
 		assemble: func(ctx context.Context, e *Env) error {
-			if err := shop.Migrate(ctx, e.Stores.DB); err != nil {
+			if err := e.open(ctx); err != nil {
 				return err
 			}
-			if err := errors.Join(e.openOutbox(), e.openFeatures()); err != nil {
+			if err := e.migrate(ctx); err != nil {
 				return err
 			}
 			if err := e.addAPI(); err != nil {
 				return err
 			}
-			e.addCaches()
-			e.addOutbox()
+			e.addShared()
 			return nil
 		},
 	}.run(ctx)
@@ -53,51 +48,26 @@ func API(ctx context.Context, cfg config.Config) error {
 // addAPI opens the API's address, where connections wait for the moment that is left until the parts run.
 func (e *Env) addAPI() error {
 	cfg := e.Config
-	codes := sms.NewCodes(e.Stores.Cache, e.Client, sms.Limits{
-		PerMinute:    cfg.SMSPerMinute,
-		PerDay:       cfg.SMSPerDay,
-		PerAddress:   cfg.SMSPerAddress,
-		PerMinuteAll: cfg.SMSPerMinuteAll,
-		Location:     cfg.Location(),
-	})
-	if err := e.Registry.Register(codes); err != nil {
-		return fmt.Errorf("register the metrics of codes: %w", err)
-	}
 	limits, err := e.connectionLimits()
 	if err != nil {
 		return err
 	}
-	records, err := history.NewStore(e.Stores.DB, e.Client)
-	if err != nil {
-		return err
+	deps := e.deps()
+	var application server.Application
+	if e.app.API != nil {
+		if application, err = e.app.API(deps); err != nil {
+			return err
+		}
 	}
-	application, err := shopapi.New(shopapi.Options{
-		Codes:          codes,
-		Sales:          seckill.NewSales(e.Stores.DB, e.Stores.Broker.Redis(), e.Client),
-		Banners:        e.features.Banners,
-		Profiles:       e.features.Profiles,
-		Articles:       e.features.Articles,
-		Counters:       e.features.Counters,
-		Followings:     e.features.Followings,
-		JWTSecret:      cfg.JWTSecret.Reveal(),
-		JWTPrevious:    cfg.JWTSecretPrevious.Reveal(),
-		JWTLifetime:    cfg.JWTLifetime,
-		Mailbox:        e.mailbox(),
-		MailboxPublic:  cfg.OutboxPublic,
-		WritesPerUser:  cfg.WritesPerUser,
-		SeckillPerUser: cfg.SeckillPerUser,
-		Logger:         e.Logger,
-	})
-	if err != nil {
-		return err
+	if add := e.app.Routes; add != nil {
+		application.Echo = func(router *echo.Echo) { add(router, deps) }
 	}
-	application.Web = web.Handler()
 	s, err := server.New(server.Options{
 		Application:        application,
 		Tasks:              e.Client,
 		Catalog:            e.Catalog,
 		Ticks:              ticks.NewStore(e.Stores.Broker.Redis()),
-		History:            records,
+		History:            e.records,
 		OperatorKey:        cfg.OperatorKey.Reveal(),
 		Leaving:            Leaving,
 		Draining:           Draining,
@@ -158,19 +128,4 @@ func scheme(cfg config.Config) string {
 		return "https"
 	}
 	return "http"
-}
-
-// tellOfOutbox says who can read the codes that others log in with. On this machine alone, all may in the local program.
-func tellOfOutbox(ctx context.Context, logger *slog.Logger, p config.Program, cfg config.Config, addr net.Addr) {
-	tcp, ok := addr.(*net.TCPAddr)
-	here := ok && tcp.IP.IsLoopback()
-	switch {
-	case cfg.SMSProvider != config.SMSOutbox:
-	case !cfg.OutboxPublic:
-		logger.InfoContext(ctx, "login codes are not sent: operators read them at /v1/outbox; PAIDUI_OUTBOX_PUBLIC=true shows"+
-			" them to anybody")
-	case p != config.Local || !here:
-		logger.WarnContext(ctx, "login codes are public: whoever reaches this address reads them at /v1/outbox and logs in as"+
-			" anybody; PAIDUI_OUTBOX_PUBLIC=true is for development", "addr", addr.String())
-	}
 }

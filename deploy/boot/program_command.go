@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,26 +16,96 @@ import (
 	"github.com/paidui/paidui/deploy/config"
 )
 
-// Command is the command line of a program: run with its configuration, and the subcommand health.
-func Command(p config.Program, short string, run func(context.Context, config.Config) error) *cobra.Command {
-	cmd := NewCommand(string(p), short, config.Help(p))
-	config.AddFlags(p, cmd.PersistentFlags())
-	cmd.RunE = withConfig(p, func(ctx context.Context, cfg config.Config) error {
-		logger, err := newLogger(p, cfg)
+// Main runs the application as the whole program and exits: see Program and Execute.
+func Main(app App) { Execute(Program(app)) }
+
+// Program is the application's command line: api, worker, scheduler and local, which run; migrate, and seed where the
+// application has something to fill a database with; and health.
+func Program(app App) *cobra.Command {
+	schema, err := app.Schema()
+	if err != nil {
+		return brokenCommand(app.Name, err)
+	}
+	root := NewCommand(app.Name, "Run "+app.Name+", or a part of it", "")
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	for _, p := range []config.Program{config.API, config.Worker, config.Scheduler, config.Local} {
+		root.AddCommand(programCommand(app, schema, p, string(p)))
+	}
+	root.AddCommand(databaseCommands(app, schema)...)
+	health := healthCommand(schema, config.Local, app.Name)
+	SetSettings(health, schema.Help(config.Local))
+	schema.AddFlags(config.Local, health.Flags())
+	root.AddCommand(health)
+	return root
+}
+
+// Command is the command line of one program of the application, for those who have a main each, and of all in one
+// process: it runs with its configuration, and has the subcommand health; those of api are migrate and seed, too.
+func Command(app App, p config.Program) *cobra.Command {
+	schema, err := app.Schema()
+	if err != nil {
+		return brokenCommand(app.programName(p), err)
+	}
+	return programCommand(app, schema, p, app.programName(p))
+}
+
+// brokenCommand tells the author of a program what is wrong with it, whatever it is called with.
+func brokenCommand(name string, err error) *cobra.Command {
+	return &cobra.Command{
+		Use:                cmp.Or(name, "app"),
+		DisableFlagParsing: true,
+		SilenceUsage:       true,
+		SilenceErrors:      true,
+		Args:               cobra.ArbitraryArgs,
+		RunE:               func(*cobra.Command, []string) error { return err },
+	}
+}
+
+func programCommand(app App, schema *config.Schema, p config.Program, use string) *cobra.Command {
+	cmd := NewCommand(use, shortOf(app.Name, p), schema.Help(p))
+	schema.AddFlags(p, cmd.PersistentFlags())
+	cmd.RunE = withConfig(schema, p, func(ctx context.Context, cfg config.Config) error {
+		logger, err := newLogger(app.programName(p), cfg)
 		if err != nil {
 			return err
 		}
 		logRedis(logger)
-		return run(ctx, cfg)
+		switch p {
+		case config.API:
+			return API(ctx, app, cfg)
+		case config.Worker:
+			return Worker(ctx, app, cfg)
+		case config.Scheduler:
+			return Scheduler(ctx, app, cfg)
+		default:
+			return Local(ctx, app, cfg, cmd.OutOrStdout())
+		}
 	})
-	cmd.AddCommand(healthCommand(p))
+	cmd.AddCommand(healthCommand(schema, p, app.programName(p)))
+	if p == config.API {
+		cmd.AddCommand(databaseCommands(app, schema)...)
+	}
 	return cmd
 }
 
+// shortOf is what a program does, in one line.
+func shortOf(name string, p config.Program) string {
+	switch p {
+	case config.API:
+		return "The HTTP API of " + name + ": enqueues tasks and answers what became of them"
+	case config.Worker:
+		return "The worker of " + name + ": runs the tasks of its queues"
+	case config.Scheduler:
+		return "The scheduler of " + name + ": enqueues periodic tasks"
+	default:
+		return "All of " + name + " in one process: API, worker and scheduler, for development"
+	}
+}
+
 // withConfig loads the configuration as program p and runs f with it.
-func withConfig(p config.Program, f func(context.Context, config.Config) error) func(*cobra.Command, []string) error {
+func withConfig(schema *config.Schema, p config.Program, f func(context.Context, config.Config) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(p, cmd.Flags(), os.Environ(), urlChecks())
+		cfg, err := schema.Load(p, cmd.Flags(), os.Environ())
 		if err != nil {
 			return err
 		}
@@ -43,23 +114,21 @@ func withConfig(p config.Program, f func(context.Context, config.Config) error) 
 }
 
 // healthCommand asks a running program of the same configuration, for containers that have no HTTP client.
-func healthCommand(p config.Program) *cobra.Command {
+func healthCommand(schema *config.Schema, p config.Program, name string) *cobra.Command {
 	var ready bool
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Ask the running " + string(p) + " whether it is well; exit 1 if not",
+		Short: "Ask the running " + name + " whether it is well; exit 1 if not",
 		Args:  cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&ready, "ready", false, "ask whether it is ready for work, not only alive")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withConfig(p, func(ctx context.Context, cfg config.Config) error {
-			path := "/healthz"
-			if ready {
-				path = "/readyz"
-			}
-			return ask(ctx, cmd.OutOrStdout(), cfg.AdminAddr, path)
-		})(cmd, args)
-	}
+	cmd.RunE = withConfig(schema, p, func(ctx context.Context, cfg config.Config) error {
+		path := "/healthz"
+		if ready {
+			path = "/readyz"
+		}
+		return ask(ctx, cmd.OutOrStdout(), cfg.AdminAddr, path)
+	})
 	return cmd
 }
 

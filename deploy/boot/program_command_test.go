@@ -2,7 +2,6 @@ package boot
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,10 +38,7 @@ func TestHealthCommand(t *testing.T) {
 	_, port, err := net.SplitHostPort(admin.Listener.Addr().String())
 	require.NoError(t, err)
 	worker := func() *cobra.Command {
-		return Command(config.Worker, "", func(context.Context, config.Config) error {
-			t.Error("the program ran")
-			return nil
-		})
+		return Command(sampleApp(t), config.Worker)
 	}
 
 	for _, addr := range []string{"127.0.0.1:" + port, ":" + port, "0.0.0.0:" + port} {
@@ -72,18 +68,15 @@ func TestHelpFitsAndIsOfItsProgram(t *testing.T) {
 		args         []string
 		names, hides string
 	}{
-		{config.API, nil, "PAIDUI_JWT_SECRET_FILE", "PAIDUI_CONCURRENCY"},
+		{config.API, nil, "PAIDUI_OPERATOR_KEY_FILE", "PAIDUI_CONCURRENCY"},
 		{config.API, []string{"health"}, "PAIDUI_ADMIN_ADDR", "PAIDUI_CONCURRENCY"},
-		{config.API, []string{"migrate"}, "PAIDUI_DATABASE_URL", "PAIDUI_JWT_SECRET"},
-		{config.API, []string{"seed"}, "PAIDUI_DATABASE_URL", "PAIDUI_JWT_SECRET"},
+		{config.API, []string{"migrate"}, "PAIDUI_DATABASE_URL", "PAIDUI_OPERATOR_KEY"},
+		{config.API, []string{"seed"}, "PAIDUI_DATABASE_URL", "PAIDUI_OPERATOR_KEY"},
 		{config.Worker, nil, "PAIDUI_CONCURRENCY", "PAIDUI_SCHEDULES"},
-		{config.Scheduler, nil, "PAIDUI_SCHEDULES", "PAIDUI_CACHE_URL"},
-		{config.Local, nil, "PAIDUI_SCHEDULES", "nothing"},
+		{config.Scheduler, nil, "PAIDUI_SCHEDULES", "PAIDUI_HTTP_ADDR"},
+		{config.Local, nil, "PAIDUI_SCHEDULES", "PAIDUI_JWT_SECRET"},
 	} {
-		cmd := Command(c.program, "", nil)
-		if c.program == config.API {
-			cmd.AddCommand(DatabaseCommands()...)
-		}
+		cmd := Command(sampleApp(t), c.program)
 		out, err := execute(t, cmd, append(c.args, "--help")...)
 		require.NoError(t, err)
 		require.Contains(t, out, "Settings, by rising precedence")
@@ -97,11 +90,7 @@ func TestHelpFitsAndIsOfItsProgram(t *testing.T) {
 
 func TestDatabaseCommands(t *testing.T) {
 	t.Setenv("PAIDUI_DATABASE_URL", "sqlite://"+filepath.Join(t.TempDir(), "new", "paidui.db"))
-	api := func() *cobra.Command {
-		cmd := Command(config.API, "", API)
-		cmd.AddCommand(DatabaseCommands()...)
-		return cmd
-	}
+	api := func() *cobra.Command { return Command(sampleApp(t), config.API) }
 	for _, step := range []struct{ command, want string }{
 		{"migrate", "the database is up to date\n"},
 		{"migrate", "the database is up to date\n"},

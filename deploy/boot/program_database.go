@@ -4,53 +4,62 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 	"gorm.io/gorm"
 
 	"github.com/paidui/paidui/deploy/config"
-	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/outbox"
 )
 
-// DatabaseCommands are the subcommands that touch the database only: migrate and seed.
-func DatabaseCommands() []*cobra.Command {
-	return []*cobra.Command{
-		databaseCommand("migrate", "Bring the database's tables up to this version; safe beside running programs",
+// databaseCommands are the subcommands that touch the database only: migrate, and seed where the application has something
+// to fill it with.
+func databaseCommands(app App, schema *config.Schema) []*cobra.Command {
+	list := []*cobra.Command{
+		databaseCommand(app, schema, "migrate", "Bring the database's tables up to this version; safe beside running programs",
 			func(context.Context, *gorm.DB) (string, error) { return "the database is up to date", nil }),
-		databaseCommand("seed", "Migrate, and fill an empty database with a small set of data to try things on",
-			func(ctx context.Context, db *gorm.DB) (string, error) {
-				if err := useOutbox(db); err != nil {
-					return "", err
-				}
-				seeded, err := catalog.Seed(ctx, db, time.Now())
-				if !seeded {
-					return "the database holds data already: nothing was changed", err
-				}
-				return "the database is filled", err
-			}),
 	}
+	if app.Seed == nil {
+		return list
+	}
+	return append(list, databaseCommand(app, schema, "seed", "Migrate, and fill an empty database with a small set of data to try things on",
+		func(ctx context.Context, db *gorm.DB) (string, error) {
+			if err := useOutbox(db); err != nil {
+				return "", err
+			}
+			seeded, err := app.Seed(ctx, db)
+			if !seeded {
+				return "the database holds data already: nothing was changed", err
+			}
+			return "the database is filled", err
+		}))
 }
 
 // databaseCommand migrates the database, does work on it, and says what that did.
-func databaseCommand(name, short string, work func(context.Context, *gorm.DB) (done string, err error)) *cobra.Command {
+func databaseCommand(app App, schema *config.Schema, name, short string, work func(context.Context, *gorm.DB) (done string, err error)) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs}
-	SetSettings(cmd, config.Help(config.Migrate))
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withConfig(config.Migrate, func(ctx context.Context, cfg config.Config) error {
-			return withDatabase(ctx, cfg, func(db *gorm.DB) error {
-				done, err := work(ctx, db)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), done)
+	SetSettings(cmd, schema.Help(config.Migrate))
+	schema.AddFlags(config.Migrate, cmd.Flags())
+	cmd.RunE = withConfig(schema, config.Migrate, func(ctx context.Context, cfg config.Config) error {
+		say := func(text string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
+			return err
+		}
+		if err := app.checkDatabase(cfg); err != nil {
+			return err
+		}
+		if cfg.DatabaseURL == "" {
+			return say("there is nothing to do: " + databaseSetting + " is set to nothing")
+		}
+		return withDatabase(ctx, app, cfg, func(db *gorm.DB) error {
+			done, err := work(ctx, db)
+			if err != nil {
 				return err
-			})
-		})(cmd, args)
-	}
+			}
+			return say(done)
+		})
+	})
 	return cmd
 }
 
@@ -64,8 +73,8 @@ func useOutbox(db *gorm.DB) error {
 }
 
 // withDatabase opens and migrates the database, and closes it after f.
-func withDatabase(ctx context.Context, cfg config.Config, f func(*gorm.DB) error) error {
-	logger, err := newLogger(config.Migrate, cfg)
+func withDatabase(ctx context.Context, app App, cfg config.Config, f func(*gorm.DB) error) error {
+	logger, err := newLogger(string(config.Migrate), cfg)
 	if err != nil {
 		return err
 	}
@@ -78,7 +87,7 @@ func withDatabase(ctx context.Context, cfg config.Config, f func(*gorm.DB) error
 	if err != nil {
 		return err
 	}
-	err = shop.Migrate(ctx, stores.DB)
+	err = app.Migrate(ctx, stores.DB)
 	if err == nil {
 		err = f(stores.DB)
 	}

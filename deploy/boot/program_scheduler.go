@@ -7,21 +7,20 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/paidui/paidui/deploy"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
-	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/scheduler/beat"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
 // Scheduler runs a scheduler until ctx ends. It needs the broker only, and with a durable schedule the database, too: then
 // it waits until an API has migrated that.
-func Scheduler(ctx context.Context, cfg config.Config) error {
-	cfg.CacheURL = ""
+func Scheduler(ctx context.Context, app App, cfg config.Config) error {
 	return boot{
-		program: config.Scheduler,
-		config:  cfg,
+		app:      app,
+		program:  config.Scheduler,
+		config:   cfg,
+		embedded: &embeddedRedis{},
 		assemble: func(ctx context.Context, e *Env) error {
 			durable, err := e.addScheduler(ctx)
 			if durable && err == nil {
@@ -34,12 +33,13 @@ func Scheduler(ctx context.Context, cfg config.Config) error {
 
 // addScheduler adds a scheduler, and tells whether it has a durable schedule.
 func (e *Env) addScheduler(ctx context.Context) (durable bool, err error) {
-	path, content, err := schedules(e.Config.Schedules)
+	path, content, err := e.app.schedules(e.Config)
 	if err != nil {
-		return false, fmt.Errorf("PAIDUI_SCHEDULES: %w", err)
+		return false, fmt.Errorf("%s: %w", schedulesSetting, err)
 	}
 	if path == "" {
-		e.Logger.Info("the shipped schedules are in force: there is no " + defaultSchedules + " here, and PAIDUI_SCHEDULES names no file")
+		e.Logger.Info("the schedules that the program brings are in force: no file is named", "setting", schedulesSetting,
+			"sought", e.app.SchedulesFile)
 	}
 	opt := beat.Options{
 		Path:       path,
@@ -52,7 +52,10 @@ func (e *Env) addScheduler(ctx context.Context) (durable bool, err error) {
 		Registerer: e.Registry,
 	}
 	if durable, err = beat.NeedsDatabase(opt); err != nil {
-		return false, fmt.Errorf("PAIDUI_SCHEDULES: %w", err)
+		return false, fmt.Errorf("%s: %w", schedulesSetting, err)
+	}
+	if durable && e.Config.DatabaseURL == "" {
+		return false, fmt.Errorf("%s: a schedule is durable, and %s is set to nothing", schedulesSetting, databaseSetting)
 	}
 	if durable && e.Stores.DB == nil {
 		if err := e.openLateDatabase(ctx); err != nil {
@@ -64,7 +67,7 @@ func (e *Env) addScheduler(ctx context.Context) (durable bool, err error) {
 	}
 	b, err := beat.New(opt)
 	if err != nil {
-		return false, fmt.Errorf("PAIDUI_SCHEDULES: %w", err)
+		return false, fmt.Errorf("%s: %w", schedulesSetting, err)
 	}
 	e.checks["scheduler"] = b.Ready
 	e.group.Add("scheduler", b.Run)
@@ -79,29 +82,46 @@ func (e *Env) openLateDatabase(ctx context.Context) error {
 		return err
 	}
 	e.checks["database"] = func(ctx context.Context) error { return models.Ping(ctx, e.Stores.DB) }
-	if err := e.awaitSchema(ctx); err != nil {
+	return e.awaitSchema(ctx)
+}
+
+// awaitSchema waits until an API has migrated the database, where there is one, and opens its outbox.
+func (e *Env) awaitSchema(ctx context.Context) error {
+	if e.Stores.DB == nil {
+		return nil
+	}
+	migrated := func(ctx context.Context) error { return e.app.migrated(ctx, e.Stores.DB) }
+	if err := WaitFor(ctx, e.Logger, "schema", e.Config.StartupWait, migrated); err != nil {
 		return err
 	}
 	return e.openOutbox()
 }
 
-// awaitSchema waits until an API has migrated the database.
-func (e *Env) awaitSchema(ctx context.Context) error {
-	migrated := func(ctx context.Context) error { return shop.Migrated(ctx, e.Stores.DB) }
-	return WaitFor(ctx, e.Logger, "schema", e.Config.StartupWait, migrated)
+const schedulesSetting = "PAIDUI_SCHEDULES"
+
+// DefaultSchedules are those of a program that brings none: Paidui's housekeeping, which one that brings some has among them.
+// Without a database there is no history to prune.
+func DefaultSchedules(database bool) []byte {
+	text := "schedules:\n  - {name: queue-check, task: queue.check, every: 5m}\n"
+	if database {
+		text += "  - {name: history-prune, task: history.prune, cron: \"0 4 * * *\"}\n"
+	}
+	return []byte(text)
 }
 
-// defaultSchedules is where the file of schedules is sought when the configuration names none.
-const defaultSchedules = "deploy/schedules.yaml"
-
-// schedules is the file to read, or without one the content of the shipped file. A file that is named has to exist.
-func schedules(named string) (path string, content []byte, err error) {
-	if named != "" {
-		return named, nil, nil
+// schedules is the file to read, or without one what it would hold. A file that is named has to exist.
+func (a App) schedules(cfg config.Config) (path string, content []byte, err error) {
+	if cfg.Schedules != "" {
+		return cfg.Schedules, nil, nil
 	}
-	_, err = os.Stat(defaultSchedules)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", deploy.Schedules(), nil
+	if a.SchedulesFile != "" {
+		_, err := os.Stat(a.SchedulesFile)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return a.SchedulesFile, nil, err
+		}
 	}
-	return defaultSchedules, nil, err
+	if a.Schedules != nil {
+		return "", a.Schedules, nil
+	}
+	return "", DefaultSchedules(cfg.DatabaseURL != ""), nil
 }

@@ -13,7 +13,7 @@ const helpWidth = 100
 const settingsAnnotation = "settings"
 
 // NewCommand is the root command of a program: with --help, which ends in the list of settings when there is one,
-// and --version. Arguments are refused, and errors are returned without the usage, for Main to print. The caller adds
+// and --version. Arguments are refused, and errors are returned without the usage, for Execute to print. The caller adds
 // its flags, RunE and subcommands, which have the same settings unless SetSettings gives them their own.
 func NewCommand(name, short, settings string) *cobra.Command {
 	cmd := &cobra.Command{

@@ -13,13 +13,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Main runs cmd as the whole program and exits.
+// Execute runs cmd as the whole program and exits.
 //
 // The first SIGTERM or SIGINT ends the context of the command, whose cause (context.Cause) then names the signal:
 // the command is to finish what it does and return. A second signal exits at once. Exit codes: 0 for success, also
 // after a signal; 1 for an error, which is written to standard error; 128 plus the signal's number (130, 143) after
 // a second signal.
-func Main(cmd *cobra.Command) {
+func Execute(cmd *cobra.Command) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childMode is the variable that turns the test binary into a program that is run by Main.
+// childMode is the variable that turns the test binary into a program that is run by Execute.
 const childMode = "PROCESS_TEST_CHILD"
 
 // child is that program.
@@ -48,7 +48,7 @@ func child(mode string) {
 		}
 		return nil
 	}
-	Main(cmd)
+	Execute(cmd)
 }
 
 // process is a started child.

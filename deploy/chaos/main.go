@@ -12,4 +12,4 @@ package main
 
 import "github.com/paidui/paidui/deploy/boot"
 
-func main() { boot.Main(command()) }
+func main() { boot.Execute(command()) }

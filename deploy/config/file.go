@@ -59,7 +59,7 @@ func (l *loader) readFiles(p Program, src source, later []source) {
 			continue
 		}
 		if warning != "" {
-			l.cfg.warnings = append(l.cfg.warnings, Mistake{file.Variable, file.Key, place, warning})
+			l.warnings = append(l.warnings, Mistake{file.Variable, file.Key, place, warning})
 		}
 		src.values[s.Variable], src.places[s.Variable] = text, path
 	}
@@ -67,7 +67,7 @@ func (l *loader) readFiles(p Program, src source, later []source) {
 
 func overridden(s setting, later []source) bool {
 	for _, src := range later {
-		if src.values[s.Variable] != "" || src.values[s.fileName().Variable] != "" {
+		if src.sets(s) || src.values[s.fileName().Variable] != "" {
 			return true
 		}
 	}

@@ -24,7 +24,7 @@ func TestEverySecretCanStandInAFile(t *testing.T) {
 	t.Parallel()
 	urls := map[string]string{
 		"BROKER_URL": "redis://:" + password + "@h/1", "CACHE_URL": "redis://:" + password + "@h/2",
-		"CACHE_REPLICA_URL": "redis://:" + password + "@h/2", "DATABASE_URL": "mysql://me:" + password + "@h/db",
+		"DATABASE_URL": "mysql://me:" + password + "@h/db",
 	}
 	var seen []string
 	for _, s := range settings() {
@@ -43,7 +43,7 @@ func TestEverySecretCanStandInAFile(t *testing.T) {
 			environ := slices.DeleteFunc(slices.Clone(required), func(entry string) bool { return strings.HasPrefix(entry, s.Variable+"=") })
 			fromVariable, err := Load(Local, nil, append(environ, s.Variable+"_FILE="+path), nil)
 			require.NoError(t, err)
-			require.Equal(t, want, fmt.Sprint(reveal(s.value(fromVariable))))
+			require.Equal(t, want, fmt.Sprint(reveal(schemaWith(nil).of(fromVariable).field(s).Interface())))
 			require.Empty(t, fromVariable.Warnings())
 			fromYAML, err := Parse(Local, "f.yaml", []byte(s.Key+"_file: "+path), environ, nil, nil)
 			require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestEverySecretCanStandInAFile(t *testing.T) {
 		})
 	}
 	require.Subset(t, seen, []string{
-		"JWT_SECRET", "OPERATOR_KEY", "BROKER_URL", "CACHE_URL", "CACHE_REPLICA_URL", "DATABASE_URL", "TENCENT_SECRET_ID", "TENCENT_SECRET_KEY",
+		"JWT_SECRET", "OPERATOR_KEY", "BROKER_URL", "CACHE_URL", "DATABASE_URL",
 	})
 	_, err := Load(Local, nil, []string{"PAIDUI_HTTP_ADDR_FILE=" + secretFile(t, ":1")}, nil)
 	require.ErrorContains(t, err, "PAIDUI_HTTP_ADDR_FILE (environment): there is no such setting")
@@ -118,15 +118,15 @@ func TestASecretAndItsFile(t *testing.T) {
 	// What is set to nothing is not set.
 	cfg, err := Load(API, nil, []string{"PAIDUI_JWT_SECRET=", "PAIDUI_JWT_SECRET_FILE=" + file, "PAIDUI_OPERATOR_KEY_FILE=", required[1]}, nil)
 	require.NoError(t, err)
-	require.Equal(t, password, cfg.JWTSecret.Reveal())
+	require.Equal(t, password, appOf(cfg).JWTSecret.Reveal())
 
 	// Of two sources the one of higher precedence counts, whichever of the two forms it uses.
 	cfg, err = Parse(API, "f.yaml", []byte("jwt_secret: "+strings.Repeat("another", 5)), []string{"PAIDUI_JWT_SECRET_FILE=" + file, required[1]}, nil, nil)
 	require.NoError(t, err)
-	require.Equal(t, password, cfg.JWTSecret.Reveal())
+	require.Equal(t, password, appOf(cfg).JWTSecret.Reveal())
 	cfg, err = Parse(API, "f.yaml", []byte("jwt_secret_file: /none"), required, nil, nil)
 	require.NoError(t, err, "the file does not count")
-	require.Equal(t, strings.TrimPrefix(required[0], "PAIDUI_JWT_SECRET="), cfg.JWTSecret.Reveal())
+	require.Equal(t, strings.TrimPrefix(required[0], "PAIDUI_JWT_SECRET="), appOf(cfg).JWTSecret.Reveal())
 
 	// A program needs no right to read what it does not use.
 	_, err = Load(Worker, nil, []string{"PAIDUI_JWT_SECRET_FILE=/none"}, nil)

@@ -10,22 +10,22 @@ import (
 const helpWidth = 100
 
 // Help lists the settings that program p uses, each with its variable, its meaning and its default, for --help.
-func Help(p Program) string {
+func (s *Schema) Help(p Program) string {
 	var used []setting
 	column := 0 // where the meanings begin
-	for _, s := range settings() {
-		if s.usedBy(p) {
-			used = append(used, s)
-			column = max(column, len("  "+s.Variable+"  "))
+	for _, one := range s.settings {
+		if one.usedBy(p) {
+			used = append(used, one)
+			column = max(column, len("  "+one.Variable+"  "))
 		}
 	}
 	var text strings.Builder
 	text.WriteString("The key of PAIDUI_LOG_LEVEL is log_level, and so on.\n\n")
-	for _, s := range used {
-		for i, line := range wrap(s.meaning(p), helpWidth-column) {
+	for _, one := range used {
+		for i, line := range wrap(one.meaning(p), helpWidth-column) {
 			variable := ""
 			if i == 0 {
-				variable = "  " + s.Variable
+				variable = "  " + one.Variable
 			}
 			fmt.Fprintf(&text, "%-*s%s\n", column, variable, line)
 		}
@@ -47,6 +47,9 @@ func (s setting) meaning(p Program) string {
 	}
 	if s.Secret {
 		text += "; or " + s.fileName().Variable + ", the file that holds it"
+	}
+	if s.Key != keyOf(s.Variable) {
+		text += "; its key is " + s.Key
 	}
 	switch value := s.defaultFor(p); {
 	case value != "":

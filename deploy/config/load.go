@@ -19,22 +19,22 @@ import (
 const fileFlag = "config"
 
 // AddFlags gives flags the ones of program p: --config, and one for each setting that has a flag there.
-func AddFlags(p Program, flags *pflag.FlagSet) {
+func (s *Schema) AddFlags(p Program, flags *pflag.FlagSet) {
 	flags.String(fileFlag, "", "YAML `file` with settings; the environment overrides it")
-	for _, s := range settings() {
-		if s.flagFor(p) {
-			flags.StringP(s.Flag, s.Short, s.defaultFor(p), fmt.Sprintf("%s (%s)", s.Help, s.Variable))
+	for _, one := range s.settings {
+		if one.flagFor(p) {
+			flags.StringP(one.Flag, one.Short, one.defaultFor(p), fmt.Sprintf("%s (%s)", one.Help, one.Variable))
 		}
 	}
 }
 
 // Load reads the configuration of program p: the defaults, below the file of --config, below environ (in the form of
-// os.Environ), below the flags. The flags are those of AddFlags after parsing, or nil. What checks finds, which may be
-// nil, is reported with the rest.
+// os.Environ), below the flags. The flags are those of AddFlags after parsing, or nil. It fills the application's struct,
+// whatever that held.
 //
 // It reads that file and those of the secrets that p uses, and does no other I/O. Its error is a *ValidationError with
 // everything that is wrong, unknown keys and unknown PAIDUI_ variables among it, or says why the file cannot be read.
-func Load(p Program, flags *pflag.FlagSet, environ []string, checks URLChecks) (Config, error) {
+func (s *Schema) Load(p Program, flags *pflag.FlagSet, environ []string) (Config, error) {
 	var file string
 	if flags != nil {
 		if f := flags.Lookup(fileFlag); f != nil {
@@ -50,7 +50,7 @@ func Load(p Program, flags *pflag.FlagSet, environ []string, checks URLChecks) (
 			return Config{}, fmt.Errorf("--%s: %w", fileFlag, err)
 		}
 	}
-	return Parse(p, file, text, environ, flags, checks)
+	return s.Parse(p, file, text, environ, flags)
 }
 
 // readFile reads a file as far as its size, if it is too large, can be told from what is read.
@@ -64,11 +64,13 @@ func readFile(path string) ([]byte, error) {
 }
 
 // Parse is Load with the text of the file given; file is its name, for errors.
-func Parse(p Program, file string, text []byte, environ []string, flags *pflag.FlagSet, checks URLChecks) (Config, error) {
-	l := &loader{settings: settings(), places: map[string]string{}, unread: map[string]bool{}}
+func (s *Schema) Parse(p Program, file string, text []byte, environ []string, flags *pflag.FlagSet) (Config, error) {
+	l := &loader{
+		settings: s.settings, values: s.newConfiguration(), places: map[string]string{}, unread: map[string]bool{},
+	}
 	defaults := source{values: map[string]string{}}
-	for _, s := range l.settings {
-		defaults.values[s.Variable] = s.defaultFor(p)
+	for _, one := range l.settings {
+		defaults.values[one.Variable] = one.defaultFor(p)
 	}
 	l.apply(defaults)
 
@@ -85,7 +87,7 @@ func Parse(p Program, file string, text []byte, environ []string, flags *pflag.F
 	}
 
 	if readable { // otherwise what the file sets would be reported as missing
-		for _, m := range l.cfg.mistakes(p, checks) {
+		for _, m := range s.mistakes(p, l.values) {
 			if l.unread[m.Variable] {
 				continue // the same
 			}
@@ -96,7 +98,12 @@ func Parse(p Program, file string, text []byte, environ []string, flags *pflag.F
 	if err := asError(l.mistakes); err != nil {
 		return Config{}, err
 	}
-	return l.cfg, nil
+	if s.target.IsValid() {
+		s.target.Set(l.values.own)
+	}
+	cfg := l.values.config()
+	cfg.warnings = l.warnings
+	return cfg, nil
 }
 
 // source is one of the places that settings come from.
@@ -105,24 +112,29 @@ type source struct {
 	places map[string]string // variable -> where that stands
 }
 
+// sets tells whether the source has a say about the setting.
+func (src source) sets(s setting) bool {
+	text, there := src.values[s.Variable]
+	return text != "" || there && s.None
+}
+
 // loader collects the configuration from its sources.
 type loader struct {
 	settings []setting
-	cfg      Config
+	values   configuration
 	places   map[string]string // variable -> where its value stands
 	unread   map[string]bool   // variables of the secrets whose files cannot be read
 	mistakes []Mistake
+	warnings []Mistake
 }
 
 // apply sets what src has a text for. A value that does not parse leaves the setting as it was.
 func (l *loader) apply(src source) {
-	cfg := reflect.ValueOf(&l.cfg).Elem()
 	for _, s := range l.settings {
-		text := src.values[s.Variable]
-		if text == "" {
+		if !src.sets(s) {
 			continue
 		}
-		if err := set(cfg.Field(s.index), text); err != nil {
+		if err := set(l.values.field(s), src.values[s.Variable]); err != nil {
 			for _, reason := range split(err) {
 				l.mistakes = append(l.mistakes, Mistake{s.Variable, s.Key, src.places[s.Variable], reason.Error()})
 			}
@@ -132,7 +144,7 @@ func (l *loader) apply(src source) {
 	}
 }
 
-// set reads the text of a field of Config.
+// set reads the text of a field, whose type is settable.
 func set(field reflect.Value, text string) error {
 	switch value := field.Addr().Interface().(type) {
 	case encoding.TextUnmarshaler:
@@ -156,7 +168,7 @@ func set(field reflect.Value, text string) error {
 		}
 		*value = d
 	default:
-		field.SetString(text) // of a Secret, a URL or a string; it panics on a type that Config does not have
+		field.SetString(text) // of a Secret, a URL or a string
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ var required = []string{
 func parsedFlags(t *testing.T, p Program, args ...string) *pflag.FlagSet {
 	t.Helper()
 	flags := pflag.NewFlagSet(string(p), pflag.ContinueOnError)
-	AddFlags(p, flags)
+	schemaWith(nil).AddFlags(p, flags)
 	require.NoError(t, flags.Parse(args))
 	return flags
 }
@@ -41,40 +41,32 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	cfg, err := Load(Worker, nil, nil, nil)
 	require.NoError(t, err)
+	require.Equal(t, sample{
+		JWTLifetime:    7 * 24 * time.Hour,
+		CacheURL:       "redis://127.0.0.1:6379/2",
+		BackendURL:     "http://127.0.0.1:8000",
+		SMSPerDay:      10,
+		BannerCount:    3,
+		BannerStrategy: "delete",
+	}, *appOf(cfg))
+	cfg.own = nil
 	require.Equal(t, Config{
-		HTTPAddr:         "127.0.0.1:8000",
-		AdminAddr:        "127.0.0.1:9001",
-		BackendURL:       "http://127.0.0.1:8000",
-		Language:         "zh",
-		JWTLifetime:      7 * 24 * time.Hour,
-		BrokerURL:        "redis://127.0.0.1:6379/1",
-		CacheURL:         "redis://127.0.0.1:6379/2",
-		DatabaseURL:      "mysql://root@127.0.0.1:3306/paidui",
-		CacheNear:        10_000,
-		CacheNearExpiry:  time.Second,
-		BrokerPipelining: true,
-		BrokerWakeUp:     true,
-		History:          true,
-		SMSProvider:      SMSOutbox,
-		SMSPerMinute:     1,
-		SMSPerDay:        10,
-		SMSPerAddress:    20,
-		SMSPerMinuteAll:  600,
-		TencentRegion:    "ap-guangzhou",
-		TencentEndpoint:  "sms.tencentcloudapi.com",
-		Timezone:         "Asia/Shanghai",
-		BannerCount:      3,
-		BannerStrategy:   BannerDelete,
-		Queues:           Queues{"sms": 6, "seckill": 6, "default": 3, "cache": 2, "low": 1},
-		Concurrency:      64,
-		LogFormat:        "json",
-		LogLevel:         "info",
-		DrainTimeout:     25 * time.Second,
-		ShutdownDelay:    2 * time.Second,
-		HTTPQueueWait:    500 * time.Millisecond,
-
-		WritesPerUser:      5,
-		SeckillPerUser:     10,
+		HTTPAddr:           "127.0.0.1:8000",
+		AdminAddr:          "127.0.0.1:9001",
+		Language:           "zh",
+		BrokerURL:          "redis://127.0.0.1:6379/1",
+		DatabaseURL:        "mysql://root@127.0.0.1:3306/paidui",
+		BrokerPipelining:   true,
+		BrokerWakeUp:       true,
+		History:            true,
+		Timezone:           "Asia/Shanghai",
+		Queues:             Queues{"default": 1},
+		Concurrency:        64,
+		LogFormat:          "json",
+		LogLevel:           "info",
+		DrainTimeout:       25 * time.Second,
+		ShutdownDelay:      2 * time.Second,
+		HTTPQueueWait:      500 * time.Millisecond,
 		RequestsPerAddress: 200,
 		StartupWait:        time.Minute,
 	}, cfg)
@@ -118,8 +110,8 @@ worker_name: from-file
 
 	cfg, err := Load(Worker, parsedFlags(t, Worker, "--config", file, "-l", "debug"), environ, nil)
 	require.NoError(t, err)
-	require.Equal(t, 3, must(Load(Worker, nil, nil, nil)).BannerCount)
-	require.Equal(t, 5, cfg.BannerCount, "the file over the default")
+	require.Equal(t, 3, appOf(must(Load(Worker, nil, nil, nil))).BannerCount)
+	require.Equal(t, 5, appOf(cfg).BannerCount, "the file over the default")
 	require.Equal(t, 8, cfg.Concurrency, "the environment over the file")
 	require.Equal(t, "debug", cfg.LogLevel, "the flag over the environment")
 	require.Equal(t, "from-file", cfg.WorkerName, "an empty variable is none")
@@ -144,7 +136,7 @@ func TestFlags(t *testing.T) {
 	}, reasons(t, err))
 
 	flags := pflag.NewFlagSet("api", pflag.ContinueOnError)
-	AddFlags(API, flags)
+	schemaWith(nil).AddFlags(API, flags)
 	require.Nil(t, flags.Lookup("queues"), "only workers have queues")
 	require.Equal(t, "info", flags.Lookup("log-level").DefValue)
 	cfg, err = Load(API, flags, append([]string{"PAIDUI_LOG_LEVEL=warn"}, required...), nil)
@@ -277,7 +269,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if err := cfg.Validate(API, nil); err != nil {
+		if err := schemaWith(nil).Validate(API, cfg); err != nil {
 			t.Fatalf("%q: Load accepted what Validate refuses: %v", text, err)
 		}
 		cfg.Location()

@@ -1,14 +1,18 @@
 package config
 
 import (
+	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// setting is what the tags of one field of Config say.
+// setting is what the tags of one field say.
 type setting struct {
 	Field    string
 	Variable string
@@ -18,12 +22,17 @@ type setting struct {
 	Range    string           // "least..most"
 	OneOf    []string
 	SomeOf   []string // one or several, with commas between
+	Form     string   // what the text has to be
+	Bytes    int      // of a secret, at least; 0 for any number
+	Required []string // the programs that do not start without it
+	None     bool     // an empty value is one
 	Flag     string
 	Short    string
 	In       []string // the programs that use it; every one when empty
 	Help     string
 	Secret   bool // its value is not to be seen, and may stand in a file
 	Kind     kind
+	own      bool // of the application
 	index    int
 }
 
@@ -33,25 +42,34 @@ type programDefault struct {
 	Value   string
 }
 
-// settings reads the tags of Config, in the order of its fields.
-func settings() []setting {
-	t := reflect.TypeFor[Config]()
-	all := make([]setting, 0, t.NumField())
+var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+
+// settingsOf reads the tags of a struct, in the order of its fields. The error names every field that makes no setting.
+func settingsOf(t reflect.Type, own bool) (all []setting, err error) {
+	var errs []error
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if !f.IsExported() {
+		variable, tagged := f.Tag.Lookup("env")
+		if !tagged {
 			continue
 		}
 		s := setting{
 			Field:    f.Name,
-			Variable: f.Tag.Get("env"),
+			Variable: variable,
 			Key:      f.Tag.Get("yaml"),
 			Default:  f.Tag.Get("default"),
 			Range:    f.Tag.Get("range"),
+			Form:     f.Tag.Get("form"),
+			Required: strings.Fields(f.Tag.Get("required")),
+			None:     f.Tag.Get("none") == "true",
 			In:       strings.Fields(f.Tag.Get("in")),
 			Help:     f.Tag.Get("help"),
 			Kind:     kindOf(f.Type),
+			own:      own,
 			index:    i,
+		}
+		if s.Key == "" {
+			s.Key = keyOf(s.Variable)
 		}
 		_, s.Secret = f.Type.MethodByName("Reveal")
 		s.Flag, s.Short, _ = strings.Cut(f.Tag.Get("flag"), ",")
@@ -65,9 +83,84 @@ func settings() []setting {
 			program, value, _ := strings.Cut(by, "=")
 			s.By = append(s.By, programDefault{Program(program), value})
 		}
+		if text := f.Tag.Get("bytes"); text != "" {
+			s.Bytes, err = strconv.Atoi(text)
+		}
+		if err = errors.Join(err, s.check(f)); err != nil {
+			errs = append(errs, fmt.Errorf("the setting %s.%s: %w", t, f.Name, err))
+			err = nil
+		}
 		all = append(all, s)
 	}
-	return all
+	return all, errors.Join(errs...)
+}
+
+// keyOf is the key of a variable, unless a tag gives another.
+func keyOf(variable string) string { return strings.ToLower(strings.TrimPrefix(variable, prefix)) }
+
+// check finds what is wrong with the tags, which a program's author is to mend.
+func (s setting) check(f reflect.StructField) error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if !f.IsExported() {
+		wrong("is not exported")
+	}
+	if !variableName.MatchString(s.Variable) {
+		wrong("%q is no name of a variable, such as REPORTS_DIR", s.Variable)
+	}
+	if !settable(f.Type) {
+		wrong("a %s cannot be read from a text", f.Type)
+	}
+	for _, program := range slices.Concat(s.In, s.Required) {
+		if !slices.Contains(programs, Program(program)) {
+			wrong("%q is none of the programs %v", program, programs)
+		}
+	}
+	for _, by := range s.By {
+		if !slices.Contains(programs, by.Program) {
+			wrong("%q is none of the programs %v", by.Program, programs)
+		}
+	}
+	text := f.Type.Kind() == reflect.String
+	if !text && (s.Form != "" || s.Bytes > 0) {
+		wrong("only a text has a form, or bytes")
+	}
+	if s.Range != "" {
+		if err := s.checkRange(f.Type); err != nil {
+			wrong("the range %q: %w", s.Range, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s setting) checkRange(t reflect.Type) error {
+	least, most, _ := strings.Cut(s.Range, "..")
+	for _, text := range []string{least, most} {
+		var err error
+		switch {
+		case t == reflect.TypeFor[time.Duration]():
+			_, err = time.ParseDuration(text)
+		case t.Kind() == reflect.Int:
+			_, err = strconv.Atoi(text)
+		default:
+			err = errors.New("only an int or a time.Duration has one")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settable tells whether set can read a field of the type.
+func settable(t reflect.Type) bool {
+	switch {
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
+		return true
+	case t == reflect.TypeFor[bool](), t == reflect.TypeFor[int](), t == reflect.TypeFor[time.Duration]():
+		return true
+	}
+	return t.Kind() == reflect.String
 }
 
 // kindOf is how a field is written in YAML.
@@ -103,24 +196,4 @@ func (s setting) usedBy(p Program) bool {
 // flagFor tells whether program p has a flag for the setting.
 func (s setting) flagFor(p Program) bool {
 	return s.Flag != "" && s.usedBy(p)
-}
-
-// value is the setting's field of c.
-func (s setting) value(c Config) any {
-	return reflect.ValueOf(c).Field(s.index).Interface()
-}
-
-// text is the setting's value in c, safe to print.
-func (s setting) text(c Config) string {
-	return fmt.Sprint(s.value(c))
-}
-
-// byField finds the setting of a field, which must exist.
-func byField(all []setting, field string) setting {
-	for _, s := range all {
-		if s.Field == field {
-			return s
-		}
-	}
-	panic("config: no setting is called " + field)
 }

@@ -10,7 +10,6 @@ import (
 
 func TestEverySettingIsDescribed(t *testing.T) {
 	t.Parallel()
-	programs := []string{string(API), string(Worker), string(Scheduler), string(Local), string(Migrate)}
 	fields, keys := map[string]bool{}, map[string]bool{}
 	for _, s := range settings() {
 		require.True(t, strings.HasPrefix(s.Variable, prefix), s.Field)
@@ -19,10 +18,10 @@ func TestEverySettingIsDescribed(t *testing.T) {
 		require.False(t, keys[s.Key], "two settings have the key %s", s.Key)
 		fields[s.Field], keys[s.Key] = true, true
 		for _, by := range s.By {
-			require.Contains(t, programs, string(by.Program), s.Field)
+			require.Contains(t, programs, by.Program, s.Field)
 		}
 		for _, p := range s.In {
-			require.Contains(t, programs, p, s.Field)
+			require.Contains(t, programs, Program(p), s.Field)
 		}
 		if s.Range != "" {
 			require.Contains(t, s.Range, "..", s.Field)
@@ -47,7 +46,7 @@ func lineOf(help string, s setting) string {
 func TestHelpNamesTheSettingsOfItsProgram(t *testing.T) {
 	t.Parallel()
 	for _, p := range []Program{API, Worker, Scheduler, Local, Migrate} {
-		help := Help(p)
+		help := schemaWith(nil).Help(p)
 		for line := range strings.SplitSeq(help, "\n") {
 			require.LessOrEqual(t, utf8.RuneCountInString(line), helpWidth, line)
 		}
@@ -66,8 +65,8 @@ func TestHelpNamesTheSettingsOfItsProgram(t *testing.T) {
 			}
 		}
 	}
-	used := func(p Program) int { return strings.Count(Help(p), "\n  PAIDUI_") }
+	used := func(p Program) int { return strings.Count(schemaWith(nil).Help(p), "\n  PAIDUI_") }
 	require.Equal(t, len(settings()), used(Local))
 	require.Less(t, used(Scheduler), used(Worker))
-	require.Contains(t, lineOf(Help(Local), byField(settings(), "BrokerURL")), "[its own]")
+	require.Contains(t, lineOf(schemaWith(nil).Help(Local), byVariable(settings(), "PAIDUI_BROKER_URL")), "[its own]")
 }

@@ -9,10 +9,12 @@ import (
 	"strings"
 )
 
-// URLChecks are what the clients of the stores have to say about their URLs, by variable (PAIDUI_BROKER_URL): whether
-// they can make sense of one, without I/O. The error speaks of the URL without the setting's name or a password. Keys of
-// payloads are checked likewise.
-type URLChecks map[string]func(url string) error
+// forms are what a text can be held to by the tag form, beside what Checks have.
+var forms = map[string]func(text string) error{
+	"redis":    func(text string) error { return checkRedis(URL(text)) },
+	"database": func(text string) error { return checkDatabase(URL(text)) },
+	"web":      CheckWeb,
+}
 
 // redisSchemes are the forms of a Redis URL; those with several hosts are marked.
 var redisSchemes = map[string]bool{
@@ -87,6 +89,9 @@ func checkDatabase(u URL) error {
 	}
 	return nil
 }
+
+// CheckWeb wants an http:// or https:// URL, without a user, a query or a fragment.
+func CheckWeb(text string) error { return checkWeb(text, true) }
 
 // checkWeb wants an http:// or https:// URL: with or without a path, and never with anything behind that.
 func checkWeb(text string, path bool) error {

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -31,9 +29,9 @@ drain_timeout: 0s
 `
 	cfg, err := Parse(Worker, "f.yaml", []byte(text), nil, nil, nil)
 	require.NoError(t, err)
-	require.Equal(t, 7, cfg.BannerCount)
+	require.Equal(t, 7, appOf(cfg).BannerCount)
 	require.Equal(t, "UTC", cfg.Timezone)
-	require.Equal(t, "1400006666", cfg.TencentAppID)
+	require.Equal(t, "1400006666", appOf(cfg).TencentAppID)
 	require.Equal(t, "127.0.0.1:8000", cfg.HTTPAddr, "an empty value is the default")
 	require.Equal(t, "w1", cfg.WorkerName)
 	require.Equal(t, Queues{"sms": 6, "low": 1}, cfg.Queues)
@@ -140,30 +138,4 @@ func TestBrokenYAMLHidesNoOtherMistakeAndNoSecret(t *testing.T) {
 	require.Len(t, lines, 2, "what the file may set is not reported as missing: %v", lines)
 	require.Contains(t, lines[1], "PAIDUI_CONCURRENCY")
 	require.NotContains(t, err.Error(), "hunter2")
-}
-
-// The shipped example is complete, and is what one gets without it.
-func TestExampleFile(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../config.yaml")
-	require.NoError(t, err)
-	for _, p := range []Program{API, Worker, Scheduler, Migrate} {
-		want, err := Load(p, nil, required, nil)
-		require.NoError(t, err)
-		got, err := Parse(p, "config.yaml", text, required, nil, nil)
-		require.NoError(t, err)
-		require.Equal(t, want, got, "%s", p)
-	}
-
-	src, mistakes, readable := readYAML("config.yaml", text, names(settings()))
-	require.True(t, readable)
-	require.Empty(t, mistakes)
-	last := 0
-	for _, s := range settings() {
-		_, at, _ := strings.Cut(src.places[s.Variable], ":")
-		line, err := strconv.Atoi(at)
-		require.NoError(t, err, "%s is missing", s.Key)
-		require.Greater(t, line, last, "%s is not in the order of Config", s.Key)
-		last = line
-	}
 }

@@ -2,14 +2,9 @@
 package main
 
 import (
-	"context"
-	"os"
-
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/shop"
 )
 
-func main() {
-	boot.Main(boot.Command(config.Local, "Paidui in one process: API, worker and scheduler, for development",
-		func(ctx context.Context, cfg config.Config) error { return boot.Local(ctx, cfg, os.Stdout) }))
-}
+func main() { boot.Execute(boot.Command(shop.App(), config.Local)) }

@@ -1,4 +1,4 @@
-package boot
+package shop
 
 import (
 	"context"
@@ -12,15 +12,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/testenv"
 )
 
 // awayConfig is an API whose stores do not answer.
-func awayConfig(t *testing.T, wait time.Duration) config.Config {
+func awayConfig(t *testing.T, wait time.Duration) (boot.App, config.Config) {
 	t.Helper()
 	addr := func() string { return fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t)) }
-	cfg, err := config.Load(config.API, nil, []string{
+	app, cfg := load(t, config.API, []string{
 		"PAIDUI_HTTP_ADDR=" + addr(),
 		"PAIDUI_ADMIN_ADDR=" + addr(),
 		"PAIDUI_BROKER_URL=redis://" + addr(),
@@ -30,18 +31,17 @@ func awayConfig(t *testing.T, wait time.Duration) config.Config {
 		"PAIDUI_OPERATOR_KEY=0123456789abcdef",
 		"PAIDUI_STARTUP_WAIT=" + wait.String(),
 		"PAIDUI_LOG_LEVEL=error",
-	}, urlChecks())
-	require.NoError(t, err)
-	return cfg
+	})
+	return app, cfg
 }
 
 // TestAPIRefusesConnectionsWhileItWaits asks an API that waits for its stores, and stops it.
 func TestAPIRefusesConnectionsWhileItWaits(t *testing.T) {
 	t.Parallel()
-	cfg := awayConfig(t, time.Hour)
+	app, cfg := awayConfig(t, time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- API(ctx, cfg) }()
+	go func() { ended <- boot.API(ctx, app, cfg) }()
 	require.Equal(t, http.StatusOK, awaitAnswer(t, "http://"+cfg.AdminAddr+"/healthz"))
 	require.Equal(t, http.StatusServiceUnavailable, awaitAnswer(t, "http://"+cfg.AdminAddr+"/readyz"))
 	_, err := net.Dial("tcp", cfg.HTTPAddr)
@@ -57,8 +57,8 @@ func TestAPIFailsWithItsPortsClosed(t *testing.T) {
 	t.Parallel()
 	t.Run("stores", func(t *testing.T) {
 		t.Parallel()
-		cfg := awayConfig(t, 0)
-		err := API(t.Context(), cfg)
+		app, cfg := awayConfig(t, 0)
+		err := boot.API(t.Context(), app, cfg)
 		require.ErrorContains(t, err, "PAIDUI_DATABASE_URL")
 		require.NotContains(t, err.Error(), "hunter2")
 		requireFree(t, cfg.HTTPAddr)
@@ -66,20 +66,20 @@ func TestAPIFailsWithItsPortsClosed(t *testing.T) {
 	})
 	t.Run("admin port", func(t *testing.T) {
 		t.Parallel()
-		cfg := awayConfig(t, 0)
+		app, cfg := awayConfig(t, 0)
 		taken, err := net.Listen("tcp", cfg.AdminAddr)
 		require.NoError(t, err)
 		defer taken.Close()
-		require.ErrorContains(t, API(t.Context(), cfg), "PAIDUI_ADMIN_ADDR: "+cfg.AdminAddr+" is taken")
+		require.ErrorContains(t, boot.API(t.Context(), app, cfg), "PAIDUI_ADMIN_ADDR: "+cfg.AdminAddr+" is taken")
 		requireFree(t, cfg.HTTPAddr)
 	})
 	t.Run("HTTP port", func(t *testing.T) {
 		t.Parallel()
-		cfg := awayConfig(t, time.Hour)
+		app, cfg := awayConfig(t, time.Hour)
 		taken, err := net.Listen("tcp", cfg.HTTPAddr)
 		require.NoError(t, err)
 		defer taken.Close()
-		require.ErrorContains(t, API(t.Context(), cfg), "PAIDUI_HTTP_ADDR: "+cfg.HTTPAddr+" is taken")
+		require.ErrorContains(t, boot.API(t.Context(), app, cfg), "PAIDUI_HTTP_ADDR: "+cfg.HTTPAddr+" is taken")
 		requireFree(t, cfg.AdminAddr)
 	})
 }

@@ -1,4 +1,4 @@
-package boot
+package shop
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
@@ -24,7 +25,7 @@ func TestTheHistoryIsWrittenBeforeTheEnd(t *testing.T) {
 		t.Run(fmt.Sprint(on), func(t *testing.T) {
 			t.Parallel()
 			database := "sqlite://" + filepath.Join(t.TempDir(), "paidui.db")
-			cfg, err := config.Load(config.Local, nil, []string{
+			app, cfg := load(t, config.Local, []string{
 				fmt.Sprintf("PAIDUI_HTTP_ADDR=127.0.0.1:%d", testenv.FreePort(t)),
 				fmt.Sprintf("PAIDUI_ADMIN_ADDR=127.0.0.1:%d", testenv.FreePort(t)),
 				"PAIDUI_DATABASE_URL=" + database,
@@ -32,13 +33,12 @@ func TestTheHistoryIsWrittenBeforeTheEnd(t *testing.T) {
 				"PAIDUI_LOG_LEVEL=error",
 				"PAIDUI_OPERATOR_KEY=" + operatorKey,
 				fmt.Sprintf("PAIDUI_HISTORY=%v", on),
-			}, urlChecks())
-			require.NoError(t, err)
+			})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var out output
 			ended := make(chan error, 1)
-			go func() { ended <- Local(ctx, cfg, &out) }()
+			go func() { ended <- boot.Local(ctx, app, cfg, &out) }()
 			api := "http://" + cfg.HTTPAddr
 			require.Eventually(t, func() bool { return strings.Contains(out.String(), "ready") }, 20*time.Second, 20*time.Millisecond)
 

@@ -1,4 +1,4 @@
-package boot
+package shop
 
 import (
 	"context"
@@ -42,11 +42,12 @@ func (v *value) load(_ context.Context, ids []int64) (map[int64]string, error) {
 }
 
 // process opens the value's cache as a program does, and listens for changes. What the process keeps it keeps for long.
-func (v *value) process(t *testing.T, o storeOptions, near int) (*cache.Store, *cache.Cache[int64, string]) {
+func (v *value) process(t *testing.T, primary, replica string, near int) (*cache.Store, *cache.Cache[int64, string]) {
 	t.Helper()
-	s, err := openStores(t.Context(), o)
-	require.NoError(t, err)
-	store, err := cache.NewStore(s.Cache, cache.StoreOptions{Replica: s.CacheReplica, Logger: o.logger, NearExpiry: time.Hour})
+	var c caches
+	require.NoError(t, c.connect(t.Context(), primary))
+	require.NoError(t, c.openReplica(t.Context(), testenv.Quiet(), primary, replica))
+	store, err := cache.NewStore(c.primary, cache.StoreOptions{Replica: c.replica, Logger: testenv.Quiet(), NearExpiry: time.Hour})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var runs sync.WaitGroup
@@ -55,7 +56,8 @@ func (v *value) process(t *testing.T, o storeOptions, near int) (*cache.Store, *
 		cancel()
 		runs.Wait()
 		store.Close()
-		require.NoError(t, s.close())
+		require.NoError(t, c.primary.Close())
+		require.NoError(t, c.replica.Close())
 	})
 	return store, cache.New(store, cache.Config[int64, string]{
 		Name: "values", Key: func(id int64) string { return fmt.Sprint("value:", id) }, Load: v.load, Near: near,
@@ -71,14 +73,11 @@ func TestReadsGoToTheReplicaUntilThePrimaryIsBack(t *testing.T) {
 			t.Parallel()
 			primary := testenv.Redis(t)
 			replica := testenv.RedisReplica(t, primary)
-			o := storeOptions{
-				cacheURL: primary.URL(2), replicaURL: replica.URL(2),
-				wait: 20 * time.Second, logger: testenv.Quiet(),
-			}
+			cacheURL, replicaURL := primary.URL(2), replica.URL(2)
 			back := primary.Start
 			if sentinel {
 				url := testenv.RedisSentinel(t, primary, 1)
-				o.cacheURL, o.replicaURL = url+"/2", ""
+				cacheURL, replicaURL = url+"/2", ""
 				back = func() {
 					addr, name, _ := strings.Cut(strings.TrimPrefix(url, "redis+sentinel://"), "/")
 					admin := redis.NewSentinelClient(&redis.Options{Addr: addr})
@@ -87,8 +86,8 @@ func TestReadsGoToTheReplicaUntilThePrimaryIsBack(t *testing.T) {
 				}
 			}
 			v := &value{now: "first"}
-			store, c := v.process(t, o, 0)
-			_, keeper := v.process(t, o, 1)
+			store, c := v.process(t, cacheURL, replicaURL, 0)
+			_, keeper := v.process(t, cacheURL, replicaURL, 1)
 			requireValue := func(c *cache.Cache[int64, string], want string) {
 				t.Helper()
 				got, err := c.Get(t.Context(), 7)

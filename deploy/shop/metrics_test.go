@@ -1,4 +1,4 @@
-package boot
+package shop
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/tasks"
 )
@@ -56,20 +57,19 @@ func TestMetricsHaveOneVocabularyForStates(t *testing.T) {
 			require.True(t, tasks.State(value).Final(), "%s is no state of a task", value)
 		}
 	}
-	cfg, err := config.Load(config.Local, nil, []string{
+	app, cfg := load(t, config.Local, []string{
 		"PAIDUI_HTTP_ADDR=127.0.0.1:0",
 		"PAIDUI_ADMIN_ADDR=127.0.0.1:0",
 		"PAIDUI_DATABASE_URL=sqlite://" + filepath.Join(t.TempDir(), "paidui.db"),
 		"PAIDUI_SCHEDULES=" + filepath.Join("..", "schedules.yaml"),
 		"PAIDUI_LOG_LEVEL=error",
 		"PAIDUI_OPERATOR_KEY=" + operatorKey,
-	}, urlChecks())
-	require.NoError(t, err)
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out output
 	ended := make(chan error, 1)
-	go func() { ended <- Local(ctx, cfg, &out) }()
+	go func() { ended <- boot.Local(ctx, app, cfg, &out) }()
 	var where []string
 	require.Eventually(t, func() bool {
 		where = regexp.MustCompile(`(?s)ready\.  (http://\S+).*metrics\s+(http://\S+)/readyz`).FindStringSubmatch(out.String())

@@ -1,4 +1,4 @@
-package boot
+package shop
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/testenv"
 )
@@ -48,7 +49,7 @@ func runLimited(t *testing.T, server *testenv.RedisServer) (api, admin string) {
 		u.User = url.UserPassword(user, "secret")
 		return u.String()
 	}
-	cfg, err := config.Load(config.Local, nil, []string{
+	app, cfg := load(t, config.Local, []string{
 		"PAIDUI_HTTP_ADDR=127.0.0.1:0",
 		"PAIDUI_ADMIN_ADDR=127.0.0.1:0",
 		"PAIDUI_BROKER_URL=" + as("paidui-broker", 1),
@@ -57,12 +58,11 @@ func runLimited(t *testing.T, server *testenv.RedisServer) (api, admin string) {
 		"PAIDUI_SCHEDULES=" + filepath.Join("..", "schedules.yaml"),
 		"PAIDUI_LOG_LEVEL=error",
 		"PAIDUI_OPERATOR_KEY=" + operatorKey,
-	}, urlChecks())
-	require.NoError(t, err)
+	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var out output
 	ended := make(chan error, 1)
-	go func() { ended <- Local(ctx, cfg, &out) }()
+	go func() { ended <- boot.Local(ctx, app, cfg, &out) }()
 	t.Cleanup(func() {
 		cancel()
 		require.NoError(t, <-ended)

@@ -1,4 +1,4 @@
-package boot
+package shop
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/testenv"
 )
@@ -58,20 +59,19 @@ func TestLocalFindsItsOwnWay(t *testing.T) {
 				defer ln.Close()
 				taken[i] = ln.Addr().String()
 			}
-			cfg, err := config.Load(config.Local, nil, []string{
+			app, cfg := load(t, config.Local, []string{
 				"PAIDUI_HTTP_ADDR=" + taken[0],
 				"PAIDUI_ADMIN_ADDR=" + taken[1],
 				"PAIDUI_DATABASE_URL=" + database,
 				"PAIDUI_SCHEDULES=" + filepath.Join("..", "schedules.yaml"),
 				"PAIDUI_LOG_LEVEL=error",
 				"PAIDUI_OPERATOR_KEY=" + operatorKey,
-			}, urlChecks())
-			require.NoError(t, err)
+			})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var out output
 			ended := make(chan error, 1)
-			go func() { ended <- Local(ctx, cfg, &out) }()
+			go func() { ended <- boot.Local(ctx, app, cfg, &out) }()
 
 			var where []string
 			for where == nil {
@@ -138,19 +138,19 @@ func TestTheStartSaysWhoReadsCodes(t *testing.T) {
 		public         bool
 		level          string
 	}{
-		{config.Local, config.SMSOutbox, "127.0.0.1", true, ""},
-		{config.Local, config.SMSOutbox, "::1", true, ""},
-		{config.Local, config.SMSOutbox, "0.0.0.0", true, "WARN"},
-		{config.Local, config.SMSOutbox, "192.168.1.7", true, "WARN"},
-		{config.Local, config.SMSOutbox, "0.0.0.0", false, "INFO"},
-		{config.API, config.SMSOutbox, "127.0.0.1", true, "WARN"},
-		{config.API, config.SMSOutbox, "::", true, "WARN"},
-		{config.API, config.SMSOutbox, "::", false, "INFO"},
-		{config.API, config.SMSTencent, "0.0.0.0", true, ""},
+		{config.Local, SMSOutbox, "127.0.0.1", true, ""},
+		{config.Local, SMSOutbox, "::1", true, ""},
+		{config.Local, SMSOutbox, "0.0.0.0", true, "WARN"},
+		{config.Local, SMSOutbox, "192.168.1.7", true, "WARN"},
+		{config.Local, SMSOutbox, "0.0.0.0", false, "INFO"},
+		{config.API, SMSOutbox, "127.0.0.1", true, "WARN"},
+		{config.API, SMSOutbox, "::", true, "WARN"},
+		{config.API, SMSOutbox, "::", false, "INFO"},
+		{config.API, SMSTencent, "0.0.0.0", true, ""},
 	} {
 		var log bytes.Buffer
 		tellOfOutbox(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), c.program,
-			config.Config{SMSProvider: c.provider, OutboxPublic: c.public}, &net.TCPAddr{IP: net.ParseIP(c.host), Port: 8000})
+			Settings{SMSProvider: c.provider, OutboxPublic: c.public}, &net.TCPAddr{IP: net.ParseIP(c.host), Port: 8000})
 		if c.level == "" {
 			require.Empty(t, log.String(), c)
 			continue

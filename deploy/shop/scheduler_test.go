@@ -1,4 +1,4 @@
-package boot
+package shop
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
@@ -17,38 +18,17 @@ import (
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
-func TestWhichSchedules(t *testing.T) {
-	shipped, err := os.ReadFile("../schedules.yaml")
-	require.NoError(t, err)
-	t.Chdir(t.TempDir())
-	path, content, err := schedules("")
-	require.NoError(t, err)
-	require.Empty(t, path)
-	require.Equal(t, shipped, content)
-
-	require.NoError(t, os.MkdirAll("deploy", 0o700))
-	require.NoError(t, os.WriteFile(defaultSchedules, []byte("schedules: []"), 0o600))
-	path, content, err = schedules("")
-	require.NoError(t, err)
-	require.Equal(t, defaultSchedules, path)
-	require.Nil(t, content)
-	path, _, err = schedules("other.yaml")
-	require.NoError(t, err)
-	require.Equal(t, "other.yaml", path, "a file that is named has to exist")
-}
-
 // TestLocalFromAnotherFolder starts it in an empty folder, with everything that it brings itself, and with a file of
 // schedules that does not exist.
 func TestLocalFromAnotherFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	local := func(ctx context.Context, environ ...string) (*output, chan error) {
-		cfg, err := config.Load(config.Local, nil, append([]string{
+		app, cfg := load(t, config.Local, append([]string{
 			"PAIDUI_HTTP_ADDR=127.0.0.1:0", "PAIDUI_ADMIN_ADDR=127.0.0.1:0", "PAIDUI_LOG_LEVEL=error",
-		}, environ...), urlChecks())
-		require.NoError(t, err)
+		}, environ...))
 		var out output
 		ended := make(chan error, 1)
-		go func() { ended <- Local(ctx, cfg, &out) }()
+		go func() { ended <- boot.Local(ctx, app, cfg, &out) }()
 		return &out, ended
 	}
 	missing := filepath.Join(t.TempDir(), "none.yaml")
@@ -80,13 +60,12 @@ func TestADurableScheduleOpensTheDatabase(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "schedules.yaml")
 	scheduler := func(ctx context.Context, schedule, url, wait string) chan error {
 		require.NoError(t, os.WriteFile(file, []byte("schedules:\n  - {name: a, task: demo.add, args: {n: 1, m: 2}, every: 1s"+schedule+"}\n"), 0o600))
-		cfg, err := config.Load(config.Scheduler, nil, []string{
+		app, cfg := load(t, config.Scheduler, []string{
 			"PAIDUI_ADMIN_ADDR=127.0.0.1:0", "PAIDUI_LOG_LEVEL=error", "PAIDUI_BROKER_URL=" + r.URL(1), "PAIDUI_SCHEDULES=" + file,
 			"PAIDUI_DATABASE_URL=" + url, "PAIDUI_STARTUP_WAIT=" + wait,
-		}, urlChecks())
-		require.NoError(t, err)
+		})
 		ended := make(chan error, 1)
-		go func() { ended <- Scheduler(ctx, cfg) }()
+		go func() { ended <- boot.Scheduler(ctx, app, cfg) }()
 		return ended
 	}
 	const nowhere = "mysql://root@127.0.0.1:1/none"
