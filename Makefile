@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: run test build lint bench bench-peers chaos help
+.PHONY: run test build new lint bench bench-peers chaos help
 
 # Debian keeps servers in sbin, which is not in every user's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin
@@ -31,6 +31,10 @@ build: ## Build api, worker, scheduler and paidui into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/ ./api ./worker ./scheduler
 	CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/paidui ./deploy/local
+
+new: ## Begin a program of your own: make new APP=../reports
+	@test -n "$(APP)" || { echo "name a folder that is not there yet: make new APP=../reports"; exit 2; }
+	@go run ./deploy/local new-app --replace . $(APP)
 
 lint: ## Check the format, go vet, staticcheck, the import rules and, online, known vulnerabilities
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted (run gofmt -w):"; echo "$$files"; exit 1; fi

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -164,6 +165,9 @@ func moduleFiles(t *testing.T, extension string) []string {
 		base := entry.Name()
 		if entry.IsDir() {
 			if name != ".." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "node_modules" || base == "bin") {
+				return filepath.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil && name != ".." { // a module of its own
 				return filepath.SkipDir
 			}
 			return nil

@@ -43,7 +43,7 @@ func buildOwn(t *testing.T, files map[string]string) (program string) {
 	program = filepath.Join(folder, "own")
 	cmd := exec.Command("go", "build", "-mod=mod", "-o", program, ".")
 	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOPROXY=off", "GOWORK=off")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return program

@@ -4,7 +4,12 @@ package main
 import (
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/newapp"
 	"github.com/paidui/paidui/deploy/shop"
 )
 
-func main() { boot.Execute(boot.Command(shop.App(), config.Local)) }
+func main() {
+	cmd := boot.Command(shop.App(), config.Local)
+	cmd.AddCommand(newapp.Command(boot.Version()))
+	boot.Execute(cmd)
+}

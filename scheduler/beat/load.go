@@ -2,6 +2,7 @@ package beat
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -34,14 +35,14 @@ func (p Problem) String() string {
 
 // LoadError is all that is wrong with a file of schedules, by line.
 type LoadError struct {
-	Path     string
+	Path     string    // "" when there is no file
 	Problems []Problem // at least one
 }
 
 func (e *LoadError) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
-		lines[i] = e.Path + ": " + p.String()
+		lines[i] = cmp.Or(e.Path, "the schedules that the program brings") + ": " + p.String()
 	}
 	return strings.Join(lines, "\n")
 }
