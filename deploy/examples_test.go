@@ -161,4 +161,5 @@ func useReports(t *testing.T, url string) {
 	}, "the history has it")
 	require.Contains(t, ask(http.MethodGet, "/v1/task-types", ""), `"report.make"`)
 	require.Contains(t, ask(http.MethodGet, "/docs", ""), "<html")
+	require.Contains(t, ask(http.MethodGet, "/docs/openapi.yaml", ""), "report.make, in queue default")
 }

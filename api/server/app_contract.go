@@ -29,13 +29,7 @@ func MergeContracts(api, application []byte) ([]byte, error) {
 	if err := mergeContract(into, from); err != nil {
 		return nil, fmt.Errorf("the application's contract: %w", err)
 	}
-	var out bytes.Buffer
-	enc := yaml.NewEncoder(&out)
-	enc.SetIndent(2)
-	if err := errors.Join(enc.Encode(into), enc.Close()); err != nil {
-		return nil, fmt.Errorf("writing the contract: %w", err)
-	}
-	return out.Bytes(), nil
+	return writeContract(into)
 }
 
 // parseContract returns the mapping that a document is.

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/api/server/servertest"
@@ -40,6 +42,38 @@ func TestDocsAreServed(t *testing.T) {
 	spec := s.Get("/docs/openapi.yaml")
 	require.Equal(t, http.StatusOK, spec.Status)
 	require.Contains(t, string(spec.Raw), "openapi: 3.0.3")
+}
+
+// TestTheContractNamesTheTasks: each of the program's tasks is an example of a call, which can be sent as it is.
+func TestTheContractNamesTheTasks(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	var contract struct {
+		Paths map[string]struct {
+			Post struct {
+				RequestBody struct {
+					Content map[string]struct {
+						Examples map[string]struct {
+							Summary string
+							Value   map[string]any
+						}
+					}
+				} `yaml:"requestBody"`
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(s.Get("/docs/openapi.yaml").Raw, &contract))
+	examples := contract.Paths["/v1/tasks"].Post.RequestBody.Content["application/json"].Examples
+	require.Len(t, examples, len(s.api.Catalog.All()))
+	for _, spec := range s.api.Catalog.All() {
+		require.Equal(t, spec.Name()+", in queue "+spec.Queue(), examples[spec.Name()].Summary)
+		require.Equal(t, spec.Name(), examples[spec.Name()].Value["task"])
+	}
+	sample := examples["demo.add"].Value
+	require.Equal(t, map[string]any{"n": 1, "m": 1}, sample["args"])
+	body, err := json.Marshal(sample)
+	require.NoError(t, err)
+	require.Equal(t, 100, s.Post("/v1/tasks", string(body), asOperator).Code)
 }
 
 // TestTheAPIStandsBelowAnyPath mounts it in net/http's mux and in a host's Echo, with the host's own authentication.

@@ -84,6 +84,9 @@ func New(opt Options) (*Server, error) {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
 	spec, err := MergeContracts(openapi, opt.Contract)
+	if err == nil {
+		spec, err = contractWithTasks(spec, opt.Catalog)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
