@@ -38,7 +38,7 @@ type App struct {
 	// Bind gives every task of the catalog its handler. A worker that lacks one does not start.
 	Bind func(m *tasks.Mux, d Deps)
 	// Routes adds routes to the API's, which begin with /v1/tasks, /v1/task-types, /v1/queues, /v1/schedules, /healthz, /docs
-	// and /openapi.yaml. Nil: there are none.
+	// and what is below /docs. Nil: there are none.
 	Routes func(e *echo.Echo, d Deps)
 
 	// Migrations are SQL files in goose's form, NUMBER_name.sql, which make the application's own tables: those in the folder
