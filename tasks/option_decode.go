@@ -4,11 +4,11 @@ import (
 	"encoding"
 	"errors"
 	"reflect"
-	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/paidui/paidui/models/fieldname"
 )
 
 // DecodeOptions reads the JSON form of options strictly: a name that is unknown or given twice is an error. It refuses
@@ -26,13 +26,13 @@ func DecodeOptions(raw []byte) (Options, error) {
 	)
 	switch {
 	case errors.As(err, &meaning) && errors.Is(meaning.Err, json.ErrUnknownName):
-		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "unknown option")
+		return Options{}, optionErrorf(fieldname.Of(meaning.JSONPointer), "unknown option")
 	case errors.As(err, &meaning) && decodesItself(meaning.GoType):
-		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "%v", decodeMessage(meaning))
+		return Options{}, optionErrorf(fieldname.Of(meaning.JSONPointer), "%v", decodeMessage(meaning))
 	case errors.As(err, &meaning):
-		return Options{}, optionErrorf(optionField(meaning.JSONPointer), "%s", explainSemantic(meaning))
+		return Options{}, optionErrorf(fieldname.Of(meaning.JSONPointer), "%s", explainSemantic(meaning))
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
-		return Options{}, optionErrorf(optionField(syntax.JSONPointer), "is given twice")
+		return Options{}, optionErrorf(fieldname.Of(syntax.JSONPointer), "is given twice")
 	}
 	return Options{}, optionErrorf("", "%v", err)
 }
@@ -58,20 +58,4 @@ func decodeMessage(e *json.SemanticError) error {
 		return errors.New(explainSemantic(e))
 	}
 	return e.Err
-}
-
-// optionField writes a JSON pointer as an OptionError has it: /on_success/0/args is on_success[0].args.
-func optionField(p jsontext.Pointer) string {
-	var field strings.Builder
-	for name := range p.Tokens() {
-		switch _, err := strconv.ParseUint(name, 10, 32); {
-		case field.Len() == 0:
-			field.WriteString(name)
-		case err == nil:
-			field.WriteString("[" + name + "]")
-		default:
-			field.WriteString("." + name)
-		}
-	}
-	return field.String()
 }

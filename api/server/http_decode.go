@@ -8,13 +8,14 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
+
+	"github.com/paidui/paidui/models/fieldname"
 )
 
 // Body reads the request's JSON object into a T and checks its validate tags. What lenient JSON readers accept is a 400 that
@@ -176,7 +177,7 @@ func explainJSON(err error) *Failure {
 	case errors.As(err, &meaning):
 		return explainMeaning(meaning)
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
-		field := fieldOf(syntax.JSONPointer)
+		field := fieldname.Of(syntax.JSONPointer)
 		return BadRequest(field, Textf("%s 出现了两次", "%s is given twice", field))
 	case errors.As(err, &syntax):
 		return BadRequest("", Textf("请求体不是合法的 JSON（第 %d 字节）", "the body is not valid JSON (at byte %d)", syntax.ByteOffset))
@@ -185,7 +186,7 @@ func explainJSON(err error) *Failure {
 }
 
 func explainMeaning(e *json.SemanticError) *Failure {
-	field := fieldOf(e.JSONPointer)
+	field := fieldname.Of(e.JSONPointer)
 	switch {
 	case field == "":
 		return BadRequest("", msgNoObject)
@@ -230,20 +231,4 @@ func kindOf(t reflect.Type) (zh, en string) {
 		}
 	}
 	return "", ""
-}
-
-// fieldOf converts a JSON pointer to the API's name of the field: /on_success/0/backoff/base is on_success[0].backoff.base.
-func fieldOf(p jsontext.Pointer) string {
-	var field strings.Builder
-	for name := range p.Tokens() {
-		switch _, err := strconv.ParseUint(name, 10, 32); {
-		case field.Len() == 0:
-			field.WriteString(name)
-		case err == nil:
-			field.WriteString("[" + name + "]")
-		default:
-			field.WriteString("." + name)
-		}
-	}
-	return field.String()
 }
