@@ -15,3 +15,10 @@ func (s *Server) Taken() map[string]Route {
 	}
 	return all
 }
+
+// Waiting is how many requests wait for tasks.
+func (s *Server) Waiting() int {
+	s.waits.mu.Lock()
+	defer s.waits.mu.Unlock()
+	return s.waits.all
+}

@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/deploy/testenv"
 )
 
 // TestWaitsAreBounded has as many wait as may, in both ways, and one more of that address and of another.
@@ -29,7 +29,7 @@ func TestWaitsAreBounded(t *testing.T) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Base+"/v1/tasks/"+id+path, nil)
 		require.NoError(t, err)
 		r.Header.Set("X-Forwarded-For", addr)
-		before := s.metric(t, "paidui_http_requests_in_flight")
+		before := s.api.Waiting()
 		clients.Go(func() {
 			res, err := s.HTTP.Do(r)
 			if err == nil {
@@ -37,7 +37,10 @@ func TestWaitsAreBounded(t *testing.T) {
 				_ = res.Body.Close()
 			}
 		})
-		require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") > before }, time.Minute, time.Millisecond)
+		testenv.Eventually(t, func() bool { return s.api.Waiting() > before }, "it waits")
+	}
+	left := func(n int) { // a request is counted off after its answer
+		testenv.Eventually(t, func() bool { return s.api.Waiting() == n }, "it has left")
 	}
 	for _, path := range []string{"/events", "?wait=60s", "/events", "?wait=60s"} {
 		begin("192.0.2.1", path)
@@ -49,14 +52,16 @@ func TestWaitsAreBounded(t *testing.T) {
 	require.Equal(t, 200, s.Get("/v1/tasks/"+id, from("192.0.2.1")).Status, "it may ask")
 	for range 3 {
 		require.Equal(t, 200, wait("2001:db8::1", "10ms").Status, "others wait, and leave again")
+		left(4)
 	}
 	begin("2001:db8::1", "/events")
 	begin("2001:db8::2", "?wait=60s")
 	full := wait("192.0.2.3", "1s")
 	require.Equal(t, []any{503, "5"}, []any{full.Status, full.Header.Get("Retry-After")}, "%s", full.Raw)
 	leave()
-	require.Eventually(t, func() bool { return s.metric(t, "paidui_http_requests_in_flight") == 0 }, time.Minute, time.Millisecond)
+	left(0)
 	for range 10 {
 		require.Equal(t, 200, wait("192.0.2.1", "10ms").Status, "each was counted off once")
+		left(0)
 	}
 }
