@@ -5,8 +5,8 @@
 //	go run ./deploy/chaos --help
 //
 // Start reading at run.go. A plan (plan.go) says what happens when. A lab (lab.go) has the servers and programs. Clients
-// (traffic_*.go) write down in a book (book.go) what they asked and were told, while a saboteur (sabotage_*.go) does the
-// plan's faults. When all is healed and quiet (settle.go), the evidence (evidence_*.go) is read from the stores, and the
+// (traffic_*.go) write down in a book (traffic_book.go) what they asked and were told, while a saboteur (sabotage_*.go) does the
+// plan's faults. When all is healed and quiet (run_settle.go), the evidence (evidence_*.go) is read from the stores, and the
 // judge (judge_*.go), who sees nothing else, returns findings for the report (report.go).
 package main
 

@@ -28,7 +28,7 @@ const (
 //
 // Each of the worker's queues has two sorted sets: the lives, by the time of their last beat, and the ended lives whose
 // tasks are not all taken over yet. All times are Redis's, so that clocks of hosts don't matter. A life without a beat for
-// longer than the limit is moved from the first set to the second by whoever beats next; see takeover.go. While it is in
+// longer than the limit is moved from the first set to the second by whoever beats next; see life_takeover.go. While it is in
 // the second set it can't come back, and a worker whose life is not in the first set gets no tasks.
 //
 // When nobody has beaten for half the limit it was Redis that was away, or the network to it: every life then has its full
