@@ -29,6 +29,36 @@ func inModule(t *testing.T, example string, command ...string) {
 	require.NoError(t, err, "%v in %s:\n%s", command, example, out)
 }
 
+// TestExamplesTakeTheVersionsOfPaidui: what is compiled for one is there for the others.
+func TestExamplesTakeTheVersionsOfPaidui(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("examples/*/go.mod")
+	require.NoError(t, err)
+	ours := requirements(t, filepath.Join("..", "go.mod"))
+	for _, folder := range folders {
+		for name, version := range requirements(t, folder) {
+			if want, ok := ours[name]; ok {
+				require.Equal(t, want, version, "%s in %s", name, folder)
+			}
+		}
+	}
+}
+
+// requirements are the versions that a go.mod asks for, by module.
+func requirements(t *testing.T, file string) map[string]string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json", file).Output()
+	require.NoError(t, err)
+	var parsed struct{ Require []struct{ Path, Version string } }
+	require.NoError(t, json.Unmarshal(out, &parsed))
+	versions := make(map[string]string)
+	for _, module := range parsed.Require {
+		versions[module.Path] = module.Version
+	}
+	require.NotEmpty(t, versions)
+	return versions
+}
+
 // TestExamplesPassTheirTests: each is a module of its own, as a program of somebody else.
 func TestExamplesPassTheirTests(t *testing.T) {
 	t.Parallel()

@@ -38,7 +38,7 @@ func TestPanicIsAFailure(t *testing.T) {
 	defer mu.Unlock()
 	line := map[string]any{}
 	require.NoError(t, json.Unmarshal(bytes.TrimSpace(log.Bytes()), &line))
-	require.Contains(t, line["stack"], "mux_log_test.go:")
+	require.Contains(t, line["stack"], "run_mux_log_test.go:")
 	require.Equal(t, res.ID(), line["task_id"])
 	require.Equal(t, "req-1", line["request_id"])
 	require.Equal(t, "test.quick", line["task"])
