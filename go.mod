@@ -26,7 +26,7 @@ require (
 	github.com/pressly/goose/v3 v3.29.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/common v0.72.0
-	github.com/redis/go-redis/v9 v9.21.0 // with 9.22 and 9.23 each package that imports it takes up to twice as long to compile
+	github.com/redis/go-redis/v9 v9.22.0 // with 9.23 each package that imports it takes twice as long to compile
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9
 	github.com/stretchr/testify v1.12.1
