@@ -18,14 +18,15 @@ run: ## Run everything in one process; needs nothing but Go
 EXPLORED := ^(TestNoOldValueStays|TestNearIsNeverStaleAfterAMessage|TestCountsAreExact|TestAListIsTrueOnceAllTasksHaveRun|TestWhateverComesBetween|TestOrderMakesNoDifference|TestBundlesGiveBackWhatTheyWereGiven|TestSearchFindsWhatMatches|TestSearchFindsTasksInBundles)$$
 
 test: ## Test everything against private Redis and MariaDB servers
-	@# Most tests wait more than they compute: more of them run at once than there are processors, and deploy/chaos and
-	@# worker/pool, which wait longest, begin. make lint has vet look at them. tasks runs again with the switches of the broker
-	@# off, whose own tests have the race detector look at both ways. The race detector leaves out SQLite's own code, which is C in
-	@# Go's clothes. Of other packages it may not: what they instantiate of sync and atomic, the whole program shares.
+	@# Most tests wait more than they compute: more of them run at once than there are processors, and those begin that wait
+	@# longest. make lint has vet look at them. tasks runs again with the switches of the broker off, whose own tests have the
+	@# race detector look at both ways. The race detector leaves out SQLite's own code, which is C in Go's clothes; of other
+	@# packages it may not: what they instantiate of sync and atomic, the whole program shares. Compiler and tests collect their
+	@# garbage less often, for a sixth of the time.
 	@deploy/install-test-deps.sh
 	@if echo '#include <stdlib.h>' | $${CC:-gcc} -E - >/dev/null 2>&1; then race='-race -gcflags=modernc.org/sqlite/lib=-race=false'; export CGO_ENABLED=1; else race=; fi; \
-	at_once='-p 3 -parallel 6 -vet=off'; \
-	set -x; go test $$race $$at_once -timeout 14m ./deploy/chaos ./worker/pool ./... && \
+	at_once='-p 4 -parallel 6 -vet=off'; export GOGC=300 GOMEMLIMIT=2GiB; \
+	set -x; go test $$race $$at_once -timeout 14m ./deploy/chaos ./deploy/e2e ./worker/pool ./api/shop ./... && \
 	PAIDUI_BROKER_PIPELINING=false PAIDUI_BROKER_WAKE_UP=false go test $$at_once -timeout 5m ./tasks && \
 	if [ -n "$$race" ]; then go test $$at_once -timeout 5m -run '$(EXPLORED)' ./models/cache ./tasks/counter ./tasks/following ./tasks/history; fi
 
