@@ -137,12 +137,12 @@ func withParent(calls []Signature, parent parentJSON) ([]Signature, error) {
 }
 
 // enqueueCallbacks returns the calls that Redis, or of durable ones the database, did not take, with the error of one. One
-// that is refused for good is logged.
+// that is refused for good is logged; what comes after ctx has ended says nothing of that.
 func (a *attempt) enqueueCallbacks(ctx context.Context, calls []Signature) (left []Signature, err error) {
 	for i, made := range EnqueueMany(ctx, a.mux.client, calls) {
 		switch {
 		case made.Err == nil, errors.Is(made.Err, ErrDuplicate):
-		case a.mux.storeAway(made.Err): // ErrBroker is
+		case ctx.Err() != nil, a.mux.storeAway(made.Err): // ErrBroker is
 			left, err = append(left, calls[i]), made.Err
 		default:
 			a.Logger().ErrorContext(ctx, "a callback is refused", "callback", calls[i].name, a.errorAttr(made.Err))

@@ -268,3 +268,41 @@ func TestCallbacksThatCannotBeMadeCostNoRetry(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, tasks.StatePending, made.State)
 }
+
+// cutOutbox is one whose database does not answer the first call: that one ends with its context. It keeps nothing.
+type cutOutbox struct {
+	client *tasks.Client
+	puts   atomic.Int32
+}
+
+func (o *cutOutbox) Client() *tasks.Client { return o.client }
+func (o *cutOutbox) Ended(string)          {}
+
+func (o *cutOutbox) Put(ctx context.Context, messages ...*tasks.OutboxMessage) error {
+	if o.puts.Add(1) == 1 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return errors.Join(o.client.Send(ctx, messages)...)
+}
+
+func (o *cutOutbox) Find(context.Context, string) (*tasks.OutboxMessage, string, error) {
+	return nil, "", nil
+}
+func (o *cutOutbox) Remove(context.Context, string) (bool, error) { return false, nil }
+
+// TestACallbackOutlivesTheTimeOfItsAttempt: what ends with the attempt's time is not refused, and comes with the next attempt.
+func TestACallbackOutlivesTheTimeOfItsAttempt(t *testing.T) {
+	t.Parallel()
+	b := taskstest.Embedded(t)
+	client := tasks.NewClient(b)
+	outbox := &cutOutbox{client: client}
+	client.UseOutbox(outbox)
+	mux, saw := callbackMux(client, func(context.Context, pair) (string, error) { return "done", nil })
+	taskstest.Serve(t, b, mux, "default")
+	_, err := parentJob.Enqueue(t.Context(), client, pair{}, tasks.Timeout(time.Second), tasks.HardTimeout(2*time.Second),
+		tasks.OnSuccess(afterJob.Signature(pair{}, tasks.ID("after"), tasks.Durable())))
+	require.NoError(t, err)
+	require.Equal(t, "after", receive(t, saw).id)
+	require.GreaterOrEqual(t, outbox.puts.Load(), int32(2))
+}

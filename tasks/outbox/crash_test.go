@@ -423,35 +423,43 @@ func TestTheOutboxStopsBetweenBatches(t *testing.T) {
 // TestADurableCallbackWaitsForTheDatabase has a task end while the database, where its callback is to be kept, is away.
 func TestADurableCallbackWaitsForTheDatabase(t *testing.T) {
 	t.Parallel()
-	direct, err := url.Parse(testenv.MySQL(t))
-	require.NoError(t, err)
-	proxy := testenv.NewProxy(t, direct.Host)
-	through := *direct
-	through.Host = proxy.Addr
-	s := openSite(t, through.String(), taskstest.Broker(t, testenv.RedisURL(t)))
-	run(t, s.outbox(t))
-	parent := tasks.Define[numberArgs, int]("outbox.parent", tasks.Queue("numbers"))
-	mux := tasks.NewMux(tasks.MuxOptions{Client: s.client, Logger: testenv.Quiet(), StoreAway: models.IsAway})
-	tasks.Handle(mux, double, func(_ context.Context, a numberArgs) (int, error) { return 2 * a.N, nil })
-	tasks.Handle(mux, parent, func(context.Context, numberArgs) (int, error) { return 1, nil })
-	proxy.Away(true)
-	taskstest.Serve(t, s.broker, mux, "numbers")
-	// A machine that stands still takes an attempt's time before the handler runs: then another attempt waits.
-	res, err := parent.Enqueue(t.Context(), s.client, numberArgs{}, tasks.Timeout(800*time.Millisecond), tasks.HardTimeout(900*time.Millisecond),
-		tasks.MaxRetries(100), tasks.Backoff(100*time.Millisecond, time.Second),
-		tasks.OnSuccess(double.Signature(numberArgs{N: 4}, tasks.ID("callback"), tasks.Durable())))
-	require.NoError(t, err)
-	testenv.Eventually(t, func() bool {
-		info, err := s.client.Info(t.Context(), res.ID())
-		require.NoError(t, err)
-		return slices.ContainsFunc(info.Attempts, func(a tasks.Attempt) bool { return a.Outcome == "interrupted" })
-	}, "the attempt does not wait for the database")
-	proxy.Away(false)
-	_, err = res.Get(testenv.Soon(t))
-	require.NoError(t, err)
-	value, err := double.Result(s.client, "callback").Get(testenv.Soon(t))
-	require.NoError(t, err)
-	require.Equal(t, 8, value)
+	for name, out := range map[string]func(p *testenv.Proxy, out bool){
+		"gone":   (*testenv.Proxy).Away,
+		"silent": (*testenv.Proxy).Stall, // the attempt's time ends while it asks, and the error is that of its context
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			direct, err := url.Parse(testenv.MySQL(t))
+			require.NoError(t, err)
+			proxy := testenv.NewProxy(t, direct.Host)
+			through := *direct
+			through.Host = proxy.Addr
+			s := openSite(t, through.String(), taskstest.Broker(t, testenv.RedisURL(t)))
+			run(t, s.outbox(t))
+			parent := tasks.Define[numberArgs, int]("outbox.parent", tasks.Queue("numbers"))
+			mux := tasks.NewMux(tasks.MuxOptions{Client: s.client, Logger: testenv.Quiet(), StoreAway: models.IsAway})
+			tasks.Handle(mux, double, func(_ context.Context, a numberArgs) (int, error) { return 2 * a.N, nil })
+			tasks.Handle(mux, parent, func(context.Context, numberArgs) (int, error) { return 1, nil })
+			out(proxy, true)
+			taskstest.Serve(t, s.broker, mux, "numbers")
+			// A machine that stands still takes an attempt's time before the handler runs: then another attempt waits.
+			res, err := parent.Enqueue(t.Context(), s.client, numberArgs{}, tasks.Timeout(800*time.Millisecond),
+				tasks.HardTimeout(900*time.Millisecond), tasks.MaxRetries(100), tasks.Backoff(100*time.Millisecond, time.Second),
+				tasks.OnSuccess(double.Signature(numberArgs{N: 4}, tasks.ID("callback"), tasks.Durable())))
+			require.NoError(t, err)
+			testenv.Eventually(t, func() bool {
+				info, err := s.client.Info(t.Context(), res.ID())
+				require.NoError(t, err)
+				return slices.ContainsFunc(info.Attempts, func(a tasks.Attempt) bool { return a.Outcome == "interrupted" })
+			}, "the attempt does not wait for the database")
+			out(proxy, false)
+			_, err = res.Get(testenv.Soon(t))
+			require.NoError(t, err)
+			value, err := double.Result(s.client, "callback").Get(testenv.Soon(t))
+			require.NoError(t, err)
+			require.Equal(t, 8, value)
+		})
+	}
 }
 
 // TestARowStaysUntilTheHistoryHasTheEnd has Redis lose a task that has ended while its end is not in the history yet: the
