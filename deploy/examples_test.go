@@ -86,6 +86,7 @@ func TestTheReportsExample(t *testing.T) {
 		t.Parallel()
 		p := startExample(t, bin, []string{"local"}, "PAIDUI_DATABASE_URL=sqlite://"+filepath.Join(t.TempDir(), "reports.db"))
 		useReports(t, p.url)
+		followWelcome(t, p.log)
 		p.stop(t)
 	})
 	t.Run("on MySQL", func(t *testing.T) {
@@ -116,6 +117,7 @@ func TestTheReportsExample(t *testing.T) {
 type example struct {
 	process *testenv.Process
 	url     string // of its API
+	log     string // its file
 }
 
 const exampleKey = "the-key-of-an-operator"
@@ -150,7 +152,26 @@ func startExample(t *testing.T, bin string, args []string, env ...string) *examp
 		}
 		return nil
 	}))
-	return &example{p, "http://" + addr}
+	return &example{p, "http://" + addr, log}
+}
+
+// followWelcome pastes what local says when it is ready into a shell: the last two commands enqueue a task and find it.
+func followWelcome(t *testing.T, log string) {
+	t.Helper()
+	said, err := os.ReadFile(log)
+	require.NoError(t, err)
+	var answers []string
+	for line := range strings.Lines(string(said)) {
+		if command := strings.TrimSpace(line); strings.HasPrefix(command, "curl ") {
+			out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput()
+			require.NoError(t, err, "%s\n%s", command, out)
+			answers = append(answers, string(out))
+		}
+	}
+	require.Len(t, answers, 3, "%s", said)
+	require.Contains(t, answers[0], `"report.make"`)
+	require.Contains(t, answers[1], `"task_id":"`)
+	require.Contains(t, answers[2], `"code":100`)
 }
 
 // stop ends it as an operator does, and expects that it says goodbye properly.

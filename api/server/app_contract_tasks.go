@@ -50,14 +50,35 @@ func contractWithTasks(contract []byte, catalog *tasks.Catalog) ([]byte, error) 
 
 func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
 
-// exampleCall is the body that enqueues the task.
-func exampleCall(spec tasks.Spec) (*yaml.Node, error) {
+// ExampleCall is a body with which POST /v1/tasks enqueues the task, as JSON: each of its arguments has a value that its schema
+// allows, such as 0 or "". The task itself may want others.
+func ExampleCall(spec tasks.Spec) ([]byte, error) {
+	args, err := exampleArgs(spec)
+	if err != nil {
+		return nil, fmt.Errorf("the example of task %s: %w", spec.Name(), err)
+	}
+	return json.Marshal(struct {
+		Task string `json:"task"`
+		Args any    `json:"args"`
+	}{spec.Name(), args})
+}
+
+func exampleArgs(spec tasks.Spec) (any, error) {
 	var schema argsSchema
 	if err := json.Unmarshal(spec.Schema(), &schema); err != nil {
 		return nil, err
 	}
+	return schema.example(0), nil
+}
+
+// exampleCall is the body that enqueues the task.
+func exampleCall(spec tasks.Spec) (*yaml.Node, error) {
+	example, err := exampleArgs(spec)
+	if err != nil {
+		return nil, err
+	}
 	var args yaml.Node
-	if err := args.Encode(schema.example(0)); err != nil {
+	if err := args.Encode(example); err != nil {
 		return nil, err
 	}
 	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("task"), text(spec.Name()), text("args"), &args}}, nil

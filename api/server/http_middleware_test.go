@@ -228,6 +228,14 @@ func TestAPanicIsAnInternalErrorWithItsStackInTheLog(t *testing.T) {
 	require.True(t, contains(s.log.String(), "secret detail", "http_middleware_test.go", "handler panicked"))
 }
 
+func TestWithoutAPageTheFirstIsTheDocs(t *testing.T) {
+	t.Parallel()
+	s := startEmbedded(t)
+	require.Equal(t, s.Get("/docs").Raw, s.Get("/").Raw, "it leads there")
+	require.Equal(t, 404, s.Get("/nothing").Code)
+	require.Equal(t, 404, s.Post("/", "{}").Code)
+}
+
 func TestPage(t *testing.T) {
 	t.Parallel()
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

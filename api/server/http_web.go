@@ -9,9 +9,16 @@ import (
 )
 
 // orWeb passes a request that matched no route on to Application.Web. If that answers 404, or err is another error, it returns err.
+// Without a Web, / leads to /docs.
 func (s *Server) orWeb(c echo.Context, err error) error {
 	r := c.Request()
-	if err == nil || s.Web == nil || !errors.Is(err, echo.ErrNotFound) || r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if err == nil || !errors.Is(err, echo.ErrNotFound) || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return err
+	}
+	if s.Web == nil {
+		if r.URL.Path == "/" { // a program without a page of its own has this one
+			return c.Redirect(http.StatusFound, "."+docsPath) // relative, for the API may stand below any path
+		}
 		return err
 	}
 	if !serveUnless404(c, s.Web) {

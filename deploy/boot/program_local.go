@@ -12,8 +12,10 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks"
 )
 
 // Local runs the API, a worker and a scheduler in this process until ctx ends. What the configuration leaves out it
@@ -79,7 +81,12 @@ func Local(ctx context.Context, app App, cfg config.Config, out io.Writer) error
 			if app.Welcome != nil {
 				say = func(w Welcome, out io.Writer) error { return app.Welcome(out, w) }
 			}
+			example, err := exampleOf(app.Catalog)
+			if err != nil {
+				return err
+			}
 			return say(Welcome{
+				Example:  example,
 				Name:     app.Name,
 				URL:      scheme(cfg) + "://" + reachable(at.Addr()),
 				Admin:    "http://" + cfg.AdminAddr,
@@ -99,6 +106,7 @@ type Welcome struct {
 	Key      string // the operator's
 	Database string // its URL, without the password; "" without one
 	Embedded bool   // whether a Redis is in this process
+	Example  string // the JSON with which POST /v1/tasks enqueues a task of the program's; "" without tasks
 }
 
 // Print writes where the parts are, and how to call the API.
@@ -121,10 +129,25 @@ func (w Welcome) Print(out io.Writer) error {
 	text += fmt.Sprintf(`
   The tasks that there are:
     curl -s %s/v1/task-types -H 'Authorization: Bearer %s'
-
 `, w.URL, w.Key)
-	_, err := io.WriteString(out, text)
+	if w.Example != "" {
+		text += fmt.Sprintf(`
+  Run one, with arguments of yours, and see what becomes of it:
+    curl -s -X POST %s/v1/tasks -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '%s'
+    curl -s %s/v1/tasks -H 'Authorization: Bearer %s'
+`, w.URL, w.Key, strings.ReplaceAll(w.Example, "'", `'\''`), w.URL, w.Key)
+	}
+	_, err := io.WriteString(out, text+"\n")
 	return err
+}
+
+// exampleOf is Welcome.Example: the catalog's first task.
+func exampleOf(catalog *tasks.Catalog) (string, error) {
+	for _, spec := range catalog.All() {
+		call, err := server.ExampleCall(spec)
+		return string(call), err
+	}
+	return "", nil
 }
 
 func withPort(cfg config.Config, port string) config.Config {

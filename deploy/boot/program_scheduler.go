@@ -37,7 +37,7 @@ func (e *Env) addScheduler(ctx context.Context) (durable bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", schedulesSetting, err)
 	}
-	if path == "" {
+	if path == "" && (e.app.Schedules != nil || e.app.SchedulesFile != "") {
 		e.Logger.Info("the schedules that the program brings are in force: no file is named", "setting", schedulesSetting,
 			"sought", e.app.SchedulesFile)
 	}
