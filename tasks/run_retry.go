@@ -73,7 +73,8 @@ func (a *attempt) askBackoff(retry int, err error) (d time.Duration, ok bool) {
 	return min(max(a.binding.retry.backoff(retry, err), 0), MaxTimeout), true
 }
 
-// repetition is what asynq gets for an attempt that is to be repeated. Engine reads it.
+// repetition is what asynq gets for an attempt that is to be repeated. Engine reads it: asynq asks for the delay, and whether the
+// attempt counts, with nothing but the error at hand.
 type repetition struct {
 	cause     error
 	encrypted string // its text, where that is encrypted
