@@ -490,3 +490,52 @@ func TestLongReasonsFit(t *testing.T) {
 		require.NotNil(t, s.rows(t)[0].FailedAt)
 	})
 }
+
+// TestFullQueuesKeepTheirTasksInTheOutbox: they wait there, in the way of nobody, and go when there is room.
+func TestFullQueuesKeepTheirTasksInTheOutbox(t *testing.T) {
+	eachStore(t, func(t *testing.T, s site) {
+		s.client = tasks.NewClient(s.broker, tasks.ClientOptions{MaxLength: map[string]int{"numbers": 2}})
+		ob := s.outbox(t)
+		run(t, ob)
+		var list []*tasks.Result[int]
+		for n := range 20 {
+			list = append(list, s.enqueue(t, n))
+		}
+		for n := range 5 {
+			list = append(list, s.enqueue(t, 100+n, tasks.Queue("other")))
+		}
+		pending := func(queue string) int {
+			q, err := s.client.Queue(t.Context(), queue)
+			if err != nil {
+				return 0
+			}
+			return q.Pending
+		}
+		require.Eventually(t, func() bool { return pending("other") == 5 }, patience, time.Millisecond)
+		require.Equal(t, 2, pending("numbers"))
+		require.NoError(t, ob.SendAll(t.Context()))
+		require.Equal(t, 2, pending("numbers"))
+		requireWaiting(t, s, 18)
+		for n := range 5 {
+			list = append(list, s.enqueue(t, 200+n, tasks.Queue("other")))
+		}
+		require.Eventually(t, func() bool { return pending("other") == 10 }, patience, time.Millisecond)
+
+		s.serve(t)
+		for _, res := range list[:20] {
+			_, err := res.Get(testenv.Soon(t))
+			require.NoError(t, err)
+		}
+	})
+}
+
+func requireWaiting(t *testing.T, s site, want int) {
+	t.Helper()
+	waiting := 0
+	for _, row := range s.rows(t) {
+		if row.SentAt == nil {
+			waiting++
+		}
+	}
+	require.Equal(t, want, waiting)
+}
