@@ -19,21 +19,21 @@ const (
 
 // QueueInfo is how a queue stands. Its numbers are of one moment, and cost the same whatever the queue's length.
 type QueueInfo struct {
-	Name       string            `json:"name"`
-	Paused     *QueuePause       `json:"paused"`      // nil unless it is paused
-	Pending    int               `json:"pending"`     // tasks that wait for a worker
-	ByPriority PendingByPriority `json:"by_priority"` // of these
-	Active     int               `json:"active"`      // that run
-	Scheduled  int               `json:"scheduled"`   // that wait for their time
-	Retry      int               `json:"retry"`       // that wait for their next attempt
-	Dead       int               `json:"dead"`        // in FAILURE, as Dead lists them
-	Completed  int               `json:"completed"`   // that have ended otherwise and are kept for their results
-	OldestWait float64           `json:"oldest_wait"` // for how long the oldest task waits that is due, in seconds; 0 without any
-	InRate     int               `json:"in_last_minute"`
-	OutRate    int               `json:"out_last_minute"` // tasks that a worker ended
-	Workers    int               `json:"workers"`         // that live, and take from it
-	Memory     *int64            `json:"memory"`          // bytes in Redis, estimated by a few tasks; nil where Redis does not tell
-	MaxLength  int               `json:"max_length"`      // as the client was given it; 0 is no bound
+	Name          string            `json:"name"`
+	Paused        *QueuePause       `json:"paused"`      // nil unless it is paused
+	Pending       int               `json:"pending"`     // tasks that wait for a worker
+	ByPriority    PendingByPriority `json:"by_priority"` // of these
+	Active        int               `json:"active"`      // that run
+	Scheduled     int               `json:"scheduled"`   // that wait for their time
+	Retry         int               `json:"retry"`       // that wait for their next attempt
+	Dead          int               `json:"dead"`        // in FAILURE, as Dead lists them
+	Completed     int               `json:"completed"`   // that have ended otherwise and are kept for their results
+	OldestWait    float64           `json:"oldest_wait"` // for how long the oldest task waits that is due, in seconds; 0 without any
+	InLastMinute  int               `json:"in_last_minute"`
+	OutLastMinute int               `json:"out_last_minute"` // tasks that a worker ended
+	Workers       int               `json:"workers"`         // that live, and take from it
+	Memory        *int64            `json:"memory"`          // bytes in Redis, estimated by a few tasks; nil where Redis does not tell
+	MaxLength     int               `json:"max_length"`      // as the client was given it; 0 is no bound
 }
 
 // PendingByPriority counts tasks that wait for a worker.
@@ -102,7 +102,7 @@ func (c *Client) queueInfo(s broker.QueueStats) QueueInfo {
 	q := QueueInfo{
 		Name: s.Name, Pending: s.High + s.Normal + s.Low, ByPriority: PendingByPriority{High: s.High, Normal: s.Normal, Low: s.Low},
 		Active: s.Active, Scheduled: s.Scheduled, Retry: s.Retry, Dead: s.Dead, Completed: s.Completed,
-		OldestWait: s.Oldest.Seconds(), InRate: s.InLastMinute, OutRate: s.OutLastMinute, Workers: s.Workers,
+		OldestWait: s.Oldest.Seconds(), InLastMinute: s.InLastMinute, OutLastMinute: s.OutLastMinute, Workers: s.Workers,
 		MaxLength: c.maxLength[s.Name],
 	}
 	if s.Paused != nil {

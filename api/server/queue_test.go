@@ -32,7 +32,7 @@ func TestQueuesOverHTTP(t *testing.T) {
 				s.enqueue(t, 1, "queue", queue)
 			}
 			q := s.queue(t, "default")
-			require.Equal(t, []any{"default", 2, 1, 1, 0, 3}, []any{q.Name, q.Pending, q.ByPriority.High, q.Scheduled, q.Active, q.InRate})
+			require.Equal(t, []any{"default", 2, 1, 1, 0, 3}, []any{q.Name, q.Pending, q.ByPriority.High, q.Scheduled, q.Active, q.InLastMinute})
 			require.Nil(t, q.Paused)
 			require.Positive(t, q.OldestWait)
 			var names []string

@@ -55,8 +55,8 @@ func (b *Broker) QueueStats(ctx context.Context, names []string) ([]QueueStats, 
 		c := &redisx.Call{Script: queueStatsScript, Args: []any{format.StandardLife.Milliseconds()}}
 		for _, q := range some {
 			c.Keys = append(c.Keys, format.PendingKey(q), format.HighKey(q), format.LowKey(q), format.ActiveKey(q), format.ScheduledKey(q),
-				format.RetryKey(q), format.ArchivedKey(q), format.CompletedKey(q), format.PausedKey(q), format.PausedByKey(q), format.LivesKey(q))
-			c.Args = append(c.Args, format.TaskKeyPrefix(q), format.RatePrefix(q))
+				format.RetryKey(q), format.ArchivedKey(q), format.CompletedKey(q), format.PausedKey(q), format.PausedByKey(q), format.LivesKey(q), format.RatePrefix(q))
+			c.Args = append(c.Args, format.TaskKeyPrefix(q))
 		}
 		calls = append(calls, c)
 	}

@@ -14,9 +14,8 @@
 --   paused            asynq's mark
 --   paused_by
 --   lives             of the queue
--- in ARGV:
---   tasks             prefix of the tasks' keys
 --   rates             prefix of the counters of tasks
+-- in ARGV: the prefix of its tasks' keys.
 --
 -- Answers for each queue: the lengths of the first eight, asynq's mark or '', since when and by whom paused_by says that it is
 -- paused or '', how many workers live, for how long the oldest task waits that is due (ms; -1 without), how many tasks came and
@@ -25,7 +24,7 @@
 --- @include lua/lib/clock.lua
 
 local silence = tonumber(ARGV[1])
-local per_queue, options = 11, 1 -- KEYS of each queue, ARGV before those of the queues
+local per_queue, options = 12, 1 -- KEYS of each queue, ARGV before those of the queues
 local ends = 4                   -- elements of a list that are looked at for the one that waits longest
 local tells = true               -- the server tells what memory keys have
 
@@ -62,7 +61,7 @@ end
 local answers = {}
 for q = 1, #KEYS / per_queue do
 	local k = per_queue * (q - 1) + 1
-	local tasks, rates = ARGV[options + 2 * q - 1], ARGV[options + 2 * q]
+	local tasks, rates = ARGV[options + q], KEYS[k + 11]
 	local answer, oldest, memory = {}, nil, 0
 	local function waits(since)
 		if since and (not oldest or since < oldest) then oldest = since end
