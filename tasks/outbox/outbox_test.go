@@ -15,6 +15,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/shop"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
@@ -538,4 +539,46 @@ func requireWaiting(t *testing.T, s site, want int) {
 		}
 	}
 	require.Equal(t, want, waiting)
+}
+
+// TestAPurgerThatDiesLeavesNothingToTheOutbox: Redis has ended the tasks of its last batch, and nobody was told. The sweeper
+// finds them ended, and does not send them again.
+func TestAPurgerThatDiesLeavesNothingToTheOutbox(t *testing.T) {
+	eachStore(t, func(t *testing.T, s site) {
+		ob := s.outbox(t)
+		var list []*tasks.Result[int]
+		for n := range 3 {
+			list = append(list, s.enqueue(t, n))
+		}
+		require.NoError(t, ob.SendAll(t.Context()))
+		died := errors.New("died")
+		err := s.broker.Purge(t.Context(), "numbers", "purged", map[string]bool{"pending": true}, func(string, int, []*broker.StoredTask) error { return died })
+		require.ErrorIs(t, err, died)
+		require.Len(t, s.rows(t), 3)
+		ob.SweepAll()
+		require.NoError(t, ob.Sweep(t.Context()))
+		require.Empty(t, s.rows(t))
+		r := s.serve(t)
+		for _, res := range list {
+			_, err := res.Get(testenv.Soon(t))
+			require.ErrorIs(t, err, tasks.ErrRevoked)
+		}
+		require.Zero(t, r.numbers())
+	})
+}
+
+// TestPurgedTasksLeaveTheOutbox: a purge that lives tells the outbox.
+func TestPurgedTasksLeaveTheOutbox(t *testing.T) {
+	eachStore(t, func(t *testing.T, s site) {
+		ob := s.outbox(t)
+		s.enqueue(t, 1)
+		require.NoError(t, ob.SendAll(t.Context()))
+		p, err := s.client.PurgeQueue(t.Context(), "numbers", tasks.PurgeOptions{States: []tasks.PurgeState{"pending"}})
+		require.NoError(t, err)
+		require.Equal(t, 1, p.Purged["pending"])
+		require.Eventually(t, func() bool {
+			require.NoError(t, ob.Clean(t.Context()))
+			return len(s.rows(t)) == 0
+		}, patience, 10*time.Millisecond)
+	})
 }
