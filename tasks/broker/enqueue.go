@@ -68,7 +68,8 @@ func (b *Broker) Enqueue(ctx context.Context, messages ...*Message) []Receipt {
 }
 
 // EnqueueIf is Enqueue of one message if the gate opens. Gate and enqueue are one script, but on a Redis Cluster, where
-// their keys may live apart: there the gate comes first, and a death in between leaves only what the gate has done.
+// their keys may live apart: there the gate comes first, and a death in between leaves only what the gate has done. The gate
+// of a queue that is Full is not asked.
 func (b *Broker) EnqueueIf(ctx context.Context, gate Gate, m *Message) Receipt {
 	if b.cluster {
 		if full, err := b.isFull(ctx, m); err != nil || full {

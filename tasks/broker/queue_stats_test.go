@@ -195,3 +195,14 @@ func pause(t *testing.T, url string) {
 	require.True(t, was)
 	require.Zero(t, b.Redis().Exists(ctx, "paidui:{q}:paused_by", brokertest.Key("q", "paused")).Val())
 }
+
+// TestStatsWhereRedisDoesNotTellMemory: everything else is told.
+func TestStatsWhereRedisDoesNotTellMemory(t *testing.T) {
+	t.Parallel()
+	server := testenv.Redis(t)
+	b := brokertest.Open(t, brokertest.Limited(t, server, "~*", "+@all", "-memory"))
+	brokertest.Enqueue(t, b, brokertest.Numbered("q", 3)...)
+	list, err := b.QueueStats(t.Context(), []string{"q", "nobody"})
+	require.NoError(t, err)
+	require.Equal(t, []any{3, int64(-1), int64(-1)}, []any{list[0].Normal, list[0].Memory, list[1].Memory})
+}
