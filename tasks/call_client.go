@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ type Client struct {
 	immediate bool
 	outbox    atomic.Pointer[Outbox]
 	services  serviceCache
+	maxLength map[string]int // pending tasks by queue
 }
 
 // ClientOptions configure a Client. The zero value is a plain one.
@@ -34,6 +36,10 @@ type ClientOptions struct {
 	// Immediate has an outbox of the client send each task at once, before the commit of its transaction returns. It is for
 	// tests: Redis may keep the caller waiting, and so may Enqueued.
 	Immediate bool
+	// MaxLength is with how many pending tasks a queue takes no more: calls fail with ErrQueueFull. Queues that it does not
+	// name, and those with 0, have no bound. It does not hold for callbacks, nor for what has been accepted: retries, tasks that
+	// become due or are taken over. What an outbox has accepted waits in it until the queue takes it.
+	MaxLength map[string]int
 }
 
 // NewClient makes a client on an open broker, which stays the caller's to close. It takes one ClientOptions at most.
@@ -41,6 +47,7 @@ func NewClient(b *broker.Broker, opt ...ClientOptions) *Client {
 	c := &Client{broker: b, now: time.Now}
 	for _, o := range opt {
 		c.routes, c.history, c.keys, c.notify, c.immediate = o.Routes, o.History, o.Keys, o.Enqueued, o.Immediate
+		c.maxLength = maps.Clone(o.MaxLength)
 		if o.Now != nil {
 			c.now = o.Now
 		}
@@ -124,6 +131,7 @@ func (c *Client) message(ctx context.Context, name string, payload []byte, o *op
 		UniqueFor: ceilSeconds(o.uniqueFor),
 		Throttle:  ceilSeconds(o.throttle),
 		Debounce:  ceilSeconds(o.debounce),
+		MaxLength: c.maxLength[queue],
 	}
 	if o.extras != nil {
 		if err := c.addExtras(m, &h, o.extras); err != nil {
@@ -155,6 +163,7 @@ func (c *Client) addExtras(m *broker.Message, h *headers, e *extras) (err error)
 	h.user, h.parent = e.headers, e.parent
 	if e.parent != "" {
 		m.Retention = max(m.Retention, callbackTrace)
+		m.MaxLength = 0 // a worker would wait for itself
 	}
 	if !e.hasCallbacks() {
 		return nil
@@ -206,6 +215,8 @@ func accept(m *broker.Message, chosen bool, r broker.Receipt) (id string, err er
 		owner = r.Owner
 	case broker.Taken:
 		chosen = chosen || r.Other
+	case broker.Full:
+		return "", fmt.Errorf("enqueue %s: queue %s has %d pending tasks: %w", m.Task, m.Queue, m.MaxLength, ErrQueueFull)
 	default:
 		return "", fmt.Errorf("enqueue %s: %w: %w", m.Task, ErrBroker, r.Err)
 	}

@@ -22,6 +22,9 @@ var (
 	// ErrBroker says that the broker did not do what it was asked: it is away, full, or changing its primary. The same
 	// call may succeed soon. It wraps what asynq reports, which for scripts is nothing but a text.
 	ErrBroker error = &away.Error{Err: errors.New("the broker does not answer as it should")}
+	// ErrQueueFull says that nothing was enqueued, because so many tasks of the queue are pending as ClientOptions.MaxLength
+	// allows. The same call may succeed when workers have taken some: to StoreAway it is a store that is away.
+	ErrQueueFull error = &away.Error{Err: errors.New("the queue is full: try again later")}
 	// ErrDuplicate says that nothing was enqueued, because a task with this id, or a unique task with these
 	// arguments, is there already. It comes together with that task's handle.
 	ErrDuplicate = errors.New("task is there already")

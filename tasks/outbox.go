@@ -40,16 +40,17 @@ func (c *Client) outboxOrNil() Outbox {
 
 // Send puts the tasks of messages into their queues in few round trips and says what became of each: nil when Redis has the task, by
 // this call or by an earlier one; ErrDuplicate when it is not to run because a unique or throttled task is there already;
-// ErrBroker when it is not known, so that it must be sent again.
+// ErrQueueFull when its queue takes no more tasks now; ErrBroker when it is not known, so that it must be sent again.
 func (c *Client) Send(ctx context.Context, list []*OutboxMessage) []error {
-	return c.send(ctx, list, c.notify)
+	return c.send(ctx, list, c.maxLength, c.notify)
 }
 
-// send tells notify, unless that is nil, of each task that is made.
-func (c *Client) send(ctx context.Context, list []*OutboxMessage, notify func(context.Context, string, *broker.Message)) []error {
+// send tells notify, unless that is nil, of each task that is made. maxLength bounds the queues.
+func (c *Client) send(ctx context.Context, list []*OutboxMessage, maxLength map[string]int, notify func(context.Context, string, *broker.Message)) []error {
 	messages := make([]*broker.Message, len(list))
 	for i, p := range list {
 		m := *p.message
+		m.MaxLength = maxLength[m.Queue]
 		messages[i] = &m
 	}
 	errs := make([]error, len(list))
@@ -68,7 +69,7 @@ func (c *Client) send(ctx context.Context, list []*OutboxMessage, notify func(co
 
 // SendAgain is Send for tasks that Redis has lost. Whoever waits for one of them goes on waiting.
 func (c *Client) SendAgain(ctx context.Context, list []*OutboxMessage) []error {
-	errs := c.send(ctx, list, nil) // they were enqueued before
+	errs := c.send(ctx, list, nil, nil) // they were enqueued before
 	var ids []string
 	for i, p := range list {
 		if errs[i] == nil {

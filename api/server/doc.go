@@ -28,6 +28,7 @@
 //   - longpoll_: requests that wait for a task. longpoll_wait.go answers ?wait=, longpoll_events.go streams server-sent events.
 //     longpoll.go takes the connection of a request that waits long from net/http, whose goroutines and buffers take 35 KiB
 //     for each. So 10,000 waiting clients cost the process 182 MiB in all (row waiters of deploy/docs/benchmarks.md).
+//   - queue_: queues: how they stand, pause, resume, purge.
 //   - task_: tasks and schedules: call, batch, revoke, retry, search.
 //
 // Handlers only translate between HTTP and the packages under tasks/. There is no SQL and no Redis command here.

@@ -5,6 +5,9 @@ import "time"
 // SetHeartbeat changes how long streams of events are silent at most. Call it before the first request.
 func (s *Server) SetHeartbeat(d time.Duration) { s.heartbeats = newSharedTimers(d) }
 
+// SetPurgeBudget changes how long a request purges. Call it before the first request.
+func (s *Server) SetPurgeBudget(d time.Duration) { s.purgeBudget = d }
+
 // Taken are the routes, and their aliases, by "METHOD /path/:param".
 func (s *Server) Taken() map[string]Route {
 	all := map[string]Route{}

@@ -61,6 +61,9 @@ func NotFoundIf(err, absent error, msg Text) error {
 // retryWhenDown is the Retry-After while Redis or the database is away.
 const retryWhenDown = 3 * time.Second
 
+// retryQueueFull is the Retry-After while a queue takes no more tasks.
+const retryQueueFull = 5 * time.Second
+
 // statusClientGone is nginx's status for a client that closed its connection. It appears in the log and the metrics only.
 const statusClientGone = 499
 
@@ -107,6 +110,11 @@ func (s *Server) explain(err error) *Failure {
 		return bodyTooLarge(tooLarge.Limit)
 	case errors.As(err, &fromEcho):
 		return fromRouter(fromEcho)
+	case errors.Is(err, tasks.ErrQueueFull):
+		return &Failure{
+			Status: http.StatusServiceUnavailable, RetryAfter: retryQueueFull, Cause: err, Quiet: true,
+			Msg: Text{"任务队列已满，请稍后再试", "the queue is full, try again later"},
+		}
 	case models.IsAway(err):
 		return Unavailable(err)
 	}

@@ -69,6 +69,7 @@ type Server struct {
 	defaultLanguage Language      // of Options.Language
 	failures        sampler       // of lines in the log
 	warned          warned
+	purgeBudget     time.Duration // of one request
 }
 
 // New makes the API. It makes no request and starts no goroutine.
@@ -110,6 +111,7 @@ func New(opt Options) (*Server, error) {
 		clientChecks:    newSharedTimers(goneSpan),
 		defaultLanguage: languages[opt.Language],
 		failures:        sampler{most: loggedFailures},
+		purgeBudget:     purgeBudget,
 	}
 	s.echo.IPExtractor = clientIP(opt.TrustedProxies)
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }

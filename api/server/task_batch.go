@@ -82,7 +82,7 @@ func (s *Server) batchResult(c echo.Context, id string, err error) batchItem {
 		code, msg = CodeRefused, msgTaskTaken
 	case err != nil:
 		e := s.explain(err)
-		if e.Status >= http.StatusInternalServerError {
+		if e.Status >= http.StatusInternalServerError && !e.Quiet {
 			r := requestOf(c)
 			s.log.ErrorContext(c.Request().Context(), "a task of a batch was not enqueued",
 				"request_id", r.id, "route", c.Path(), "status", e.Status, "error", err)

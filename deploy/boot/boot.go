@@ -133,7 +133,9 @@ func (b boot) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, env.closeHistory(ctx)) }()
-	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{Routes: routes(cfg), History: env.recorder(), Keys: keys})
+	env.Client = tasks.NewClient(env.Stores.Broker, tasks.ClientOptions{
+		Routes: routes(cfg), History: env.recorder(), Keys: keys, MaxLength: cfg.QueueMaxLength,
+	})
 	if env.Stores.DB != nil {
 		if env.records, err = history.NewStore(env.Stores.DB, env.Client); err != nil {
 			return err

@@ -24,5 +24,8 @@ func TestOneRuleForQueueNames(t *testing.T) {
 		var queues config.Queues
 		err := queues.UnmarshalText([]byte(name))
 		require.Equal(t, tasks.ValidQueue(name), err == nil, "%q: %v", name, err)
+		var lengths config.Lengths
+		err = lengths.UnmarshalText([]byte(name + ":1"))
+		require.Equal(t, tasks.ValidQueue(name), err == nil, "%q: %v", name, err)
 	}
 }

@@ -54,6 +54,8 @@ type Config struct {
 
 	Routes Routes `env:"PAIDUI_ROUTES" yaml:"routes" in:"api worker scheduler" help:"queues of tasks by name, as mail.*=fast,report.*=low; the first pattern that matches wins over the task's own queue"`
 
+	QueueMaxLength Lengths `env:"PAIDUI_QUEUE_MAX_LENGTH" yaml:"queue_max_length" in:"api worker scheduler" help:"with how many pending tasks a queue takes no more, as name:length,...; calls are then refused with 503; other queues have no bound"`
+
 	Queues      Queues `env:"PAIDUI_QUEUES" yaml:"queues" default:"default" flag:"queues,Q" in:"worker" help:"queues a worker takes from, as name:weight,...; weight 1..1000, 1 when left out"`
 	Concurrency int    `env:"PAIDUI_CONCURRENCY" yaml:"concurrency" default:"64" range:"1..100000" flag:"concurrency,c" in:"worker" help:"tasks a worker runs at the same time"`
 	WorkerName  string `env:"PAIDUI_WORKER_NAME" yaml:"worker_name" flag:"name,n" in:"worker" help:"the worker's name in logs and lists; host name and process id when empty"`

@@ -74,3 +74,54 @@ func parseQueue(word string) (name string, weight int, err error) {
 	}
 	return name, weight, nil
 }
+
+// maxLength is the largest bound of a queue.
+const maxLength = 1_000_000_000
+
+// Lengths maps the names of queues to with how many pending tasks they take no more. Those that it does not name have no bound.
+type Lengths map[string]int
+
+// UnmarshalText reads name:length pairs with commas between them. The error names every pair that is wrong.
+func (l *Lengths) UnmarshalText(text []byte) error {
+	lengths := Lengths{}
+	var errs []error
+	for _, word := range words(string(text)) {
+		name, length, err := parseLength(word)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if _, twice := lengths[name]; twice {
+			errs = append(errs, fmt.Errorf("queue %q is listed twice", name))
+			continue
+		}
+		lengths[name] = length
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	*l = lengths
+	return nil
+}
+
+// String is the list as it is written in a setting, by name.
+func (l Lengths) String() string {
+	names := slices.Sorted(maps.Keys(l))
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s:%d", name, l[name])
+	}
+	return strings.Join(names, ",")
+}
+
+func parseLength(word string) (name string, length int, err error) {
+	name, number, _ := strings.Cut(word, ":")
+	name, number = strings.TrimSpace(name), strings.TrimSpace(number)
+	if !queueName.MatchString(name) {
+		return "", 0, fmt.Errorf("queue name %q is not made of 1 to 64 of A-Z a-z 0-9 _ -, the first a letter or digit", name)
+	}
+	length, err = parseWhole(number)
+	if err != nil || length < 1 || length > maxLength {
+		return "", 0, fmt.Errorf("length %q of queue %q is not a whole number from 1 to %d", number, name, maxLength)
+	}
+	return name, length, nil
+}

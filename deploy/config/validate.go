@@ -226,6 +226,11 @@ func (v *validator) rest() {
 			v.add("PAIDUI_ROUTES", "%v", err)
 		}
 	}
+	for name, length := range c.QueueMaxLength {
+		if !queueName.MatchString(name) || length < 1 || length > maxLength {
+			v.add("PAIDUI_QUEUE_MAX_LENGTH", "%s:%d is no bound of a queue", name, length)
+		}
+	}
 	if len(c.Queues) == 0 {
 		v.add("PAIDUI_QUEUES", "names no queue")
 	}

@@ -168,7 +168,9 @@ func TestValidateOfAChangedConfig(t *testing.T) {
 	cfg, err := Load(Local, nil, nil, nil)
 	require.NoError(t, err)
 	appOf(cfg).JWTSecret, appOf(cfg).BannerCount, cfg.Queues = "short", 0, Queues{"B": 0, "_a": 1}
+	cfg.QueueMaxLength = Lengths{"low": 0}
 	require.Equal(t, []string{
+		"PAIDUI_QUEUE_MAX_LENGTH (queue_max_length): low:0 is no bound of a queue",
 		"PAIDUI_QUEUES (queues): B:0 is no queue",
 		"PAIDUI_QUEUES (queues): _a:1 is no queue",
 		"PAIDUI_JWT_SECRET (jwt_secret): has 5 bytes; it needs at least 32",

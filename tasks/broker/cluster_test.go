@@ -28,6 +28,10 @@ func TestOnACluster(t *testing.T) {
 		"forget":                forget,
 		"chosen ids":            chosenIDs,
 		"claim left behind":     claimLeftBehind,
+		"queue stats":           queueStats,
+		"pause":                 pause,
+		"purge":                 purgeEachState,
+		"full queues":           fullQueues,
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, brokertest.Open(t, url).Redis().FlushAll(t.Context()).Err())

@@ -11,6 +11,7 @@
 //	revoke_        one task, or all with a tag
 //	dead_letters_  the list, and running again
 //	watch_         waiting for what becomes of a task
+//	queue_         how queues stand, pausing, purging
 //	check_         whether lists and tasks contradict each other, and the mending of that
 //	workers        which workers there are, and what they can run
 //

@@ -36,6 +36,7 @@ const (
 	Held                    // another task holds the uniqueness or the throttle: Receipt.Owner
 	Refused                 // the gate said no: Receipt.Reply
 	Replaced                // the task that waits for the end of the window, Receipt.Owner, has this payload and headers now
+	Full                    // so many tasks are pending as Message.MaxLength allows
 )
 
 // Receipt tells what became of a message.
@@ -67,14 +68,20 @@ func (b *Broker) Enqueue(ctx context.Context, messages ...*Message) []Receipt {
 }
 
 // EnqueueIf is Enqueue of one message if the gate opens. Gate and enqueue are one script, but on a Redis Cluster, where
-// their keys may live apart: there the gate comes first, and a death in between leaves only what the gate has done.
+// their keys may live apart: there the gate comes first, and a death in between leaves only what the gate has done. The gate
+// of a queue that is Full is not asked.
 func (b *Broker) EnqueueIf(ctx context.Context, gate Gate, m *Message) Receipt {
 	if b.cluster {
+		if full, err := b.isFull(ctx, m); err != nil || full {
+			return Receipt{Outcome: fullUnless(err), Err: err}
+		}
 		opened, reply, err := gate.Ask(ctx, b.rdb)
 		if err != nil || !opened {
 			return Receipt{Outcome: refusedUnless(err), Reply: reply, Err: err}
 		}
-		receipt := b.submit(ctx, nil, m)[0]
+		admitted := *m
+		admitted.MaxLength = 0 // what the gate has let in is made
+		receipt := b.submit(ctx, nil, &admitted)[0]
 		receipt.Reply = reply
 		return receipt
 	}
@@ -86,6 +93,34 @@ func refusedUnless(err error) Outcome {
 		return Unknown
 	}
 	return Refused
+}
+
+func fullUnless(err error) Outcome {
+	if err != nil {
+		return Unknown
+	}
+	return Full
+}
+
+// isFull tells whether the queue takes no more tasks, unless it has this one.
+func (b *Broker) isFull(ctx context.Context, m *Message) (bool, error) {
+	if m.MaxLength <= 0 {
+		return false, nil
+	}
+	pipe := b.rdb.Pipeline()
+	there := pipe.Exists(ctx, format.TaskKey(m.Queue, m.ID))
+	var sizes []*redis.IntCmd
+	for _, list := range []string{format.PendingKey(m.Queue), format.HighKey(m.Queue), format.LowKey(m.Queue)} {
+		sizes = append(sizes, pipe.LLen(ctx, list))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return false, fmt.Errorf("count what waits in queue %s: %w", m.Queue, err)
+	}
+	pending := int64(0)
+	for _, size := range sizes {
+		pending += size.Val()
+	}
+	return there.Val() == 0 && pending >= int64(m.MaxLength), nil
 }
 
 // submit looks for chosen ids in all queues: a script does it, but on a Redis Cluster, where queues have slots of their own.
@@ -144,7 +179,7 @@ func (s *submission) traceless() bool {
 // joins tells whether the submission can go by the same script call as the other.
 func (s *submission) joins(other *submission) bool {
 	switch {
-	case s.msg.Queue != other.msg.Queue || (s.gate == nil) != (other.gate == nil):
+	case s.msg.Queue != other.msg.Queue || s.msg.MaxLength != other.msg.MaxLength || (s.gate == nil) != (other.gate == nil):
 		return false
 	case s.gate == nil:
 		return true
@@ -202,15 +237,15 @@ func (b *Broker) enqueueCall(group []*submission, now time.Time) *redisx.Call {
 	queue := first.msg.Queue
 	c := &redisx.Call{
 		Script: enqueueScript,
-		Keys:   make([]string, 0, 4+2*len(group)),
-		Args:   make([]any, 0, 4+5*len(group)),
+		Keys:   make([]string, 0, 6+2*len(group)),
+		Args:   make([]any, 0, 6+5*len(group)),
 	}
 	queues, listed := format.AllQueuesKey, queue
 	if b.cluster {
 		queues, listed = format.PendingKey(queue), ""
 	}
-	c.Keys = append(c.Keys, format.PendingKey(queue), format.ScheduledKey(queue), format.WakeKey(queue), queues)
-	c.Args = append(c.Args, now.UnixNano(), b.WakeUps(), listed, len(group))
+	c.Keys = append(c.Keys, format.PendingKey(queue), format.ScheduledKey(queue), format.WakeKey(queue), queues, format.HighKey(queue), format.LowKey(queue))
+	c.Args = append(c.Args, now.UnixNano(), b.WakeUps(), listed, len(group), max(first.msg.MaxLength, 0), format.RatePrefix(queue))
 	if gate := first.gate; gate != nil {
 		c.Script = gate.Script.enqueue
 		c.Keys = append(c.Keys, gate.Keys...)
@@ -263,14 +298,17 @@ func receive(cmd *redis.Cmd, group []*submission) {
 	}
 }
 
-// receive reads 1 (made), 0 (the id is taken), -1 (another queue has it), the id that holds the uniqueness, or '=' and the id that has the message
+// receive reads 1 (made), 0 (the id is taken), -1 (another queue has it), -2 (the queue is full), the id that holds the uniqueness, or '=' and the id that has the message
 // now.
 func (s *submission) receive(word any) {
 	switch word := word.(type) {
 	case int64:
 		s.receipt.Outcome, s.receipt.Other = Taken, word < 0
-		if word == 1 {
+		switch word {
+		case 1:
 			s.receipt.Outcome = Made
+		case -2:
+			s.receipt.Outcome, s.receipt.Other = Full, false
 		}
 	case string:
 		s.receipt.Outcome = Held

@@ -33,6 +33,10 @@ func outcomes(receipts []broker.Receipt) (list []string) {
 			list = append(list, "other")
 		case r.Outcome == broker.Taken:
 			list = append(list, "taken")
+		case r.Outcome == broker.Full:
+			list = append(list, "full")
+		case r.Outcome == broker.Held:
+			list = append(list, "held")
 		default:
 			list = append(list, fmt.Sprint(r.Outcome))
 		}

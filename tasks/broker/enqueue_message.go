@@ -22,6 +22,7 @@ type Message struct {
 	UniqueFor       time.Duration // until the task ends, at most so long; whole seconds, 0 is not unique
 	Throttle        time.Duration // one task of the key within this time, also after it has ended; 0 is off
 	Debounce        time.Duration // whole seconds; the last message of the key within this time is the task, due at its end; 0 is off
+	MaxLength       int           // pending tasks with which the queue takes no more: then it is Full; 0 is no bound
 	Key             []byte        // what the three go by; nil is the payload, for Debounce the task's name
 }
 

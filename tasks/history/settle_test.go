@@ -12,6 +12,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/taskstest"
 )
 
@@ -108,6 +109,25 @@ func TestARecordNeverHangs(t *testing.T) {
 		insert(t, s, end)
 		require.Equal(t, "SUCCESS", stored(t, db)["gone"].State)
 	})
+}
+
+// TestAPurgerThatDiesIsInTheHistory: Redis has ended the tasks of its last batch, and nobody told the history.
+func TestAPurgerThatDiesIsInTheHistory(t *testing.T) {
+	t.Parallel()
+	db := migrated(t, "sqlite://:memory:")
+	b := taskstest.Embedded(t)
+	client := tasks.NewClient(b)
+	s := stale(t, db, client)
+	res, err := add.Enqueue(t.Context(), client, addArgs{N: 1})
+	require.NoError(t, err)
+	insert(t, s, pending(t, client, res.ID()))
+	died := errors.New("died")
+	err = b.Purge(t.Context(), "default", "purged", map[string]bool{"pending": true}, func(string, int, []*broker.StoredTask) error { return died })
+	require.ErrorIs(t, err, died)
+	info, err := s.Find(t.Context(), res.ID())
+	require.NoError(t, err)
+	require.Equal(t, []any{tasks.StateRevoked, "purged"}, []any{info.State, info.Error})
+	require.Equal(t, []any{"REVOKED", "purged"}, []any{stored(t, db)[res.ID()].State, stored(t, db)[res.ID()].Error})
 }
 
 // TestFindSettles is the way of a client that asks for one task.

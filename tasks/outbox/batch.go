@@ -33,7 +33,10 @@ type batchResult struct {
 	ended   []row
 	gone    []row // not to run: a unique or throttled task is there already
 	refused []refusedRow
+	held    bool  // some were not sent, because their queues are full
 	err     error // why others were not sent
+
+	full map[string]bool // queues that were found full: nothing is sent to them
 }
 
 // refusedRow is a row that can't be sent, now or ever.
@@ -85,13 +88,34 @@ func (o *Outbox) lockBatch(query *gorm.DB) (batch []row, full bool, err error) {
 
 // send puts the tasks of rows into Redis, by Send or SendAgain.
 func (v *batchResult) send(ctx context.Context, by func(context.Context, []*tasks.OutboxMessage) []error, rows []row) {
-	rows, messages := v.decode(rows)
+	rows, messages := v.open(v.decode(rows))
 	for i, err := range by(ctx, messages) {
 		if wrongType(err) { // and so are those that went with it
 			err = by(ctx, messages[i:i+1])[0]
 		}
+		if errors.Is(err, tasks.ErrQueueFull) {
+			v.held, v.full[messages[i].Queue()] = true, true
+			continue
+		}
 		v.add(rows[i], err)
 	}
+}
+
+// open are those of the rows whose queues were not found full.
+func (v *batchResult) open(rows []row, messages []*tasks.OutboxMessage) ([]row, []*tasks.OutboxMessage) {
+	if len(v.full) == 0 {
+		return rows, messages
+	}
+	var some []row
+	var of []*tasks.OutboxMessage
+	for i, p := range messages {
+		if v.full[p.Queue()] {
+			v.held = true
+			continue
+		}
+		some, of = append(some, rows[i]), append(of, p)
+	}
+	return some, of
 }
 
 // decode reads the bodies of rows. A row that can't be read is refused.

@@ -35,7 +35,10 @@ const (
 func (o *Outbox) OnStep(f func(step int)) { o.step = func(s step) { f(int(s)) } }
 
 // SendAll is one look of the relay.
-func (o *Outbox) SendAll(ctx context.Context) error { return o.sendAll(ctx, false, false) }
+func (o *Outbox) SendAll(ctx context.Context) error {
+	_, err := o.sendAll(ctx, 0, false, false)
+	return err
+}
 
 // Sweep is one sweep.
 func (o *Outbox) Sweep(ctx context.Context) error {

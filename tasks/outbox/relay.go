@@ -2,7 +2,9 @@ package outbox
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -18,20 +20,22 @@ func (o *Outbox) relay(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	failures := 0
+	var held heldBack
 	for {
 		wake := o.wake
 		if failures > 0 {
 			wake = nil
 		}
-		certain := false
+		certain, from := false, int64(0)
 		select {
 		case <-ctx.Done():
 			return
 		case <-wake:
-			certain = true
+			certain, from = true, held.after
 		case <-timer.C:
 		}
-		err := o.sendAll(ctx, certain, failures > 0)
+		begun := time.Now()
+		now, err := o.sendAll(ctx, from, certain, failures > 0)
 		if err != nil {
 			failures++
 			o.logger.WarnContext(ctx, "the outbox can't send now", "error", err, "failures", failures)
@@ -42,9 +46,32 @@ func (o *Outbox) relay(ctx context.Context) {
 			o.logger.InfoContext(ctx, "the outbox sends again", "failures", failures)
 			failures = 0
 		}
-		timer.Reset(jittered(o.pace.look))
+		switch {
+		case from > 0: // what was held back is for the next look
+			held.after = max(held.after, now.after)
+			continue
+		case now.after > 0 && held.after == 0:
+			o.logger.WarnContext(ctx, "tasks stay in the outbox while their queues are full", "queues", slices.Sorted(maps.Keys(now.queues)))
+		case now.after == 0 && held.after > 0:
+			o.logger.InfoContext(ctx, "no queue of the outbox is full any more")
+		}
+		held = now
+		pause := jittered(o.pace.look)
+		if held.after > 0 {
+			pause = max(pause, heldRest*time.Since(begun))
+		}
+		timer.Reset(pause)
 	}
 }
+
+// heldBack are the rows that a look has left, because their queues are full.
+type heldBack struct {
+	queues map[string]bool
+	after  int64 // the id up to which rows were looked at; 0 when none is held back
+}
+
+// heldRest is how many times as long as a look with rows that are held back the pause after it is: it reads them all.
+const heldRest = 4
 
 // afterFailure is exponential, half of it at random.
 func (p pace) afterFailure(failures int) time.Duration {
@@ -59,30 +86,32 @@ func (p pace) afterFailure(failures int) time.Duration {
 func jittered(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
 
 // sendAll sends batches while there are any, and stops between two when ctx ends. No transaction is begun before there
-// is something to send, unless that is certain, and after a failure not before Redis answers again.
-func (o *Outbox) sendAll(ctx context.Context, certain, failed bool) error {
+// is something to send, unless that is certain, and after a failure not before Redis answers again. Rows whose queues are full
+// do not keep those behind them; it begins behind the row from.
+func (o *Outbox) sendAll(ctx context.Context, from int64, certain, failed bool) (held heldBack, err error) {
 	if !certain {
 		within, cancel := o.within(ctx)
 		defer cancel()
 		any, err := o.anyWaiting(within)
 		if err != nil || !any {
-			return err
+			return held, err
 		}
 	}
 	if failed {
 		within, cancel := o.within(ctx)
 		defer cancel()
 		if err := o.client.Ping(within); err != nil {
-			return err
+			return held, err
 		}
 	}
+	held.queues = make(map[string]bool)
 	for ctx.Err() == nil {
-		more, err := o.sendSome(ctx)
+		more, err := o.sendSome(ctx, from, &held)
 		if err != nil || !more {
-			return err
+			return held, err
 		}
 	}
-	return nil
+	return held, nil
 }
 
 // within is a context for a batch, which ends in its own time.
@@ -98,17 +127,23 @@ func (o *Outbox) anyWaiting(ctx context.Context) (bool, error) {
 }
 
 // sendSome sends one batch, and reports whether there may be more.
-func (o *Outbox) sendSome(ctx context.Context) (more bool, err error) {
+func (o *Outbox) sendSome(ctx context.Context, from int64, held *heldBack) (more bool, err error) {
 	ctx, cancel := o.within(ctx)
 	defer cancel()
-	return o.send(ctx, func(tx *gorm.DB) *gorm.DB { return tx.Where(waiting).Order("id") })
+	return o.send(ctx, held, func(tx *gorm.DB) *gorm.DB {
+		if behind := max(from, held.after); behind > 0 {
+			tx = tx.Where("id > ?", behind)
+		}
+		return tx.Where(waiting).Order("id")
+	})
 }
 
 // sendNow sends tasks that have been committed, one after the other, and deletes the rows of those that have ended.
 func (o *Outbox) sendNow(messages []*tasks.OutboxMessage) {
 	ctx := context.Background() // a commit has none; and it waits for as long as the client has it wait
 	for _, p := range messages {
-		_, err := o.send(ctx, func(tx *gorm.DB) *gorm.DB { return tx.Where(waiting).Where("task_id = ?", p.ID()) })
+		held := heldBack{queues: make(map[string]bool)} // the relay goes on with it
+		_, err := o.send(ctx, &held, func(tx *gorm.DB) *gorm.DB { return tx.Where(waiting).Where("task_id = ?", p.ID()) })
 		if err != nil {
 			o.logger.Warn("the outbox can't send a task at once", "task_id", p.ID(), "task", p.Task(), "error", err)
 		}
@@ -118,9 +153,10 @@ func (o *Outbox) sendNow(messages []*tasks.OutboxMessage) {
 	}
 }
 
-// send sends those of a query's rows that fit a batch, and reports whether there may be more.
-func (o *Outbox) send(ctx context.Context, which func(tx *gorm.DB) *gorm.DB) (more bool, err error) {
-	var v batchResult
+// send sends those of a query's rows that fit a batch, and reports whether there may be more. It adds to held the rows whose
+// queues are full.
+func (o *Outbox) send(ctx context.Context, held *heldBack, which func(tx *gorm.DB) *gorm.DB) (more bool, err error) {
+	v := batchResult{full: held.queues}
 	err = o.locked(ctx, func(tx *gorm.DB) error {
 		rows, full, err := o.lockBatch(which(tx))
 		if err != nil || len(rows) == 0 {
@@ -132,6 +168,9 @@ func (o *Outbox) send(ctx context.Context, which func(tx *gorm.DB) *gorm.DB) (mo
 		o.atStep(stepSent)
 		if err := o.settle(tx, v); err != nil {
 			return err
+		}
+		if v.held {
+			held.after = rows[len(rows)-1].ID
 		}
 		o.atStep(stepSettled)
 		return nil

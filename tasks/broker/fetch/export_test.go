@@ -44,6 +44,17 @@ func (f *Fetcher) SetTurnaround(d time.Duration) {
 	f.deliveries.turnaround = d
 }
 
+// Age makes what waits here for asynq so much older.
+func (f *Fetcher) Age(by time.Duration) {
+	f.prefetched.mu.Lock()
+	defer f.prefetched.mu.Unlock()
+	for _, b := range f.prefetched.batches {
+		for i := range b.tasks {
+			b.tasks[i].began -= by.Milliseconds()
+		}
+	}
+}
+
 // SetPatience is how long tasks that were fetched ahead wait for a free slot.
 func (f *Fetcher) SetPatience(d time.Duration) { f.prefetched.patience = d }
 

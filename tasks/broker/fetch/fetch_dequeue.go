@@ -14,6 +14,9 @@ const (
 	callLimit = 5 * time.Second
 	// aheadPatience is how long tasks that were fetched ahead of a free slot wait for one.
 	aheadPatience = 100 * time.Millisecond
+	// unasked is for how long after its fetch a task is begun without a question whether its queue has been paused since: so
+	// a pause takes effect within a second on what was fetched before it.
+	unasked = 500 * time.Millisecond
 	// The pauses after a fetch that failed; asynq itself would try again at once.
 	firstFetchPause = 50 * time.Millisecond
 	maxFetchPause   = time.Second
@@ -67,6 +70,10 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 		f.postpone(t)
 		return nothing(ctx)
 	}
+	if f.pausedSince(ctx, t) {
+		f.returnBatches(append([]*batch{{queue: queue, tasks: []fetched{t}}}, f.prefetched.removeQueue(queue)...))
+		return nothing(ctx)
+	}
 	f.deliveries.add(f, t)
 	f.fetchAhead(ctx)
 	cmd := redis.NewCmd(ctx)
@@ -118,6 +125,16 @@ func (f *Fetcher) fetchAhead(ctx context.Context) {
 	if begun {
 		p.ahead = arrived
 	}
+}
+
+// pausedSince tells whether the queue of a task that has waited here is paused by now. While Redis does not answer it is not
+// known to be.
+func (f *Fetcher) pausedSince(ctx context.Context, t fetched) bool {
+	if time.Since(time.UnixMilli(t.began)) < unasked {
+		return false
+	}
+	paused, err := f.b.IsPaused(ctx, t.queue)
+	return err == nil && paused
 }
 
 // busyDelay is how long a task waits that this worker may not begin again yet.

@@ -95,6 +95,22 @@ func (p *prefetched) removeFrom(b *batch) []*batch {
 	return rest
 }
 
+// removeQueue gives all that waits here of the queue.
+func (p *prefetched) removeQueue(queue string) (removed []*batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var rest []*batch
+	for _, b := range p.batches {
+		if b.queue == queue {
+			removed = append(removed, b)
+		} else {
+			rest = append(rest, b)
+		}
+	}
+	p.batches = rest
+	return removed
+}
+
 // clear gives all that waits here.
 func (p *prefetched) clear() []*batch {
 	p.mu.Lock()

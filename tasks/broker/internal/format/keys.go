@@ -70,6 +70,13 @@ func LivesKey(queue string) string { return OwnPrefix(queue) + "lives" }
 // EndedKey is the sorted set of ended lives whose tasks are not all taken over yet, by when the next worker may do it (ms).
 func EndedKey(queue string) string { return OwnPrefix(queue) + "ended" }
 
+// PausedByKey is the hash of who paused the queue: by, and since, which is what asynq's mark says. Where the two differ, the
+// pause is another's.
+func PausedByKey(queue string) string { return OwnPrefix(queue) + "paused_by" }
+
+// RatePrefix begins the counters of tasks that came (in) or ended (out), one for every twenty seconds: see lib/rate.lua.
+func RatePrefix(queue string) string { return OwnPrefix(queue) + "rate:" }
+
 // ThrottleKey and DebounceKey hold the id of the task that was made for the key.
 func ThrottleKey(queue, task, sum string) string {
 	return OwnPrefix(queue) + "throttle:" + task + ":" + sum

@@ -25,6 +25,7 @@
 -- Answers 1, or 0 when another delivery has the task.
 --
 --- @include lua/lib/publish.lua
+--- @include lua/lib/rate.lua
 --- @include lua/lib/fence.lua
 --- @include lua/lib/end_attempt.lua
 --- @include lua/lib/count_failure.lua
@@ -52,5 +53,6 @@ redis.call('ZREMRANGEBYRANK', archived, 0, -size)
 
 redis.call('HSET', task, 'msg', message, 'state', 'archived')
 count_failure(processed_day, failed_day, processed, failed, expires, largest)
+count_rate(own .. 'rate:', 'out', 1)
 if watched then publish({'.' .. id}) end
 return 1

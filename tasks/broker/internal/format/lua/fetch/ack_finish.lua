@@ -21,6 +21,7 @@
 -- Answers for each 1, or 0 when another delivery has the task.
 --
 --- @include lua/lib/publish.lua
+--- @include lua/lib/rate.lua
 --- @include lua/lib/attempt.lua
 
 local active, leases, completed, processed_day, processed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -70,5 +71,6 @@ if #kept > 0 then redis.call('ZADD', completed, unpack(kept)) end
 if redis.call('INCRBY', processed_day, n) == n then redis.call('EXPIREAT', processed_day, expires) end
 if tonumber(redis.call('GET', processed) or 0) >= 9e18 then redis.call('SET', processed, 0) end
 redis.call('INCRBY', processed, n)
+count_rate(own .. 'rate:', 'out', n)
 publish(events)
 return answers

@@ -1,9 +1,9 @@
 -- enqueue stores a task with its key if neither its id nor its uniqueness nor its throttle is taken. It answers what became
--- of it: 1 (made), 0 (the id is taken), -1 (another queue has the id), the id that holds the uniqueness or the throttle, or
+-- of it: 1 (made), 0 (the id is taken), -1 (another queue has the id), -2 (the queue is full), the id that holds the uniqueness or the throttle, or
 -- '=' and the id of the task that has the message now; then whether the task is ready for a worker, and whether its id is to
 -- be pushed on the list of normal priority.
 --
--- context has queues (key of the list of queues), scheduled (key) and now (ns). due is in s, '0' is now; unique is a key, or
+-- context has queues (key of the list of queues), scheduled (key), now (ns) and room (see room.lua). due is in s, '0' is now; unique is a key, or
 -- nil; unique_for is in s; options is the JSON of Go's type extra, or '' for a plain task.
 
 -- taken tells whether any of the queues has the id.
@@ -53,8 +53,10 @@ local function enqueue(context, key, unique, id, message, due, unique_for, optio
 	end
 	if redis.call('EXISTS', key) == 1 then return 0 end
 	if extra and extra.alone and taken(context.queues, id) then return -1 end
+	if context.room and context.room < 1 then return -2 end
 	local now = due == '0'
 	if now then
+		if context.room then context.room = context.room - 1 end
 		redis.call('HSET', key, 'msg', message, 'state', 'pending', 'pending_since', context.now)
 	else
 		redis.call('HSET', key, 'msg', message, 'state', 'scheduled')
