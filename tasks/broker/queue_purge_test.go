@@ -192,3 +192,24 @@ func TestRedisGoesInTheMiddleOfAPurge(t *testing.T) {
 	require.Len(t, ended["pending"], 600)
 	require.EqualValues(t, 1000, b.Redis().ZCard(t.Context(), brokertest.Key("q", "completed")).Val())
 }
+
+// TestPurgeOnAFullRedis: that is when one wants to.
+func TestPurgeOnAFullRedis(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Open(t, testenv.RedisURL(t))
+	brokertest.Enqueue(t, b, brokertest.Numbered("q", 300)...)
+	become(t, b.Redis(), "0", "archived")
+	require.NoError(t, b.Redis().ConfigSet(t.Context(), "maxmemory", "1").Err())
+	ended, _ := purge(t, b, "pending", "archived")
+	require.Equal(t, []int{299, 1}, []int{len(ended["pending"]), len(ended["archived"])})
+	require.EqualValues(t, 299, b.Redis().ZCard(t.Context(), brokertest.Key("q", "completed")).Val())
+	_, first, err := b.Pause(t.Context(), "q", "me")
+	require.NoError(t, err)
+	require.True(t, first)
+	was, err := b.Resume(t.Context(), "q")
+	require.NoError(t, err)
+	require.True(t, was)
+	require.NoError(t, b.Redis().ConfigSet(t.Context(), "maxmemory", "0").Err())
+	ended, _ = purge(t, b, "completed")
+	require.Len(t, ended["completed"], 299)
+}

@@ -17,6 +17,7 @@ if mark then
 	return {0, mark, noted[1] or '', noted[2] or ''}
 end
 local since = string.format('%d', math.floor(now / 1000))
+redis.call('DEL', paused_by) -- a full Redis denies the first write only
 redis.call('SET', paused, since)
 redis.call('HSET', paused_by, 'since', since, 'by', by)
 return {1, since, since, by}
