@@ -29,6 +29,7 @@
 //     longpoll.go takes the connection of a request that waits long from net/http, whose goroutines and buffers take 35 KiB
 //     for each. So 10,000 waiting clients cost the process 182 MiB in all (row waiters of deploy/docs/benchmarks.md).
 //   - task_: tasks and schedules: call, batch, revoke, retry, search.
+//   - worker_: workers: list, and commands to them.
 //
 // Handlers only translate between HTTP and the packages under tasks/. There is no SQL and no Redis command here.
 //
