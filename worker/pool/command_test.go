@@ -320,9 +320,12 @@ func TestCommandsRefuseBadInput(t *testing.T) {
 		},
 		"level":      func() error { _, err := client.SetWorkerLogLevel(t.Context(), "w1", "loud"); return err },
 		"command_id": func() error { _, err := client.PauseWorker(t.Context(), "w1", tasks.CommandID("a b")); return err },
-		"wait":       func() error { _, err := client.PauseWorker(t.Context(), "w1", tasks.CommandWait(time.Hour)); return err },
-		"limit":      func() error { _, _, err := client.Workers(t.Context(), "", tasks.MaxWorkers+1); return err },
-		"cursor":     func() error { _, _, err := client.Workers(t.Context(), "??", 1); return err },
+		"wait": func() error {
+			_, err := client.PauseWorker(t.Context(), "w1", tasks.CommandWait(time.Hour))
+			return err
+		},
+		"limit":  func() error { _, _, err := client.Workers(t.Context(), "", tasks.MaxWorkers+1); return err },
+		"cursor": func() error { _, _, err := client.Workers(t.Context(), "??", 1); return err },
 	} {
 		var option *tasks.OptionError
 		require.ErrorAs(t, call(), &option, field)
