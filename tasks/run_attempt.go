@@ -35,6 +35,9 @@ func (a *attempt) run(ctx context.Context) verdict {
 	hard := a.headers.hardTimeout
 	a.startedAt = time.Now()
 	a.ctx.begin(ctx, &a.Task, a.startedAt, min(a.headers.timeout, hard))
+	if a.delivery != nil {
+		a.delivery.RunsUntil(a.startedAt.Add(min(a.headers.timeout, hard)))
+	}
 	w := waiters.Get().(*waiter)
 	w.timer.Reset(min(watchAfter, hard))
 	go a.handle(w.done)

@@ -17,6 +17,7 @@ type delivery interface {
 	Crashes() int
 	Revoked() (reason string, ok bool)
 	Terminated() <-chan struct{}
+	RunsUntil(t time.Time)
 	Keep(result []byte)
 	Record(attempt []byte) bool
 	Fence()

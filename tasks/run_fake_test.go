@@ -49,6 +49,8 @@ func (d *fakeDelivery) terminate(reason string) {
 	close(d.terminated)
 }
 
+func (d *fakeDelivery) RunsUntil(time.Time) {}
+
 func (d *fakeDelivery) Keep(result []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -30,6 +30,7 @@
 //     for each. So 10,000 waiting clients cost the process 182 MiB in all (row waiters of deploy/docs/benchmarks.md).
 //   - queue_: queues: how they stand, pause, resume, purge.
 //   - task_: tasks and schedules: call, batch, revoke, retry, search.
+//   - worker_: workers: list, and commands to them.
 //
 // Handlers only translate between HTTP and the packages under tasks/. There is no SQL and no Redis command here.
 //

@@ -86,6 +86,9 @@ func (s *Server) explain(err error) *Failure {
 		tooLarge *http.MaxBytesError
 		fromEcho *echo.HTTPError
 	)
+	if own = workerFailure(err); own != nil {
+		return own
+	}
 	switch {
 	case errors.As(err, &option):
 		return BadRequest(option.Field, Textf("参数 %s 不正确：%s", "option %s: %s", option.Field, option.Msg))

@@ -24,6 +24,16 @@ func (s *Server) routes() []Route {
 		{Method: get, Path: "/v1/tasks/:id/events", Handler: s.taskEvents, Who: AnyoneOrOperator, Timeout: maxStream},
 		{Method: get, Path: "/v1/schedules", Handler: s.listSchedules, Who: Operators},
 
+		{Method: get, Path: "/v1/workers", Handler: s.listWorkers, Who: Operators, Query: []string{"limit", "cursor"}},
+		{Method: get, Path: "/v1/workers/:name", Handler: s.oneWorker, Who: Operators},
+		{Method: post, Path: "/v1/workers/:name/resize", Handler: s.resizeWorker, Who: Operators, Body: true, Timeout: commandTimeout, Query: commandParams},
+		{Method: post, Path: "/v1/workers/:name/queues", Handler: s.setWorkerQueues, Who: Operators, Body: true, Timeout: commandTimeout, Query: commandParams},
+		{Method: post, Path: "/v1/workers/:name/log-level", Handler: s.setWorkerLogLevel, Who: Operators, Body: true, Timeout: commandTimeout, Query: commandParams},
+		{Method: post, Path: "/v1/workers/:name/pause", Handler: s.pauseWorker, Who: Operators, Timeout: commandTimeout, Query: commandParams},
+		{Method: post, Path: "/v1/workers/:name/resume", Handler: s.resumeWorker, Who: Operators, Timeout: commandTimeout, Query: commandParams},
+		{Method: post, Path: "/v1/workers/:name/drain", Handler: s.drainWorker, Who: Operators, Timeout: commandTimeout, Query: commandParams},
+		{Method: post, Path: "/v1/workers/ping", Handler: s.pingWorkers, Who: Operators, Timeout: commandTimeout, Query: commandParams},
+
 		{Method: get, Path: healthPath, Handler: s.healthz, Ungated: true},
 		{Method: get, Path: docsPath, Handler: s.docs, Ungated: true, AnyQuery: true},
 		{Method: get, Path: docsPath + "/*", Handler: s.docs, Ungated: true, AnyQuery: true},

@@ -40,6 +40,7 @@ type Env struct {
 	Catalog  *tasks.Catalog
 	Client   *tasks.Client
 
+	level          *slog.LevelVar // of Logger
 	app            App
 	program        config.Program
 	http           *Reservation    // nil in a program without an API
@@ -69,7 +70,7 @@ func (b boot) run(ctx context.Context) (err error) {
 	if err := errors.Join(b.app.check(), b.app.checkDatabase(cfg)); err != nil {
 		return err
 	}
-	logger, err := newLogger(name, cfg)
+	logger, level, err := newLogger(name, cfg)
 	if err != nil {
 		return err
 	}
@@ -94,6 +95,7 @@ func (b boot) run(ctx context.Context) (err error) {
 		Config:   cfg,
 		Logger:   logger,
 		Registry: admin.Registry,
+		level:    level,
 		app:      b.app,
 		program:  b.program,
 		http:     b.http,
@@ -225,12 +227,12 @@ func (e *Env) migrate(ctx context.Context) error {
 	return e.openOutbox()
 }
 
-func newLogger(program string, cfg config.Config) (*slog.Logger, error) {
-	logger, err := NewLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
+func newLogger(program string, cfg config.Config) (*slog.Logger, *slog.LevelVar, error) {
+	logger, level, err := newLeveledLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return logger.With("program", program), nil
+	return logger.With("program", program), level, nil
 }
 
 // reserveHTTP takes the HTTP address of the API, on which nothing is served before the stores answer.

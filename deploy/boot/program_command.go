@@ -65,7 +65,7 @@ func programCommand(app App, schema *config.Schema, p config.Program, use string
 	cmd := NewCommand(use, shortOf(app.Name, p), schema.Help(p))
 	schema.AddFlags(p, cmd.PersistentFlags())
 	cmd.RunE = withConfig(schema, p, func(ctx context.Context, cfg config.Config) error {
-		logger, err := newLogger(app.programName(p), cfg)
+		logger, _, err := newLogger(app.programName(p), cfg)
 		if err != nil {
 			return err
 		}

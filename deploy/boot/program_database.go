@@ -74,7 +74,7 @@ func useOutbox(db *gorm.DB) error {
 
 // withDatabase opens and migrates the database, and closes it after f.
 func withDatabase(ctx context.Context, app App, cfg config.Config, f func(*gorm.DB) error) error {
-	logger, err := newLogger(string(config.Migrate), cfg)
+	logger, _, err := newLogger(string(config.Migrate), cfg)
 	if err != nil {
 		return err
 	}

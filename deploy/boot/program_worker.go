@@ -63,11 +63,25 @@ func (e *Env) addWorker() error {
 		Concurrency: e.Config.Concurrency,
 		Drain:       e.Config.DrainTimeout,
 		Logger:      e.Logger,
+		Version:     Version(),
+		LogLevel:    e.level,
 	})
 	if err != nil {
 		return err
 	}
 	e.checks["worker"] = p.Ready
-	e.group.Add("worker", p.Run)
+	e.group.Add("worker", func(ctx context.Context) error {
+		err := p.Run(ctx)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		if e.program == config.Worker { // an operator has drained it
+			e.group.End()
+		} else {
+			e.Logger.WarnContext(ctx, "the worker has drained; the other parts of this program go on without one")
+		}
+		<-ctx.Done()
+		return nil
+	})
 	return e.addSettler()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -12,20 +13,25 @@ import (
 // which they are to stop: what takes work in first, what work depends on later, the admin server last, so that it
 // answers during the drain.
 //
-// A Group is used once, from one goroutine.
+// A Group is used once, from one goroutine but for End.
 type Group struct {
 	logger   *slog.Logger
 	limit    time.Duration
 	parts    []*part
 	stopping chan struct{}
+	ended    chan struct{} // closed by End
+	end      sync.Once
 }
 
 // NewGroup makes a Group without parts. logger takes a line for each part that stops. limit is how long one part may
 // take to stop before the next one is told to; it bounds Run, and should be a little longer than what a part needs to
 // drain.
 func NewGroup(logger *slog.Logger, limit time.Duration) *Group {
-	return &Group{logger: logger, limit: limit, stopping: make(chan struct{})}
+	return &Group{logger: logger, limit: limit, stopping: make(chan struct{}), ended: make(chan struct{})}
 }
+
+// End has Run stop all parts, as the end of its context does: the program has done what it was to do. Parts may call it.
+func (g *Group) End() { g.end.Do(func() { close(g.ended) }) }
 
 // Stopping is closed when the parts begin to be stopped.
 func (g *Group) Stopping() <-chan struct{} { return g.stopping }
@@ -43,7 +49,7 @@ func (g *Group) Add(name string, run func(ctx context.Context) error) {
 	g.parts = append(g.parts, &part{name: name, run: run, done: make(chan struct{})})
 }
 
-// Run starts every part, waits until ctx ends or a part returns, and stops all of them in the order in which they
+// Run starts every part, waits until ctx ends, End is called, or a part returns, and stops all of them in the order in which they
 // were added. It returns the errors of all parts, joined, each with its part's name: a part that returned before it
 // was told to has failed even without an error, and so has one that did not stop within the limit, which is left behind.
 func (g *Group) Run(ctx context.Context) error {
@@ -64,6 +70,7 @@ func (g *Group) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		cause = context.Cause(ctx)
+	case <-g.ended:
 	case p := <-returned:
 		if p.err == nil || onlyCanceled(p.err) {
 			errs = append(errs, fmt.Errorf("%s: stopped by itself", p.name))

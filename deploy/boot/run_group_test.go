@@ -120,3 +120,21 @@ func TestGroupLeavesBehindWhatDoesNotStop(t *testing.T) {
 		require.Contains(t, j.all(), "stuck stopped")
 	})
 }
+
+// TestGroupEnds: a part that has done what the program is for ends all, and that is no failure.
+func TestGroupEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := new(journal)
+		g, _ := newGroup(t)
+		g.Add("worker", func(ctx context.Context) error {
+			g.End()
+			g.End() // twice is safe
+			<-ctx.Done()
+			return nil
+		})
+		g.Add("admin", j.part("admin", 0, nil))
+		require.NoError(t, g.Run(t.Context()))
+		require.Equal(t, []string{"admin told: context canceled", "admin stopped"}, j.all())
+	})
+}

@@ -24,7 +24,7 @@ func needs() []redisx.Need {
 			Commands: [][]any{{"BLPOP", own, "0.01"}},
 		},
 		{
-			Cost:    "a running task that is revoked with terminate ends up to 5 s later",
+			Cost:    "a running task that is revoked with terminate ends up to 5 s later, and a command to a worker takes up to 1.5 s",
 			Publish: []string{format.TerminateChannel}, Listen: []string{format.TerminateChannel},
 		},
 		{Cost: "asynq's own tools can't cancel a running task", Listen: []string{asynqCancelChannel}},

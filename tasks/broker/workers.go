@@ -54,7 +54,7 @@ func (b *Broker) Service(ctx context.Context, queue, task string) (Service, erro
 		return Served, err
 	}
 	for _, r := range records {
-		if r == nil || slices.Contains(r.Tasks, task) {
+		if r == nil || r.takes(queue) && slices.Contains(r.Tasks, task) {
 			return Served, nil
 		}
 	}
@@ -69,9 +69,23 @@ func (b *Broker) Service(ctx context.Context, queue, task string) (Service, erro
 	return NoHandler, nil
 }
 
-// workerRecords are those of lives, nil for a life without one. A record says the same as long as its life lasts, and is
-// read once.
-func (b *Broker) workerRecords(ctx context.Context, lives []string) ([]*format.WorkerRecord, error) {
+// knownRecord is a record and when it was read.
+type knownRecord struct {
+	format.WorkerRecord
+	read time.Time
+}
+
+// takes tells whether the worker takes tasks from the queue: it may have left it, or drain.
+func (r *knownRecord) takes(queue string) bool {
+	_, has := r.Queues[queue]
+	return has && r.Phase != format.PhaseDraining
+}
+
+// believeRecord is how long a record that was read is believed: commands change queues.
+const believeRecord = 5 * time.Second
+
+// workerRecords are those of lives, nil for a life without one.
+func (b *Broker) workerRecords(ctx context.Context, lives []string) ([]*knownRecord, error) {
 	records := b.workers.read(lives)
 	pipe := b.rdb.Pipeline()
 	asked := make(map[int]*redis.StringCmd)
@@ -91,8 +105,8 @@ func (b *Broker) workerRecords(ctx context.Context, lives []string) ([]*format.W
 		if err != nil {
 			continue
 		}
-		var r format.WorkerRecord
-		if err := json.Unmarshal(text, &r); err != nil {
+		r := knownRecord{read: time.Now()}
+		if err := json.Unmarshal(text, &r.WorkerRecord); err != nil {
 			b.logger.DebugContext(ctx, "the record of a worker can't be read", "worker", format.WorkerOf(lives[i]), "error", err)
 			continue
 		}
@@ -175,7 +189,7 @@ func (b *Broker) RemoveWorker(w *LocalWorker) { b.workers.remove(w) }
 type workers struct {
 	mu      sync.Mutex
 	own     []*LocalWorker
-	records map[string]*format.WorkerRecord // by life
+	records map[string]*knownRecord // by life
 }
 
 // maxRecords bounds the records that are kept. Those of ended lives are among them.
@@ -199,21 +213,23 @@ func (r *workers) remove(w *LocalWorker) {
 	r.own = slices.DeleteFunc(r.own, func(one *LocalWorker) bool { return one == w })
 }
 
-func (r *workers) read(lives []string) []*format.WorkerRecord {
+func (r *workers) read(lives []string) []*knownRecord {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	records := make([]*format.WorkerRecord, len(lives))
+	records := make([]*knownRecord, len(lives))
 	for i, life := range lives {
-		records[i] = r.records[life]
+		if known := r.records[life]; known != nil && time.Since(known.read) < believeRecord {
+			records[i] = known
+		}
 	}
 	return records
 }
 
-func (r *workers) keep(life string, record *format.WorkerRecord) {
+func (r *workers) keep(life string, record *knownRecord) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.records == nil || len(r.records) >= maxRecords {
-		r.records = make(map[string]*format.WorkerRecord)
+		r.records = make(map[string]*knownRecord)
 	}
 	r.records[life] = record
 }

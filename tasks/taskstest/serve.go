@@ -69,9 +69,9 @@ func Serve(t testing.TB, b *broker.Broker, m *tasks.Mux, queues ...string) {
 	for _, q := range queues {
 		weights[q] = 1
 	}
-	fetcher := fetch.New(b, fetch.Config{Name: "test", Queues: weights, Slots: concurrency, Tasks: m.Tasks()})
+	fetcher := fetch.New(b, fetch.Config{Name: "test", Queues: weights, Slots: concurrency, MaxSlots: fetch.MaxSlots, Tasks: m.Tasks()})
 	server := asynq.NewServerFromRedisClient(fetcher, m.Engine(asynq.Config{
-		Concurrency:     concurrency,
+		Concurrency:     fetch.MaxSlots,
 		BaseContext:     func() context.Context { return fetcher.Context(context.Background()) },
 		Queues:          weights,
 		LogLevel:        asynq.FatalLevel,

@@ -25,6 +25,8 @@ type Config struct {
 	Drain       time.Duration  // how long running tasks may go on after the end; then they are put back
 	Life        time.Duration  // how long a worker may be silent before others take over its tasks; the same in all. 0 is 5 s
 	Logger      *slog.Logger   // nil is slog.Default
+	Version     string         // of the program, for lists of workers
+	LogLevel    *slog.LevelVar // of Logger, which an operator may change; nil is that it can't be
 }
 
 // Pool runs the tasks of some queues. Run it once.
@@ -66,17 +68,24 @@ func New(b *broker.Broker, m *tasks.Mux, cfg Config) (*Pool, error) {
 		mux:    m,
 		logger: cfg.Logger.With("worker", cfg.Name),
 	}
+	// asynq's own number stays: it is the bound, and the fetcher gives out as many as there are slots. A slot that is not
+	// taken costs asynq nothing.
+	most := max(fetch.MaxSlots, cfg.Concurrency)
 	p.fetcher = fetch.New(b, fetch.Config{
 		Name:   cfg.Name,
 		Queues: cfg.Queues,
 		Slots:  cfg.Concurrency,
 		Tasks:  m.Tasks(),
 		Life:   cfg.Life,
+
+		MaxSlots: most,
+		Version:  cfg.Version,
+		LogLevel: cfg.LogLevel,
 	})
 	base, cancel := context.WithCancel(p.fetcher.Context(context.Background()))
 	p.cancel = cancel
 	p.server = asynq.NewServerFromRedisClient(p.fetcher, m.Engine(asynq.Config{
-		Concurrency:     cfg.Concurrency,
+		Concurrency:     most,
 		Queues:          cfg.Queues,
 		BaseContext:     func() context.Context { return base },
 		ShutdownTimeout: max(cfg.Drain, time.Millisecond), // 0 would be asynq's default
@@ -111,7 +120,8 @@ func (c Config) validate() error {
 }
 
 // Run serves the queues until ctx ends, then drains: it takes nothing new, lets running tasks finish within
-// Config.Drain, and puts back at the head of their queue those that do not.
+// Config.Drain, and puts back at the head of their queue those that do not. It returns, too, when an operator has told the
+// worker to drain (tasks.Client.DrainWorker), and nothing runs any more, however long that takes.
 func (p *Pool) Run(ctx context.Context) error {
 	defer p.cancel()
 	if err := p.server.Start(p); err != nil {
@@ -119,7 +129,13 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 	p.phase.Store(serving)
 	p.logger.InfoContext(ctx, "worker started", "queues", p.cfg.Queues, "concurrency", p.cfg.Concurrency)
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-p.fetcher.Draining():
+		p.phase.Store(draining)
+		p.logger.InfoContext(ctx, "worker drains, as it was told: it ends when nothing runs any more", "running", p.running.Load())
+		p.awaitIdle(ctx)
+	}
 	p.logger.Info("worker drains", "running", p.running.Load(), "limit", p.cfg.Drain.String())
 	p.fetcher.Stop()
 	p.phase.Store(draining)
@@ -127,6 +143,22 @@ func (p *Pool) Run(ctx context.Context) error {
 	p.fetcher.Leave()
 	p.logger.Info("worker stopped", "abandoned", p.running.Load()) // handlers that ignore their context
 	return nil
+}
+
+// idleCheck is how often a worker that drains looks whether its tasks have ended.
+const idleCheck = 20 * time.Millisecond
+
+// awaitIdle waits until no task runs, or ctx ends.
+func (p *Pool) awaitIdle(ctx context.Context) {
+	ticker := time.NewTicker(idleCheck)
+	defer ticker.Stop()
+	for p.fetcher.Busy() || p.running.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // ProcessTask counts what runs and hands the task to the mux; it is for asynq.
@@ -140,7 +172,7 @@ func (p *Pool) ProcessTask(ctx context.Context, t *asynq.Task) error {
 // idle one asks once a second.
 const fetchLimit = 10 * time.Second
 
-// Ready tells whether the pool is really fetching: Redis answered lately, or every slot is taken.
+// Ready tells whether the pool is really fetching: Redis answered lately, every slot is taken, or an operator has paused it.
 func (p *Pool) Ready(context.Context) error {
 	switch p.phase.Load() {
 	case idle:
@@ -148,7 +180,7 @@ func (p *Pool) Ready(context.Context) error {
 	case draining:
 		return errors.New("the worker drains")
 	}
-	if p.running.Load() >= int64(p.cfg.Concurrency) {
+	if p.running.Load() >= int64(p.fetcher.Slots()) || p.fetcher.Phase() == fetch.PhasePaused {
 		return nil
 	}
 	last := p.fetcher.LastFetch()

@@ -39,6 +39,16 @@ func isRecoverCall(keys []string) bool {
 	return len(keys) == 1 && strings.HasSuffix(keys[0], format.LeaseSuffix)
 }
 
+// isServerState tells a call of the script that stores the server's record: server, workers of the server. ARGV: time to live,
+// the record, then each running task.
+func isServerState(keys []string, args []any) (info []byte, ok bool) {
+	if len(keys) != 2 || len(args) < 2 || !strings.HasPrefix(keys[0], "asynq:servers:{") {
+		return nil, false
+	}
+	info, ok = args[1].([]byte)
+	return info, ok
+}
+
 // isResultWrite tells the HSET by which a handler's result is written.
 func isResultWrite(values []any) (result []byte, ok bool) {
 	if len(values) != 2 || values[0] != "result" {

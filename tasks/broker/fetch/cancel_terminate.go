@@ -19,11 +19,15 @@ func (f *Fetcher) listenTerminate(ctx context.Context) {
 	redisx.Subscription{
 		Client:     f.b.Redis(),
 		Channel:    format.TerminateChannel,
-		Subscribed: func() {}, // checkTerminated finds what was missed
+		Subscribed: func() { f.control.look() }, // checkTerminated finds what else was missed
 		Message: func(message string) {
 			var named []*Delivery
 			for line := range strings.Lines(message) {
 				queue, id, _ := strings.Cut(strings.TrimSpace(line), " ")
+				if queue == format.CommandMark && id == format.LifeTag(f.life.name) {
+					f.control.look()
+					continue
+				}
 				if d := f.deliveries.get(format.TaskKey(queue, id)); d != nil {
 					named = append(named, d)
 				}

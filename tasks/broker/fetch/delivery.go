@@ -29,6 +29,7 @@ type Delivery struct {
 	f       *Fetcher
 	fetched fetched
 	begun   time.Time
+	until   atomic.Int64 // when the handler's context ends, in Unix milliseconds; 0 while that is not known
 	fenced  atomic.Bool
 	lost    atomic.Bool // another has the task, or is to get it
 	ending  atomic.Bool // it is being acknowledged
@@ -36,6 +37,7 @@ type Delivery struct {
 	mu         sync.Mutex
 	result     []byte
 	attempt    []byte
+	progress   []byte    // what was stored last
 	isPutBack  bool      // what the attempt leaves does not count: it will run again
 	alive      time.Time // when asynq last extended its lease
 	revoked    string
@@ -177,8 +179,14 @@ func (d *Delivery) Progress(ctx context.Context, progress []byte) error {
 		d.Fence()
 		return ErrFenced
 	}
+	d.mu.Lock()
+	d.progress = progress
+	d.mu.Unlock()
 	return nil
 }
+
+// RunsUntil tells when the handler's context ends, for the worker's record.
+func (d *Delivery) RunsUntil(t time.Time) { d.until.Store(t.UnixMilli()) }
 
 var progressScript = format.Script("fetch/progress.lua")
 

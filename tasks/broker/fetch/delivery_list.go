@@ -17,6 +17,8 @@ type deliveries struct {
 	prefix string
 	count  *atomic.Uint64
 
+	freed chan struct{} // receives after a delivery has ended, if nothing is in it
+
 	mu         *sync.Mutex
 	byKey      map[string]*Delivery
 	turnaround time.Duration // from delivery to acknowledgement, a moving average
@@ -26,6 +28,7 @@ func newDeliveries(worker string) deliveries {
 	return deliveries{
 		prefix: worker + "|" + strconv.FormatUint(rand.Uint64(), 36) + ".",
 		count:  new(atomic.Uint64),
+		freed:  make(chan struct{}, 1),
 		mu:     new(sync.Mutex),
 		byKey:  make(map[string]*Delivery),
 	}
@@ -33,6 +36,14 @@ func newDeliveries(worker string) deliveries {
 
 // token is one that no other delivery has.
 func (d *deliveries) token() string { return d.prefix + strconv.FormatUint(d.count.Add(1), 36) }
+
+// tell has who waits for a free slot look again.
+func (d *deliveries) tell() {
+	select {
+	case d.freed <- struct{}{}:
+	default:
+	}
+}
 
 func (d *deliveries) add(f *Fetcher, t fetched) {
 	d.mu.Lock()
@@ -76,6 +87,7 @@ func (d *deliveries) keep(key string, result []byte) bool {
 }
 
 func (d *deliveries) drop(key string, gone *Delivery) {
+	defer d.tell()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.byKey[key] == gone {

@@ -35,6 +35,7 @@
 //   - asynq's forwarder asks for due tasks; forward.go lets one call a second through.
 //   - beats (life.go) owns the life: it alone prolongs it, but for a dequeue that finds it over. What a beat finds to take over
 //     goes on in a goroutine of its own, one at a time.
+//   - obeys (control_commands.go) carries out commands, one at a time, and writes the worker's record (life_record.go).
 //   - listenTerminate and checkTerminated (cancel_terminate.go) end running tasks that were revoked.
 //
 // [Fetcher.Stop] ends the fetching and puts back what no slot has begun, [Fetcher.Leave] ends the life after the server's shutdown.

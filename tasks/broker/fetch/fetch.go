@@ -27,13 +27,14 @@ var errNoLife = errors.New("the worker is to beat before it gets tasks")
 // fetch gets tasks from the first queue, in a random order by weight, that has any. Within one server that is a single
 // call; on a Redis Cluster it is one a queue. It returns nil if there are none.
 func (f *Fetcher) fetch(ctx context.Context, limit int) (*batch, error) {
+	epoch := f.prefetched.now()
 	order := f.order()
 	step := len(order)
 	if f.b.Clustered() {
 		step = 1
 	}
 	for some := range slices.Chunk(order, step) {
-		b, err := f.fetchFrom(ctx, some, limit)
+		b, err := f.fetchFrom(ctx, some, limit, epoch)
 		if b != nil || err != nil {
 			return b, err
 		}
@@ -42,7 +43,7 @@ func (f *Fetcher) fetch(ctx context.Context, limit int) (*batch, error) {
 	return nil, nil
 }
 
-func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*batch, error) {
+func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int, epoch uint64) (*batch, error) {
 	token, began := f.deliveries.token(), time.Now().UnixMilli()
 	normal, low := f.share.next(limit)
 	keys := make([]string, 0, 8*len(queues))
@@ -82,7 +83,7 @@ func (f *Fetcher) fetchFrom(ctx context.Context, queues []string, limit int) (*b
 	f.share.count(len(tasks))
 	f.lastFetch.Store(time.Now().UnixNano())
 	b := &batch{queue: queue, tasks: tasks, full: len(tasks) == limit}
-	if f.prefetched.put(b) {
+	if f.prefetched.put(b, epoch) {
 		f.returnFetched(tasks)
 	}
 	return b, nil
@@ -101,16 +102,17 @@ func (t *fetched) read(note string) {
 
 // order draws the queues by weight without replacement (Efraimidis and Spirakis, 2006).
 func (f *Fetcher) order() []string {
-	if len(f.queues) == 1 {
-		return f.queues
+	now := f.served.Load()
+	if len(now.queues) == 1 {
+		return now.queues
 	}
 	type drawn struct {
 		queue string
 		at    float64
 	}
-	draws := make([]drawn, len(f.queues))
-	for i, q := range f.queues {
-		draws[i] = drawn{q, rand.ExpFloat64() / float64(max(f.cfg.Queues[q], 1))}
+	draws := make([]drawn, len(now.queues))
+	for i, q := range now.queues {
+		draws[i] = drawn{q, rand.ExpFloat64() / float64(max(now.weights[q], 1))}
 	}
 	slices.SortFunc(draws, func(a, b drawn) int { return cmp.Compare(a.at, b.at) })
 	order := make([]string, len(draws))

@@ -27,8 +27,11 @@ const (
 func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 	f.start()
 	begun := time.Now()
+	if !f.awaitSlot(begun) {
+		return nothing(ctx)
+	}
 	for f.prefetched.len() == 0 || !f.life.alive() {
-		if f.stopped() || time.Since(begun) > callLimit {
+		if f.stopped() || f.prefetched.isHeld() || time.Since(begun) > callLimit {
 			return nothing(ctx)
 		}
 		if !f.life.alive() {
@@ -62,19 +65,25 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 	if time.Since(begun) > callLimit {
 		return nothing(ctx)
 	}
-	t, ok := f.prefetched.take(queue)
-	if !ok {
+	t, begins, ok := f.prefetched.take(queue, f.served.Load().asked(f.cfg.Queues), func(t fetched) bool {
+		if f.deliveries.runs(t.key) {
+			return false
+		}
+		f.deliveries.add(f, t)
+		return true
+	})
+	switch {
+	case !ok:
 		return nothing(ctx)
-	}
-	if f.deliveries.runs(t.key) {
+	case !begins:
 		f.postpone(t)
 		return nothing(ctx)
 	}
 	if f.pausedSince(ctx, t) {
+		f.deliveries.drop(t.key, f.deliveries.get(t.key))
 		f.returnBatches(append([]*batch{{queue: queue, tasks: []fetched{t}}}, f.prefetched.removeQueue(queue)...))
 		return nothing(ctx)
 	}
-	f.deliveries.add(f, t)
 	f.fetchAhead(ctx)
 	cmd := redis.NewCmd(ctx)
 	cmd.SetVal(t.message)
@@ -85,7 +94,7 @@ func (f *Fetcher) dequeue(ctx context.Context, queue string) *redis.Cmd {
 func (f *Fetcher) fetchNow(ctx context.Context) (got bool, err error) {
 	limit := 1 // asynq asks when it has a free slot
 	if !f.b.Options().NoPipelining {
-		limit = min(max(f.cfg.Slots-f.deliveries.len(), 1), prefetchLimit)
+		limit = min(max(f.Slots()-f.deliveries.len(), 1), prefetchLimit)
 	}
 	b, err := f.fetch(ctx, limit)
 	if b == nil || err != nil {
@@ -107,7 +116,7 @@ func (f *Fetcher) fetchAhead(ctx context.Context) {
 			return
 		}
 	}
-	limit := min(f.cfg.Slots, prefetchLimit)
+	limit := min(f.Slots(), prefetchLimit)
 	if !p.more || f.b.Options().NoPipelining || p.len() > limit/2 || f.deliveries.slow() || f.reclaimed != f.b.Connects() {
 		return
 	}

@@ -15,7 +15,7 @@ func (f *Fetcher) reclaim(ctx context.Context) error {
 	if f.reclaimed == connects {
 		return nil
 	}
-	for _, queue := range f.queues {
+	for _, queue := range f.control.bound() {
 		reply, err := reclaimScript.Run(ctx, f.b.Redis(), []string{format.ActiveKey(queue)}, format.TaskKeyPrefix(queue), f.deliveries.prefix).StringSlice()
 		if err != nil {
 			return fmt.Errorf("look for tasks that did not arrive: %w", err)

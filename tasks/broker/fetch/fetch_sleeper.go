@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,15 +43,33 @@ type wakeList struct {
 
 func newSleeper(b *broker.Broker, queues []string, closed <-chan struct{}) *sleeper {
 	s := &sleeper{b: b, closed: closed}
+	s.listenTo(queues)
+	return s
+}
+
+// listenTo has the next sleep wait for these queues.
+func (s *sleeper) listenTo(queues []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lists = nil
 	for i, q := range queues {
-		if i == 0 || b.Clustered() {
+		if i == 0 || s.b.Clustered() {
 			s.lists = append(s.lists, &wakeList{queue: make(map[string]string)})
 		}
 		last := s.lists[len(s.lists)-1]
 		last.keys = append(last.keys, format.WakeKey(q))
 		last.queue[format.WakeKey(q)] = q
 	}
-	return s
+}
+
+// wake ends the sleep, if there is one. A wake-up that comes after it is passed on to another worker.
+func (s *sleeper) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting != nil {
+		close(s.waiting)
+		s.waiting = nil
+	}
 }
 
 // sleep returns when one of the queues rings, or it is time to look all the same. One goroutine may sleep at a time.
@@ -89,7 +108,7 @@ func (s *sleeper) block(l *wakeList) {
 	popped, err := s.b.Redis().BLPop(context.Background(), fallback, l.keys...).Result()
 	s.mu.Lock()
 	l.blocked = false
-	asleep := s.waiting != nil
+	asleep := s.waiting != nil && slices.Contains(s.lists, l)
 	select {
 	case <-s.closed:
 		asleep = false

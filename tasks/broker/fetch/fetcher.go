@@ -22,8 +22,14 @@ type Config struct {
 	Name   string         // the worker's, which its deliveries carry
 	Queues map[string]int // weight by queue, at least 1: how often it is asked first
 	Slots  int            // the server's concurrency; how many tasks the fetcher takes at once. 0 is one
-	// Tasks are the names of those that the worker has handlers for. Nil is that it does not tell.
-	Tasks []string
+	// MaxSlots is the server's own concurrency, where Slots can be changed while it runs: the fetcher then gives it no more
+	// than Slots tasks at a time, whatever it asks for. 0 is that Slots are the server's and stay.
+	MaxSlots int
+	// Tasks are the names of those that the worker has handlers for. Nil is that it does not tell: it keeps no record, and
+	// takes no commands.
+	Tasks    []string
+	Version  string         // of the program, for the record
+	LogLevel *slog.LevelVar // what a command changes; nil is that none can
 	// Life is how long a worker may be silent before others take over what it holds. It beats three times within it. All
 	// workers of a Redis should have the same. 0 is 5 s.
 	Life time.Duration
@@ -50,8 +56,8 @@ type Fetcher struct {
 	b            *broker.Broker
 	logger       *slog.Logger
 	cfg          Config
-	asLocal      *broker.LocalWorker
-	queues       []string
+	served       atomic.Pointer[served] // what it takes tasks from
+	control      control
 	closed       chan struct{}
 	once         sync.Once
 	started      sync.Once
@@ -79,19 +85,17 @@ func New(b *broker.Broker, cfg Config) *Fetcher {
 		b:               b,
 		logger:          b.Options().Logger,
 		cfg:             cfg,
-		asLocal:         &broker.LocalWorker{Queues: cfg.Queues, Tasks: cfg.Tasks},
 		closed:          make(chan struct{}),
 		prefetched:      prefetched{patience: aheadPatience},
 		cancels:         cancels{first: firstCancelPause},
 		deliveries:      newDeliveries(cfg.Name),
 	}
-	for q := range cfg.Queues {
-		f.queues = append(f.queues, q)
-	}
+	now := newServed(cfg.Queues)
+	f.served.Store(now)
 	f.life.name, f.life.limit = strings.TrimSuffix(f.deliveries.prefix, "."), cmp.Or(cfg.Life, format.StandardLife)
 	f.reclaimed = b.Connects()
-	f.sleeper = newSleeper(b, f.queues, f.closed)
-	b.AddWorker(f.asLocal)
+	f.sleeper = newSleeper(b, now.queues, f.closed)
+	f.control.begin(f, now)
 	f.acks = redisx.Batcher[*acknowledgement]{Flush: f.flushAcks, Size: ackBatch, MaxInFlight: acksInFlight}
 	if b.Options().NoPipelining {
 		f.acks.Size, f.acks.MaxInFlight = 1, math.MaxInt
@@ -104,7 +108,7 @@ func New(b *broker.Broker, cfg Config) *Fetcher {
 func (f *Fetcher) Stop() {
 	f.once.Do(func() {
 		close(f.closed)
-		f.b.RemoveWorker(f.asLocal)
+		f.control.stop(f)
 		f.started.Do(func() {}) // not any more
 		if f.endListening != nil {
 			f.endListening()
@@ -128,6 +132,7 @@ func (f *Fetcher) Leave() {
 		}
 		f.life.end()
 		<-f.life.over
+		<-f.control.over
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(f.b.Closing()), leaveLimit)
 		defer cancel()
 		if err := f.sendLeave(ctx); err != nil {
@@ -155,7 +160,9 @@ func (f *Fetcher) start() {
 		f.b.Go(func() { f.checkTerminated(ctx) })
 		beating, end := context.WithCancel(f.b.Closing())
 		f.life.end, f.life.over = end, make(chan struct{})
+		f.control.over = make(chan struct{})
 		f.b.Go(func() { f.beats(beating) })
+		f.b.Go(func() { f.obeys(beating) })
 	})
 }
 
@@ -177,6 +184,9 @@ func (f *Fetcher) EvalSha(ctx context.Context, sha string, keys []string, args .
 	}
 	if queue, second, ok := isForwardCall(keys, args); ok {
 		return f.forward(ctx, queue, keys[0], second, args)
+	}
+	if info, ok := isServerState(keys, args); ok {
+		args[1] = f.correctServerInfo(info)
 	}
 	if isRecoverCall(keys) { // beats find them
 		cmd := redis.NewCmd(ctx)

@@ -27,12 +27,18 @@ func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int
 			return failed(ctx, err)
 		}
 		f.due.second, f.due.sets = second, sets
+		f.forwardAdded(ctx, second, args)
 	}
 	if !f.due.sets[delayed] {
 		cmd := redis.NewCmd(ctx)
 		cmd.SetVal(int64(0))
 		return cmd
 	}
+	return f.forwardSet(ctx, queue, delayed, args)
+}
+
+// forwardSet moves what is due of one set.
+func (f *Fetcher) forwardSet(ctx context.Context, queue, delayed string, args []any) *redis.Cmd {
 	cmd := forwardScript.Run(ctx, f.b.Redis(), []string{delayed, format.PendingKey(queue), format.HighKey(queue), format.LowKey(queue)}, args...)
 	moved, err := cmd.Int()
 	if err != nil {
@@ -51,8 +57,9 @@ func (f *Fetcher) forward(ctx context.Context, queue, delayed string, second int
 
 // dueSets asks which delayed sets hold tasks that are due. On a Redis Cluster it does not know and names all.
 func (f *Fetcher) dueSets(ctx context.Context, second int64) (map[string]bool, error) {
-	keys := make([]string, 0, 2*len(f.queues))
-	for _, q := range f.queues {
+	queues := f.forwarded()
+	keys := make([]string, 0, 2*len(queues))
+	for _, q := range queues {
 		keys = append(keys, format.ScheduledKey(q), format.RetryKey(q))
 	}
 	names := keys

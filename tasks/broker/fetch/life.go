@@ -39,7 +39,6 @@ type life struct {
 
 	beating   sync.Mutex   // one beat at a time
 	begun     bool         // Redis has taken a beat
-	recorded  time.Time    // when the worker's record was written
 	confirmed atomic.Value // time.Time when the last beat was sent after which the fetcher knew what it held
 
 	taking sync.Mutex // one takeover at a time
@@ -115,7 +114,7 @@ func (f *Fetcher) beat(ctx context.Context) error {
 			f.life.doubt()
 			return errLifeEnded
 		case standingNew:
-			known = false
+			known = known && f.control.joins(a.queue)
 		}
 	}
 	if f.life.begun && !known {
@@ -124,9 +123,10 @@ func (f *Fetcher) beat(ctx context.Context) error {
 		}
 	}
 	f.life.begun = true
+	f.control.joined(answers)
 	f.life.confirmed.Store(sent)
 	f.record(ctx, known)
-	return nil
+	return f.leaveQueues(ctx)
 }
 
 // recheck finds which tasks the fetcher has lost. Those that wait here for a slot it gives back.
@@ -163,7 +163,7 @@ func (f *Fetcher) sendLeave(ctx context.Context) error {
 	// A new connection may have taken the place of one that was lost together with tasks.
 	left := format.Flag(f.deliveries.len() > 0 || f.prefetched.unreturned.Load() || f.reclaimed != f.b.Connects())
 	var calls []*redisx.Call
-	for _, queues := range f.b.Together(f.queues) {
+	for _, queues := range f.b.Together(f.control.bound()) {
 		c := &redisx.Call{Script: leaveScript, Args: []any{f.life.name, left}}
 		for _, q := range queues {
 			c.Keys = append(c.Keys, format.LivesKey(q), format.EndedKey(q))
@@ -172,7 +172,10 @@ func (f *Fetcher) sendLeave(ctx context.Context) error {
 	}
 	var also []func(redis.Pipeliner)
 	if f.cfg.Tasks != nil {
-		also = append(also, func(p redis.Pipeliner) { p.Del(ctx, format.WorkerKey(f.life.name)) })
+		also = append(also, func(p redis.Pipeliner) {
+			p.Del(ctx, format.WorkerKey(f.life.name))
+			p.Del(ctx, format.CommandsKey(f.life.name))
+		})
 	}
 	redisx.RunScripts(ctx, f.b.Redis(), calls, also...)
 	for _, c := range calls {

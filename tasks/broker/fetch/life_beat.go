@@ -43,7 +43,7 @@ type held struct{ id, owner string }
 
 // sendBeat is one script, or on a Redis Cluster one for each queue in one round trip.
 func (f *Fetcher) sendBeat(ctx context.Context) ([]beatAnswer, error) {
-	groups := f.b.Together(f.queues)
+	groups := f.b.Together(f.control.bound())
 	calls := make([]*redisx.Call, len(groups))
 	limit := f.life.limit.Milliseconds()
 	for i, queues := range groups {

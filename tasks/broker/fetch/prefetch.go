@@ -14,7 +14,9 @@ type prefetched struct {
 	mu      sync.Mutex
 	batches []*batch // the first is next
 	closed  bool
-	fetches sync.WaitGroup // ahead; begins under mu before closed
+	isHold  bool           // nothing is given out, and what comes is put back
+	epoch   uint64         // of the holds: what was asked for before one is put back
+	fetches sync.WaitGroup // ahead; begins under mu before closed, and not while isHold
 
 	unreturned atomic.Bool // some were not put back, as Redis did not answer
 
@@ -40,13 +42,44 @@ type fetched struct {
 	revoked   string // why
 }
 
-func (p *prefetched) put(b *batch) (closed bool) {
+// put takes what a fetch has brought that began in the epoch, unless it is to be put back.
+func (p *prefetched) put(b *batch, epoch uint64) (refused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed {
-		p.batches = append(p.batches, b)
+	if p.closed || p.isHold || p.epoch != epoch {
+		return true
 	}
-	return p.closed
+	p.batches = append(p.batches, b)
+	return false
+}
+
+// now is the epoch in which a fetch begins.
+func (p *prefetched) now() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.epoch
+}
+
+// hold has nothing be given out or kept from now on, and gives what waits here. Once it has returned, no delivery begins.
+func (p *prefetched) hold() []*batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := p.batches
+	p.batches, p.isHold, p.epoch = nil, true, p.epoch+1
+	return rest
+}
+
+// release ends a hold.
+func (p *prefetched) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.isHold = false
+}
+
+func (p *prefetched) isHeld() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.isHold
 }
 
 func (p *prefetched) len() int {
@@ -67,19 +100,20 @@ func (p *prefetched) has(t fetched) bool {
 	})
 }
 
-// take gives the next task if it is the queue's.
-func (p *prefetched) take(queue string) (t fetched, ok bool) {
+// take gives the next task if it is the queue's, or of one for which nobody asks; the last argument tells for which they do.
+// begin tells whether its delivery begins, which nothing comes between.
+func (p *prefetched) take(queue string, asked func(string) bool, begin func(fetched) bool) (t fetched, begins, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.batches) == 0 || p.batches[0].queue != queue {
-		return fetched{}, false
+	if len(p.batches) == 0 || p.batches[0].queue != queue && asked(p.batches[0].queue) {
+		return fetched{}, false, false
 	}
 	b := p.batches[0]
 	t, b.tasks = b.tasks[0], b.tasks[1:]
 	if len(b.tasks) == 0 {
 		p.batches = p.batches[1:]
 	}
-	return t, true
+	return t, begin(t), true
 }
 
 // removeFrom gives what is left of a batch, and the batches after it.
@@ -132,8 +166,9 @@ func (p *prefetched) close() []*batch {
 func (p *prefetched) begin(fetch func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed {
-		p.fetches.Go(fetch)
+	if p.closed || p.isHold {
+		return false
 	}
-	return !p.closed
+	p.fetches.Go(fetch)
+	return true
 }

@@ -46,7 +46,7 @@ func service(t *testing.T, url string) {
 	key := "paidui:worker:" + first.LifeName()
 	var record map[string]any
 	require.NoError(t, json.Unmarshal([]byte(caller.Redis().Get(t.Context(), key).Val()), &record))
-	require.Equal(t, map[string]any{"name": "first", "queues": map[string]any{"q": 1.0}, "tasks": []any{"a", "b"}}, record)
+	require.Subset(t, record, map[string]any{"name": "first", "queues": map[string]any{"q": 1.0}, "tasks": []any{"a", "b"}}, "as earlier builds read it")
 	require.Greater(t, caller.Redis().TTL(t.Context(), key).Val(), time.Minute)
 
 	// With the data of Redis the record is lost, and the next beat writes it again.
