@@ -53,9 +53,12 @@ const (
 	AnyoneOrOperator
 	// Users are those that Application.Identify has a User for; others get a 401.
 	Users
-	// Operators are those who send Options.OperatorKey, or of whom Application.Identify says so; others get a 401, users a
-	// 403.
+	// Operators are those who send an operator's key, or of whom Application.Identify says so; others get a 401, users and
+	// observers a 403. It is for what acts: every request but GET and HEAD is in the audit log.
 	Operators
+	// Observers are those who send an observer's or an operator's key, or of whom Application.Identify says so; others get a
+	// 401, users a 403. It is for what reads.
+	Observers
 )
 
 // paths are the route's path and its aliases.
@@ -75,7 +78,7 @@ func (r Route) validate(identifies bool) error {
 			"the path %q must begin with a slash, and not end with one", path)
 	}
 	fault(r.Handler == nil, "Handler is missing")
-	fault(r.Who < Anyone || r.Who > Operators, "Who is none of this package's")
+	fault(r.Who < Anyone || r.Who > Observers, "Who is none of this package's")
 	fault(r.Who == Users && !identifies, "Who is Users, but there is no Identify to know them")
 	fault(r.Timeout < 0, "Timeout is negative")
 	fault(r.MaxBody < 0, "MaxBody is negative")

@@ -153,7 +153,7 @@ func (s *Server) limitRate(kind *Rate, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 	return func(c echo.Context) error {
 		state := requestOf(c)
-		if user := state.identity.User; user != "" {
+		if user := state.identity.User; user != "" && !state.identity.byKey {
 			if wait := own.take(user, state.begun); wait > 0 {
 				return rateLimited(wait)
 			}

@@ -6,8 +6,8 @@ import "net/http"
 func (s *Server) routes() []Route {
 	const get, post, del = http.MethodGet, http.MethodPost, http.MethodDelete
 	return []Route{
-		{Method: get, Path: "/v1/task-types", Handler: s.listTaskTypes, Who: Operators},
-		{Method: get, Path: "/v1/tasks", Handler: s.searchTasks, Who: Operators, Query: searchParams},
+		{Method: get, Path: "/v1/task-types", Handler: s.listTaskTypes, Who: Observers},
+		{Method: get, Path: "/v1/tasks", Handler: s.searchTasks, Who: Observers, Query: searchParams},
 		{Method: post, Path: "/v1/tasks", Handler: s.createTask, Who: Operators, Body: true},
 		{Method: post, Path: "/v1/tasks/batch", Handler: s.createTasks, Who: Operators, Body: true, MaxBody: maxBatchBody},
 		{Method: get, Path: "/v1/tasks/:id", Handler: s.oneTask, Who: AnyoneOrOperator, Timeout: maxWait + DefaultTimeout, Query: []string{"wait"}},
@@ -15,9 +15,9 @@ func (s *Server) routes() []Route {
 		{Method: del, Path: "/v1/tasks", Handler: s.revokeTasks, Who: Operators, Timeout: manyTimeout, Query: []string{"tag", "terminate", "reason"}},
 		{Method: post, Path: "/v1/tasks/:id/retry", Handler: s.retryTask, Who: Operators},
 		{Method: post, Path: "/v1/queues/:name/retry", Handler: s.retryQueue, Who: Operators, Timeout: manyTimeout},
-		{Method: get, Path: "/v1/queues/:name/dead", Handler: s.deadLetters, Who: Operators, Query: []string{"limit", "cursor"}},
+		{Method: get, Path: "/v1/queues/:name/dead", Handler: s.deadLetters, Who: Observers, Query: []string{"limit", "cursor"}},
 		{Method: get, Path: "/v1/tasks/:id/events", Handler: s.taskEvents, Who: AnyoneOrOperator, Timeout: maxStream},
-		{Method: get, Path: "/v1/schedules", Handler: s.listSchedules, Who: Operators},
+		{Method: get, Path: "/v1/schedules", Handler: s.listSchedules, Who: Observers},
 
 		{Method: get, Path: healthPath, Handler: s.healthz, Ungated: true},
 		{Method: get, Path: docsPath, Handler: s.docs, Ungated: true, AnyQuery: true},

@@ -63,22 +63,24 @@ func (e *Env) addAPI() error {
 		application.Echo = func(router *echo.Echo) { add(router, deps) }
 	}
 	s, err := server.New(server.Options{
-		Application:        application,
-		Tasks:              e.Client,
-		Catalog:            e.Catalog,
-		Ticks:              ticks.NewStore(e.Stores.Broker.Redis()),
-		History:            e.records,
-		OperatorKey:        cfg.OperatorKey.Reveal(),
-		Leaving:            Leaving,
-		Draining:           Draining,
-		Language:           cfg.Language,
-		RequestsPerAddress: cfg.RequestsPerAddress,
-		Waits:              waitLimits(limits),
-		CORSOrigins:        cfg.CORSOrigins,
-		LongestWait:        cfg.HTTPQueueWait,
-		TrustedProxies:     []netip.Prefix(cfg.TrustedProxies),
-		Logger:             e.Logger,
-		Registry:           e.Registry,
+		Application:  application,
+		Tasks:        e.Client,
+		Catalog:      e.Catalog,
+		Ticks:        ticks.NewStore(e.Stores.Broker.Redis()),
+		History:      e.records,
+		OperatorKeys: e.operators,
+		Leaving:      Leaving,
+
+		ObserversSeeArguments: cfg.ObserversSeeArguments,
+		Draining:              Draining,
+		Language:              cfg.Language,
+		RequestsPerAddress:    cfg.RequestsPerAddress,
+		Waits:                 waitLimits(limits),
+		CORSOrigins:           cfg.CORSOrigins,
+		LongestWait:           cfg.HTTPQueueWait,
+		TrustedProxies:        []netip.Prefix(cfg.TrustedProxies),
+		Logger:                e.Logger,
+		Registry:              e.Registry,
 	})
 	if err != nil {
 		return err
