@@ -35,6 +35,9 @@ type Route struct {
 	MaxBody  int64    // of a body, in bytes; DefaultMaxBody when 0
 
 	NoHead bool // a GET with an effect, which HEAD must not have
+
+	enqueues bool     // tasks, of which there may be thousands a second: the audit log gets the act when it is over
+	subjects []string // parameters of the query that the audit log has, beside those of the path
 }
 
 // What a Route has that says nothing else.
@@ -112,7 +115,9 @@ func collisions(routes []Route) error {
 
 // add has Echo serve the route.
 func (s *Server) add(r Route) {
-	handler := withTimeout(r.Timeout, s.authorize(r.Who, r.checkInput(s.limitRate(r.Rate, s.limitLoad(r)))))
+	audited := r
+	audited.Handler = s.beginAct(r)
+	handler := withTimeout(r.Timeout, s.recordAct(r, s.authorize(r.Who, r.checkInput(s.limitRate(r.Rate, s.limitLoad(audited))))))
 	for _, path := range r.paths() {
 		s.echo.Add(r.Method, path, handler)
 		if r.Method == http.MethodGet && !r.NoHead {

@@ -107,6 +107,9 @@ type rates struct {
 	users     map[*Rate]*bucket[string]
 	address   *bucket[netip.Addr]
 	wrongKeys *bucket[netip.Addr]
+
+	refused      *bucket[string] // acts in the audit log, by role and client
+	refusedOfAll *bucket[struct{}]
 }
 
 func newRates(perAddress int, routes []Route) *rates {
@@ -114,6 +117,9 @@ func newRates(perAddress int, routes []Route) *rates {
 		users:     make(map[*Rate]*bucket[string]),
 		address:   newBucket[netip.Addr](perAddress, standardBurst),
 		wrongKeys: bucketOf[netip.Addr](wrongKeyEvery, wrongKeys*wrongKeyEvery),
+
+		refused:      bucketOf[string](refusalEvery, refusals*refusalEvery),
+		refusedOfAll: bucketOf[struct{}](refusalOfAllEvery, refusalsOfAll*refusalOfAllEvery),
 	}
 	for _, route := range routes {
 		if rate := route.Rate; rate != nil && r.users[rate] == nil {

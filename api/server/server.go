@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/audit"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -37,6 +38,12 @@ type Options struct {
 	// ObserversSeeArguments shows observers the arguments, results and errors of tasks, which may hold what only the tasks'
 	// callers and operators are to know. Without, they see the rest.
 	ObserversSeeArguments bool
+
+	// Audit keeps every act: each request to a route of Operators but GET and HEAD, and those of others that were refused. Nil:
+	// acts are in Logger alone, and GET /v1/audit is a 501.
+	Audit *audit.Log
+	// AuditWithoutEnqueues leaves calls that have enqueued tasks out of the audit log. The history has their tasks.
+	AuditWithoutEnqueues bool
 
 	Language           string                // of messages to who asks for none, or for none that there is: "zh", also when empty, or "en"
 	CORSOrigins        []string              // origins whose pages may call the API, "*" for any; none when empty
@@ -83,6 +90,9 @@ func New(opt Options) (*Server, error) {
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
+	}
+	if opt.Audit == nil {
+		opt.Audit = audit.New(nil, opt.Logger)
 	}
 	check, err := newChecker(opt.Checks...)
 	if err != nil {

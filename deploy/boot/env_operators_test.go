@@ -73,7 +73,9 @@ func TestKeysOfAFileAreRotatedWhileItRuns(t *testing.T) {
 	require.True(t, works(firstKey), "old and new at the same time")
 
 	write("alice=operator:" + secondKey + "\n# a mistake\nwall=boss:" + wallsKey + "\n")
-	await(func() bool { return strings.Contains(log.String(), "line 3: its role is neither operator nor observer") })
+	await(func() bool {
+		return strings.Contains(log.String(), "line 3: its role is neither operator nor observer")
+	})
 	require.True(t, works(firstKey) && works(secondKey) && works(wallsKey), "the last good keys hold")
 	require.True(t, strings.Contains(log.String(), "PAIDUI_OPERATOR_KEYS_FILE"))
 
