@@ -3,6 +3,7 @@ package models_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func TestMigrateResumesAfterAnInterruption(t *testing.T) {
 func TestMigrationsAreOnlyAdded(t *testing.T) {
 	t.Parallel()
 	for folder, landed := range map[string][]string{
-		"migrations":      {"00001_tables"},
+		"migrations":      {"00001_tables", "00002_audit_log"},
 		"shop/migrations": {"00001_tables", "00002_history", "00003_bundles", "00004_articles_and_outbox", "00006_bundle_filters", "00007_schedule_ticks"},
 	} {
 		files, err := filepath.Glob(folder + "/*.sql")
@@ -204,6 +205,25 @@ func TestMigrateBesideANewerProgram(t *testing.T) {
 	require.NoError(t, db.Exec("INSERT INTO paidui_versions (version_id, is_applied) VALUES (99999, TRUE)").Error)
 	require.NoError(t, shop.Migrated(t.Context(), db))
 	require.NoError(t, shop.Migrate(t.Context(), db))
+}
+
+// TestTheAuditLogComesBesideABuildWithoutIt: the build before had the first migration alone, and runs on.
+func TestTheAuditLogComesBesideABuildWithoutIt(t *testing.T) {
+	t.Parallel()
+	db := open(t, testenv.MySQL(t), models.Options{})
+	first, err := os.ReadFile("migrations/00001_tables.sql")
+	require.NoError(t, err)
+	before := models.Migrations{Files: fstest.MapFS{"00001_tables.sql": {Data: first}}, Versions: "paidui_versions"}
+	require.NoError(t, before.Migrate(t.Context(), db))
+	require.NoError(t, db.Create(&models.TaskEffect{TaskID: "kept"}).Error)
+	require.ErrorIs(t, models.Migrated(t.Context(), db), models.ErrNotMigrated)
+	require.NoError(t, models.Migrate(t.Context(), db))
+	require.NoError(t, models.Migrated(t.Context(), db))
+	require.NoError(t, db.Create(&models.AuditRecord{At: opening, What: "POST /v1/tasks"}).Error)
+	require.NoError(t, before.Migrated(t.Context(), db), "it starts again")
+	require.NoError(t, before.Migrate(t.Context(), db))
+	require.NoError(t, db.First(&models.TaskEffect{}, "task_id = 'kept'").Error)
+	require.NoError(t, db.First(&models.AuditRecord{}, "what = 'POST /v1/tasks'").Error)
 }
 
 func TestMigrateWaitsForTheLockAsLongAsItMay(t *testing.T) {

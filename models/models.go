@@ -78,6 +78,23 @@ type ScheduleTick struct {
 	Tick  int64  `gorm:"not null"`         // Unix time
 }
 
+// AuditRecord is one act of an operator, or what somebody else tried: see package audit.
+type AuditRecord struct {
+	ID        int64     `gorm:"primaryKey;index:idx_audit_log_at,priority:2;index:idx_audit_log_who,priority:3;index:idx_audit_log_what,priority:3;index:idx_audit_log_subject,priority:3"`
+	At        time.Time `gorm:"not null;index:idx_audit_log_at,priority:1;index:idx_audit_log_who,priority:2;index:idx_audit_log_what,priority:2;index:idx_audit_log_subject,priority:2"` // when it began
+	Who       string    `gorm:"size:128;not null;index:idx_audit_log_who,priority:1"`                                                                                                     // the name of a key, or a user
+	Role      string    `gorm:"size:16;not null"`                                                                                                                                         // "" of a stranger
+	What      string    `gorm:"size:255;not null;index:idx_audit_log_what,priority:1"`                                                                                                    // method and route
+	Subject   string    `gorm:"size:255;not null;index:idx_audit_log_subject,priority:1"`                                                                                                 // the route's parameters
+	RequestID string    `gorm:"size:128;not null"`
+	Address   string    `gorm:"size:64;not null"`
+	Status    int       `gorm:"not null"` // of HTTP; 0 while it is not known
+	Code      int       `gorm:"not null"` // of the answer
+	Message   string    `gorm:"size:255;not null"`
+	TaskID    string    `gorm:"size:128;not null"` // of a task that was made
+	Micros    int64     `gorm:"not null"`          // how long it took
+}
+
 // prefix begins the names of all tables.
 const prefix = "paidui_"
 
@@ -99,9 +116,12 @@ func (OutboxRow) TableName() string { return prefix + "outbox" }
 // TableName implements GORM's Tabler.
 func (ScheduleTick) TableName() string { return prefix + "schedule_ticks" }
 
+// TableName implements GORM's Tabler.
+func (AuditRecord) TableName() string { return prefix + "audit_log" }
+
 // All lists one value of every model, in an order in which the tables can be made.
 func All() []any {
 	return []any{
-		&TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{}, &ScheduleTick{},
+		&TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{}, &ScheduleTick{}, &AuditRecord{},
 	}
 }

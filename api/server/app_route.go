@@ -35,6 +35,9 @@ type Route struct {
 	MaxBody  int64    // of a body, in bytes; DefaultMaxBody when 0
 
 	NoHead bool // a GET with an effect, which HEAD must not have
+
+	enqueues bool     // tasks, of which there may be thousands a second: the audit log gets the act when it is over
+	subjects []string // parameters of the query that the audit log has, beside those of the path
 }
 
 // What a Route has that says nothing else.
@@ -53,9 +56,12 @@ const (
 	AnyoneOrOperator
 	// Users are those that Application.Identify has a User for; others get a 401.
 	Users
-	// Operators are those who send Options.OperatorKey, or of whom Application.Identify says so; others get a 401, users a
-	// 403.
+	// Operators are those who send an operator's key, or of whom Application.Identify says so; others get a 401, users and
+	// observers a 403. It is for what acts: every request but GET and HEAD is in the audit log.
 	Operators
+	// Observers are those who send an observer's or an operator's key, or of whom Application.Identify says so; others get a
+	// 401, users a 403. It is for what reads.
+	Observers
 )
 
 // paths are the route's path and its aliases.
@@ -75,7 +81,7 @@ func (r Route) validate(identifies bool) error {
 			"the path %q must begin with a slash, and not end with one", path)
 	}
 	fault(r.Handler == nil, "Handler is missing")
-	fault(r.Who < Anyone || r.Who > Operators, "Who is none of this package's")
+	fault(r.Who < Anyone || r.Who > Observers, "Who is none of this package's")
 	fault(r.Who == Users && !identifies, "Who is Users, but there is no Identify to know them")
 	fault(r.Timeout < 0, "Timeout is negative")
 	fault(r.MaxBody < 0, "MaxBody is negative")
@@ -109,7 +115,9 @@ func collisions(routes []Route) error {
 
 // add has Echo serve the route.
 func (s *Server) add(r Route) {
-	handler := withTimeout(r.Timeout, s.authorize(r.Who, r.checkInput(s.limitRate(r.Rate, s.limitLoad(r)))))
+	audited := r
+	audited.Handler = s.beginAct(r)
+	handler := withTimeout(r.Timeout, s.recordAct(r, s.authorize(r.Who, r.checkInput(s.limitRate(r.Rate, s.limitLoad(audited))))))
 	for _, path := range r.paths() {
 		s.echo.Add(r.Method, path, handler)
 		if r.Method == http.MethodGet && !r.NoHead {

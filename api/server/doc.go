@@ -18,7 +18,7 @@
 //
 //   - app_ and app.go: what an application adds. app.go, app_route.go, and app_contract.go, which merges the contracts.
 //   - http_: what all routes share. Requests: http_middleware.go, http_request.go (state and context of a request), http_auth.go
-//     (who may use a route), http_input.go (parameters and bodies that a route does not take), http_decode.go and
+//     (who may use a route), http_audit.go (who did what), http_input.go (parameters and bodies that a route does not take), http_decode.go and
 //     http_validate.go (bodies), http_params.go.
 //     Answers: http_envelope.go, http_encode.go, http_cached_list.go (with an ETag), http_errors.go (each error's status and
 //     text), http_text.go (Chinese and English), http_headers.go. Also metrics, the log, health, the documentation, and the
@@ -30,6 +30,7 @@
 //     for each. So 10,000 waiting clients cost the process 182 MiB in all (row waiters of deploy/docs/benchmarks.md).
 //   - queue_: queues: how they stand, pause, resume, purge.
 //   - task_: tasks and schedules: call, batch, revoke, retry, search.
+//   - operator_: keys of operators and observers. audit.go lists what they did.
 //   - worker_: workers: list, and commands to them.
 //
 // Handlers only translate between HTTP and the packages under tasks/. There is no SQL and no Redis command here.
@@ -39,12 +40,13 @@
 //  1. Handler removes a slash at the path's end, and Echo finds the route.
 //  2. middleware (http_middleware.go) makes the request's state: its id, its language, its start. It also recovers panics.
 //  3. withTimeout sets the deadline of the request's context.
-//  4. authorize (http_auth.go) checks the operator's key and asks Application.Identify, if the route is not for anyone.
+//  4. authorize (http_auth.go) looks for the key and asks Application.Identify, if the route is not for anyone.
 //  5. checkInput (http_input.go) refuses unknown parameters, and a body that the route does not take.
 //  6. limitRate (limit_rates.go) refuses a user or an address that sends too many requests.
 //  7. limitLoad (limit_overload.go) waits for the request's turn. A request with a body waits in Body (http_decode.go) instead,
 //     after the body is read.
 //  8. The handler reads the body and the parameters, calls the packages below, and answers.
+//     Of an act the audit log is told before, and by recordAct (http_audit.go) afterwards, whichever step has refused it.
 //  9. If any of them returns an error, fail (http_errors.go) turns it into an answer. An unknown error is a 500 without its text.
 //  10. observe (http_middleware.go) adds the request to the metrics, and to the log if it failed or was slow.
 //
@@ -52,7 +54,8 @@
 //
 // Options.History and Options.Ticks may be nil, as in a program without a database or without schedulers. GET /v1/tasks and
 // GET /v1/schedules then answer 501 and say what there is not; what Redis has forgotten is a 404. A durable task, which needs
-// the outbox of Options.Tasks, is a 400 with the field durable.
+// the outbox of Options.Tasks, is a 400 with the field durable. Without Options.Audit, or without its database, acts are in the
+// log alone, and GET /v1/audit is a 501.
 //
 // # Goroutines
 //

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"strings"
@@ -12,9 +10,25 @@ import (
 
 // Identity is who sends a request.
 type Identity struct {
-	User     string // whom rates count and the log names; "" is nobody who is logged in
+	User     string // whom rates count and the log names, or the name of an operator's key; "" is nobody who is logged in
 	Operator bool   // may use the routes of Operators, and sees all of every task
+	Observer bool   // may use the routes of Observers, as every operator may
 	Value    any    // the application's own, for its handlers
+
+	byKey bool // User is the name of a key: rates do not count it, and it may be that of a user, too
+}
+
+// role is what the audit log calls the identity.
+func (i Identity) role() string {
+	switch {
+	case i.Operator:
+		return string(RoleOperator)
+	case i.Observer:
+		return string(RoleObserver)
+	case i.User != "":
+		return "user"
+	}
+	return ""
 }
 
 // IdentityOf returns who sends the request. It is the zero Identity on a route for Anyone.
@@ -31,8 +45,6 @@ func Bearer(r *http.Request) (token string, given bool) {
 	token = strings.TrimSpace(token)
 	return token, token != "" && strings.EqualFold(scheme, "Bearer")
 }
-
-func isOperator(c echo.Context) bool { return requestOf(c).identity.Operator }
 
 // authorize refuses a request whose sender may not use the route. It stores the sender in the request.
 func (s *Server) authorize(who Access, next echo.HandlerFunc) echo.HandlerFunc {
@@ -57,10 +69,13 @@ func (s *Server) authorize(who Access, next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		if who == Operators && !identity.Operator {
-			return refuseOperator(c.Request(), identity)
-		}
 		requestOf(c).identity = identity
+		switch {
+		case who == Operators && !identity.Operator:
+			return refuseOperator(c.Request(), identity)
+		case who == Observers && !identity.Operator && !identity.Observer:
+			return refuseObserver(c.Request(), identity)
+		}
 		return next(c)
 	}
 }
@@ -68,13 +83,13 @@ func (s *Server) authorize(who Access, next echo.HandlerFunc) echo.HandlerFunc {
 // identify recognises operators and users. A stranger is no error.
 func (s *Server) identify(c echo.Context) (Identity, error) {
 	token, given := Bearer(c.Request())
-	guesses := given && s.OperatorKey != ""
+	guesses := given && (s.OperatorKey != "" || s.OperatorKeys != nil)
 	if guesses {
 		if err := s.checkGuesses(c); err != nil {
 			return Identity{}, err
 		}
-		if s.isOperatorKey(token) {
-			return Identity{Operator: true}, nil
+		if name, role, ok := s.matchKey(token); ok {
+			return Identity{User: name, Operator: role == RoleOperator, Observer: true, byKey: true}, nil
 		}
 	}
 	var identity Identity
@@ -88,7 +103,7 @@ func (s *Server) identify(c echo.Context) (Identity, error) {
 	case err != nil:
 		return Identity{}, err
 	}
-	if guesses && identity.User == "" && !identity.Operator { // what a user sends is no guess
+	if guesses && identity.User == "" && !identity.Operator && !identity.Observer { // what a user sends is no guess
 		if addr := addressOf(c); addr.IsValid() {
 			s.rates.wrongKeys.take(addr, requestOf(c).begun)
 		}
@@ -102,12 +117,32 @@ func isUnauthorized(err error) bool {
 }
 
 func refuseOperator(r *http.Request, identity Identity) error {
+	if identity.Observer && !identity.Operator {
+		return &Failure{
+			Status: http.StatusForbidden,
+			Msg:    Text{"观察者只能查看，不能操作：请使用运营人员的密钥", "an observer may look, and not act: use an operator's key"},
+		}
+	}
 	if identity.User != "" {
 		return &Failure{
 			Status: http.StatusForbidden,
 			Msg:    Text{"只有运营人员可以这样做", "only an operator may do this"},
 		}
 	}
+	return refuseKey(r)
+}
+
+func refuseObserver(r *http.Request, identity Identity) error {
+	if identity.User != "" {
+		return &Failure{
+			Status: http.StatusForbidden,
+			Msg:    Text{"只有运营人员和观察者可以查看", "only operators and observers may see this"},
+		}
+	}
+	return refuseKey(r)
+}
+
+func refuseKey(r *http.Request) error {
 	if _, given := Bearer(r); given {
 		return Unauthorized(Text{"运营密钥不正确", "the operator key is wrong"}, nil)
 	}
@@ -125,8 +160,12 @@ func (s *Server) checkGuesses(c echo.Context) error {
 	return nil
 }
 
-// isOperatorKey compares digests, so that the time it takes depends on neither the key's content nor its length.
-func (s *Server) isOperatorKey(token string) bool {
-	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], s.operatorSum[:]) == 1
+// matchKey tells whose key a token is. Both sets are always looked through.
+func (s *Server) matchKey(token string) (name string, role Role, ok bool) {
+	name, role, ok = matchKey(s.ownKey, token)
+	other, itsRole, found := s.OperatorKeys.Match(token)
+	if !ok {
+		name, role, ok = other, itsRole, found
+	}
+	return name, role, ok
 }

@@ -200,6 +200,9 @@ func (s *system) contents(t *testing.T) map[string]int64 {
 	t.Helper()
 	counts := map[string]int64{}
 	for _, model := range models.All() {
+		if _, audit := model.(*models.AuditRecord); audit {
+			continue // which has what was refused, too
+		}
 		var n int64
 		require.NoError(t, s.db.Model(model).Count(&n).Error)
 		counts[fmt.Sprintf("%T", model)] = n

@@ -60,6 +60,9 @@ func OK(c echo.Context, data any) error { return Answer{Data: data}.Send(c) }
 func Queued(c echo.Context, id string) error { return Answer{Msg: msgTaskQueued, TaskID: id}.Send(c) }
 
 func send(c echo.Context, status int, e envelope) error {
+	if state := stateOf(c); state != nil {
+		state.answered = answered{e.Code, e.TaskID}
+	}
 	h := c.Response().Header()
 	h["Cache-Control"] = noStore // so the language needs no Vary
 	h["Content-Language"] = LanguageOf(c).header()

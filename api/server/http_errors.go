@@ -14,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/audit"
 	"github.com/paidui/paidui/tasks/history"
 )
 
@@ -82,6 +83,7 @@ func (s *Server) explain(err error) *Failure {
 		option   *tasks.OptionError
 		args     *tasks.ArgsError
 		query    *history.QueryError
+		acts     *audit.QueryError
 		state    *tasks.StateError
 		tooLarge *http.MaxBytesError
 		fromEcho *echo.HTTPError
@@ -96,6 +98,8 @@ func (s *Server) explain(err error) *Failure {
 		return badArgs(args)
 	case errors.As(err, &query):
 		return BadRequest(query.Field, Textf("参数 %s 不正确：%s", "%s: %s", query.Field, query.Msg))
+	case errors.As(err, &acts):
+		return BadRequest(acts.Field, Textf("参数 %s 不正确：%s", "%s: %s", acts.Field, acts.Msg))
 	case errors.As(err, &state):
 		return stateConflict(state)
 	case errors.Is(err, tasks.ErrUnknownQueue):

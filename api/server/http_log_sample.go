@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// loggedFailures is how many failed requests of non-operators are logged in each second.
+// loggedFailures is how many failed requests of strangers and users are logged in each second.
 const loggedFailures = 20
 
 // sampler lets the first few of each second pass. It is safe for concurrent use.
@@ -42,7 +42,7 @@ type sample struct {
 
 // logsFailure reports whether to log a failed request, and how many others were left out since the last one.
 func (s *Server) logsFailure(r *request) (logged bool, leftOut int64) {
-	if r.identity.Operator {
+	if r.identity.Operator || r.identity.Observer {
 		return true, 0
 	}
 	if !r.sampled.asked {

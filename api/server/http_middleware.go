@@ -68,8 +68,11 @@ func (s *Server) observe(c echo.Context) {
 		slog.String("ip", c.RealIP()),
 		slog.String("request_id", state.id),
 	}
-	if state.identity.User != "" {
-		attrs = append(attrs, slog.String("user_id", state.identity.User))
+	switch who := state.identity; {
+	case who.byKey:
+		attrs = append(attrs, slog.String(who.role(), who.User))
+	case who.User != "":
+		attrs = append(attrs, slog.String("user_id", who.User))
 	}
 	if leftOut > 0 {
 		attrs = append(attrs, slog.Int64("left_out", leftOut))

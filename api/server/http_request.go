@@ -12,6 +12,7 @@ import (
 
 	"github.com/paidui/paidui/models/lazyctx"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/audit"
 )
 
 // request is the state of a request, and its context. Only the handler's goroutine may use the fields; the methods are
@@ -36,6 +37,8 @@ type request struct {
 	admission admission   // at its route's limiter
 	body      *bodyReader // of a route that takes one
 	sampled   sample      // whether the log has a line of its failure
+	act       *audit.Act  // of a route of acts
+	answered  answered    // as far as it is answered
 
 	timeout lazyctx.End
 
@@ -43,6 +46,12 @@ type request struct {
 	named context.Context // the server's with the id; nil until something asks
 
 	header [1]string // the value of X-Request-Id
+}
+
+// answered is what the audit log has of an answer.
+type answered struct {
+	Code   int
+	TaskID string
 }
 
 type requestKey struct{}

@@ -107,6 +107,9 @@ type rates struct {
 	users     map[*Rate]*bucket[string]
 	address   *bucket[netip.Addr]
 	wrongKeys *bucket[netip.Addr]
+
+	refused      *bucket[string] // acts in the audit log, by role and client
+	refusedOfAll *bucket[struct{}]
 }
 
 func newRates(perAddress int, routes []Route) *rates {
@@ -114,6 +117,9 @@ func newRates(perAddress int, routes []Route) *rates {
 		users:     make(map[*Rate]*bucket[string]),
 		address:   newBucket[netip.Addr](perAddress, standardBurst),
 		wrongKeys: bucketOf[netip.Addr](wrongKeyEvery, wrongKeys*wrongKeyEvery),
+
+		refused:      bucketOf[string](refusalEvery, refusals*refusalEvery),
+		refusedOfAll: bucketOf[struct{}](refusalOfAllEvery, refusalsOfAll*refusalOfAllEvery),
 	}
 	for _, route := range routes {
 		if rate := route.Rate; rate != nil && r.users[rate] == nil {
@@ -153,7 +159,7 @@ func (s *Server) limitRate(kind *Rate, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 	return func(c echo.Context) error {
 		state := requestOf(c)
-		if user := state.identity.User; user != "" {
+		if user := state.identity.User; user != "" && !state.identity.byKey {
 			if wait := own.take(user, state.begun); wait > 0 {
 				return rateLimited(wait)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/redisx/embedded"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/audit"
 	"github.com/paidui/paidui/tasks/broker"
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/history"
@@ -98,12 +99,15 @@ func assemble(t testing.TB, dbURL, brokerURL string, changes []change) *system {
 	taskstest.Run(t, ob.Run)
 	records, err := history.NewStore(s.db, s.tasks)
 	require.NoError(t, err)
+	acts := audit.New(s.db, logger)
+	taskstest.Run(t, acts.Run)
 	opt := options{Broker: s.broker, Options: server.Options{
 		Application: goodsApp(),
 		Tasks:       s.tasks,
 		Catalog:     demoCatalog(t),
 		Ticks:       ticks.NewStore(s.broker.Redis()),
 		History:     records,
+		Audit:       acts,
 		OperatorKey: operatorKey,
 		Logger:      logger,
 		Registry:    s.registry,

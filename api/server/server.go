@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/audit"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -31,7 +32,18 @@ type Options struct {
 	Ticks   *ticks.Store
 	History *history.Store
 
-	OperatorKey string // what an operator sends as bearer token; "" where Identify alone knows operators
+	OperatorKey  string        // what the operator "operator" sends as bearer token; "" where others are known
+	OperatorKeys *OperatorKeys // of operators and observers, by name; nil: there are none
+
+	// ObserversSeeArguments shows observers the arguments, results and errors of tasks, which may hold what only the tasks'
+	// callers and operators are to know. Without, they see the rest.
+	ObserversSeeArguments bool
+
+	// Audit keeps every act: each request to a route of Operators but GET and HEAD, and those of others that were refused. Nil:
+	// acts are in Logger alone, and GET /v1/audit is a 501.
+	Audit *audit.Log
+	// AuditWithoutEnqueues leaves calls that have enqueued tasks out of the audit log. The history has their tasks.
+	AuditWithoutEnqueues bool
 
 	Language           string                // of messages to who asks for none, or for none that there is: "zh", also when empty, or "en"
 	CORSOrigins        []string              // origins whose pages may call the API, "*" for any; none when empty
@@ -56,7 +68,7 @@ type Server struct {
 	Options
 	echo            *echo.Echo
 	log             *slog.Logger
-	operatorSum     [sha256.Size]byte
+	ownKey          []knownKey // OperatorKey; empty without one
 	check           *checker
 	metrics         *metrics
 	rates           *rates
@@ -80,6 +92,9 @@ func New(opt Options) (*Server, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	if opt.Audit == nil {
+		opt.Audit = audit.New(nil, opt.Logger)
+	}
 	check, err := newChecker(opt.Checks...)
 	if err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
@@ -99,7 +114,7 @@ func New(opt Options) (*Server, error) {
 		Options:         opt,
 		echo:            echo.New(),
 		log:             opt.Logger,
-		operatorSum:     sha256.Sum256([]byte(opt.OperatorKey)),
+		ownKey:          ownKey(opt.OperatorKey),
 		check:           check,
 		metrics:         m,
 		rates:           newRates(opt.RequestsPerAddress, opt.Routes),
@@ -148,9 +163,17 @@ func (o Options) validate() error {
 		unknown,
 		missing("Tasks", o.Tasks == nil),
 		missing("Catalog", o.Catalog == nil),
-		missing("OperatorKey", o.OperatorKey == "" && o.Identify == nil),
+		missing("OperatorKey", o.OperatorKey == "" && o.OperatorKeys == nil && o.Identify == nil),
 		o.Application.validate(),
 	)
+}
+
+// ownKey is Options.OperatorKey as it is compared.
+func ownKey(key string) []knownKey {
+	if key == "" {
+		return nil
+	}
+	return []knownKey{{StandardOperator, RoleOperator, sha256.Sum256([]byte(key))}}
 }
 
 // Handler serves the API. A program may have it below a path of its own, behind http.StripPrefix, in net/http's mux or any

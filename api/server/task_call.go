@@ -71,8 +71,12 @@ func (s *Server) oneTask(c echo.Context) error {
 // publicInfo returns the part of info that the client may see. It changes info. Somebody who knows an id that we made was
 // given it. An id that a caller chose may be guessed, so it gives the state alone.
 func (s *Server) publicInfo(c echo.Context, info *tasks.Info) *tasks.Info {
-	if isOperator(c) {
+	who := requestOf(c).identity
+	switch {
+	case who.Operator, who.Observer && s.ObserversSeeArguments:
 		return info
+	case who.Observer:
+		return s.observed(c, info)
 	}
 	if !tasks.IsMadeID(info.ID) {
 		return &tasks.Info{ID: info.ID, State: info.State, Attempts: []tasks.Attempt{}, Tags: []string{}}
@@ -86,6 +90,29 @@ func (s *Server) publicInfo(c echo.Context, info *tasks.Info) *tasks.Info {
 		info.Attempts[i].Worker, info.Attempts[i].Error = "", ""
 	}
 	return info
+}
+
+// observed returns the part of info that an observer may see: all but what may hold arguments. It changes info.
+func (s *Server) observed(c echo.Context, info *tasks.Info) *tasks.Info {
+	info.Args, info.Result, info.Headers, info.Withheld = nil, nil, nil, ""
+	info.Error = s.publicError(info).In(LanguageOf(c))
+	if info.Progress != nil {
+		progress := *info.Progress
+		progress.Note = ""
+		info.Progress = &progress
+	}
+	for i := range info.Attempts {
+		info.Attempts[i].Error = ""
+	}
+	return info
+}
+
+// listed returns a list of tasks as the client may see them. It changes them.
+func (s *Server) listed(c echo.Context, list []*tasks.Info) []*tasks.Info {
+	for i, info := range list {
+		list[i] = s.publicInfo(c, info)
+	}
+	return list
 }
 
 var (

@@ -131,7 +131,7 @@ func (s *Server) deadLetters(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page := taskPage{Tasks: list}
+	page := taskPage{Tasks: s.listed(c, list)}
 	if next != "" {
 		page.Next = &next
 	}

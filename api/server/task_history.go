@@ -45,7 +45,7 @@ func (s *Server) searchTasks(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page := taskPage{Tasks: found.Tasks}
+	page := taskPage{Tasks: s.listed(c, found.Tasks)}
 	if found.Next != "" {
 		page.Next = &found.Next
 	}

@@ -37,8 +37,8 @@ type App struct {
 	Catalog *tasks.Catalog
 	// Bind gives every task of the catalog its handler. A worker that lacks one does not start.
 	Bind func(m *tasks.Mux, d Deps)
-	// Routes adds routes to the API's, which begin with /v1/tasks, /v1/task-types, /v1/queues, /v1/schedules, /healthz, /docs
-	// and what is below /docs. Nil: there are none.
+	// Routes adds routes to the API's, which begin with /v1/tasks, /v1/task-types, /v1/queues, /v1/schedules, /v1/audit, /healthz,
+	// /docs and what is below /docs. Nil: there are none.
 	Routes func(e *echo.Echo, d Deps)
 
 	// Migrations are SQL files in goose's form, NUMBER_name.sql, which make the application's own tables: those in the folder

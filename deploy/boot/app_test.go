@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -110,13 +111,14 @@ func runApp(t *testing.T, mode string, environ []string, args ...string) (stdout
 type caller struct {
 	t    *testing.T
 	base string
+	key  string // operatorKey when empty
 }
 
 func (c caller) call(method, path, body string) (status int, text string) {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
 	require.NoError(c.t, err)
-	req.Header.Set("Authorization", "Bearer "+operatorKey)
+	req.Header.Set("Authorization", "Bearer "+cmp.Or(c.key, operatorKey))
 	req.Header.Set("Accept-Language", "en")
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -186,7 +188,7 @@ func TestTheProgramsOfAnApplication(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, out, `"status":"ok"`)
 	}
-	useNotes(t, caller{t, "http://" + web}, "told:")
+	useNotes(t, caller{t: t, base: "http://" + web}, "told:")
 }
 
 // useNotes has the route of the tests' application make a task with data, waits for it, and finds it and those of the
@@ -219,15 +221,34 @@ func useNotes(t *testing.T, c caller, prefix string) {
 	require.Equal(t, http.StatusNotFound, status)
 }
 
+// useKeys acts as alice, is refused as the wall, and finds both in the audit log.
+func useKeys(t *testing.T, c caller) {
+	t.Helper()
+	alice, wall := caller{t, c.base, firstKey}, caller{t, c.base, wallsKey}
+	status, text := alice.call(http.MethodDelete, "/v1/tasks/unknown", "")
+	require.Equal(t, http.StatusNotFound, status, text)
+	status, _ = wall.call(http.MethodGet, "/v1/tasks", "")
+	require.Equal(t, http.StatusOK, status)
+	status, text = wall.call(http.MethodDelete, "/v1/tasks/unknown", "")
+	require.Equal(t, http.StatusForbidden, status, text)
+	testenv.Eventually(t, func() bool {
+		_, text = c.call(http.MethodGet, "/v1/audit?subject=unknown", "")
+		return strings.Contains(text, `"who":"wall"`)
+	}, "the act of the wall")
+	require.Contains(t, text, `"who":"alice","role":"operator","what":"DELETE /v1/tasks/:id","subject":"unknown","outcome":"failed","status":404`)
+}
+
 // TestLocalOfAnApplication runs it in an empty folder, with nothing else there.
 func TestLocalOfAnApplication(t *testing.T) {
 	t.Parallel()
 	environ := []string{
 		"PAIDUI_HTTP_ADDR=127.0.0.1:0", "PAIDUI_ADMIN_ADDR=127.0.0.1:0", "PAIDUI_LOG_LEVEL=warn",
 		"PAIDUI_OPERATOR_KEY=" + operatorKey, "PAIDUI_SHUTDOWN_DELAY=0s",
+		"PAIDUI_OPERATOR_KEYS=alice=operator:" + firstKey + ",wall=observer:" + wallsKey,
 	}
 	p, c, folder := startLocal(t, modeNotes, environ)
 	useNotes(t, c, "notes:")
+	useKeys(t, c)
 	require.FileExists(t, filepath.Join(folder, ".notes", "notes.db"))
 	p.Signal(syscall.SIGTERM)
 	require.NoError(t, p.Exit())
@@ -257,7 +278,7 @@ func startLocal(t *testing.T, mode string, environ []string) (p *testenv.Process
 		base = string(found[1])
 		return nil
 	}))
-	return p, caller{t, base}, cmd.Dir
+	return p, caller{t: t, base: base}, cmd.Dir
 }
 
 // TestAnApplicationWithoutADatabase: what needs one says which setting there is not.
@@ -286,6 +307,9 @@ func TestAnApplicationWithoutADatabase(t *testing.T) {
 	status, text = c.call(http.MethodGet, "/v1/tasks?task=notes.add", "")
 	require.Equal(t, http.StatusNotImplemented, status)
 	require.Contains(t, text, "PAIDUI_DATABASE_URL")
+	status, text = c.call(http.MethodGet, "/v1/audit", "")
+	require.Equal(t, http.StatusNotImplemented, status)
+	require.Contains(t, text, "PAIDUI_DATABASE_URL")
 	status, text = c.call(http.MethodPost, "/v1/tasks", `{"task":"notes.add","args":{"n":1,"m":2},"durable":true}`)
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, text, "PAIDUI_DATABASE_URL")
@@ -311,7 +335,7 @@ func TestTheProgramsOfAnApplicationWithoutADatabase(t *testing.T) {
 		}, program)
 		awaitReady(t, p, admin)
 	}
-	c := caller{t, "http://" + web}
+	c := caller{t: t, base: "http://" + web}
 	c.call(http.MethodPost, "/v1/tasks", `{"task":"notes.add","args":{"n":20,"m":22},"id":"a"}`)
 	_, text := c.call(http.MethodGet, "/v1/tasks/a?wait=20s", "")
 	require.Contains(t, text, `"result":42`)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models/keyring"
 	"github.com/paidui/paidui/tasks"
@@ -43,9 +44,10 @@ type Env struct {
 	level          *slog.LevelVar // of Logger
 	app            App
 	program        config.Program
-	http           *Reservation    // nil in a program without an API
-	tls            *Certificate    // of the API's address; nil for plain HTTP
-	embedded       *embeddedRedis  // never nil
+	http           *Reservation   // nil in a program without an API
+	tls            *Certificate   // of the API's address; nil for plain HTTP
+	embedded       *embeddedRedis // never nil
+	operators      *server.OperatorKeys
 	outbox         *outbox.Outbox  // nil in a program without a database
 	history        *history.Writer // nil without a database, or with PAIDUI_HISTORY=false
 	records        *history.Store  // nil without a database
@@ -115,6 +117,9 @@ func (b boot) run(ctx context.Context) (err error) {
 	if err := env.openCertificate(); err != nil {
 		return err
 	}
+	if err := env.openOperators(); err != nil {
+		return err
+	}
 	if env.Catalog, err = b.app.catalog(cfg.DatabaseURL != ""); err != nil {
 		return err
 	}
@@ -147,7 +152,7 @@ func (b boot) run(ctx context.Context) (err error) {
 	if err := b.assemble(ctx, env); err != nil {
 		return err
 	}
-	admin.Checks, admin.Notes, admin.Stopping = env.checks, env.notes, env.group.Stopping()
+	admin.Checks, admin.Notes, admin.Stopping, admin.OperatorKeys = env.checks, env.notes, env.group.Stopping(), env.operators
 	adminFront.swapHandler(Admin(admin))
 	env.group.Add("admin", adminFront.run)
 	return env.group.Run(ctx)

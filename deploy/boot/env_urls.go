@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/models/keyring"
@@ -17,11 +18,16 @@ const (
 
 // checks ask the stores' own parsers, so that a URL which they would refuse is reported with the other mistakes.
 func checks() config.Checks {
-	return config.Checks{"redis": checkRedis, "database": models.CheckURL, "keys": checkKeys}
+	return config.Checks{"redis": checkRedis, "database": models.CheckURL, "keys": checkKeys, "operators": checkOperators}
 }
 
 func checkKeys(text string) error {
 	_, err := keyring.Parse(text)
+	return err
+}
+
+func checkOperators(text string) error {
+	_, err := server.ParseKeys(text)
 	return err
 }
 

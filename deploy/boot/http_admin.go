@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/paidui/paidui/api/server"
 )
 
 // checkLimit is how long one readiness check may take.
@@ -27,8 +29,9 @@ type AdminOptions struct {
 	Notes    map[string]func(ctx context.Context) []string // what makes it worse but not unready; called as the checks
 	Stopping <-chan struct{}                               // closed when the program begins to stop; nil for never
 
-	Pprof       bool   // serve profiles to anybody
-	OperatorKey string // ... or to whoever sends it as bearer token; "" for nobody
+	Pprof        bool                 // serve profiles to anybody
+	OperatorKey  string               // ... or to whoever sends it as bearer token; "" for nobody
+	OperatorKeys *server.OperatorKeys // ... or to whoever sends that of an operator; nil for nobody
 }
 
 // Admin serves what operators and their tools ask a process:
@@ -71,6 +74,12 @@ func (o AdminOptions) profiles(next http.HandlerFunc) http.HandlerFunc {
 		if o.OperatorKey != "" && subtle.ConstantTimeCompare(given[:], key[:]) == 1 {
 			next(w, r)
 			return
+		}
+		if token, bearer := server.Bearer(r); bearer {
+			if _, role, ok := o.OperatorKeys.Match(token); ok && role == server.RoleOperator {
+				next(w, r)
+				return
+			}
 		}
 		w.Header().Set("WWW-Authenticate", `Bearer realm="paidui"`)
 		http.Error(w, "profiles need the operator's key as bearer token, or PAIDUI_PPROF=true", http.StatusUnauthorized)

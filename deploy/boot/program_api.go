@@ -10,6 +10,7 @@ import (
 
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/tasks/audit"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
@@ -62,23 +63,28 @@ func (e *Env) addAPI() error {
 	if add := e.app.Routes; add != nil {
 		application.Echo = func(router *echo.Echo) { add(router, deps) }
 	}
+	acts := audit.New(e.Stores.DB, e.Logger)
 	s, err := server.New(server.Options{
-		Application:        application,
-		Tasks:              e.Client,
-		Catalog:            e.Catalog,
-		Ticks:              ticks.NewStore(e.Stores.Broker.Redis()),
-		History:            e.records,
-		OperatorKey:        cfg.OperatorKey.Reveal(),
-		Leaving:            Leaving,
-		Draining:           Draining,
-		Language:           cfg.Language,
-		RequestsPerAddress: cfg.RequestsPerAddress,
-		Waits:              waitLimits(limits),
-		CORSOrigins:        cfg.CORSOrigins,
-		LongestWait:        cfg.HTTPQueueWait,
-		TrustedProxies:     []netip.Prefix(cfg.TrustedProxies),
-		Logger:             e.Logger,
-		Registry:           e.Registry,
+		Application:  application,
+		Tasks:        e.Client,
+		Catalog:      e.Catalog,
+		Ticks:        ticks.NewStore(e.Stores.Broker.Redis()),
+		History:      e.records,
+		OperatorKeys: e.operators,
+		Leaving:      Leaving,
+
+		ObserversSeeArguments: cfg.ObserversSeeArguments,
+		Audit:                 acts,
+		AuditWithoutEnqueues:  !cfg.AuditEnqueues,
+		Draining:              Draining,
+		Language:              cfg.Language,
+		RequestsPerAddress:    cfg.RequestsPerAddress,
+		Waits:                 waitLimits(limits),
+		CORSOrigins:           cfg.CORSOrigins,
+		LongestWait:           cfg.HTTPQueueWait,
+		TrustedProxies:        []netip.Prefix(cfg.TrustedProxies),
+		Logger:                e.Logger,
+		Registry:              e.Registry,
 	})
 	if err != nil {
 		return err
@@ -97,6 +103,7 @@ func (e *Env) addAPI() error {
 			Layers:      e.layers,
 		})
 	})
+	e.group.Add("audit", acts.Run) // stops after what fills it
 	return nil
 }
 

@@ -15,6 +15,7 @@
 //	form      what a text has to be: redis, database or web (an http:// or https:// URL), or what Checks has
 //	bytes     how long a Secret is at least; it is then held to be hard to guess, too
 //	required  the programs that do not start without it, separated by spaces
+//	file      "own": of a Secret that is not read from a file of one line; NAME_FILE is then a setting by itself, if any
 //	none      "true": set to nothing it is nothing. Of other settings an empty value means the default
 //	flag      "long" or "long,s" gives it a flag
 //

@@ -28,7 +28,7 @@ func names(all []setting) []name {
 	var list []name
 	for _, s := range all {
 		list = append(list, name{s.Variable, s.Key, s.Kind, s.Secret})
-		if s.Secret {
+		if s.InFile {
 			list = append(list, s.fileName())
 		}
 	}
@@ -41,7 +41,7 @@ func (l *loader) readFiles(p Program, src source, later []source) {
 	for _, s := range l.settings {
 		file := s.fileName()
 		path := src.values[file.Variable]
-		if !s.Secret || path == "" {
+		if !s.InFile || path == "" {
 			continue
 		}
 		place := src.places[file.Variable]

@@ -28,7 +28,7 @@ func TestEverySecretCanStandInAFile(t *testing.T) {
 	}
 	var seen []string
 	for _, s := range settings() {
-		if !s.Secret {
+		if !s.InFile {
 			continue
 		}
 		short := strings.TrimPrefix(s.Variable, prefix)

@@ -45,7 +45,7 @@ func (s setting) meaning(p Program) string {
 	if len(s.SomeOf) > 0 {
 		text += "; " + strings.Join(s.SomeOf, ",")
 	}
-	if s.Secret {
+	if s.InFile {
 		text += "; or " + s.fileName().Variable + ", the file that holds it"
 	}
 	if s.Key != keyOf(s.Variable) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,6 +60,7 @@ func TestDefaults(t *testing.T) {
 		BrokerPipelining:   true,
 		BrokerWakeUp:       true,
 		History:            true,
+		AuditEnqueues:      true,
 		Timezone:           "Asia/Shanghai",
 		Queues:             Queues{"default": 1},
 		Concurrency:        64,
@@ -274,4 +276,27 @@ func FuzzParse(f *testing.F) {
 		}
 		cfg.Location()
 	})
+}
+
+// TestOneOfTheKeysIsEnough: an API that has others does not need the key of the operator "operator".
+func TestOneOfTheKeysIsEnough(t *testing.T) {
+	t.Parallel()
+	checks := Checks{"operators": func(text string) error {
+		if text == "wrong" {
+			return errors.New("entry 1: is wrong")
+		}
+		return nil
+	}}
+	jwt := required[0]
+	_, err := Load(API, nil, []string{jwt}, checks)
+	require.ErrorContains(t, err, "PAIDUI_OPERATOR_KEY (operator_key): is required")
+	cfg, err := Load(API, nil, []string{jwt, "PAIDUI_OPERATOR_KEYS=alice=operator:0123456789abcdef"}, checks)
+	require.NoError(t, err)
+	require.Equal(t, "alice=operator:0123456789abcdef", cfg.OperatorKeys.Reveal())
+	require.NotContains(t, fmt.Sprintf("%+v", cfg), "0123456789abcdef")
+	cfg, err = Parse(API, "f.yaml", []byte("operator_keys_file: /run/secrets/operators"), []string{jwt}, nil, checks)
+	require.NoError(t, err)
+	require.Equal(t, "/run/secrets/operators", cfg.OperatorKeysFile, "which may have many lines, and is read by the program")
+	_, err = Load(API, nil, []string{jwt, "PAIDUI_OPERATOR_KEYS=wrong"}, checks)
+	require.ErrorContains(t, err, "PAIDUI_OPERATOR_KEYS (operator_keys, environment): entry 1: is wrong")
 }

@@ -30,7 +30,8 @@ type setting struct {
 	Short    string
 	In       []string // the programs that use it; every one when empty
 	Help     string
-	Secret   bool // its value is not to be seen, and may stand in a file
+	Secret   bool // its value is not to be seen
+	InFile   bool // ... and may stand in a file
 	Kind     kind
 	own      bool // of the application
 	index    int
@@ -72,6 +73,7 @@ func settingsOf(t reflect.Type, own bool) (all []setting, err error) {
 			s.Key = keyOf(s.Variable)
 		}
 		_, s.Secret = f.Type.MethodByName("Reveal")
+		s.InFile = s.Secret && f.Tag.Get("file") != "own"
 		s.Flag, s.Short, _ = strings.Cut(f.Tag.Get("flag"), ",")
 		if oneOf := f.Tag.Get("oneof"); oneOf != "" {
 			s.OneOf = strings.Split(oneOf, "|")

@@ -29,7 +29,7 @@ func TestEverySettingIsDescribed(t *testing.T) {
 	}
 	require.NotEmpty(t, fields)
 	for _, s := range settings() {
-		require.False(t, s.Secret && keys[s.fileName().Key], "a setting is called like the file of %s", s.Key)
+		require.False(t, s.InFile && keys[s.fileName().Key], "a setting is called like the file of %s", s.Key)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestHelpNamesTheSettingsOfItsProgram(t *testing.T) {
 			if value := s.defaultFor(p); value != "" {
 				require.Contains(t, text, "["+value+"]")
 			}
-			if s.Secret {
+			if s.InFile {
 				require.Contains(t, text, s.Variable+"_FILE")
 			}
 		}

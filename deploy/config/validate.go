@@ -121,6 +121,9 @@ func (v *validator) form(s setting) {
 // secret holds one to its length. It is required only where it is used, and hard to guess wherever it is set.
 func (v *validator) secret(s setting) {
 	required := slices.Contains(s.Required, string(v.program))
+	if s.Field == "OperatorKey" && !s.own && (v.config.OperatorKeys != "" || v.config.OperatorKeysFile != "") {
+		required = false // others have keys
+	}
 	field := v.values.field(s)
 	if s.Bytes == 0 {
 		if required && field.IsZero() {

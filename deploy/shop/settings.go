@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
 )
@@ -68,6 +69,12 @@ func (s *Settings) Check(p config.Program, c config.Config) (mistakes []config.M
 	}
 	if key := c.OperatorKey; key != "" && (key == s.JWTSecret || key == s.JWTSecretPrevious) {
 		add(operatorSetting, "is the same as a JWT secret: an operator could log in as any user; `openssl rand -hex 16` makes one")
+	}
+	named, _ := server.ParseKeys(c.OperatorKeys.Reveal()) // what is wrong with them is said elsewhere
+	for _, key := range named {
+		if key.Secret == s.JWTSecret.Reveal() || key.Secret == s.JWTSecretPrevious.Reveal() {
+			add("PAIDUI_OPERATOR_KEYS", "has a JWT secret as the key of %s, who could log in as any user; `openssl rand -hex 16` makes one", key.Name)
+		}
 	}
 	if s.SMSProvider == SMSTencent {
 		s.checkTencent(p, add)

@@ -92,6 +92,15 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestANamedKeyIsNoSecretOfTokens, nor is any of those that a name has.
+func TestANamedKeyIsNoSecretOfTokens(t *testing.T) {
+	t.Parallel()
+	const secret = "an-operator-key-that-is-a-secret-of-tokens-"
+	err := loadErr(config.API, []string{"PAIDUI_JWT_SECRET=" + secret, required[1], "PAIDUI_OPERATOR_KEYS=alice=operator:0123456789abcdef-,alice=operator:" + secret})
+	require.ErrorContains(t, err, "PAIDUI_OPERATOR_KEYS (operator_keys, environment): has a JWT secret as the key of alice")
+	require.NotContains(t, err.Error(), secret)
+}
+
 func TestThePreviousSecretIsHeldToTheSame(t *testing.T) {
 	t.Parallel()
 	for secret, want := range map[string]string{

@@ -16,6 +16,8 @@ const (
 	LeastAge = time.Hour
 	// EffectAge is how long the traces of outbox.Once stay at least: a task may come again for as long as Redis keeps it.
 	EffectAge = 30 * 24 * time.Hour
+	// LeastActAge bounds what PruneActs may be asked to delete.
+	LeastActAge = 24 * time.Hour
 )
 
 const (
@@ -31,6 +33,7 @@ type Pruned struct {
 	Records int `json:"records"` // deleted
 	Effects int `json:"effects"` // traces of outbox.Once deleted
 	Lost    int `json:"lost"`    // records found to be of tasks that Redis has forgotten
+	Acts    int `json:"acts"`    // of the audit log, deleted
 }
 
 // Prune deletes what is older than age: the records of tasks that have ended or are lost, with their tags; and traces of
@@ -203,6 +206,48 @@ func (p *pruner) effects(ctx context.Context, before time.Time) error {
 			return err
 		}
 		p.done.Effects += len(ids)
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// PruneActs deletes what is older than age from the audit log, and adds to what was done. It may be interrupted and repeated at
+// any time, and run while others write. progress is as that of Prune.
+func (s *Store) PruneActs(ctx context.Context, age time.Duration, done *Pruned, progress func(Pruned)) error {
+	if age < LeastActAge {
+		return fmt.Errorf("history: prune the audit log: %v is less than %v", age, LeastActAge)
+	}
+	if progress == nil {
+		progress = func(Pruned) {}
+	}
+	p := pruner{Store: s, done: done, progress: progress}
+	if err := p.acts(ctx, s.now().UTC().Add(-age)); err != nil {
+		return fmt.Errorf("history: delete acts: %w", err)
+	}
+	return nil
+}
+
+var actsByID = models.UniqueKey{Table: "paidui_audit_log", Index: "PRIMARY", Column: "id"}
+
+func (p *pruner) acts(ctx context.Context, before time.Time) error {
+	for {
+		var ids []int64
+		db := p.db.WithContext(ctx)
+		if err := db.Model(&models.AuditRecord{}).Where("at < ?", before).Order("at, id").Limit(pruneBatch).Pluck("id", &ids).Error; err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		err := models.DeleteKeys(db, actsByID, ids).Error
+		if models.IsConflict(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p.done.Acts += len(ids)
 		if err := p.pause(ctx); err != nil {
 			return err
 		}

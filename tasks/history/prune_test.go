@@ -109,6 +109,29 @@ func TestPruneWhileOthersWrite(t *testing.T) {
 	require.EqualValues(t, n, count(t, db, &models.TaskRecord{}))
 }
 
+func TestPruneDeletesActsByTheirAge(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
+		s := store(t, db)
+		now := time.Now().UTC()
+		var acts []*models.AuditRecord
+		for i := range pruneBatch + 500 {
+			acts = append(acts, &models.AuditRecord{At: now.Add(-100*24*time.Hour - time.Duration(i)*time.Second), What: "POST /old"})
+		}
+		acts = append(acts, &models.AuditRecord{At: now.Add(-80 * 24 * time.Hour), What: "POST /young"}, &models.AuditRecord{At: now, What: "POST /new"})
+		require.NoError(t, db.CreateInBatches(acts, 500).Error)
+		var done Pruned
+		told := 0
+		require.Error(t, s.PruneActs(t.Context(), time.Hour, &done, nil))
+		require.NoError(t, s.PruneActs(t.Context(), defaultActAge, &done, func(Pruned) { told++ }))
+		require.Equal(t, Pruned{Acts: pruneBatch + 500}, done)
+		require.Equal(t, 2, told, "in batches")
+		var left []string
+		require.NoError(t, db.Model(&models.AuditRecord{}).Order("at").Pluck("what", &left).Error)
+		require.Equal(t, []string{"POST /young", "POST /new"}, left)
+	})
+}
+
 func TestPruneTask(t *testing.T) {
 	t.Parallel()
 	db := migrated(t, "sqlite://:memory:")
@@ -120,6 +143,7 @@ func TestPruneTask(t *testing.T) {
 	old.EnqueuedAt = time.Now().Add(-3 * time.Hour)
 	old.StartedAt, old.EndedAt = old.EnqueuedAt, old.EnqueuedAt
 	insert(t, s, old)
+	require.NoError(t, db.Create(&models.AuditRecord{At: time.Now().Add(-91 * 24 * time.Hour), What: "POST /old"}).Error)
 	mux := tasks.NewMux(tasks.MuxOptions{Logger: testenv.Quiet()})
 	Bind(mux, s)
 	taskstest.Serve(t, b, mux, "low")
@@ -134,7 +158,14 @@ func TestPruneTask(t *testing.T) {
 			require.Equal(t, want, done.Records)
 		}
 	}
+	require.Zero(t, count(t, db, &models.AuditRecord{}), "acts go with it")
 	require.Empty(t, stored(t, db))
+	for _, bad := range []string{"23h", "-720h", "a year", "720"} {
+		_, err := PruneTask.Enqueue(t.Context(), client, PruneArgs{AuditOlderThan: bad})
+		var wrong *tasks.ArgsError
+		require.ErrorAs(t, err, &wrong)
+		require.Equal(t, "audit_older_than", wrong.Field)
+	}
 	for _, bad := range []string{"59m", "-720h", "a month", "720"} {
 		_, err := PruneTask.Enqueue(t.Context(), client, PruneArgs{OlderThan: bad})
 		var wrong *tasks.ArgsError
