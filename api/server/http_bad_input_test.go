@@ -170,7 +170,6 @@ func TestBadInput(t *testing.T) {
 		{post, "/v1/tasks", args(`{"n":1,"m":2,"x":"` + mb + `"}`), asOperator, 413, ""},
 
 		// routes
-		{get, "/", nil, nil, 404, ""},
 		{get, "/v1/nothing", nil, nil, 404, ""},
 		{post, "/nothing", `{}`, nil, 404, ""},
 		{del, "/v1/task-types", nil, nil, 405, ""},

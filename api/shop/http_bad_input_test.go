@@ -181,7 +181,6 @@ func TestBadInput(t *testing.T) {
 		{post, "/v1/banners", `{"title":"\u3164","image":"/1.svg"}`, asOperator, 400, "title"},
 
 		// routes
-		{get, "/", nil, nil, 404, ""},
 		{get, "/v1/nothing", nil, nil, 404, ""},
 		{get, "/v2/goods", nil, nil, 404, ""},
 		{post, "/nothing", `{}`, nil, 404, ""},
