@@ -6,7 +6,7 @@
 // Begin writes the act before it is done, without an outcome; End adds that. If the program dies in between, the act stays
 // "begun": it may have been done or not. Add writes an act that is over, in batches and up to a moment later: for what is
 // refused, and for calls that enqueue tasks, of which there may be thousands a second and whose tasks the history has. If the
-// program is killed at that moment, these are lost.
+// program is killed at that moment, these are lost. Of those that come faster than the database takes them, the log has some.
 //
 // An act goes on while the database is away, since an operator must be able to act in an outage. It is then in the log at level
 // WARN, with all of its fields. Without a database every act is there at level INFO, and nowhere else.
@@ -15,8 +15,10 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -100,9 +102,10 @@ func cut(text string, n int) string {
 const (
 	writeLimit = 2 * time.Second        // for an act that waits for it
 	batchLimit = 5 * time.Second        // for a batch
-	batchRows  = 500                    // at most
+	batchRows  = 1000                   // at most
 	batchWait  = 100 * time.Millisecond // for more to come
-	queueRows  = 10_000                 // that wait to be written
+	queueRows  = 20_000                 // that wait to be written
+	overflows  = 100                    // lines a second of acts that find no place in the queue
 )
 
 // Log writes acts. It is safe for concurrent use.
@@ -110,6 +113,11 @@ type Log struct {
 	db     *gorm.DB // nil: there is none
 	logger *slog.Logger
 	queue  chan Act
+
+	mu      sync.Mutex
+	second  int64 // Unix time
+	told    int   // acts of that second that found no place, and are in the other log
+	leftOut int   // those that are not, since the last line
 }
 
 // New makes the log of a migrated database; with nil acts are in logger alone. Run it, or what Add takes is written nowhere but
@@ -159,7 +167,25 @@ func (l *Log) Add(ctx context.Context, a Act) {
 	select {
 	case l.queue <- a:
 	default:
-		l.warn(ctx, &a, errors.New("too many acts wait to be written"))
+		l.overflow(ctx, &a, time.Now())
+	}
+}
+
+// overflow is for an act that finds no place, since more tasks are enqueued than the database takes rows. Of many acts the log
+// has some, and how many were left out.
+func (l *Log) overflow(ctx context.Context, a *Act, now time.Time) {
+	l.mu.Lock()
+	if second := now.Unix(); second != l.second {
+		l.second, l.told = second, 0
+	}
+	l.told++
+	tells, leftOut := l.told <= overflows, l.leftOut
+	if l.leftOut++; tells {
+		l.leftOut = 0
+	}
+	l.mu.Unlock()
+	if tells {
+		l.warn(ctx, a, fmt.Errorf("too many acts wait to be written; %d were left out here", leftOut))
 	}
 }
 

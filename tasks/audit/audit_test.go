@@ -53,7 +53,7 @@ func TestWhatIsAddedIsWrittenSoon(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
 		l, buffer := logged(db)
-		const acts = 3*batchRows + 7
+		const acts = 2*batchRows + 7
 		for i := range acts {
 			a := pause(i)
 			a.Status = 403
@@ -142,9 +142,18 @@ func TestMoreThanWaitMayAreInTheLog(t *testing.T) {
 		l.Add(t.Context(), pause(i))
 	}
 	require.Empty(t, buffer.String())
+	now := time.Now()
 	l.Add(t.Context(), pause(queueRows))
-	require.Contains(t, buffer.String(), "too many acts wait to be written")
+	require.Contains(t, buffer.String(), "too many acts wait to be written; 0 were left out here")
 	require.Contains(t, buffer.String(), fmt.Sprint("request_id=request-", queueRows))
+	for range 2 * overflows {
+		a := pause(1)
+		l.overflow(t.Context(), &a, now.Add(time.Hour))
+	}
+	require.Equal(t, 1+overflows, strings.Count(buffer.String(), "\n"))
+	a := pause(2)
+	l.overflow(t.Context(), &a, now.Add(2*time.Hour))
+	require.Contains(t, buffer.String(), fmt.Sprintf("%d were left out here", overflows))
 }
 
 func TestARowThatIsRefusedKeepsNoOtherBack(t *testing.T) {
