@@ -3,11 +3,14 @@ package server_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/demo"
 )
@@ -109,5 +112,34 @@ func TestObserversSeeNoArguments(t *testing.T) {
 			require.Equal(t, "the task failed", seen.Error)
 		}
 		require.Contains(t, string(s.Get("/v1/tasks/"+ids[0], asAlice).Data), "no 4711 here")
+	}
+}
+
+// TestObserversSeeNoNotesOfWhatRuns: nor those that the list of workers has.
+func TestObserversSeeNoNotesOfWhatRuns(t *testing.T) {
+	t.Parallel()
+	s := assembleEmbedded(t, withKeys)
+	goOn := make(chan struct{})
+	defer close(goOn)
+	s.fail(t, func(mux *tasks.Mux) {
+		tasks.Handle(mux, demo.Add, func(ctx context.Context, a demo.AddArgs) (int, error) {
+			if err := tasks.Progress(ctx, 1, 2, "secret of 4711"); err != nil {
+				return 0, err
+			}
+			select {
+			case <-goOn:
+			case <-ctx.Done():
+			}
+			return 0, nil
+		})
+	})
+	s.enqueue(t, 1)
+	require.Eventually(t, func() bool {
+		return strings.Contains(string(s.Get("/v1/workers", asAlice).Data), "secret of 4711")
+	}, testenv.Patience, 10*time.Millisecond, "an operator sees it")
+	for _, path := range []string{"/v1/workers", "/v1/workers/test"} {
+		seen := string(s.Get(path, asWall).Data)
+		require.Contains(t, seen, `"done":1`)
+		require.NotContains(t, seen, "4711")
 	}
 }

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"encoding/json"
+
 	"github.com/labstack/echo/v4"
 
 	"github.com/paidui/paidui/tasks"
@@ -25,6 +27,9 @@ func (s *Server) listWorkers(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range list {
+		s.hideNotes(c, w)
+	}
 	page := workerPage{Workers: list}
 	if next != "" {
 		page.Next = &next
@@ -37,5 +42,24 @@ func (s *Server) oneWorker(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.hideNotes(c, w)
 	return OK(c, w)
+}
+
+// hideNotes takes from what runs in the worker what an observer may not see: the notes of progress.
+func (s *Server) hideNotes(c echo.Context, w *tasks.Worker) {
+	if requestOf(c).identity.Operator || s.ObserversSeeArguments {
+		return
+	}
+	for i := range w.Runs {
+		var progress *tasks.Reported
+		err := json.Unmarshal(w.Runs[i].Progress, &progress)
+		if err == nil && progress != nil {
+			progress.Note = ""
+			w.Runs[i].Progress, err = json.Marshal(progress)
+		}
+		if err != nil { // another build's, and there is no telling what it says
+			w.Runs[i].Progress = nil
+		}
+	}
 }
