@@ -100,6 +100,7 @@ func assemble(t testing.TB, dbURL, brokerURL string, changes []change) *system {
 	records, err := history.NewStore(s.db, s.tasks)
 	require.NoError(t, err)
 	acts := audit.New(s.db, logger)
+	acts.WaitFor(testenv.Patience)
 	taskstest.Run(t, acts.Run)
 	opt := options{Broker: s.broker, Options: server.Options{
 		Application: goodsApp(),

@@ -114,6 +114,8 @@ type Log struct {
 	logger *slog.Logger
 	queue  chan Act
 
+	writeLimit, batchLimit time.Duration
+
 	mu      sync.Mutex
 	second  int64 // Unix time
 	told    int   // acts of that second that found no place, and are in the other log
@@ -123,8 +125,12 @@ type Log struct {
 // New makes the log of a migrated database; with nil acts are in logger alone. Run it, or what Add takes is written nowhere but
 // there.
 func New(db *gorm.DB, logger *slog.Logger) *Log {
-	return &Log{db: db, logger: logger, queue: make(chan Act, queueRows)}
+	return &Log{db: db, logger: logger, queue: make(chan Act, queueRows), writeLimit: writeLimit, batchLimit: batchLimit}
 }
+
+// WaitFor has each write wait for the database for d at most, in place of 2 s for an act that waits for it and 5 s for a batch. It
+// is to be called before the Log is used.
+func (l *Log) WaitFor(d time.Duration) { l.writeLimit, l.batchLimit = d, d }
 
 // Kept tells whether there is a database.
 func (l *Log) Kept() bool { return l.db != nil }
@@ -190,7 +196,7 @@ func (l *Log) overflow(ctx context.Context, a *Act, now time.Time) {
 }
 
 func (l *Log) within(ctx context.Context, f func(*gorm.DB) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.writeLimit)
 	defer cancel()
 	return f(l.db.WithContext(ctx))
 }
@@ -266,7 +272,7 @@ func (l *Log) write(ctx context.Context, list []Act) {
 }
 
 func (l *Log) insert(ctx context.Context, rows []*models.AuditRecord) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.batchLimit)
 	defer cancel()
 	err := l.db.WithContext(ctx).Create(rows).Error
 	if models.IsConflict(err) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
+	"github.com/paidui/paidui/tasks/taskstest"
 )
 
 var epoch = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -103,7 +105,9 @@ func TestAnActGoesOnWhileTheDatabaseIsAway(t *testing.T) {
 	direct := open(t, databaseURL)
 	require.NoError(t, models.Migrate(t.Context(), direct))
 	db, proxy := through(t, databaseURL)
-	l, buffer := running(t, db)
+	buffer := &testenv.LogBuffer{}
+	l := New(db, slog.New(slog.NewTextHandler(buffer, nil)))
+	taskstest.Run(t, l.Run)
 	proxy.Away(true)
 	a := pause(1)
 	l.Begin(t.Context(), &a)
@@ -121,9 +125,12 @@ func TestAnActGoesOnWhileTheDatabaseIsAway(t *testing.T) {
 		return b.ID != 0
 	}, patience, 10*time.Millisecond)
 
-	c := pause(3)
-	l.Begin(t.Context(), &c)
-	require.NotZero(t, c.ID)
+	var c Act
+	require.Eventually(t, func() bool {
+		c = pause(3)
+		l.Begin(t.Context(), &c)
+		return c.ID != 0
+	}, patience, 10*time.Millisecond)
 	proxy.Away(true)
 	c.Status, c.Code = 503, 503
 	l.End(t.Context(), &c)

@@ -46,7 +46,9 @@ func open(t *testing.T, databaseURL string) *gorm.DB {
 // logged is a Log with what it has written into the other log.
 func logged(db *gorm.DB) (*Log, *testenv.LogBuffer) {
 	buffer := &testenv.LogBuffer{}
-	return New(db, slog.New(slog.NewTextHandler(buffer, nil))), buffer
+	l := New(db, slog.New(slog.NewTextHandler(buffer, nil)))
+	l.WaitFor(patience)
+	return l, buffer
 }
 
 // running is a Log that runs until the test ends.
