@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"time"
 
@@ -225,7 +226,7 @@ func (c *Client) PurgeQueue(ctx context.Context, name string, opt PurgeOptions) 
 		p.Purged[s] += len(list)
 		p.Left[s] = max(p.Left[s]-taken, 0)
 		if opt.Progress != nil {
-			refused = opt.Progress(p.clone())
+			refused = opt.Progress(Purged{maps.Clone(p.Purged), maps.Clone(p.Left)})
 		}
 		return refused
 	})
@@ -296,15 +297,4 @@ func (c *Client) notePurged(state string, list []*broker.StoredTask, reason stri
 			c.endOutbox(task.ID)
 		}
 	}
-}
-
-func (p Purged) clone() Purged {
-	clone := Purged{Purged: make(map[PurgeState]int, len(p.Purged)), Left: make(map[PurgeState]int, len(p.Left))}
-	for s, n := range p.Purged {
-		clone.Purged[s] = n
-	}
-	for s, n := range p.Left {
-		clone.Left[s] = n
-	}
-	return clone
 }

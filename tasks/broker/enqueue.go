@@ -298,8 +298,8 @@ func receive(cmd *redis.Cmd, group []*submission) {
 	}
 }
 
-// receive reads 1 (made), 0 (the id is taken), -1 (another queue has it), -2 (the queue is full), the id that holds the uniqueness, or '=' and the id that has the message
-// now.
+// receive reads 1 (made), 0 (the id is taken), -1 (another queue has it), -2 (the queue is full), the id that holds the
+// uniqueness, or '=' and the id that has the message now.
 func (s *submission) receive(word any) {
 	switch word := word.(type) {
 	case int64:

@@ -1,10 +1,10 @@
 -- enqueue stores a task with its key if neither its id nor its uniqueness nor its throttle is taken. It answers what became
--- of it: 1 (made), 0 (the id is taken), -1 (another queue has the id), -2 (the queue is full), the id that holds the uniqueness or the throttle, or
--- '=' and the id of the task that has the message now; then whether the task is ready for a worker, and whether its id is to
--- be pushed on the list of normal priority.
+-- of it: 1 (made), 0 (the id is taken), -1 (another queue has the id), -2 (the queue is full), the id that holds the
+-- uniqueness or the throttle, or '=' and the id of the task that has the message now; then whether the task is ready for a
+-- worker, and whether its id is to be pushed on the list of normal priority.
 --
--- context has queues (key of the list of queues), scheduled (key), now (ns) and room (see room.lua). due is in s, '0' is now; unique is a key, or
--- nil; unique_for is in s; options is the JSON of Go's type extra, or '' for a plain task.
+-- context has queues (key of the list of queues), scheduled (key), now (ns) and room (see room.lua). due is in s, '0' is now;
+-- unique is a key, or nil; unique_for is in s; options is the JSON of Go's type extra, or '' for a plain task.
 
 -- taken tells whether any of the queues has the id.
 local function taken(queues, id)
