@@ -185,12 +185,13 @@ func (c *Client) outboxTask(ctx context.Context, id string) (*broker.StoredTask,
 }
 
 // findOutbox is outboxTask, and then asks Redis again: meanwhile the task may have been sent, and its row deleted.
-func (c *Client) findOutbox(ctx context.Context, id string) (*broker.StoredTask, error) {
+func (c *Client) findOutbox(ctx context.Context, id string) (found *broker.StoredTask, inOutbox bool, err error) {
 	r, err := c.outboxTask(ctx, id)
 	if err != nil || r != nil || c.outboxOrNil() == nil {
-		return r, err
+		return r, r != nil, err
 	}
-	return c.broker.Find(ctx, "", id)
+	r, err = c.broker.Find(ctx, "", id)
+	return r, false, err
 }
 
 // storedTask is the record that Redis would have of the task.

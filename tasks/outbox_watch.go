@@ -30,7 +30,7 @@ type outboxWatcher struct {
 func (c *Client) followOutbox(ctx context.Context, id string, from *broker.Watcher, record *broker.StoredTask) (*Watcher, *Info, error) {
 	if from == nil {
 		var err error
-		if record, err = c.findOutbox(ctx, id); err != nil {
+		if record, _, err = c.findOutbox(ctx, id); err != nil {
 			return nil, nil, lookupError(ctx, id, err)
 		}
 		if record == nil {
@@ -120,7 +120,7 @@ func (a *outboxWatcher) awaitSent(ctx context.Context) *broker.Watcher {
 			return from
 		}
 		if err == nil {
-			record, err = a.client.findOutbox(ctx, a.id)
+			record, _, err = a.client.findOutbox(ctx, a.id)
 			if err == nil && (record == nil || record.Final()) {
 				a.publish(record, nil)
 				return nil

@@ -16,30 +16,39 @@ import (
 // Info looks a task up by its id, or returns ErrNotFound. An id that was made here costs one round trip; one that a
 // caller chose is looked for in every queue, which takes two.
 func (c *Client) Info(ctx context.Context, id string) (*Info, error) {
+	found, _, err := c.lookUp(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.info(found), nil
+}
+
+// lookUp finds what Redis or the outbox holds of a task, or returns ErrNotFound.
+func (c *Client) lookUp(ctx context.Context, id string) (found *broker.StoredTask, inOutbox bool, err error) {
 	if !ValidID(id) {
-		return nil, notFound(id)
+		return nil, false, notFound(id)
 	}
 	// An id made here tells its queue. One that a caller chose may be anywhere, even if it looks like one made here.
 	if queue, ok := queueOf(id); ok {
 		found, err := c.broker.Find(ctx, queue, id)
 		if err != nil {
-			return nil, lookupError(ctx, id, err)
+			return nil, false, lookupError(ctx, id, err)
 		}
 		if found != nil {
-			return c.info(found), nil
+			return found, false, nil
 		}
 	}
-	found, err := c.broker.Find(ctx, "", id)
+	found, err = c.broker.Find(ctx, "", id)
 	if err == nil && found == nil {
-		found, err = c.findOutbox(ctx, id)
+		found, inOutbox, err = c.findOutbox(ctx, id)
 	}
 	if err != nil {
-		return nil, lookupError(ctx, id, err)
+		return nil, false, lookupError(ctx, id, err)
 	}
 	if found == nil {
-		return nil, notFound(id)
+		return nil, false, notFound(id)
 	}
-	return c.info(found), nil
+	return found, inOutbox, nil
 }
 
 // Infos looks up many tasks in few round trips. They come in the order of refs, nil for what is no task. What is encrypted

@@ -24,6 +24,9 @@ func (m *Mux) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	return a.end(ctx, t, v)
 }
 
+// expiredAt begins the reason for which a task that has expired is REVOKED.
+const expiredAt = "expired at "
+
 // refuse reports whether the attempt ends without its handler.
 func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 	h := &a.headers
@@ -31,7 +34,7 @@ func (a *attempt) refuse(ctx context.Context) (verdict, bool) {
 		return verdict{outcome: revoked, reason: reason, refusal: refusedRevoked}, true
 	}
 	if !h.expires.IsZero() && !a.mux.now().Before(h.expires) {
-		reason := "expired at " + h.expires.UTC().Format(time.RFC3339)
+		reason := expiredAt + h.expires.UTC().Format(time.RFC3339)
 		return verdict{outcome: revoked, reason: reason, refusal: refusedExpired}, true
 	}
 	var why refusal

@@ -1,6 +1,16 @@
 package server
 
-import "time"
+import (
+	"time"
+
+	"github.com/paidui/paidui/tasks"
+)
+
+// WhyText is a reason in words, and what to do about it, in both languages.
+func WhyText(r tasks.WhyReason) (zh, en, todoZH, todoEN string) {
+	t := whyText(r)
+	return t.is.ZH, t.is.EN, t.todo.ZH, t.todo.EN
+}
 
 // SetHeartbeat changes how long streams of events are silent at most. Call it before the first request.
 func (s *Server) SetHeartbeat(d time.Duration) { s.heartbeats = newSharedTimers(d) }

@@ -14,6 +14,7 @@ func (s *Server) routes() []Route {
 		{Method: del, Path: "/v1/tasks/:id", Handler: s.revokeTask, Who: Operators, Query: []string{"terminate", "reason"}},
 		{Method: del, Path: "/v1/tasks", Handler: s.revokeTasks, Who: Operators, Timeout: manyTimeout, Query: []string{"tag", "terminate", "reason"}, subjects: []string{"tag"}},
 		{Method: post, Path: "/v1/tasks/:id/retry", Handler: s.retryTask, Who: Operators},
+		{Method: get, Path: "/v1/tasks/:id/why", Handler: s.whyTask, Who: Observers},
 		{Method: get, Path: "/v1/queues", Handler: s.listQueues, Who: Observers, Query: []string{"limit", "cursor"}},
 		{Method: get, Path: "/v1/queues/:name", Handler: s.oneQueue, Who: Observers},
 		{Method: post, Path: "/v1/queues/:name/pause", Handler: s.pauseQueue, Who: Operators},

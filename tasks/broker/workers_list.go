@@ -26,6 +26,9 @@ type WorkerLife struct {
 	format.WorkerRecord
 }
 
+// Holds tells whether the token of a delivery, a StoredTask's Owner, is this worker's.
+func (w *WorkerLife) Holds(token string) bool { return strings.HasPrefix(token, w.ID+".") }
+
 // LivingWorkers lists the workers that have beaten lately in any queue, by name and ID, without their records. The time of
 // Redis counts.
 func (b *Broker) LivingWorkers(ctx context.Context) ([]WorkerLife, error) {
@@ -37,6 +40,15 @@ func (b *Broker) LivingWorkers(ctx context.Context) ([]WorkerLife, error) {
 	queues := append(served.Val(), known.Val()...)
 	slices.Sort(queues)
 	return b.workersOf(ctx, slices.Compact(queues))
+}
+
+// WorkersOf lists the workers that have beaten lately in the queue, by name and ID, with their records.
+func (b *Broker) WorkersOf(ctx context.Context, queue string) ([]WorkerLife, error) {
+	lives, err := b.workersOf(ctx, []string{queue})
+	if err != nil {
+		return nil, err
+	}
+	return lives, b.ReadWorkers(ctx, lives)
 }
 
 // seenBatch is how many queues one script looks at.

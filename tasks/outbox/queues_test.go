@@ -37,6 +37,12 @@ func TestFullQueuesKeepTheirTasksInTheOutbox(t *testing.T) {
 		require.NoError(t, ob.SendAll(t.Context()))
 		require.Equal(t, 2, pending("numbers"))
 		requireWaiting(t, s, 18)
+		why, err := s.client.Why(t.Context(), list[19].ID())
+		require.NoError(t, err)
+		require.Len(t, why.Reasons, 3)
+		require.Equal(t, []any{tasks.WhyInOutbox, tasks.WhyQueueFull, 2, tasks.WhyNoWorker},
+			[]any{why.Reasons[0].Code, why.Reasons[1].Code, why.Reasons[1].Count, why.Reasons[2].Code})
+		require.NotNil(t, why.Reasons[0].Since)
 		for n := range 5 {
 			list = append(list, s.enqueue(t, 200+n, tasks.Queue("other")))
 		}
