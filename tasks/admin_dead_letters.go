@@ -14,7 +14,8 @@ var (
 	ErrSucceeded = errors.New("it has succeeded: enqueue a new one")
 	// ErrExpired says that a task can't run again, because its expiry has passed. It comes in a *StateError.
 	ErrExpired = errors.New("its expiry has passed: enqueue a new one")
-	// ErrUnknownQueue says that no task was ever enqueued into the queue.
+	// ErrUnknownQueue says that no task was ever enqueued into the queue, that no living worker serves it, and that it is not
+	// paused.
 	ErrUnknownQueue = errors.New("no such queue")
 )
 

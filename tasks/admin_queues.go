@@ -50,7 +50,7 @@ type QueuePause struct {
 	By    string    `json:"by,omitempty"`   // "" where another program, such as asynq's tools, has paused it
 }
 
-// Queues lists the queues that a task was ever enqueued into, by their names, 1 to MaxQueues at a time. cursor is what the
+// Queues lists the queues that a task was ever enqueued into, a living worker serves, or are paused, by their names, 1 to MaxQueues at a time. cursor is what the
 // page before gave as next, "" for the first page; on the last page next is "". An *OptionError refuses a limit out of range
 // and a cursor that was not given out.
 func (c *Client) Queues(ctx context.Context, cursor string, limit int) (page []QueueInfo, next string, err error) {
@@ -87,7 +87,7 @@ func (c *Client) Queues(ctx context.Context, cursor string, limit int) (page []Q
 	return page, next, nil
 }
 
-// Queue is how one queue stands. ErrUnknownQueue says that no task was ever enqueued into it.
+// Queue is how one queue stands. ErrUnknownQueue says that there is none.
 func (c *Client) Queue(ctx context.Context, name string) (QueueInfo, error) {
 	if err := c.knowsQueue(ctx, name); err != nil {
 		return QueueInfo{}, err
@@ -118,7 +118,7 @@ func (c *Client) queueInfo(s broker.QueueStats) QueueInfo {
 // PauseQueue keeps workers from beginning tasks of the queue, within a second and until ResumeQueue. Tasks that run go on;
 // what comes, or becomes due, waits. It sets asynq's own mark, so asynq's tools show it and may end it. by is the name of who
 // pauses it, 1 to MaxActor bytes of visible text in one line. With first false the queue was paused before, and the answer is
-// that earlier pause. ErrUnknownQueue says that no task was ever enqueued into it.
+// that earlier pause. ErrUnknownQueue says that there is none.
 func (c *Client) PauseQueue(ctx context.Context, name, by string) (pause QueuePause, first bool, err error) {
 	if len(by) > MaxActor || !visible.Line(by) {
 		return QueuePause{}, false, optionErrorf("by", "want 1 to %d bytes of visible text in one line", MaxActor)
@@ -134,7 +134,7 @@ func (c *Client) PauseQueue(ctx context.Context, name, by string) (pause QueuePa
 }
 
 // ResumeQueue has workers begin tasks of the queue again, whoever has paused it. It tells whether it was paused.
-// ErrUnknownQueue says that no task was ever enqueued into it.
+// ErrUnknownQueue says that there is none.
 func (c *Client) ResumeQueue(ctx context.Context, name string) (paused bool, err error) {
 	if err := c.knowsQueue(ctx, name); err != nil {
 		return false, err
@@ -206,7 +206,7 @@ func (p Purged) More() bool {
 // for about two milliseconds. A task that waits ends as REVOKED: it is known as that for an hour, frees its uniqueness and
 // its tags, and whoever waits for it learns it; of one that is durable the outbox is told. What has ended is deleted, and the
 // history keeps how it ended. Together with an error, also of Progress or ctx, it tells how far it is: the same call again
-// takes the rest. An *OptionError refuses the options, ErrUnknownQueue a queue that no task was ever enqueued into.
+// takes the rest. An *OptionError refuses the options, ErrUnknownQueue a queue that there is not.
 func (c *Client) PurgeQueue(ctx context.Context, name string, opt PurgeOptions) (Purged, error) {
 	states, err := opt.check()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -89,6 +90,36 @@ func TestQueuesThatAreNotThere(t *testing.T) {
 		keys, err := b.Redis().Keys(ctx, "*{*").Result()
 		require.NoError(t, err)
 		require.Empty(t, keys)
+	})
+}
+
+// TestQueuesWithoutTasksAreKnown: a worker serves one, which can be paused, and it stays known while it is.
+func TestQueuesWithoutTasksAreKnown(t *testing.T) {
+	onEachBroker(t, func(t *testing.T, b *broker.Broker) {
+		client := tasks.NewClient(b)
+		names := func() (names []string) {
+			page, _, err := client.Queues(t.Context(), "", 10)
+			require.NoError(t, err)
+			for _, q := range page {
+				names = append(names, q.Name)
+			}
+			return names
+		}
+		t.Run("while a worker lives", func(t *testing.T) {
+			m := mux()
+			tasks.Handle(m, sum, func(context.Context, pair) (int, error) { return 0, nil })
+			taskstest.Serve(t, b, m, "fresh")
+			require.Eventually(t, func() bool { return slices.Equal(names(), []string{"fresh"}) }, patience, time.Millisecond)
+			q, err := client.Queue(t.Context(), "fresh")
+			require.NoError(t, err)
+			require.Equal(t, 1, q.Workers)
+			_, _, err = client.PauseQueue(t.Context(), "fresh", "alice")
+			require.NoError(t, err)
+		})
+		require.Equal(t, []string{"fresh"}, names())
+		_, err := client.ResumeQueue(t.Context(), "fresh")
+		require.NoError(t, err)
+		require.Empty(t, names())
 	})
 }
 

@@ -17,15 +17,6 @@ import (
 // ErrCursor says that a cursor is not one that was given out.
 var ErrCursor = errors.New("not a cursor")
 
-// HasQueue reports whether a task was ever enqueued into the queue.
-func (b *Broker) HasQueue(ctx context.Context, queue string) (bool, error) {
-	known, err := b.rdb.SIsMember(ctx, format.AllQueuesKey, queue).Result()
-	if err != nil {
-		return false, fmt.Errorf("look for queue %s: %w", queue, err)
-	}
-	return known, nil
-}
-
 const (
 	// deadSpare is how many dead letters are read beyond a page, for those of the cursor's second that are on the pages
 	// before.

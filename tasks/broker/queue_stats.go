@@ -34,16 +34,6 @@ type Pause struct {
 	By    string    // "" where another program has paused it
 }
 
-// QueueNames are the names of all queues that a task was ever enqueued into, sorted.
-func (b *Broker) QueueNames(ctx context.Context) ([]string, error) {
-	names, err := b.rdb.SMembers(ctx, format.AllQueuesKey).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list queues: %w", err)
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
 // QueueStats says how each of the queues stands, in one round trip for every 32.
 func (b *Broker) QueueStats(ctx context.Context, names []string) ([]QueueStats, error) {
 	size := statsBatch
