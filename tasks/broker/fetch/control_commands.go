@@ -176,12 +176,7 @@ func (f *Fetcher) obeys(ctx context.Context) {
 
 // obey carries out the commands that wait, and answers each when it has taken effect.
 func (f *Fetcher) obey(ctx context.Context) {
-	key := format.CommandsKey(f.life.name)
-	list, err := func() ([]string, error) {
-		ctx, cancel := context.WithTimeout(ctx, lookLimit)
-		defer cancel()
-		return takeCommandsScript.Run(ctx, f.b.Redis(), []string{key}).StringSlice()
-	}()
+	list, err := f.takeCommands(ctx)
 	if err != nil {
 		f.logger.DebugContext(ctx, "not known whether there are commands; the next look tells", "worker", f.cfg.Name, "error", err)
 		return
@@ -203,6 +198,18 @@ func (f *Fetcher) obey(ctx context.Context) {
 				"command", c.Do, "command_id", c.ID, "error", err)
 		}
 	}
+}
+
+// takeCommands gives ids and commands, in turn. Mostly there are none, which is one command of Redis to know; a script's
+// count one by one.
+func (f *Fetcher) takeCommands(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	key := format.CommandsKey(f.life.name)
+	if n, err := f.b.Redis().HLen(ctx, key).Result(); n == 0 || err != nil {
+		return nil, err
+	}
+	return takeCommandsScript.Run(ctx, f.b.Redis(), []string{key}).StringSlice()
 }
 
 func (f *Fetcher) answer(ctx context.Context, a format.Answer) error {
