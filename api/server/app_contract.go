@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/paidui/paidui/tasks"
 )
 
 // MergeContracts returns one contract, OpenAPI 3.0 in YAML, of the API's and an application's part. Each has operations below
@@ -18,9 +20,21 @@ func MergeContracts(api, application []byte) ([]byte, error) {
 	if len(bytes.TrimSpace(application)) == 0 {
 		return api, nil
 	}
+	merged, err := mergedContract(api, application)
+	if err != nil {
+		return nil, err
+	}
+	return writeContract(merged)
+}
+
+// mergedContract is MergeContracts, not written yet.
+func mergedContract(api, application []byte) (*yaml.Node, error) {
 	into, err := parseContract(api)
 	if err != nil {
 		return nil, fmt.Errorf("the API's contract: %w", err)
+	}
+	if len(bytes.TrimSpace(application)) == 0 {
+		return into, nil
 	}
 	from, err := parseContract(application)
 	if err != nil {
@@ -29,7 +43,22 @@ func MergeContracts(api, application []byte) ([]byte, error) {
 	if err := mergeContract(into, from); err != nil {
 		return nil, fmt.Errorf("the application's contract: %w", err)
 	}
-	return writeContract(into)
+	return into, nil
+}
+
+// wholeContract is the contract of an application and its catalog.
+func wholeContract(application []byte, catalog *tasks.Catalog) ([]byte, error) {
+	if len(bytes.TrimSpace(application)) == 0 && len(catalog.All()) == 0 {
+		return openapi, nil
+	}
+	doc, err := mergedContract(openapi, application)
+	if err == nil {
+		err = addTasks(doc, catalog)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return writeContract(doc)
 }
 
 // parseContract returns the mapping that a document is.

@@ -11,27 +11,23 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// contractWithTasks names the catalog's tasks in the contract: at POST /v1/tasks each has an example with all of its arguments.
-func contractWithTasks(contract []byte, catalog *tasks.Catalog) ([]byte, error) {
+// addTasks names the catalog's tasks in the contract: at POST /v1/tasks each has an example with all of its arguments.
+func addTasks(doc *yaml.Node, catalog *tasks.Catalog) error {
 	specs := catalog.All()
 	if len(specs) == 0 {
-		return contract, nil
-	}
-	doc, err := parseContract(contract)
-	if err != nil {
-		return nil, err
+		return nil
 	}
 	body := doc
 	for _, key := range []string{"paths", "/v1/tasks", "post", "requestBody", "content", "application/json"} {
 		if body = valueOf(body, key); body == nil {
-			return nil, fmt.Errorf("the contract has no %s where a task is enqueued", key)
+			return fmt.Errorf("the contract has no %s where a task is enqueued", key)
 		}
 	}
 	examples := &yaml.Node{Kind: yaml.MappingNode}
 	for _, spec := range specs {
 		value, err := exampleCall(spec)
 		if err != nil {
-			return nil, fmt.Errorf("the example of task %s: %w", spec.Name(), err)
+			return fmt.Errorf("the example of task %s: %w", spec.Name(), err)
 		}
 		summary := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{
 			text("summary"), text(spec.Name() + ", in queue " + spec.Queue()), text("value"), value,
@@ -41,11 +37,11 @@ func contractWithTasks(contract []byte, catalog *tasks.Catalog) ([]byte, error) 
 	for i := 0; i+1 < len(body.Content); i += 2 {
 		if body.Content[i].Value == "example" {
 			body.Content[i], body.Content[i+1] = text("examples"), examples
-			return writeContract(doc)
+			return nil
 		}
 	}
 	body.Content = append(body.Content, text("examples"), examples)
-	return writeContract(doc)
+	return nil
 }
 
 func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }

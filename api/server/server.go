@@ -99,10 +99,7 @@ func New(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
 	}
-	spec, err := MergeContracts(openapi, opt.Contract)
-	if err == nil {
-		spec, err = contractWithTasks(spec, opt.Catalog)
-	}
+	spec, err := wholeContract(opt.Contract, opt.Catalog)
 	if err != nil {
 		return nil, fmt.Errorf("api server: %w", err)
 	}

@@ -4,11 +4,13 @@ package servertest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -34,15 +36,35 @@ func New(t testing.TB, base string, contract []byte) *Client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
-	c := &Client{T: t, Base: base, HTTP: &http.Client{Transport: transport}}
-	var err error
-	c.contract, err = openapi3.NewLoader().LoadFromData(contract)
+	read, err := readContract(contract)
 	require.NoError(t, err)
-	require.NoError(t, c.contract.Validate(t.Context(), openapi3.EnableExamplesValidation()))
-	c.contract.Servers = nil // which are of where it is served
-	c.router, err = legacy.NewRouter(c.contract)
-	require.NoError(t, err)
-	return c
+	return &Client{T: t, Base: base, HTTP: &http.Client{Transport: transport}, contract: read.contract, router: read.router}
+}
+
+// contracts are those that were read, by their text: reading one takes longer than most tests, which mostly have the same.
+var contracts sync.Map
+
+type readOnce struct {
+	once     sync.Once
+	contract *openapi3.T
+	router   routers.Router
+	err      error
+}
+
+func readContract(text []byte) (*readOnce, error) {
+	entry, _ := contracts.LoadOrStore(string(text), new(readOnce))
+	r := entry.(*readOnce)
+	r.once.Do(func() {
+		if r.contract, r.err = openapi3.NewLoader().LoadFromData(text); r.err != nil {
+			return
+		}
+		if r.err = r.contract.Validate(context.Background(), openapi3.EnableExamplesValidation()); r.err != nil {
+			return
+		}
+		r.contract.Servers = nil // which are of where it is served
+		r.router, r.err = legacy.NewRouter(r.contract)
+	})
+	return r, r.err
 }
 
 // On is the same client for a subtest.
@@ -52,7 +74,7 @@ func (c *Client) On(t testing.TB) *Client {
 	return &clone
 }
 
-// Contract is the contract that the API serves.
+// Contract is the contract that the API serves. It must not be changed.
 func (c *Client) Contract() *openapi3.T { return c.contract }
 
 // Answer is what came back. Data is left as it is.
