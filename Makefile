@@ -13,22 +13,9 @@ run: ## Run everything in one process; needs nothing but Go
 	CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/paidui ./deploy/local
 	@bin/paidui
 
-# What is explored step by step draws a quarter of its cases under the race detector, which finds nothing there, and all of them
-# without it.
-EXPLORED := ^(TestNoOldValueStays|TestNearIsNeverStaleAfterAMessage|TestCountsAreExact|TestAListIsTrueOnceAllTasksHaveRun|TestWhateverComesBetween|TestOrderMakesNoDifference|TestBundlesGiveBackWhatTheyWereGiven|TestSearchFindsWhatMatches|TestSearchFindsTasksInBundles)$$
-
 test: ## Test everything against private Redis and MariaDB servers
-	@# Most tests wait more than they compute: more of them run at once than there are processors, and those begin that wait
-	@# longest. make lint has vet look at them. tasks runs again with the switches of the broker off, whose own tests have the
-	@# race detector look at both ways. The race detector leaves out SQLite's own code, which is C in Go's clothes; of other
-	@# packages it may not: what they instantiate of sync and atomic, the whole program shares. Compiler and tests collect their
-	@# garbage less often, for a sixth of the time.
 	@deploy/install-test-deps.sh
-	@if echo '#include <stdlib.h>' | $${CC:-gcc} -E - >/dev/null 2>&1; then race='-race -gcflags=modernc.org/sqlite/lib=-race=false'; export CGO_ENABLED=1; else race=; fi; \
-	at_once='-p 4 -parallel 6 -vet=off'; export GOGC=300 GOMEMLIMIT=2GiB; \
-	set -x; go test $$race $$at_once -timeout 14m ./deploy/chaos ./deploy/e2e ./worker/pool ./api/shop ./... && \
-	PAIDUI_BROKER_PIPELINING=false PAIDUI_BROKER_WAKE_UP=false go test $$at_once -timeout 5m ./tasks && \
-	if [ -n "$$race" ]; then go test $$at_once -timeout 5m -run '$(EXPLORED)' ./models/cache ./tasks/counter ./tasks/following ./tasks/history; fi
+	@deploy/test.sh
 
 build: ## Build api, worker, scheduler and paidui into bin/
 	@mkdir -p bin
