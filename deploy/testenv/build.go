@@ -42,7 +42,7 @@ func Build(module string, race bool) (b Binaries, err error) {
 		// A folder takes each package's program under the package's name.
 		output = b.Dir + string(filepath.Separator) + output
 		flags := []string{"build", "-ldflags=-s -w", "-o", output} // half the linking is for debuggers
-		if race { // as deploy/test.sh compiles, for what is compiled then is used here
+		if race {                                                  // as deploy/test.sh compiles, for what is compiled then is used here
 			flags = append(flags, "-race")
 			for _, computes := range []string{"modernc.org/sqlite/lib", "github.com/yuin/gopher-lua/...", "go.yaml.in/yaml/v3"} {
 				flags = append(flags, "-gcflags="+computes+"=-race=false")
