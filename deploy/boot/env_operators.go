@@ -8,14 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime"
-	"sync"
-	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"github.com/paidui/paidui/api/server"
+	"github.com/paidui/paidui/models/filewatch"
 )
 
 const (
@@ -47,7 +43,7 @@ func (e *Env) openOperators() error {
 	if cfg.OperatorKeysFile == "" {
 		return nil
 	}
-	file := newOperatorFile(cfg.OperatorKeysFile, e.operators, e.Logger)
+	file := &operatorFile{path: cfg.OperatorKeysFile, keys: e.operators, logger: e.Logger}
 	if err := file.load(); err != nil {
 		return err
 	}
@@ -59,20 +55,12 @@ func (e *Env) openOperators() error {
 	return nil
 }
 
-// operatorFile reads the file of keys again when it has changed. The operating system tells it of changes in the file's folder
-// (editors replace the file, and a Kubernetes Secret swaps a link beside it). It also looks by itself, for file systems that
-// tell nothing.
+// operatorFile reads the file of keys again when it has changed.
 type operatorFile struct {
-	path     string
-	keys     *server.OperatorKeys
-	logger   *slog.Logger
-	quietFor time.Duration // a change is read when the folder has been quiet for so long
-	every    time.Duration // between looks
-	seen     string        // digest of what was read last, or why it was not
-}
-
-func newOperatorFile(path string, keys *server.OperatorKeys, logger *slog.Logger) *operatorFile {
-	return &operatorFile{path: path, keys: keys, logger: logger, quietFor: 100 * time.Millisecond, every: 2 * time.Second}
+	path   string
+	keys   *server.OperatorKeys
+	logger *slog.Logger
+	seen   string // digest of what was read last, or why it was not
 }
 
 // load takes the keys of the file, if it is right. It does nothing while the file is as it was at the last call.
@@ -131,55 +119,10 @@ func withoutPath(err error) error {
 
 // run follows the file until ctx ends.
 func (f *operatorFile) run(ctx context.Context) error {
-	events, stop := f.subscribe()
-	defer stop()
-	look := time.NewTicker(f.every)
-	defer look.Stop()
-	quiet := time.NewTimer(0) // the first is for a change since the start
-	defer quiet.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case _, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			quiet.Reset(f.quietFor)
-			continue
-		case <-quiet.C:
-		case <-look.C:
-		}
+	filewatch.New(f.path, "operators' keys", f.logger).Run(ctx, func() {
 		if err := f.load(); err != nil {
 			f.logger.Error("the file of operators' keys is wrong: the last good keys stay in force", "file", f.path, "error", err)
 		}
-	}
-}
-
-// subscribe asks for the folder's events. Without them looking remains.
-func (f *operatorFile) subscribe() (<-chan fsnotify.Event, func()) {
-	folder := filepath.Dir(f.path)
-	notify, err := fsnotify.NewWatcher()
-	if err == nil {
-		if err = notify.Add(folder); err != nil {
-			err = errors.Join(err, notify.Close())
-		}
-	}
-	if err != nil {
-		f.logger.Warn("cannot watch the folder of the operators' keys: changes are seen late", "error", err, "path", folder, "every", f.every)
-		return nil, func() {}
-	}
-	var draining sync.WaitGroup
-	draining.Go(func() {
-		for err := range notify.Errors {
-			f.logger.Warn("watching the folder of the operators' keys", "error", err, "path", folder)
-		}
 	})
-	return notify.Events, func() {
-		if err := notify.Close(); err != nil {
-			f.logger.Warn("stop watching the folder of the operators' keys", "error", err, "path", folder)
-		}
-		draining.Wait()
-	}
+	return nil
 }
