@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/paidui/paidui/deploy/ctl/describe"
 	"github.com/paidui/paidui/deploy/ctl/remote"
 	"github.com/paidui/paidui/deploy/ctl/show"
 )
@@ -142,7 +143,7 @@ func (s *session) bulk(ctx context.Context, action bulkAction, r remote.BulkRequ
 		if !dry {
 			shown.Terminal.Out, shown.json = s.Err, false
 		}
-		if err := shown.table(taskTable(first.Examples, s.now())); err != nil {
+		if err := shown.table(describe.Tasks(first.Examples, s.now())); err != nil {
 			return err
 		}
 	}

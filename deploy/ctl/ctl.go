@@ -1,4 +1,5 @@
-// Package ctl is the operator's command line: ctl, which asks and tells an API over HTTP. A main package adds Commands to its program, and needs nothing
+// Package ctl is the operator's command line: ctl, which asks and tells an API over HTTP, and beside it top, a terminal's
+// screen, and new-task, which writes the beginning of a task. A main package adds Commands to its program, and needs nothing
 // else of Paidui for them.
 //
 // The files: ctl.go puts the commands together, session.go is what each works with, list.go pages, repeat.go --watch, and
@@ -15,11 +16,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/paidui/paidui/deploy/ctl/newtask"
 	"github.com/paidui/paidui/deploy/ctl/remote"
 	"github.com/paidui/paidui/deploy/ctl/show"
+	"github.com/paidui/paidui/deploy/ctl/top"
 )
 
-// Commands are ctl, for boot.Main or any other cobra command.
+// Commands are ctl, top and new-task, for boot.Main or any other cobra command.
 func Commands() []*cobra.Command {
 	return commands(environment{lookup: os.LookupEnv, now: time.Now, terminal: func(cmd *cobra.Command) show.Terminal {
 		return show.Open(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr(), os.LookupEnv)
@@ -57,7 +60,11 @@ func commands(e environment) []*cobra.Command {
 		e.bulk(), e.failures(), e.schedules(), e.audit(),
 	)
 	outfit(root, helpEnding)
-	return []*cobra.Command{root}
+	screen := e.top()
+	outfit(screen, helpEnding)
+	task := newtask.Command()
+	outfit(task, "")
+	return []*cobra.Command{root, screen, task}
 }
 
 // refuseKey tells why there is no flag for the key.
@@ -141,4 +148,28 @@ func (e environment) client(cmd *cobra.Command) (*remote.Client, error) {
 	return remote.New(remote.Options{
 		Access: access, Language: remote.Language(e.lookup), Agent: strings.TrimSuffix(root.Name()+"-ctl/"+root.Version, "/"),
 	}), nil
+}
+
+// top is the screen.
+func (e environment) top() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "top",
+		Short: "Watch queues, workers, what runs and what fails, on a terminal's screen",
+		Long: "Watch queues with their rates, workers, what runs and what fails, on a terminal's screen, and act: pause, resume, retry, look.\n" +
+			"The key ? lists the keys. It asks the API once a second, and less often while that does not answer.",
+		Args: usage(cobra.NoArgs),
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		to := e.terminal(cmd)
+		if !to.IsOut || !to.IsIn {
+			return remote.UsageErrorf("top wants a terminal to draw on and to read keys from: %s ctl queues --watch does without", cmd.Root().Name())
+		}
+		api, err := e.client(cmd)
+		if err != nil {
+			return err
+		}
+		defer api.Close()
+		return top.Run(cmd.Context(), api, to)
+	}
+	return cmd
 }

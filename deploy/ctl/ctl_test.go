@@ -78,6 +78,9 @@ func TestUnknownCommandsAreUsage(t *testing.T) {
 	require.Contains(t, r.err, `unknown command "frobnicate" for "paidui ctl"`)
 	require.Contains(t, f.shell().run(t, "ctl").ok(t), "Available Commands:")
 	require.Empty(t, f.got())
+	r = f.shell().run(t, "top")
+	require.Equal(t, 2, r.status)
+	require.Contains(t, r.err, "top wants a terminal")
 }
 
 func TestNotPaidui(t *testing.T) {

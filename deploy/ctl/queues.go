@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/paidui/paidui/deploy/ctl/describe"
 	"github.com/paidui/paidui/deploy/ctl/remote"
 	"github.com/paidui/paidui/deploy/ctl/show"
 )
@@ -63,52 +64,14 @@ func (s *session) listQueues(ctx context.Context, p paging) error {
 		{Name: "OUT/MIN", Right: true}, {Name: "WORKERS", Right: true}, {Name: "PAUSED", Least: 6},
 	}}
 	for _, q := range rows {
-		t.Add(q.Name, show.Count(q.Pending), show.Count(q.Active), show.Count(q.Scheduled), show.Count(q.Retry), dead(q.Dead), oldest(q),
-			show.Count(q.In), show.Count(q.Out), workersOf(q), show.Cell{Text: pausedText(q.Paused, s.now()), Tone: show.Wait})
+		t.Add(q.Name, show.Count(q.Pending), show.Count(q.Active), show.Count(q.Scheduled), show.Count(q.Retry), describe.Dead(q.Dead), describe.Oldest(q),
+			show.Count(q.In), show.Count(q.Out), describe.WorkersOf(q), show.Cell{Text: describe.Paused(q.Paused, s.now()), Tone: show.Wait})
 	}
 	if err := s.table(&t); err != nil {
 		return err
 	}
 	s.more(next, len(rows))
 	return nil
-}
-
-func dead(n int64) show.Cell {
-	c := show.Cell{Text: show.Count(n)}
-	if n > 0 {
-		c.Tone = show.Bad
-	}
-	return c
-}
-
-func oldest(q remote.Queue) string {
-	if q.OldestWait <= 0 {
-		return "-"
-	}
-	return show.Duration(time.Duration(q.OldestWait * float64(time.Second)))
-}
-
-func workersOf(q remote.Queue) show.Cell {
-	c := show.Cell{Text: fmt.Sprint(q.Workers)}
-	if q.Workers == 0 && q.Pending > 0 {
-		c.Tone = show.Bad
-	}
-	return c
-}
-
-// pausedText is since when, and by whom, a queue is paused; "" when it is not.
-func pausedText(p *remote.Pause, now time.Time) string {
-	if p == nil {
-		return ""
-	}
-	text := "yes"
-	if p.Since != nil {
-		text = show.Ago(p.Since, now)
-	}
-	if p.By != "" {
-		text += " by " + p.By
-	}
-	return text
 }
 
 func (s *session) showQueue(ctx context.Context, name string) error {
@@ -120,34 +83,7 @@ func (s *session) showQueue(ctx context.Context, name string) error {
 	if err := a.Decode(&q); err != nil {
 		return err
 	}
-	memory := "not known"
-	if q.Memory != nil {
-		memory = "about " + show.Bytes(*q.Memory)
-	}
-	paused := "no"
-	if q.Paused != nil {
-		paused = pausedText(q.Paused, s.now())
-	}
-	bound := "none"
-	if q.MaxLength > 0 {
-		bound = show.Count(q.MaxLength) + " pending"
-	}
-	return show.PrintFields(s.Terminal,
-		show.Field{Name: "queue", Value: q.Name, Tone: show.Strong},
-		show.Field{Name: "paused", Value: paused},
-		show.Field{Name: "pending", Value: fmt.Sprintf("%s (high %s, normal %s, low %s)", show.Count(q.Pending),
-			show.Count(q.ByPriority.High), show.Count(q.ByPriority.Normal), show.Count(q.ByPriority.Low))},
-		show.Field{Name: "active", Value: show.Count(q.Active)},
-		show.Field{Name: "scheduled", Value: show.Count(q.Scheduled)},
-		show.Field{Name: "retry", Value: show.Count(q.Retry)},
-		show.Field{Name: "dead", Value: show.Count(q.Dead), Tone: dead(q.Dead).Tone},
-		show.Field{Name: "completed", Value: show.Count(q.Completed)},
-		show.Field{Name: "oldest wait", Value: oldest(q)},
-		show.Field{Name: "last minute", Value: fmt.Sprintf("%s in, %s out", show.Count(q.In), show.Count(q.Out))},
-		show.Field{Name: "workers", Value: fmt.Sprint(q.Workers), Tone: workersOf(q).Tone},
-		show.Field{Name: "memory", Value: memory},
-		show.Field{Name: "bound", Value: bound},
-	)
+	return show.PrintFields(s.Terminal, describe.Queue(q, s.now())...)
 }
 
 // queueSwitch is pause or resume.
@@ -170,7 +106,7 @@ func (e environment) queueSwitch(verb, short string) *cobra.Command {
 			}
 			text := show.Line(name) + ": " + show.Line(a.Msg)
 			if done.Paused != nil {
-				text += " (" + show.Line(pausedText(done.Paused, s.now())) + ")"
+				text += " (" + show.Line(describe.Paused(done.Paused, s.now())) + ")"
 			}
 			return s.say("%s", text)
 		})
@@ -190,7 +126,7 @@ func (e environment) queueDead() *cobra.Command {
 		if err != nil || s.none("dead letters in queue "+show.Line(args[0]), len(rows), next) {
 			return err
 		}
-		if err := s.table(taskTable(rows, s.now())); err != nil {
+		if err := s.table(describe.Tasks(rows, s.now())); err != nil {
 			return err
 		}
 		s.more(next, len(rows))

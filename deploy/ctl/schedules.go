@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/paidui/paidui/deploy/ctl/describe"
 	"github.com/paidui/paidui/deploy/ctl/remote"
 	"github.com/paidui/paidui/deploy/ctl/show"
 )
@@ -108,7 +109,7 @@ func (s *session) printSchedule(a remote.Answer) error {
 		if o.At != nil {
 			override += " at " + show.Time(o.At)
 		}
-		if changed := jsonText(o.Changed); changed != "" && changed != "false" && changed != "true" {
+		if changed := describe.JSON(o.Changed); changed != "" && changed != "false" && changed != "true" {
 			override += ": " + changed
 		}
 	}

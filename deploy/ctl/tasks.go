@@ -2,13 +2,12 @@ package ctl
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/paidui/paidui/deploy/ctl/describe"
 	"github.com/paidui/paidui/deploy/ctl/remote"
 	"github.com/paidui/paidui/deploy/ctl/show"
 )
@@ -40,7 +39,7 @@ func (e environment) tasks() *cobra.Command {
 				return err
 			}
 			if !s.none("such task", len(rows), next) {
-				if err := s.table(taskTable(rows, s.now())); err != nil {
+				if err := s.table(describe.Tasks(rows, s.now())); err != nil {
 					return err
 				}
 			}
@@ -49,57 +48,6 @@ func (e environment) tasks() *cobra.Command {
 		})
 	})
 	return cmd
-}
-
-// taskTable is one line a task: where it stands, and what is to be said of that.
-func taskTable(tasks []remote.Task, now time.Time) *show.Table {
-	t := &show.Table{Columns: []show.Column{
-		{Name: "ID", Least: 14, Front: true}, {Name: "TASK", Least: 10}, {Name: "QUEUE", Least: 6}, {Name: "STATE"}, {Name: "ENQUEUED", Right: true},
-		{Name: "TOOK", Right: true}, {Name: "RETRIES", Right: true}, {Name: "NOTE", Least: 12},
-	}}
-	for _, k := range tasks {
-		t.Add(k.ID, k.Task, k.Queue, show.Cell{Text: k.State, Tone: show.ToneOf(k.State)}, show.Clock(k.EnqueuedAt, now), took(k, now),
-			fmt.Sprintf("%d/%d", k.Retries, k.MaxRetries), taskNote(k, now))
-	}
-	return t
-}
-
-// took is how long the current or last attempt ran.
-func took(k remote.Task, now time.Time) string {
-	end := &now
-	switch {
-	case k.StartedAt == nil:
-		return "-"
-	case k.CompletedAt != nil:
-		end = k.CompletedAt
-	case k.State == "FAILURE" && k.FailedAt != nil:
-		end = k.FailedAt
-	case k.State != "STARTED" && k.State != "PROGRESS":
-		return "-"
-	}
-	return show.Duration(end.Sub(*k.StartedAt))
-}
-
-func taskNote(k remote.Task, now time.Time) string {
-	switch {
-	case k.Error != "":
-		return k.Error
-	case k.State == "PROGRESS":
-		return progressText(k.Progress)
-	case k.State == "SUCCESS":
-		return jsonText(k.Result)
-	case k.NextRunAt != nil && !k.Final():
-		return "runs in " + show.Until(k.NextRunAt, now)
-	}
-	return ""
-}
-
-// jsonText is a JSON value on one line; "" of null.
-func jsonText(raw []byte) string {
-	if text := string(raw); text != "null" {
-		return text
-	}
-	return ""
 }
 
 func (e environment) task() *cobra.Command {
@@ -135,67 +83,13 @@ func (e environment) task() *cobra.Command {
 }
 
 func (s *session) printTask(k remote.Task) error {
-	now := s.now()
-	next := ""
-	if k.NextRunAt != nil && !k.Final() {
-		next = fmt.Sprintf("%s (in %s)", show.Time(k.NextRunAt), show.Until(k.NextRunAt, now))
-	}
-	var headers []string
-	for name, value := range k.Headers {
-		headers = append(headers, name+": "+value)
-	}
-	crashes := ""
-	if k.Crashes > 0 {
-		crashes = fmt.Sprint(k.Crashes)
-	}
-	fields := []show.Field{
-		{Name: "task", Value: k.Task, Tone: show.Strong},
-		{Name: "id", Value: k.ID},
-		{Name: "queue", Value: strings.TrimSpace(k.Queue + " " + priority(k.Priority))},
-		{Name: "state", Value: k.State, Tone: show.ToneOf(k.State)},
-		{Name: "error", Value: k.Error, Tone: show.Bad},
-		{Name: "alike", Value: k.ErrorGroup},
-		{Name: "progress", Value: progressText(k.Progress)},
-		{Name: "result", Value: jsonText(k.Result)},
-		{Name: "arguments", Value: jsonText(k.Args)},
-		{Name: "withheld", Value: k.Withheld},
-		{Name: "tags", Value: strings.Join(k.Tags, " ")},
-		{Name: "headers", Value: strings.Join(headers, "\n")},
-		{Name: "retries", Value: fmt.Sprintf("%d of %d", k.Retries, k.MaxRetries)},
-		{Name: "crashes", Value: crashes, Tone: show.Bad},
-		{Name: "enqueued", Value: show.Time(k.EnqueuedAt)},
-		{Name: "not before", Value: show.Time(k.ETA)},
-		{Name: "expires", Value: show.Time(k.Expires)},
-		{Name: "next run", Value: next},
-		{Name: "started", Value: show.Time(k.StartedAt)},
-		{Name: "ended", Value: show.Time(k.CompletedAt)},
-		{Name: "worker", Value: k.Worker},
-		{Name: "request", Value: k.RequestID},
-	}
-	if err := show.PrintFields(s.Terminal, fields...); err != nil || len(k.Attempts) == 0 {
+	if err := show.PrintFields(s.Terminal, describe.Task(k, s.now())...); err != nil || len(k.Attempts) == 0 {
 		return err
 	}
 	if err := s.say(""); err != nil {
 		return err
 	}
-	t := show.Table{Columns: []show.Column{
-		{Name: "ATTEMPT", Right: true}, {Name: "OUTCOME"}, {Name: "ENDED", Right: true}, {Name: "TOOK", Right: true}, {Name: "WORKER", Least: 8}, {Name: "ERROR", Least: 16},
-	}}
-	for _, a := range k.Attempts {
-		took := "-"
-		if a.StartedAt != nil && a.EndedAt != nil {
-			took = show.Duration(a.EndedAt.Sub(*a.StartedAt))
-		}
-		t.Add(a.Number, a.Outcome, show.Clock(a.EndedAt, now), took, a.Worker, a.Error)
-	}
-	return s.table(&t)
-}
-
-func priority(p string) string {
-	if p == "" || p == "normal" {
-		return ""
-	}
-	return "(" + p + ")"
+	return s.table(describe.Attempts(k, s.now()))
 }
 
 func (e environment) taskTypes() *cobra.Command {

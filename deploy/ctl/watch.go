@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/paidui/paidui/deploy/ctl/describe"
 	"github.com/paidui/paidui/deploy/ctl/remote"
 	"github.com/paidui/paidui/deploy/ctl/show"
 )
@@ -86,10 +87,10 @@ func endOf(state string) error {
 
 func followLine(s *session, k remote.Task) string {
 	parts := []string{s.Paint(show.ToneOf(k.State), show.Line(k.State))}
-	if p := progressText(k.Progress); p != "" && !k.Final() {
+	if p := describe.Progress(k.Progress); p != "" && !k.Final() {
 		parts = append(parts, show.Line(p))
 	}
-	if note := taskNote(k, s.now()); note != "" && k.State != "PROGRESS" {
+	if note := describe.Note(k, s.now()); note != "" && k.State != "PROGRESS" {
 		parts = append(parts, show.Line(note))
 	}
 	if k.Worker != "" && (k.State == "STARTED" || k.State == "PROGRESS") {

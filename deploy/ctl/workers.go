@@ -2,16 +2,14 @@ package ctl
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/paidui/paidui/deploy/ctl/describe"
 	"github.com/paidui/paidui/deploy/ctl/remote"
 	"github.com/paidui/paidui/deploy/ctl/show"
 )
@@ -65,26 +63,13 @@ func (s *session) listWorkers(ctx context.Context, p paging) error {
 			longest = show.Ago(w.Runs[0].Since, s.now()) + " " + w.Runs[0].Task
 		}
 		t.Add(w.Name, w.Host, w.PID, show.Cell{Text: w.Phase, Tone: show.ToneOf(w.Phase)}, w.Running, w.Slots, show.Ago(w.Since, s.now()),
-			queueWeights(w.Queues), longest, w.Version)
+			describe.QueueWeights(w.Queues), longest, w.Version)
 	}
 	if err := s.table(&t); err != nil {
 		return err
 	}
 	s.more(next, len(rows))
 	return nil
-}
-
-func queueWeights(queues map[string]int) string {
-	names := slices.SortedFunc(maps.Keys(queues), func(a, b string) int {
-		if queues[a] != queues[b] {
-			return queues[b] - queues[a]
-		}
-		return strings.Compare(a, b)
-	})
-	for i, name := range names {
-		names[i] = fmt.Sprintf("%s:%d", name, queues[name])
-	}
-	return strings.Join(names, ",")
 }
 
 func (s *session) showWorker(ctx context.Context, name string) error {
@@ -100,49 +85,13 @@ func (s *session) showWorker(ctx context.Context, name string) error {
 }
 
 func (s *session) printWorker(w remote.Worker) error {
-	now := s.now()
-	commands := "yes"
-	if !w.Commands {
-		commands = "no: it is of an earlier build"
-	}
-	if err := show.PrintFields(s.Terminal,
-		show.Field{Name: "worker", Value: w.Name, Tone: show.Strong},
-		show.Field{Name: "id", Value: w.ID},
-		show.Field{Name: "host", Value: fmt.Sprintf("%s, pid %d", w.Host, w.PID)},
-		show.Field{Name: "version", Value: w.Version},
-		show.Field{Name: "up", Value: show.Ago(w.Since, now) + ", last seen " + show.Ago(w.LastSeen, now) + " ago"},
-		show.Field{Name: "phase", Value: w.Phase, Tone: show.ToneOf(w.Phase)},
-		show.Field{Name: "slots", Value: fmt.Sprintf("%d, %d running", w.Slots, w.Running)},
-		show.Field{Name: "queues", Value: queueWeights(w.Queues)},
-		show.Field{Name: "log level", Value: w.LogLevel},
-		show.Field{Name: "takes commands", Value: commands},
-		show.Field{Name: "tasks", Value: strings.Join(w.TaskTypes, " ")},
-	); err != nil || len(w.Runs) == 0 {
+	if err := show.PrintFields(s.Terminal, describe.Worker(w, s.now())...); err != nil || len(w.Runs) == 0 {
 		return err
 	}
 	if err := s.say(""); err != nil {
 		return err
 	}
-	t := show.Table{Columns: []show.Column{
-		{Name: "RUNS", Least: 12, Front: true}, {Name: "TASK", Least: 10}, {Name: "QUEUE", Least: 6}, {Name: "FOR", Right: true}, {Name: "ATTEMPT", Right: true},
-		{Name: "LEFT", Right: true}, {Name: "PROGRESS", Least: 8},
-	}}
-	for _, r := range w.Runs {
-		t.Add(r.ID, r.Task, r.Queue, show.Ago(r.Since, now), r.Attempt, show.Until(r.Deadline, now), progressText(r.Progress))
-	}
-	return s.table(&t)
-}
-
-// progressText is "2 of 25 (8%) 2026-09".
-func progressText(p *remote.Progress) string {
-	if p == nil {
-		return ""
-	}
-	text := show.Count(p.Done)
-	if p.Total > 0 {
-		text += fmt.Sprintf(" of %s (%d%%)", show.Count(p.Total), 100*min(p.Done, p.Total)/p.Total)
-	}
-	return strings.TrimSpace(text + " " + p.Note)
+	return s.table(describe.Runs(w.Runs, s.now()))
 }
 
 // commandFlags give a command to a worker its flag.
@@ -175,7 +124,7 @@ func (s *session) sayWorker(w remote.Worker, a remote.Answer) error {
 		return nil
 	}
 	return s.say("%s: %s; %s, %d slots, %d running, queues %s", show.Line(w.Name), show.Line(a.Msg), show.Line(w.Phase), w.Slots, w.Running,
-		show.Line(queueWeights(w.Queues)))
+		show.Line(describe.QueueWeights(w.Queues)))
 }
 
 func (e environment) workerResize() *cobra.Command {
