@@ -21,8 +21,10 @@ func Run(ctx context.Context, api *remote.Client, to show.Terminal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // what is being asked for ends with the screen
 	program := tea.NewProgram(newModel(ctx, api, to.Colour, time.Now),
-		tea.WithContext(ctx), tea.WithInput(to.In), tea.WithOutput(to.Out), tea.WithoutSignalHandler())
-	if _, err := program.Run(); err != nil && ctx.Err() == nil {
+		tea.WithInput(to.In), tea.WithOutput(to.Out), tea.WithoutSignalHandler())
+	// Quit ends it in the order in which a key does. tea.WithContext would end it while its own goroutines still use the terminal.
+	defer context.AfterFunc(ctx, program.Quit)()
+	if _, err := program.Run(); err != nil {
 		return fmt.Errorf("top: %w", err)
 	}
 	return nil
