@@ -45,7 +45,7 @@ func (s *session) printWhy(w remote.Why) error {
 	}
 	for i, r := range w.Reasons {
 		text := r.Message
-		if times := reasonTimes(s, r); times != "" {
+		if times := reasonTimes(s, r); times != "" && !(remote.Task{State: w.State}).Final() {
 			text += " (" + times + ")"
 		}
 		if r.Error != "" && !strings.Contains(r.Message, r.Error) {

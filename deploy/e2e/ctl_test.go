@@ -31,7 +31,7 @@ func (o operator) ctl(input string, args ...string) (out, errOut string, status 
 	o.t.Helper()
 	cmd := exec.CommandContext(testenv.Soon(o.t), o.bin, append([]string{"ctl"}, args...)...)
 	cmd.Dir, cmd.Stdin = o.dir, strings.NewReader(input)
-	cmd.Env = append(os.Environ(), append([]string{"LANG=en_US.UTF-8", "LC_ALL=", "LC_MESSAGES="}, o.env...)...)
+	cmd.Env = append(os.Environ(), append([]string{"LANG=en_US.UTF-8", "LC_ALL=", "LC_MESSAGES=", noRaceSleep}, o.env...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -41,6 +41,9 @@ func (o operator) ctl(input string, args ...string) (out, errOut string, status 
 	}
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
+
+// noRaceSleep spares a program that was built with the race detector the second that it sleeps at its end.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
 
 // ok requires that a command succeeds.
 func (o operator) ok(args ...string) string {
@@ -148,7 +151,7 @@ func TestTop(t *testing.T) {
 			before := testenv.PtyModes(t, programs)
 			s := readScreen(ours)
 			cmd := exec.CommandContext(testenv.Soon(t), o.bin, "top")
-			cmd.Dir, cmd.Env = folder, append(os.Environ(), append([]string{"TERM=xterm-256color"}, o.env...)...)
+			cmd.Dir, cmd.Env = folder, append(os.Environ(), append([]string{"TERM=xterm-256color", noRaceSleep}, o.env...)...)
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = programs, programs, programs
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 			require.NoError(t, cmd.Start())

@@ -72,14 +72,19 @@ func Cut(text string, width int) string {
 
 // CutFront is Cut at the other end, for what differs at its end, as ids.
 func CutFront(text string, width int) string {
-	over := Width(text) - width
+	whole := Width(text)
 	switch {
-	case over <= 0:
+	case whole <= width:
 		return text
 	case width <= 1:
 		return Cut(text, width)
 	}
-	return ansi.TruncateLeft(text, over+1, "…")
+	for away := whole - width + 1; away < whole; away++ { // a wide character may stand across the border
+		if cut := ansi.TruncateLeft(text, away, "…"); Width(cut) <= width {
+			return cut
+		}
+	}
+	return "…"
 }
 
 // Pad fills text with blanks up to a width.
