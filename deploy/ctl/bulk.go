@@ -81,13 +81,16 @@ func (e environment) bulk() *cobra.Command {
 func (e environment) bulkAct(action bulkAction) *cobra.Command {
 	var f remote.Filter
 	var to string
-	var dry, leave bool
+	var dry, leave, terminate bool
 	cmd := &cobra.Command{Use: action.name, Short: action.short, Args: usage(cobra.NoArgs)}
 	filterFlags(cmd, &f)
 	cmd.Flags().BoolVar(&f.All, "all", false, "all tasks there are, without any filter")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count, and show ten")
 	cmd.Flags().BoolVar(&leave, "no-wait", false, "print its id and do not follow it")
 	yesFlag(cmd)
+	if action.name == "revoke" {
+		cmd.Flags().BoolVar(&terminate, "terminate", false, "end those that run, too")
+	}
 	if action.to != "" {
 		cmd.Flags().StringVar(&to, "to", "", action.to+" that they get")
 	}
@@ -99,7 +102,7 @@ func (e environment) bulkAct(action bulkAction) *cobra.Command {
 		if filter == (remote.Filter{}) {
 			return remote.UsageErrorf("name at least one filter, as --state FAILURE, or --all for all tasks there are")
 		}
-		r := remote.BulkRequest{Filter: filter, Action: action.name}
+		r := remote.BulkRequest{Filter: filter, Action: action.name, Terminate: terminate}
 		switch action.name {
 		case "move":
 			r.Queue = to
@@ -259,12 +262,16 @@ func (s *session) printBulk(b remote.Bulk) error {
 	for _, f := range b.Failures {
 		wrong = append(wrong, f.ID+": "+f.Error)
 	}
+	skipped := show.Count(b.Skipped)
+	if b.Gone > 0 {
+		skipped += " (" + show.Count(b.Gone) + " that Redis does not have any more)"
+	}
 	return show.PrintFields(s.Terminal,
 		show.Field{Name: "bulk", Value: b.ID, Tone: show.Strong},
 		show.Field{Name: "action", Value: b.Action},
 		show.Field{Name: "by", Value: b.By},
 		show.Field{Name: "state", Value: b.State, Tone: show.ToneOf(b.State)},
-		show.Field{Name: "done", Value: fmt.Sprintf("%s, skipped %s, failed %s, of %s looked at", show.Count(b.Done), show.Count(b.Skipped),
+		show.Field{Name: "done", Value: fmt.Sprintf("%s, skipped %s, failed %s, of %s looked at", show.Count(b.Done), skipped,
 			show.Count(b.Failed), show.Count(b.LookedAt))},
 		show.Field{Name: "took", Value: took},
 		show.Field{Name: "error", Value: b.Error, Tone: show.Bad},

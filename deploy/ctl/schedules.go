@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -57,14 +58,7 @@ func (s *session) listSchedules(ctx context.Context, p paging) error {
 		{Name: "LAST", Right: true}, {Name: "STATE", Least: 6},
 	}}
 	for _, e := range rows {
-		state := show.Cell{}
-		if e.Paused {
-			state = show.Cell{Text: "paused", Tone: show.Wait}
-		}
-		if e.Override != nil && e.Override.By != "" {
-			state.Text = strings.TrimSpace(state.Text + " by " + e.Override.By)
-		}
-		t.Add(e.Name, e.Task, e.Spec, e.Timezone, sourceOf(e), show.Until(nextOf(e), s.now()), show.Ago(e.LastTick, s.now()), state)
+		t.Add(e.Name, e.Task, e.Spec, e.Timezone, sourceOf(e), show.Until(e.NextTick, s.now()), show.Ago(e.LastTick, s.now()), entryState(e))
 	}
 	if err := s.table(&t); err != nil {
 		return err
@@ -80,11 +74,26 @@ func sourceOf(e remote.Schedule) string {
 	return e.Source
 }
 
-func nextOf(e remote.Schedule) *time.Time {
-	if e.Next != nil {
-		return e.Next
+// entryState is what is unusual about an entry.
+func entryState(e remote.Schedule) show.Cell {
+	by := e.ChangedBy
+	if e.Override != nil {
+		by = e.Override.By
 	}
-	return e.NextTick
+	if by != "" {
+		by = " by " + by
+	}
+	switch {
+	case e.Problem != "":
+		return show.Cell{Text: e.Problem, Tone: show.Bad}
+	case e.Paused:
+		return show.Cell{Text: "paused" + by, Tone: show.Wait}
+	case e.Override != nil && e.Override.Changed:
+		return show.Cell{Text: "changed" + by}
+	case e.InForce != nil && !*e.InForce:
+		return show.Cell{Text: "not yet in force", Tone: show.Wait}
+	}
+	return show.Cell{}
 }
 
 func (s *session) showSchedule(ctx context.Context, name string) error {
@@ -100,18 +109,30 @@ func (s *session) printSchedule(a remote.Answer) error {
 	if err := a.Decode(&e); err != nil {
 		return err
 	}
-	paused, override := "no", ""
-	if e.Paused {
-		paused = "yes"
-	}
+	yes := map[bool]string{false: "no", true: "yes"}
+	override, changed, force, shadows, ticks := "", "", "", "", ""
 	if o := e.Override; o != nil {
-		override = "by " + o.By
-		if o.At != nil {
-			override += " at " + show.Time(o.At)
+		override = "the pause"
+		if o.Changed {
+			override = "the entry"
 		}
-		if changed := describe.JSON(o.Changed); changed != "" && changed != "false" && changed != "true" {
-			override += ": " + changed
-		}
+		override += ", by " + o.By + " at " + show.Time(o.At)
+	}
+	if e.ChangedBy != "" {
+		changed = "by " + e.ChangedBy + " at " + show.Time(e.ChangedAt)
+	}
+	if e.InForce != nil && !*e.InForce {
+		force = "not yet: no scheduler has learned of the change"
+	}
+	if e.Shadows {
+		shadows = "the table has an entry of this name, too, which rests"
+	}
+	if e.MaxTicks > 0 {
+		ticks = fmt.Sprintf("%s of %s", show.Count(e.Ticks), show.Count(e.MaxTicks))
+	}
+	overlap := e.Overlap
+	if e.OverlapLimit > 0 {
+		overlap += fmt.Sprintf(", up to %d", e.OverlapLimit)
 	}
 	return show.PrintFields(s.Terminal,
 		show.Field{Name: "schedule", Value: e.Name, Tone: show.Strong},
@@ -119,12 +140,19 @@ func (s *session) printSchedule(a remote.Answer) error {
 		show.Field{Name: "task", Value: e.Task},
 		show.Field{Name: "queue", Value: e.Queue},
 		show.Field{Name: "rule", Value: strings.TrimSpace(e.Spec + " " + e.Timezone)},
-		show.Field{Name: "overlap", Value: e.Overlap},
-		show.Field{Name: "paused", Value: paused},
-		show.Field{Name: "override", Value: override},
-		show.Field{Name: "next tick", Value: show.Time(nextOf(e))},
+		show.Field{Name: "overlap", Value: overlap},
+		show.Field{Name: "misfire", Value: e.Misfire},
+		show.Field{Name: "ticks", Value: ticks},
+		show.Field{Name: "paused", Value: yes[e.Paused]},
+		show.Field{Name: "in force", Value: force, Tone: show.Wait},
+		show.Field{Name: "problem", Value: e.Problem, Tone: show.Bad},
+		show.Field{Name: "overridden", Value: override},
+		show.Field{Name: "changed", Value: changed},
+		show.Field{Name: "shadows", Value: shadows},
+		show.Field{Name: "next tick", Value: show.Time(e.NextTick)},
 		show.Field{Name: "last tick", Value: show.Time(e.LastTick)},
 		show.Field{Name: "last task", Value: e.LastTaskID},
+		show.Field{Name: "entry", Value: describe.JSON(e.Entry)},
 	)
 }
 
@@ -207,7 +235,7 @@ func (e environment) scheduleTicks() *cobra.Command {
 	watchFlag(cmd)
 	cmd.RunE = e.run(func(ctx context.Context, s *session, args []string) error {
 		return s.repeat(ctx, func(ctx context.Context, s *session) error {
-			rows, next, err := gather[remote.Tick](ctx, s, remote.Path("v1", "schedules", args[0], "ticks"), "ticks", nil, p, 100)
+			rows, next, err := gather[remote.Tick](ctx, s, remote.Path("v1", "schedules", args[0], "ticks"), "ticks", nil, p, 200)
 			if err != nil || s.none("tick yet", len(rows), next) {
 				return err
 			}
@@ -224,6 +252,9 @@ func (e environment) scheduleTicks() *cobra.Command {
 				}
 				if tick.Skipped != "" {
 					note = "skipped: " + tick.Skipped
+					if tick.Ticks > 1 {
+						note += fmt.Sprintf(", %s ticks", show.Count(tick.Ticks))
+					}
 				}
 				t.Add(show.Clock(tick.Due, s.now()), late, show.Cell{Text: tick.State, Tone: show.ToneOf(tick.State)}, tick.TaskID, show.Cell{Text: note, Tone: show.Wait})
 			}

@@ -22,7 +22,7 @@ import (
 type entryFlags struct {
 	file, args, options string
 	texts               map[string]*string // by the names of the entry's fields
-	maxTicks            int
+	maxTicks, waiting   int
 	paused              bool
 }
 
@@ -34,6 +34,8 @@ var entryTexts = []struct{ flag, field, help string }{
 	{"timezone", "timezone", "the `zone` of the rule, as Asia/Shanghai"},
 	{"queue", "queue", "the `name` of the queue"},
 	{"overlap", "overlap", "what a tick does while the last one's task has not ended: allow, skip or queue"},
+	{"misfire", "misfire", "what of ticks that no scheduler was there for: skip, once or all"},
+	{"anchor", "anchor", "from where --every counts: utc, or local for local midnight"},
 	{"jitter", "jitter", "a random delay of up to a `duration`"},
 	{"from", "from", "no tick before a `time`"},
 	{"until", "until", "no tick after a `time`"},
@@ -46,6 +48,7 @@ func (f *entryFlags) flags(cmd *cobra.Command) {
 	}
 	cmd.Flags().StringVar(&f.args, "args", "", "the task's arguments, as `JSON`")
 	cmd.Flags().IntVar(&f.maxTicks, "max-ticks", 0, "end after so many ticks")
+	cmd.Flags().IntVar(&f.waiting, "overlap-limit", 0, "with --overlap queue, how many ticks may wait")
 	cmd.Flags().BoolVar(&f.paused, "paused", false, "it enqueues nothing until it is resumed")
 	cmd.Flags().StringVarP(&f.file, "file", "f", "", "read the entry from a `file`, in YAML or JSON as in the file of schedules, or - for the input; other flags change it")
 }
@@ -73,6 +76,9 @@ func (f *entryFlags) entry(cmd *cobra.Command, in io.Reader) (map[string]any, er
 	}
 	if cmd.Flags().Changed("max-ticks") {
 		entry["max_ticks"] = f.maxTicks
+	}
+	if cmd.Flags().Changed("overlap-limit") {
+		entry["overlap_limit"] = f.waiting
 	}
 	if cmd.Flags().Changed("paused") {
 		entry["paused"] = f.paused
@@ -150,7 +156,7 @@ func (e environment) scheduleWrite(verb string) *cobra.Command {
 }
 
 func (e environment) schedulePreview() *cobra.Command {
-	var cron, every, at, zone, from, until string
+	var cron, every, at, anchor, zone, from, until string
 	var count int
 	cmd := &cobra.Command{
 		Use:     "preview --cron FIELDS | --every DURATION | --at TIME",
@@ -162,6 +168,7 @@ func (e environment) schedulePreview() *cobra.Command {
 	flags.StringVar(&cron, "cron", "", "five `fields`: minute hour day month weekday")
 	flags.StringVar(&every, "every", "", "a `duration` between ticks")
 	flags.StringVar(&at, "at", "", "a single `time`")
+	flags.StringVar(&anchor, "anchor", "", "from where --every counts: utc, or local for local midnight")
 	flags.StringVar(&zone, "timezone", "", "the `zone`, as Asia/Shanghai")
 	flags.StringVar(&from, "from", "", "ticks from a `time` on; now when left out")
 	flags.StringVar(&until, "until", "", "ticks until a `time`")
@@ -178,7 +185,7 @@ func (e environment) schedulePreview() *cobra.Command {
 		if given != 1 {
 			return remote.UsageErrorf("give one of --cron, --every and --at")
 		}
-		for name, text := range map[string]string{"timezone": zone, "from": from, "until": until} {
+		for name, text := range map[string]string{"anchor": anchor, "timezone": zone, "from": from, "until": until} {
 			if text != "" {
 				rule[name] = text
 			}

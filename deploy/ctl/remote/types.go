@@ -186,7 +186,9 @@ type BulkRequest struct {
 	Action   string `json:"action"`
 	Queue    string `json:"queue,omitempty"`    // of move
 	Priority string `json:"priority,omitempty"` // of priority
-	DryRun   bool   `json:"dry_run,omitempty"`
+
+	Terminate bool `json:"terminate,omitempty"` // with revoke: what runs is told to end
+	DryRun    bool `json:"dry_run,omitempty"`
 }
 
 // DryRun is what a bulk would do.
@@ -206,6 +208,7 @@ type Bulk struct {
 	LookedAt   int64      `json:"looked_at"`
 	Done       int64      `json:"done"`
 	Skipped    int64      `json:"skipped"`
+	Gone       int64      `json:"gone"` // of those skipped
 	Failed     int64      `json:"failed"`
 	StartedAt  *time.Time `json:"started_at"`
 	FinishedAt *time.Time `json:"finished_at"`
@@ -216,26 +219,39 @@ type Bulk struct {
 	} `json:"failures"`
 }
 
-// Schedule is an entry of the schedules.
+// Schedule is an entry of the schedules. An API of before knows the first eight and the ticks.
 type Schedule struct {
-	Name       string     `json:"name"`
-	Source     string     `json:"source"` // file or table; "" of an API of before
-	Task       string     `json:"task"`
-	Queue      string     `json:"queue"`
-	Spec       string     `json:"spec"`
-	Timezone   string     `json:"timezone"`
-	Paused     bool       `json:"paused"`
-	Overlap    string     `json:"overlap"`
-	Next       *time.Time `json:"next"`
-	NextTick   *time.Time `json:"next_tick"` // what next is called in an API of before
-	LastTick   *time.Time `json:"last_tick"`
-	LastTaskID string     `json:"last_task_id"`
-	Override   *struct {
-		Paused  *bool           `json:"paused"`
-		Changed json.RawMessage `json:"changed"`
-		By      string          `json:"by"`
-		At      *time.Time      `json:"at"`
-	} `json:"override"`
+	Name         string            `json:"name"`
+	Task         string            `json:"task"`
+	Queue        string            `json:"queue"`
+	Spec         string            `json:"spec"`
+	Timezone     string            `json:"timezone"`
+	Paused       bool              `json:"paused"`
+	NextTick     *time.Time        `json:"next_tick"`
+	LastTick     *time.Time        `json:"last_tick"`
+	LastTaskID   string            `json:"last_task_id"`
+	Source       string            `json:"source"` // file or table
+	Override     *ScheduleOverride `json:"override"`
+	InForce      *bool             `json:"in_force"`
+	Shadows      bool              `json:"shadows"`
+	ChangedBy    string            `json:"changed_by"`
+	ChangedAt    *time.Time        `json:"changed_at"`
+	Misfire      string            `json:"misfire"`
+	Overlap      string            `json:"overlap"`
+	OverlapLimit int               `json:"overlap_limit"`
+	MaxTicks     int64             `json:"max_ticks"`
+	Ticks        int64             `json:"ticks"`
+	Durable      bool              `json:"durable"`
+	Problem      string            `json:"problem"`
+	Entry        json.RawMessage   `json:"entry"`
+}
+
+// ScheduleOverride is what an operator has changed of an entry of the file.
+type ScheduleOverride struct {
+	Paused  *bool      `json:"paused"`
+	Changed bool       `json:"changed"`
+	By      string     `json:"by"`
+	At      *time.Time `json:"at"`
 }
 
 // Tick is one of a schedule.
@@ -246,6 +262,7 @@ type Tick struct {
 	TaskID     string     `json:"task_id"`
 	State      string     `json:"state"`
 	Skipped    string     `json:"skipped"` // why; "" when it was not
+	Ticks      int64      `json:"ticks"`   // how many were left out together
 	Manual     bool       `json:"manual"`
 }
 
