@@ -36,13 +36,14 @@ func (m *model) rows() *rows {
 	}
 }
 
-const sparkWidth = 12
+// sparkWidth is how wide a queue's sparklines are.
+func (m *model) sparkWidth() int { return max(4, min(20, (m.width-72)/2)) }
 
 func (m *model) queueRows() *rows {
 	r := &rows{Table: show.Table{Columns: []show.Column{
 		{Name: "QUEUE", Least: 8}, {Name: "PENDING", Right: true}, {Name: "ACTIVE", Right: true}, {Name: "SCHED", Right: true}, {Name: "RETRY", Right: true},
-		{Name: "DEAD", Right: true}, {Name: "OLDEST", Right: true}, {Name: "OUT/S", Right: true}, {Name: "", Least: 4}, {Name: "WRK", Right: true}, {Name: "PAUSED", Least: 6},
-		{Name: "IN/S", Right: true}, {Name: "", Least: 4},
+		{Name: "DEAD", Right: true}, {Name: "OLDEST", Right: true}, {Name: "OUT/S", Right: true}, {Name: ""}, {Name: "WRK", Right: true}, {Name: "PAUSED", Least: 6},
+		{Name: "IN/S", Right: true}, {Name: ""},
 	}}}
 	for _, q := range m.queues {
 		if !m.matches(q.Name) {
@@ -57,8 +58,8 @@ func (m *model) queueRows() *rows {
 			name.Tone = show.Wait
 		}
 		r.add(q.Name, name, short(q.Pending), short(q.Active), short(q.Scheduled), short(q.Retry), show.Cell{Text: short(q.Dead), Tone: describe.Dead(q.Dead).Tone},
-			describe.Oldest(q), rate(of.out), show.Cell{Text: show.Sparkline(of.out, sparkWidth), Tone: show.Busy}, describe.WorkersOf(q),
-			show.Cell{Text: describe.Paused(q.Paused, m.now()), Tone: show.Wait}, rate(of.in), show.Cell{Text: show.Sparkline(of.in, sparkWidth), Tone: show.Faint})
+			describe.Oldest(q), rate(of.out), show.Cell{Text: show.Sparkline(of.out, m.sparkWidth()), Tone: show.Busy}, describe.WorkersOf(q),
+			show.Cell{Text: describe.Paused(q.Paused, m.now()), Tone: show.Wait}, rate(of.in), show.Cell{Text: show.Sparkline(of.in, m.sparkWidth()), Tone: show.Faint})
 	}
 	return r
 }
@@ -80,11 +81,14 @@ func rate(values []float64) string {
 	if len(values) == 0 {
 		return "-"
 	}
-	last := values[len(values)-1]
-	if last >= 100 {
+	switch last := values[len(values)-1]; {
+	case last >= 100:
 		return fmt.Sprintf("%.0f", last)
+	case last >= 1 || last == 0:
+		return fmt.Sprintf("%.1f", last)
+	default:
+		return fmt.Sprintf("%.2f", last)
 	}
-	return fmt.Sprintf("%.1f", last)
 }
 
 func (m *model) workerRows() *rows {
@@ -152,7 +156,7 @@ func timeOf(t *time.Time) time.Time {
 func (m *model) runningRows() *rows {
 	r := &rows{Table: show.Table{Columns: []show.Column{
 		{Name: "FOR", Right: true}, {Name: "TASK", Least: 10}, {Name: "QUEUE", Least: 6}, {Name: "WORKER", Least: 8}, {Name: "TRY", Right: true}, {Name: "LEFT", Right: true},
-		{Name: "PROGRESS", Least: 8}, {Name: "ID", Least: 12, Front: true},
+		{Name: "PROGRESS", Least: 18}, {Name: "ID", Least: 8, Front: true},
 	}}}
 	for _, run := range m.running() {
 		if !m.matches(run.Task, run.Queue, run.worker, run.ID) {

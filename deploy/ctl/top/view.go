@@ -59,10 +59,14 @@ func (m *model) head() []string {
 	for _, q := range m.queues {
 		pending, active, dead = pending+q.Pending, active+q.Active, dead+q.Dead
 	}
-	first := fmt.Sprintf("%s  pending %s  active %s  dead %s  workers %d  in %s/s  out %s/s %s", m.clock(), short(pending), short(active), short(dead),
-		len(m.workers), rate(m.total.in), rate(m.total.out), m.paint(show.Busy, strings.TrimLeft(show.Sparkline(m.total.out, 20), " ")))
+	more := ""
 	if m.moreWorkers {
-		first = strings.Replace(first, fmt.Sprintf("workers %d", len(m.workers)), fmt.Sprintf("workers %d+", len(m.workers)), 1)
+		more = "+"
+	}
+	first := fmt.Sprintf("%s  pending %s  active %s  dead %s  workers %d%s  in %s/s  out %s/s ", m.clock(), short(pending), short(active), short(dead),
+		len(m.workers), more, rate(m.total.in), rate(m.total.out))
+	if room := min(samples, m.width-show.Width(first)); room > 0 {
+		first += m.paint(show.Busy, strings.TrimLeft(show.Sparkline(m.total.out, room), " "))
 	}
 	var names []string
 	for i, name := range tabNames {
