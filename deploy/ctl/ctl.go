@@ -9,6 +9,7 @@ package ctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -134,7 +135,11 @@ func (e environment) run(f func(ctx context.Context, s *session, args []string) 
 			return err
 		}
 		defer s.api.Close()
-		return f(cmd.Context(), s, args)
+		err = f(cmd.Context(), s, args)
+		if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
+			return failed(remote.ExitInterrupted, "")
+		}
+		return err
 	}
 }
 

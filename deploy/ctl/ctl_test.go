@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -81,6 +82,21 @@ func TestUnknownCommandsAreUsage(t *testing.T) {
 	r = f.shell().run(t, "top")
 	require.Equal(t, 2, r.status)
 	require.Contains(t, r.err, "top wants a terminal")
+}
+
+func TestAnInterruptedCommandIsNotDone(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan struct{})
+	f := newFakeAPI(t).on("GET /v1/queues", func(request) answer {
+		cancel()
+		<-asked
+		return answer{data: queuesPage("null")}
+	})
+	s := f.shell()
+	s.ctx = ctx
+	require.Equal(t, ran{status: 130}, s.run(t, "ctl", "queues"))
+	close(asked)
 }
 
 func TestNotPaidui(t *testing.T) {

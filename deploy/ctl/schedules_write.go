@@ -20,10 +20,10 @@ import (
 
 // entryFlags are what a schedule's entry may be made of.
 type entryFlags struct {
-	file, args, options string
-	texts               map[string]*string // by the names of the entry's fields
-	maxTicks, waiting   int
-	paused              bool
+	file, args        string
+	texts             map[string]*string // by the names of the entry's fields
+	maxTicks, waiting int
+	paused            bool
 }
 
 var entryTexts = []struct{ flag, field, help string }{

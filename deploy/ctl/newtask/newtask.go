@@ -96,8 +96,15 @@ type task struct {
 	Prefix      string // before its identifiers there
 	Bind        string
 	Handler     string
-	Repository  bool // it is Paidui's own module
-	TestMain    bool
+	TestMain    bool // the test has one, as those of Paidui's own packages
+}
+
+// target is where a task gets.
+type target struct {
+	folder, base string         // of its files, which are base.go and base_test.go
+	room         *sourcePackage // what the folder holds
+	definition   string         // how the catalog names it
+	bind         string         // the call that binds it; %s is the mux
 }
 
 // Write writes the files of a task. With an error nothing has changed.
@@ -110,12 +117,11 @@ func Write(dir, name string) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	t := task{taskName: parsed, Paidui: paidui, Repository: module == paidui}
-	into, base, catalogDir := dir, t.flatFile(), dir
-	inRoom := false
-	if info, err := os.Stat(filepath.Join(root, "tasks", "catalog")); err == nil && info.IsDir() {
-		inRoom = true
-		into, base, catalogDir = filepath.Join(root, "tasks", t.Room), t.roomFile(), filepath.Join(root, "tasks", "catalog")
+	t := task{taskName: parsed, Paidui: paidui}
+	catalogDir := filepath.Join(root, "tasks", "catalog")
+	place := t.inRoom
+	if info, err := os.Stat(catalogDir); err != nil || !info.IsDir() {
+		catalogDir, place = dir, t.inProgram
 	}
 	catalog, err := readPackage(catalogDir)
 	if err != nil {
@@ -124,62 +130,25 @@ func Write(dir, name string) (Done, error) {
 	if len(catalog.files) == 0 {
 		return Done{}, fmt.Errorf("%s has no Go files: name the folder of the program's package with --dir", catalogDir)
 	}
-	room := catalog
-	reference := t.Ident // how the catalog names the definition
-	if inRoom {
-		importPath := module + "/tasks/" + t.Room
-		if room, err = readPackage(into); err != nil {
-			return Done{}, err
-		}
-		imported := catalog.imports(importPath)
-		if len(room.files) > 0 && !imported {
-			return Done{}, fmt.Errorf("%s is there and is no room of tasks: %s does not import it; choose another room", into, catalogDir)
-		}
-		if by := catalog.importedAs(t.Room); by != "" && by != importPath {
-			return Done{}, fmt.Errorf("room %q: %s imports %s by that name; choose another room", t.Room, catalogDir, by)
-		}
-		t.Package, t.NewPackage, t.TestPackage, t.Import, t.Prefix = t.Room, len(room.files) == 0, t.Room+"_test", importPath, t.Room+"."
-		if t.Package = room.name; t.NewPackage {
-			t.Package = t.Room
-		}
-		if t.Package != t.Room {
-			return Done{}, fmt.Errorf("%s holds package %s: a room's package is called as the room", into, t.Package)
-		}
-		t.TestMain = t.Repository && !room.declares("TestMain")
-		t.Repository = t.TestMain // testenv is imported for it alone
-		reference = t.Room + "." + t.Ident
-	} else {
-		t.Ident = t.flatIdent()
-		t.Package, t.TestPackage, reference = catalog.name, catalog.name, t.Ident
-		t.Repository = false
-	}
-	t.Handler = "run" + t.Ident
-	t.Bind = "Bind"
-	if !inRoom {
-		t.Bind = "bind" + t.Ident
-	} else if room.declares("Bind") {
-		t.Bind = "Bind" + t.Ident
+	to, err := place(root, module, dir, catalog)
+	if err != nil {
+		return Done{}, err
 	}
 	for _, ident := range []string{t.Ident, t.Ident + "Args", t.Handler, t.Bind, "Test" + t.Ident} {
-		if room.declares(ident) {
-			return Done{}, fmt.Errorf("%s declares %s already: choose another name", into, ident)
+		if to.room.declares(ident) {
+			return Done{}, fmt.Errorf("%s declares %s already: choose another name", to.folder, ident)
 		}
 	}
-	if file := room.holds(t.Name); file != "" {
+	if file := to.room.holds(t.Name); file != "" {
 		return Done{}, fmt.Errorf("there is a task %s already, in %s", t.Name, file)
 	}
-
 	fresh := make(map[string][]byte)
 	for template, suffix := range map[string]string{"task.go.tmpl": ".go", "task_test.go.tmpl": "_test.go"} {
-		if fresh[filepath.Join(into, base+suffix)], err = t.fill(template); err != nil {
+		if fresh[filepath.Join(to.folder, to.base+suffix)], err = t.fill(template); err != nil {
 			return Done{}, err
 		}
 	}
-	call := t.Bind + "(%s)"
-	if inRoom {
-		call = t.Prefix + call
-	}
-	changed, left, err := catalog.add(reference, call, t.Import)
+	changed, left, err := catalog.add(to.definition, to.bind, t.Import)
 	if err != nil {
 		return Done{}, err
 	}
@@ -187,6 +156,40 @@ func Write(dir, name string) (Done, error) {
 		return Done{}, err
 	}
 	return report(root, fresh, changed, left), nil
+}
+
+// inRoom has the task get into a package below tasks, which is there and in the catalog, or new.
+func (t *task) inRoom(root, module, _ string, catalog *sourcePackage) (target, error) {
+	folder, importPath := filepath.Join(root, "tasks", t.Room), module+"/tasks/"+t.Room
+	room, err := readPackage(folder)
+	if err != nil {
+		return target{}, err
+	}
+	t.NewPackage = len(room.files) == 0
+	if !t.NewPackage && !catalog.imports(importPath) {
+		return target{}, fmt.Errorf("%s is there and is no room of tasks, for tasks/catalog does not import it: choose another room", folder)
+	}
+	if !t.NewPackage && room.name != t.Room {
+		return target{}, fmt.Errorf("%s holds package %s: a room's package is called as the room", folder, room.name)
+	}
+	if by := catalog.importedAs(t.Room); by != "" && by != importPath {
+		return target{}, fmt.Errorf("room %q: tasks/catalog imports %s by that name; choose another room", t.Room, by)
+	}
+	t.Package, t.TestPackage, t.Import, t.Prefix = t.Room, t.Room+"_test", importPath, t.Room+"."
+	t.TestMain = module == paidui && !room.declares("TestMain")
+	t.Handler, t.Bind = "run"+t.Ident, "Bind"
+	if room.declares("Bind") {
+		t.Bind = "Bind" + t.Ident
+	}
+	return target{folder, t.roomFile(), room, t.Prefix + t.Ident, t.Prefix + t.Bind + "(%s)"}, nil
+}
+
+// inProgram has the task get into the package of the program, with names that tell it from others there.
+func (t *task) inProgram(_, _, dir string, catalog *sourcePackage) (target, error) {
+	t.Ident = t.flatIdent()
+	t.Package, t.TestPackage = catalog.name, catalog.name
+	t.Handler, t.Bind = "run"+t.Ident, "bind"+t.Ident
+	return target{dir, t.flatFile(), catalog, t.Ident, t.Bind + "(%s)"}, nil
 }
 
 func (t task) fill(name string) ([]byte, error) {
