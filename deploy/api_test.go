@@ -21,7 +21,7 @@ import (
 
 // public are the packages that other programs build on: see docs/compatibility.md.
 var public = []string{
-	"api/server", "api/server/servertest", "deploy/boot", "deploy/config", "models", "models/away", "models/redisx", "models/redisx/embedded", "scheduler/beat",
+	"api/server", "api/server/servertest", "deploy/boot", "deploy/config", "deploy/ctl", "models", "models/away", "models/redisx", "models/redisx/embedded", "scheduler/beat",
 	"tasks", "tasks/audit", "tasks/broker", "tasks/history", "tasks/metrics", "tasks/outbox", "tasks/taskstest", "tasks/ticks", "worker/pool",
 }
 

@@ -46,3 +46,16 @@ func TestImportsOfALeanProgram(t *testing.T) {
 		require.LessOrEqual(t, float64(len(found)), 1.15*float64(plain), "packages of %s, against asynq's %d", target, plain)
 	}
 }
+
+// TestImportsOfServices: programs in service have no operator's commands, and draw on no terminal's screen.
+func TestImportsOfServices(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"/api", "/worker", "/scheduler", "/deploy/boot"} {
+		found := dependencies(t, module+target)
+		require.Contains(t, found, module+"/deploy/boot")
+		for name, of := range found {
+			require.False(t, strings.HasPrefix(name, module+"/deploy/ctl"), "%s needs %s", target, name)
+			require.False(t, strings.HasPrefix(of, "charm.land/") || strings.HasPrefix(of, "github.com/charmbracelet/"), "%s needs %s", target, name)
+		}
+	}
+}

@@ -48,6 +48,8 @@ var layers = map[string][]string{
 	"worker":    {"models", "broker", "fetch", "tasks", "outbox", "refresh", "kept", "job", "catalog", "worker"},
 	"scheduler": {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "scheduler", "yaml"},
 	"config":    {"yaml"},
+	"ctl":       {"ctl", "local key"}, // HTTP alone
+	"local key": {},
 	"deploy":    {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "deploy"},
 	"testing":   {"models", "broker", "fetch", "tasks", "outbox", "refresh", "testing"},
 }
@@ -72,6 +74,10 @@ func layerOf(dir string) string {
 		return "testing"
 	case dir == "deploy/config":
 		return "config"
+	case dir == "deploy/ctl" || strings.HasPrefix(dir, "deploy/ctl/"):
+		return "ctl"
+	case dir == "deploy/localkey":
+		return "local key"
 	case dir == "api/shop":
 		return "shop" // an application on api/server
 	case dir == "models/plainyaml":
@@ -136,6 +142,8 @@ func refuse(s source, target string) string {
 		return "only a main package and " + root + " read the configuration; take what you need as an argument"
 	case (target == root || target == shops) && !s.main && !everything && s.dir != shops:
 		return "only a main package starts programs"
+	case to == "ctl" && from != "ctl" && !s.main && !everything:
+		return "the operator's commands draw on terminals: only a main package adds them to its program"
 	case s.dir == root && shopless(target):
 		return root + " starts any application, and knows none"
 	case from == "api" && slices.Contains(shopsOwn, target):
@@ -358,6 +366,17 @@ func TestImportRules(t *testing.T) {
 		{"deploy/boot", library, false, "tasks/sms", false},
 		{"deploy/boot", library, false, "models/cache", false},
 		{"deploy/boot", library, false, "api/web", false},
+		{"deploy/boot", library, false, "deploy/localkey", true},
+		{"deploy/boot", library, false, "deploy/ctl", false},
+		{"deploy/shop", library, false, "deploy/ctl/show", false},
+		{"deploy/local", library, true, "deploy/ctl", true},
+		{"deploy/ctl", library, false, "deploy/ctl/remote", true},
+		{"deploy/ctl/remote", library, false, "deploy/localkey", true},
+		{"deploy/ctl", library, false, "tasks/broker", false},
+		{"deploy/ctl", library, false, "models", false},
+		{"deploy/ctl", test, false, "tasks", false},
+		{"deploy/ctl/remote", library, false, "deploy/config", false},
+		{"deploy/localkey", library, false, "models", false},
 		{"deploy/shop", library, false, "deploy/boot", true},
 		{"deploy/shop", library, false, "deploy/config", true},
 		{"deploy/shop", library, false, "api/shop", true},

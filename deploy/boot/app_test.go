@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/localkey"
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 )
@@ -250,6 +251,7 @@ func TestLocalOfAnApplication(t *testing.T) {
 	useNotes(t, c, "notes:")
 	useKeys(t, c)
 	require.FileExists(t, filepath.Join(folder, ".notes", "notes.db"))
+	require.NoFileExists(t, filepath.Join(folder, localkey.Of("notes")), "who has set a key has it")
 	p.Signal(syscall.SIGTERM)
 	require.NoError(t, p.Exit())
 }

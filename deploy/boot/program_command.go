@@ -17,11 +17,12 @@ import (
 )
 
 // Main runs the application as the whole program and exits: see Program and Execute.
-func Main(app App) { Execute(Program(app)) }
+func Main(app App, more ...*cobra.Command) { Execute(Program(app, more...)) }
 
 // Program is the application's command line: api, worker, scheduler and local, which run; migrate, and seed where the
-// application has something to fill a database with; and health.
-func Program(app App) *cobra.Command {
+// application has something to fill a database with; health; and more, as the operator's commands of package deploy/ctl,
+// which are not here by themselves, for a program in service does without a terminal's screen.
+func Program(app App, more ...*cobra.Command) *cobra.Command {
 	schema, err := app.Schema()
 	if err != nil {
 		return brokenCommand(app.Name, err)
@@ -36,6 +37,7 @@ func Program(app App) *cobra.Command {
 	SetSettings(health, schema.Help(config.Local))
 	schema.AddFlags(config.Local, health.Flags())
 	root.AddCommand(health)
+	root.AddCommand(more...)
 	return root
 }
 
@@ -63,7 +65,7 @@ func brokenCommand(name string, err error) *cobra.Command {
 
 func programCommand(app App, schema *config.Schema, p config.Program, use string) *cobra.Command {
 	cmd := NewCommand(use, shortOf(app.Name, p), schema.Help(p))
-	schema.AddFlags(p, cmd.PersistentFlags())
+	schema.AddFlags(p, cmd.Flags()) // and not persistent: a command that a main adds has flags of its own
 	cmd.RunE = withConfig(schema, p, func(ctx context.Context, cfg config.Config) error {
 		logger, _, err := newLogger(app.programName(p), cfg)
 		if err != nil {
@@ -81,7 +83,9 @@ func programCommand(app App, schema *config.Schema, p config.Program, use string
 			return Local(ctx, app, cfg, cmd.OutOrStdout())
 		}
 	})
-	cmd.AddCommand(healthCommand(schema, p, app.programName(p)))
+	health := healthCommand(schema, p, app.programName(p))
+	schema.AddFlags(p, health.Flags())
+	cmd.AddCommand(health)
 	if p == config.API {
 		cmd.AddCommand(databaseCommands(app, schema)...)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/localkey"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 )
@@ -35,11 +36,14 @@ func Local(ctx context.Context, app App, cfg config.Config, out io.Writer) error
 	if cfg.AdminAddr, err = freeAdminAddr(cfg.AdminAddr); err != nil {
 		return err
 	}
-	if cfg.OperatorKey == "" {
+	made := cfg.OperatorKey == ""
+	if made {
 		cfg.OperatorKey = config.Secret(rand.Text())
 	}
+	folder := "" // of the database
 	if file, ok := strings.CutPrefix(cfg.DatabaseURL.Reveal(), "sqlite://"); ok && file != ":memory:" {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		folder = filepath.Dir(file)
+		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return fmt.Errorf("%s: %w", models.Setting, err)
 		}
 	}
@@ -85,10 +89,14 @@ func Local(ctx context.Context, app App, cfg config.Config, out io.Writer) error
 			if err != nil {
 				return err
 			}
+			url := scheme(cfg) + "://" + reachable(at.Addr())
+			if made && folder != "" {
+				e.handOutKey(folder, localkey.Access{URL: url, Key: cfg.OperatorKey.Reveal()})
+			}
 			return say(Welcome{
 				Example:  example,
 				Name:     app.Name,
-				URL:      scheme(cfg) + "://" + reachable(at.Addr()),
+				URL:      url,
 				Admin:    "http://" + cfg.AdminAddr,
 				Key:      cfg.OperatorKey.Reveal(),
 				Database: cfg.DatabaseURL.Redacted(),
@@ -96,6 +104,17 @@ func Local(ctx context.Context, app App, cfg config.Config, out io.Writer) error
 			}, out)
 		},
 	}.run(ctx)
+}
+
+// handOutKey lets commands of the same user find the operator's key that was made at the start, until the program ends.
+func (e *Env) handOutKey(folder string, access localkey.Access) {
+	file := localkey.In(folder)
+	remove, err := localkey.Write(file, access)
+	if err != nil {
+		e.Logger.Warn("commands can't find the operator's key by themselves: set PAIDUI_OPERATOR_KEY for them", "file", file, "error", err)
+		return
+	}
+	e.closers = append(e.closers, remove)
 }
 
 // Welcome is what local has to say when it is ready.

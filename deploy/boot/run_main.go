@@ -17,8 +17,8 @@ import (
 //
 // The first SIGTERM or SIGINT ends the context of the command, whose cause (context.Cause) then names the signal:
 // the command is to finish what it does and return. A second signal exits at once. Exit codes: 0 for success, also
-// after a signal; 1 for an error, which is written to standard error; 128 plus the signal's number (130, 143) after
-// a second signal.
+// after a signal; 1 for an error, which is written to standard error, or what its method ExitStatus returns; 128 plus the
+// signal's number (130, 143) after a second signal.
 func Execute(cmd *cobra.Command) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -35,9 +35,18 @@ func Execute(cmd *cobra.Command) {
 	var stopped *SignalError
 	if err != nil && !(errors.As(context.Cause(ctx), &stopped) && onlyCanceled(err)) {
 		printError(os.Stderr, cmd.Name(), err)
-		os.Exit(1)
+		os.Exit(exitStatus(err))
 	}
 	os.Exit(0)
+}
+
+// exitStatus is what the error's method of that name returns, or 1.
+func exitStatus(err error) int {
+	var status interface{ ExitStatus() int }
+	if errors.As(err, &status) {
+		return status.ExitStatus()
+	}
+	return 1
 }
 
 // SignalError is the cause of a context that a signal has ended. It is a context.Canceled.
@@ -83,8 +92,12 @@ func onlyCanceled(err error) bool {
 	}
 }
 
-// printError writes one line for each line of the error, each with the program's name before it.
+// printError writes one line for each line of the error, each with the program's name before it; nothing of an error
+// without a text, which has an exit code to tell and no more.
 func printError(w io.Writer, program string, err error) {
+	if err.Error() == "" {
+		return
+	}
 	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
 		fmt.Fprintf(w, "%s: %s\n", program, line)
 	}

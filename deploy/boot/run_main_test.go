@@ -32,6 +32,10 @@ func child(mode string) {
 			return errors.Join(errors.New("first mistake"), fmt.Errorf("second: %w", context.Canceled))
 		case "canceled by itself":
 			return context.Canceled
+		case "own status":
+			return fmt.Errorf("not there: %w", statusError(3))
+		case "status alone":
+			return statusError(6)
 		}
 		fmt.Println("ready")
 		<-ctx.Done()
@@ -50,6 +54,12 @@ func child(mode string) {
 	}
 	Execute(cmd)
 }
+
+// statusError is an error that is nothing but an exit code.
+type statusError int
+
+func (statusError) Error() string     { return "" }
+func (e statusError) ExitStatus() int { return int(e) }
 
 // process is a started child.
 type process struct {
@@ -169,6 +179,25 @@ func TestErrors(t *testing.T) {
 			require.Equal(t, 1, code)
 			require.Equal(t, c.stderr, p.stderr.String())
 			require.Empty(t, stdout)
+		})
+	}
+}
+
+func TestErrorsWithAnExitCode(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]struct {
+		code   int
+		stderr string
+	}{
+		"own status":   {3, "child: not there:\n"},
+		"status alone": {6, ""},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, mode)
+			code, _ := p.end(t)
+			require.Equal(t, want.code, code)
+			require.Equal(t, want.stderr, p.stderr.String())
 		})
 	}
 }

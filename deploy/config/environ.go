@@ -10,6 +10,9 @@ import (
 // prefix begins the name of every variable of ours.
 const prefix = "PAIDUI_"
 
+// clientURL is where the operator's commands find the API: no setting of a program, but in the shell that starts it, perhaps.
+const clientURL = "PAIDUI_URL"
+
 // fromEnvironment is the place of a value that a variable gives.
 const fromEnvironment = "environment"
 
@@ -30,6 +33,7 @@ func readEnviron(environ []string, known []name) (source, []Mistake) {
 		switch {
 		case slices.Contains(variables, variable):
 			src.values[variable], src.places[variable] = strings.TrimSpace(value), fromEnvironment
+		case variable == clientURL:
 		case strings.HasPrefix(strings.ToUpper(variable), prefix) && !isServiceLink(variable, value):
 			mistakes = append(mistakes, Mistake{
 				Variable: variable,

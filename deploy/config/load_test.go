@@ -192,6 +192,7 @@ func TestMistakesOfAllSourcesTogether(t *testing.T) {
 		"PAIDUI_OPERATOR_KEY=short",
 		"PAIDUI_DRAIN_TIMEOUT=10",
 		"paidui_http_addr=:1",
+		"PAIDUI_URL=http://127.0.0.1:8000", // of the operator's commands
 	}
 	_, err := Parse(API, "paidui.yaml", []byte(text), environ, parsedFlags(t, API, "-l", "loud"), nil)
 	require.ElementsMatch(t, []string{

@@ -4,6 +4,7 @@ package main
 import (
 	"github.com/paidui/paidui/deploy/boot"
 	"github.com/paidui/paidui/deploy/config"
+	"github.com/paidui/paidui/deploy/ctl"
 	"github.com/paidui/paidui/deploy/newapp"
 	"github.com/paidui/paidui/deploy/shop"
 )
@@ -11,5 +12,6 @@ import (
 func main() {
 	cmd := boot.Command(shop.App(), config.Local)
 	cmd.AddCommand(newapp.Command(boot.Version()))
+	cmd.AddCommand(ctl.Commands()...)
 	boot.Execute(cmd)
 }

@@ -1,7 +1,10 @@
-// Command reports makes reports, in tasks. Its subcommands are api, worker, scheduler, local (all in one process), migrate
-// and health: see reports --help.
+// Command reports makes reports, in tasks. Its subcommands are api, worker, scheduler, local (all in one process), migrate,
+// health, the operator's ctl and top, and new-task: see reports --help.
 package main
 
-import "github.com/paidui/paidui/deploy/boot"
+import (
+	"github.com/paidui/paidui/deploy/boot"
+	"github.com/paidui/paidui/deploy/ctl"
+)
 
-func main() { boot.Main(app()) }
+func main() { boot.Main(app(), ctl.Commands()...) }
