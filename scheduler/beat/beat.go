@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
@@ -118,10 +119,10 @@ func (b *Beat) Ready(context.Context) error {
 const heartbeat = 10 * time.Second
 
 // keepInForce announces a schedule and runs its entries until ctx ends, or stands by while another schedule is in force.
-func (b *Beat) keepInForce(ctx context.Context, schedule *Schedule) {
+func (b *Beat) keepInForce(ctx context.Context, s *Schedule) {
 	takeover := false
 	for ctx.Err() == nil {
-		a, err := b.announce(ctx, schedule, takeover)
+		a, err := b.announce(ctx, s, takeover)
 		if err != nil {
 			return
 		}
@@ -130,13 +131,13 @@ func (b *Beat) keepInForce(ctx context.Context, schedule *Schedule) {
 		b.mu.Unlock()
 		b.metrics.inForce.Set(flag(a.InForce))
 		if a.InForce {
-			b.opt.Logger.Info("schedule in force", "path", b.opt.Path, "schedules", schedule.Len(), "hash", schedule.hash)
-			if b.serve(ctx, schedule, a) == nil {
+			b.opt.Logger.Info("schedule in force", "path", b.opt.Path, "schedules", s.Len(), "hash", s.Hash())
+			if b.serve(ctx, s, a) == nil {
 				return
 			}
 			b.metrics.inForce.Set(0)
 		}
-		if b.standBy(ctx, schedule) != nil {
+		if b.standBy(ctx, s) != nil {
 			return
 		}
 		takeover = true
@@ -145,15 +146,15 @@ func (b *Beat) keepInForce(ctx context.Context, schedule *Schedule) {
 
 // announce puts the schedule in force, with claims that are open settled first, as often as it takes. Its only error is
 // ctx's.
-func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) (a ticks.Announcement, err error) {
+func (b *Beat) announce(ctx context.Context, s *Schedule, takeover bool) (a ticks.Announcement, err error) {
 	err = b.retryUntilDone(ctx, func(ctx context.Context) error {
 		for {
 			if err := b.clock.measure(ctx); err != nil {
 				return err
 			}
 			asked, now := wallClock(), b.clock.Now()
-			plan := b.settled.plan(schedule, now)
-			if err := b.loadNoted(ctx, schedule, &plan); err != nil {
+			plan := b.settled.plan(s, now)
+			if err := b.loadNoted(ctx, s, &plan); err != nil {
 				return err
 			}
 			a, err = b.store.Announce(ctx, plan, now, takeover)
@@ -161,11 +162,11 @@ func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) 
 				return err
 			}
 			for _, claim := range a.Open {
-				e, ok := schedule.find(claim.Entry)
+				e, ok := s.Find(claim.Entry)
 				if !ok {
 					return fmt.Errorf("schedule %s: open claim of an entry that is not announced", claim.Entry)
 				}
-				if err := b.runner(e, schedule, nil).complete(ctx, claim, asked); err != nil {
+				if err := b.runner(e, s, nil).complete(ctx, claim, asked); err != nil {
 					return err
 				}
 			}
@@ -178,19 +179,19 @@ func (b *Beat) announce(ctx context.Context, schedule *Schedule, takeover bool) 
 }
 
 // serve runs every entry until ctx ends, which gives nil, or until another schedule is in force.
-func (b *Beat) serve(ctx context.Context, schedule *Schedule, a ticks.Announcement) error {
+func (b *Beat) serve(ctx context.Context, s *Schedule, a ticks.Announcement) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, e := range schedule.entries {
-		if !e.paused {
-			group.Go(func() error { return b.runner(e, schedule, a.Secret).run(ctx, a.Settled[e.name]) })
+	for _, e := range s.Entries() {
+		if !e.Paused {
+			group.Go(func() error { return b.runner(e, s, a.Secret).run(ctx, a.Settled[e.Name]) })
 		}
 	}
 	if b.opt.Ledger != nil {
-		group.Go(func() error { b.forgetNoted(ctx, schedule); return nil })
+		group.Go(func() error { b.forgetNoted(ctx, s); return nil })
 	}
 	group.Go(func() error {
 		for b.clock.Sleep(ctx, heartbeat) == nil {
-			presence, err := b.presence(ctx, schedule)
+			presence, err := b.presence(ctx, s)
 			if err == nil && presence != ticks.InForce {
 				return errSuperseded
 			}
@@ -202,9 +203,9 @@ func (b *Beat) serve(ctx context.Context, schedule *Schedule, a ticks.Announceme
 
 // standBy returns nil once the schedule may be announced again: nobody keeps another one in force, or a fellow
 // scheduler has put this one in force. Its only error is ctx's.
-func (b *Beat) standBy(ctx context.Context, schedule *Schedule) error {
+func (b *Beat) standBy(ctx context.Context, s *Schedule) error {
 	for logged := false; ; logged = true {
-		presence, err := b.presence(ctx, schedule)
+		presence, err := b.presence(ctx, s)
 		switch {
 		case err != nil:
 			return err
@@ -212,7 +213,7 @@ func (b *Beat) standBy(ctx context.Context, schedule *Schedule) error {
 			return nil
 		case !logged:
 			b.opt.Logger.Warn("standing by: another scheduler has announced another schedule; give all of them the same file",
-				"path", b.opt.Path, "hash", schedule.hash)
+				"path", b.opt.Path, "hash", s.Hash())
 		}
 		if err := b.clock.Sleep(ctx, heartbeat); err != nil {
 			return err
@@ -221,9 +222,9 @@ func (b *Beat) standBy(ctx context.Context, schedule *Schedule) error {
 }
 
 // presence gives a sign of life, asks for the schedule's standing, and compares the clocks. Its only error is ctx's.
-func (b *Beat) presence(ctx context.Context, schedule *Schedule) (p ticks.Presence, err error) {
+func (b *Beat) presence(ctx context.Context, s *Schedule) (p ticks.Presence, err error) {
 	err = b.retryUntilDone(ctx, func(ctx context.Context) error {
-		if p, err = b.store.Heartbeat(ctx, schedule.hash); err != nil {
+		if p, err = b.store.Heartbeat(ctx, s.Hash()); err != nil {
 			return err
 		}
 		return b.clock.measure(ctx)
@@ -254,9 +255,9 @@ func (b *Beat) retryUntilDone(ctx context.Context, ask func(context.Context) err
 	}
 }
 
-func (b *Beat) runner(e entry, schedule *Schedule, secret []byte) *runner {
+func (b *Beat) runner(e schedule.Entry, s *Schedule, secret []byte) *runner {
 	return &runner{
-		entry: e, schedule: schedule.hash, secret: secret,
+		entry: e, schedule: s.Hash(), secret: secret,
 		store: b.store, ledger: b.opt.Ledger, client: b.opt.Client, clock: b.clock, knownTicks: b.settled,
 		metrics: b.metrics, outage: b.outage, logger: b.opt.Logger, testHook: b.testHook,
 	}

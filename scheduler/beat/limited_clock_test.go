@@ -102,7 +102,7 @@ func TestATickThatIsEarlyWaits(t *testing.T) {
 	startReady(t, beat)
 	clock := &offClock{}
 	clock.set(time.Hour)
-	r := beat.runner(beat.first.entries[0], beat.first, []byte("secret"))
+	r := beat.runner(beat.first.Entries()[0], beat.first, []byte("secret"))
 	r.clock = newLimitedClock(clock, beat.store, testenv.Quiet())
 	tick := clock.Now().Truncate(time.Second)
 	require.ErrorIs(t, r.tick(t.Context(), tick), errEarly)

@@ -1,19 +1,9 @@
 package beat
 
-import "time"
+import (
+	"time"
 
-// Misfire says what becomes of ticks that were missed: those that are older than lateness by the time a scheduler comes
-// to them, because none ran or Redis was away, and those after which another is due already. The last one that is due is
-// merely late while it is younger, and is enqueued under each rule.
-type Misfire string
-
-const (
-	// MisfireSkip drops missed ticks.
-	MisfireSkip Misfire = "skip"
-	// MisfireOnce, the default, makes up for all missed ticks with one: the newest that is due.
-	MisfireOnce Misfire = "once"
-	// MisfireAll enqueues every missed tick, the oldest first, but at most the newest 1000.
-	MisfireAll Misfire = "all"
+	"github.com/paidui/paidui/tasks/schedule"
 )
 
 const (
@@ -31,7 +21,7 @@ type missedTicks struct {
 }
 
 // ticksBetween applies the misfire rule to the ticks after settled and not after now.
-func ticksBetween(r rule, misfire Misfire, settled, now time.Time) missedTicks {
+func ticksBetween(r schedule.Rule, misfire Misfire, settled, now time.Time) missedTicks {
 	ticks, more := newestTicks(r, settled, now, maxCatchUp)
 	if len(ticks) == 0 {
 		return missedTicks{}
@@ -54,17 +44,17 @@ func ticksBetween(r rule, misfire Misfire, settled, now time.Time) missedTicks {
 // newestTicks lists at least the newest n ticks in (from, to], ascending, fewer when there are no more; more tells that
 // older ones were left out. It widens its window backwards from the end, so that a schedule that was silent for a year
 // costs no walk through that year.
-func newestTicks(r rule, from, to time.Time, n int) (ticks []time.Time, more bool) {
-	if first := r.next(from); first.IsZero() || first.After(to) {
+func newestTicks(r schedule.Rule, from, to time.Time, n int) (ticks []time.Time, more bool) {
+	if first := r.Next(from); first.IsZero() || first.After(to) {
 		return nil, false
 	}
 	for window := time.Minute; ; window *= 2 {
 		start, whole := to.Add(-window), false
-		if !start.After(from) || window > maxEvery*100 {
+		if !start.After(from) || window > schedule.MaxEvery*100 {
 			start, whole = from, true
 		}
 		ticks = ticks[:0]
-		for t := r.next(start); !t.IsZero() && !t.After(to); t = r.next(t) {
+		for t := r.Next(start); !t.IsZero() && !t.After(to); t = r.Next(t) {
 			ticks = append(ticks, t)
 		}
 		if whole || len(ticks) >= n {

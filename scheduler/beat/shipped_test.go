@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	programs "github.com/paidui/paidui/tasks/catalog"
+	"github.com/paidui/paidui/tasks/schedule"
 )
 
 // TestShippedSchedules holds the times that the documentation names.
@@ -17,11 +18,11 @@ func TestShippedSchedules(t *testing.T) {
 	require.NoError(t, err)
 	s, err := Load(filepath.Join("..", "..", "deploy", "schedules.yaml"), known, time.UTC)
 	require.NoError(t, err)
-	shipped := make(map[string]entry)
-	for _, e := range s.entries {
-		require.NotContains(t, shipped, e.task.Name())
-		require.False(t, e.paused, e.name)
-		shipped[e.task.Name()] = e
+	shipped := make(map[string]schedule.Entry)
+	for _, e := range s.Entries() {
+		require.NotContains(t, shipped, e.Task.Name())
+		require.False(t, e.Paused, e.Name)
+		shipped[e.Task.Name()] = e
 	}
 	for task, rule := range map[string]string{
 		"refresh.banners":    "every 10s",
@@ -30,7 +31,7 @@ func TestShippedSchedules(t *testing.T) {
 		"history.prune":      "0 4 * * *",
 	} {
 		require.Contains(t, shipped, task)
-		require.Equal(t, rule, shipped[task].rule.String())
-		require.Equal(t, "Asia/Shanghai", shipped[task].loc.String())
+		require.Equal(t, rule, shipped[task].Rule.String())
+		require.Equal(t, "Asia/Shanghai", shipped[task].Location.String())
 	}
 }

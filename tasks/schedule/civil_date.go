@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import "time"
 
@@ -9,7 +9,7 @@ type civilDate struct {
 	day   int
 }
 
-func (c civilDate) next() civilDate {
+func (c civilDate) Next() civilDate {
 	year, month, day := time.Date(c.year, c.month, c.day+1, 0, 0, 0, 0, time.UTC).Date()
 	return civilDate{year, month, day}
 }

@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"encoding/json"
@@ -19,7 +19,6 @@ import (
 type loader struct {
 	cat        *tasks.Catalog
 	queueOf    func(tasks.Spec) string // where a task goes whose entry names no queue
-	digest     func([]byte) []byte     // with a key, nil without; see newSchedule
 	noDatabase bool                    // so that no entry may be durable
 	names      map[string]int          // an entry's name -> the line where it is
 	entry      string                  // the one being read, for problems
@@ -34,7 +33,7 @@ func (l *loader) problem(line int, format string, args ...any) {
 	l.problems = append(l.problems, Problem{Line: line, Entry: l.entry, Msg: fmt.Sprintf(format, args...)})
 }
 
-func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
+func (l *loader) file(content []byte, defaultTZ *time.Location) []Entry {
 	root := l.root(content)
 	if root == nil {
 		return nil
@@ -54,7 +53,7 @@ func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
 		l.problem(list.line, "schedules: want a list, found %s", plainyaml.Kind(list.value))
 		return nil
 	}
-	var entries []entry
+	var entries []Entry
 	for _, item := range items.Values {
 		if e, ok := l.schedule(item, loc); ok {
 			entries = append(entries, e)
@@ -64,27 +63,27 @@ func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
 }
 
 // schedule reads one entry; ok is false when anything about it is wrong.
-func (l *loader) schedule(node ast.Node, fileTZ *time.Location) (e entry, ok bool) {
+func (l *loader) schedule(node ast.Node, fileTZ *time.Location) (e Entry, ok bool) {
 	before := len(l.problems)
 	line := plainyaml.Line(node)
 	f := l.fields(node, "a schedule", entryKeys...)
 	if f == nil {
-		return entry{}, false
+		return Entry{}, false
 	}
 	defer func() { l.entry = "" }()
-	e.name = l.name(f, line)
+	e.Name = l.name(f, line)
 	for i := before; i < len(l.problems); i++ { // those of its keys
 		l.problems[i].Entry = l.entry
 	}
-	e.loc = l.location(f, fileTZ)
-	e.rule = l.rule(f, line, e.loc)
-	e.task = l.task(f, line)
-	e.args = l.args(f, line, e.task)
-	e.queue = l.queue(f, e.task)
-	e.misfire = l.misfire(f)
-	e.paused = l.paused(f)
-	e.options = l.options(f, line, e)
-	if e.options.durable && l.noDatabase {
+	e.Location = l.location(f, fileTZ)
+	e.Rule = l.rule(f, line, e.Location)
+	e.Task = l.task(f, line)
+	e.Args = l.args(f, line, e.Task)
+	e.Queue = l.queue(f, e.Task)
+	e.Misfire = l.misfire(f)
+	e.Paused = l.paused(f)
+	e.Options = l.options(f, line, e)
+	if e.Options.Durable && l.noDatabase {
 		if given, ok := f["durable"]; ok {
 			line = given.line
 		}
@@ -137,7 +136,7 @@ func (l *loader) task(f fields, line int) tasks.Spec {
 	return spec
 }
 
-func (l *loader) rule(f fields, line int, loc *time.Location) rule {
+func (l *loader) rule(f fields, line int, loc *time.Location) Rule {
 	every, hasEvery := f["every"]
 	cron, hasCron := f["cron"]
 	switch {
@@ -150,7 +149,7 @@ func (l *loader) rule(f fields, line int, loc *time.Location) rule {
 		if !ok {
 			return nil
 		}
-		r, err := parseCron(text, loc)
+		r, err := ParseCron(text, loc)
 		if err != nil {
 			l.problem(cron.line, "cron %q: %v", text, err)
 			return nil
@@ -162,12 +161,12 @@ func (l *loader) rule(f fields, line int, loc *time.Location) rule {
 	return nil
 }
 
-func (l *loader) every(f field) rule {
+func (l *loader) every(f field) Rule {
 	var period time.Duration
 	switch node := f.value.(type) {
 	case *ast.IntegerNode:
 		seconds, err := strconv.ParseInt(fmt.Sprint(node.Value), 10, 64)
-		if err != nil || seconds < 0 || seconds > int64(maxEvery/time.Second) {
+		if err != nil || seconds < 0 || seconds > int64(MaxEvery/time.Second) {
 			l.problem(f.line, "every: %v seconds are not between 1s and 366 days", node.Value)
 			return nil
 		}
@@ -183,7 +182,7 @@ func (l *loader) every(f field) rule {
 		l.problem(f.line, "every: want a duration such as 10s, or a whole number of seconds, found %s", plainyaml.Kind(f.value))
 		return nil
 	}
-	r, err := parseEvery(period)
+	r, err := ParseEvery(period)
 	if err != nil {
 		l.problem(f.line, "every: %v", err)
 		return nil

@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	_ "time/tzdata" // time zones are there without the system's files, as in an image from scratch
 
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/ticks"
 )
 
 // Problem is one mistake in a file of schedules.
@@ -53,14 +52,15 @@ const maxFileSize = 1 << 20
 // Load reads a file of schedules. An entry without a queue goes to its definition's. Entries without a time zone of their own, in a file without one, use defaultTZ; nil is
 // UTC. A file that cannot be read gives an error of package os, one with mistakes a *LoadError that lists all of them.
 func Load(path string, cat *tasks.Catalog, defaultTZ *time.Location) (*Schedule, error) {
-	content, err := readFile(path)
+	content, err := ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, content, loader{cat: cat, queueOf: tasks.Spec.Queue}, defaultTZ)
+	return Reader{Catalog: cat, Location: defaultTZ}.Read(path, content)
 }
 
-func readFile(path string) ([]byte, error) {
+// ReadFile reads the content of a file of schedules.
+func ReadFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read schedules: %w", err)
@@ -75,46 +75,51 @@ func readFile(path string) ([]byte, error) {
 	return content, nil
 }
 
-// loadFor is Load as a scheduler does it: an entry without a queue goes where the client sends its task.
-func loadFor(opt Options) (*Schedule, error) {
-	content := opt.Content
-	if opt.Path != "" {
-		var err error
-		if content, err = readFile(opt.Path); err != nil {
-			return nil, err
-		}
-	}
-	return parseFor(opt, content)
+// Reader reads schedules. Catalog is required.
+type Reader struct {
+	Catalog    *tasks.Catalog          // the tasks that entries may name
+	QueueOf    func(tasks.Spec) string // where a task goes whose entry names no queue; nil is its definition's queue
+	Digest     func([]byte) []byte     // Client.KeyedDigest, for hashes of what is encrypted; nil is none
+	Location   *time.Location          // of entries and files that name none; nil is UTC
+	NoDatabase bool                    // refuses durable entries
 }
 
-func parseFor(opt Options, content []byte) (*Schedule, error) {
-	l := loader{cat: opt.Catalog, queueOf: opt.Client.QueueOf, digest: opt.Client.KeyedDigest, noDatabase: opt.Ledger == nil}
-	return parse(opt.Path, content, l, opt.Location)
+// ReaderOf is the reader of a program: an entry without a queue goes where the client sends its task.
+func ReaderOf(cat *tasks.Catalog, client *tasks.Client, location *time.Location) Reader {
+	return Reader{Catalog: cat, QueueOf: client.QueueOf, Digest: client.KeyedDigest, Location: location}
 }
 
-// NeedsDatabase reports whether an entry of the schedule, which must be right but for that, is durable. Options.Ledger need
-// not be set yet.
-func NeedsDatabase(opt Options) (bool, error) {
-	opt.Ledger = new(ticks.Ledger)
-	schedule, err := loadFor(opt)
-	return err == nil && schedule.durable(), err
-}
-
-func parse(path string, content []byte, l loader, defaultTZ *time.Location) (*Schedule, error) {
-	if defaultTZ == nil {
-		defaultTZ = time.UTC
-	}
-	l.names = map[string]int{}
-	entries := l.file(bytes.TrimPrefix(content, []byte("\ufeff")), defaultTZ)
+// Read reads the content of a file. Its error is a *LoadError.
+func (r Reader) Read(path string, content []byte) (*Schedule, error) {
+	l := r.loader()
+	entries := l.file(bytes.TrimPrefix(content, []byte("\ufeff")), r.location())
 	if len(l.problems) > 0 {
-		slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.Line - b.Line })
-		return nil, &LoadError{Path: path, Problems: l.problems}
+		return nil, l.failure(path)
 	}
-	return newSchedule(entries, l.digest), nil
+	return newSchedule(entries, r.Digest), nil
 }
 
-// problemsOf lists what is wrong with a file, for one log line each.
-func problemsOf(err error) []string {
+func (r Reader) location() *time.Location {
+	if r.Location == nil {
+		return time.UTC
+	}
+	return r.Location
+}
+
+func (r Reader) loader() *loader {
+	if r.QueueOf == nil {
+		r.QueueOf = tasks.Spec.Queue
+	}
+	return &loader{cat: r.Catalog, queueOf: r.QueueOf, noDatabase: r.NoDatabase, names: map[string]int{}}
+}
+
+func (l *loader) failure(path string) *LoadError {
+	slices.SortStableFunc(l.problems, func(a, b Problem) int { return a.Line - b.Line })
+	return &LoadError{Path: path, Problems: l.problems}
+}
+
+// Problems lists what is wrong with a file, for one log line each.
+func Problems(err error) []string {
 	var invalid *LoadError
 	if !errors.As(err, &invalid) {
 		return []string{err.Error()}
