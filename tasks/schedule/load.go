@@ -18,6 +18,7 @@ import (
 type Problem struct {
 	Line  int    // from 1; 0 when it is the file as a whole
 	Entry string // the entry's name; "" outside of entries, or when it has none
+	Field string // the key at fault, or a path from it such as args.n; "" when it is none alone
 	Msg   string
 }
 
@@ -82,11 +83,12 @@ type Reader struct {
 	Digest     func([]byte) []byte     // Client.KeyedDigest, for hashes of what is encrypted; nil is none
 	Location   *time.Location          // of entries and files that name none; nil is UTC
 	NoDatabase bool                    // refuses durable entries
+	Client     *tasks.Client           // whose keys encrypt what the table stores; nil encrypts nothing
 }
 
 // ReaderOf is the reader of a program: an entry without a queue goes where the client sends its task.
 func ReaderOf(cat *tasks.Catalog, client *tasks.Client, location *time.Location) Reader {
-	return Reader{Catalog: cat, QueueOf: client.QueueOf, Digest: client.KeyedDigest, Location: location}
+	return Reader{Catalog: cat, QueueOf: client.QueueOf, Digest: client.KeyedDigest, Location: location, Client: client}
 }
 
 // Read reads the content of a file. Its error is a *LoadError.
@@ -96,7 +98,25 @@ func (r Reader) Read(path string, content []byte) (*Schedule, error) {
 	if len(l.problems) > 0 {
 		return nil, l.failure(path)
 	}
+	for i := range entries {
+		entries[i].Source, entries[i].OwnPaused = SourceFile, entries[i].Paused
+		entries[i].Base = entries[i].identity(r.Digest)
+	}
 	return newSchedule(entries, r.Digest), nil
+}
+
+// ReadEntry reads one entry, as JSON or YAML. Its error is a *LoadError.
+func (r Reader) ReadEntry(content []byte) (Entry, error) {
+	l := r.loader()
+	root := l.root(content)
+	var e Entry
+	if root != nil {
+		e, _ = l.schedule(root, r.location())
+	}
+	if len(l.problems) > 0 {
+		return Entry{}, l.failure("")
+	}
+	return e, nil
 }
 
 func (r Reader) location() *time.Location {

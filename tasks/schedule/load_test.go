@@ -155,19 +155,19 @@ schedules:
 		`line 12: schedule "zero": every: 500ms is not between 1s and 366 days`,
 		`line 13: schedule "zero": misfire: "twice" is not skip, once or all`,
 		`line 19: schedule "both": args of test.sum: k: unknown field`,
-		`line 21: schedule "both": has both every and cron: give one of them`,
+		`line 21: schedule "both": has every and cron: give one of every, cron and at`,
 		`line 22: schedule "both": queue: "no spaces" is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit`,
 		`line 23: name: "bad name" is not 1 to 64 letters, digits, '.', '_' or '-'`,
 		`line 23: args of test.sum: n: is required`,
 		`line 25: every: want a duration such as 10s, or a whole number of seconds, found 1.5`,
 		`line 26: unknown key "evry": known are name, task, args, every, cron, timezone, queue, misfire, paused, priority, expires, max_retries, ` +
 			`backoff, timeout, hard_timeout, max_crashes, result_limit, retention, unique_for, unique_until_done, unique_key, throttle, durable, ` +
-			`history, tags, headers, on_success, on_failure`,
+			`history, tags, headers, on_success, on_failure, at, anchor, from, until, jitter, max_ticks, overlap, overlap_limit`,
 		`line 27: paused: want true or false, found text`,
 		`line 28: a schedule has no name`,
 		`line 30: key "every" is there twice, first in line 29`,
 		`line 31: a schedule: want keys with values, found text`,
-		`line 32: schedule "empty": has neither every nor cron`,
+		`line 32: schedule "empty": has neither every nor cron nor at`,
 		`line 33: schedule "empty": task: has no value`,
 	}, got)
 	require.Equal(t, "s.yaml: "+strings.Join(got, "\ns.yaml: "), err.Error())

@@ -137,5 +137,5 @@ func (l *loader) optionProblem(f fields, otherwise int, err error) {
 	if given, ok := f[key]; ok {
 		line = plainyaml.LineAt(given.value, strings.TrimPrefix(wrong.Field, key), given.line)
 	}
-	l.problem(line, "%s: %s", wrong.Field, wrong.Msg)
+	l.problemOf(wrong.Field, line, "%s: %s", wrong.Field, wrong.Msg)
 }
