@@ -24,7 +24,8 @@ type Options struct {
 	Catalog    *tasks.Catalog // the tasks that entries may name
 	Client     *tasks.Client
 	Redis      redis.UniversalClient // the broker's
-	Ledger     *ticks.Ledger         // of durable entries; nil refuses them
+	Ledger     *ticks.Ledger         // of durable entries; nil refuses them, unless Table has a database
+	Table      *schedule.Table       // of entries that operators make and change; nil is none
 	Location   *time.Location        // of entries and files that name none; nil is UTC
 	Logger     *slog.Logger          // nil is slog.Default
 	Clock      Clock                 // nil is the host's
@@ -39,6 +40,7 @@ type Beat struct {
 	metrics *metrics
 	outage  *outage
 	watcher *watcher
+	table   *follower
 	first   *Schedule
 	testHook
 
@@ -46,6 +48,55 @@ type Beat struct {
 
 	mu        sync.Mutex
 	announced bool
+	problems  error     // of entries of the table that can't be run
+	told      *Schedule // the file that was announced last
+}
+
+// planned is a schedule that is to be in force, and what it is made of.
+type planned struct {
+	*Schedule
+	file     *Schedule
+	table    ticks.TableIs
+	revision int64
+	sameFile bool // only the table has changed
+}
+
+// mark adds to a plan what it is made of.
+func (p *planned) mark(plan ticks.Plan) ticks.Plan {
+	plan.Hash, plan.File, plan.Table, plan.Revision, plan.SameFile = p.Hash(), p.file.Hash(), p.table, p.revision, p.sameFile
+	return plan
+}
+
+// ledger is that of durable entries, nil without a database.
+func (b *Beat) ledger() *ticks.Ledger {
+	if b.opt.Ledger != nil {
+		return b.opt.Ledger
+	}
+	if b.opt.Table != nil && b.opt.Table.DB() != nil {
+		return ticks.NewLedger(b.opt.Table.DB())
+	}
+	return nil
+}
+
+// plan makes the schedule of a file and of what is known of the table.
+func (b *Beat) plan(file *Schedule) *planned {
+	table := b.table.current()
+	p := &planned{Schedule: file, file: file, table: table.is, revision: table.snapshot.Revision}
+	var problems error
+	if table.is == ticks.TableRead {
+		reader := schedule.ReaderOf(b.opt.Catalog, b.opt.Client, b.opt.Location)
+		reader.NoDatabase = b.ledger() == nil
+		merged, errs := reader.Merge(file, table.snapshot)
+		p.Schedule = merged
+		for _, err := range errs {
+			problems = errors.Join(problems, err)
+			b.opt.Logger.Error("an entry of the table of schedules can't be run here: it is left out, and the others go on", "error", err)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.problems, p.sameFile = problems, b.told == file
+	return p
 }
 
 // New loads the file of schedules, and makes no other request. Its error is one of Load's, or of the registerer.
@@ -71,6 +122,7 @@ func New(opt Options) (*Beat, error) {
 		outage:  newOutage(opt.Logger),
 		settled: newSettledTicks(),
 		watcher: newWatcher(opt, m, first),
+		table:   newFollower(opt.Table, opt.Logger),
 	}
 	return b, nil
 }
@@ -78,37 +130,53 @@ func New(opt Options) (*Beat, error) {
 // Run ticks until ctx ends, and then returns nil within tickTimeout or so, with every tick that it began settled if the
 // broker answers. A broker that is away is waited for. Call it once.
 func (b *Beat) Run(ctx context.Context) error {
-	changes := make(chan *Schedule)
+	changes, table := make(chan *Schedule), make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() { b.watcher.run(ctx, changes) })
+	watching.Go(func() { b.table.run(ctx, table) })
 	defer watching.Wait()
-	schedule := b.first
+	b.awaitTable(ctx)
+	file := b.first
+	current := b.plan(file)
 	for {
 		running, stop := context.WithCancel(ctx)
 		var entries sync.WaitGroup
-		entries.Go(func() { b.keepInForce(running, schedule) })
+		entries.Go(func() { b.keepInForce(running, current) })
 		select {
 		case <-ctx.Done():
-		case changed := <-changes:
-			b.metrics.forget(schedule, changed)
-			schedule = changed
+		case file = <-changes:
+		case <-table:
 		}
 		stop()
 		entries.Wait()
 		if ctx.Err() != nil {
 			return nil
 		}
+		before := current
+		current = b.plan(file)
+		b.metrics.forget(before.Schedule, current.Schedule)
+	}
+}
+
+// awaitTable waits for the first look at the table, so that what operators have changed holds from the first tick on.
+func (b *Beat) awaitTable(ctx context.Context) {
+	timer := time.NewTimer(firstLook)
+	defer timer.Stop()
+	select {
+	case <-b.table.looked:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
 // Ready returns an error while the scheduler has not announced its schedule, while the broker is
-// away, while the host's clock is ahead of the broker's, or while the file of schedules is wrong (the last good one is
-// then still in force).
+// away, while the host's clock is ahead of the broker's, while the file of schedules is wrong (the last good one is
+// then still in force), while the table of schedules is in use and can't be read, or while it has an entry that can't be run.
 func (b *Beat) Ready(context.Context) error {
 	b.mu.Lock()
-	announced := b.announced
+	announced, problems := b.announced, b.problems
 	b.mu.Unlock()
-	errs := []error{b.outage.current(), b.clock.current(), b.watcher.current()}
+	errs := []error{b.outage.current(), b.clock.current(), b.watcher.current(), b.table.ready(), problems}
 	if !announced {
 		errs = append(errs, errors.New("the schedule is not announced yet"))
 	}
@@ -119,15 +187,21 @@ func (b *Beat) Ready(context.Context) error {
 const heartbeat = 10 * time.Second
 
 // keepInForce announces a schedule and runs its entries until ctx ends, or stands by while another schedule is in force.
-func (b *Beat) keepInForce(ctx context.Context, s *Schedule) {
+func (b *Beat) keepInForce(ctx context.Context, s *planned) {
 	takeover := false
 	for ctx.Err() == nil {
 		a, err := b.announce(ctx, s, takeover)
 		if err != nil {
 			return
 		}
+		if a.Outdated > 0 {
+			if b.awaitNewer(ctx, s, a.Outdated) != nil {
+				return
+			}
+			continue
+		}
 		b.mu.Lock()
-		b.announced = true
+		b.announced, b.told = true, s.file
 		b.mu.Unlock()
 		b.metrics.inForce.Set(flag(a.InForce))
 		if a.InForce {
@@ -144,17 +218,27 @@ func (b *Beat) keepInForce(ctx context.Context, s *Schedule) {
 	}
 }
 
+// awaitNewer has the table be read, since others have a later one in force. What is read then ends ctx; until that this schedule
+// rests, so that a scheduler that stood still brings nothing back. Its only error is ctx's.
+func (b *Beat) awaitNewer(ctx context.Context, s *planned, revision int64) error {
+	b.metrics.inForce.Set(0)
+	if b.table.demand(revision) {
+		b.opt.Logger.Info("the schedule in force has a later table: this one waits until it is read", "revision", s.revision, "in_force", revision)
+	}
+	return b.clock.Sleep(ctx, tableEvery)
+}
+
 // announce puts the schedule in force, with claims that are open settled first, as often as it takes. Its only error is
 // ctx's.
-func (b *Beat) announce(ctx context.Context, s *Schedule, takeover bool) (a ticks.Announcement, err error) {
+func (b *Beat) announce(ctx context.Context, s *planned, takeover bool) (a ticks.Announcement, err error) {
 	err = b.retryUntilDone(ctx, func(ctx context.Context) error {
 		for {
 			if err := b.clock.measure(ctx); err != nil {
 				return err
 			}
 			asked, now := wallClock(), b.clock.Now()
-			plan := b.settled.plan(s, now)
-			if err := b.loadNoted(ctx, s, &plan); err != nil {
+			plan := s.mark(b.settled.plan(s.Schedule, now))
+			if err := b.loadNoted(ctx, s.Schedule, &plan); err != nil {
 				return err
 			}
 			a, err = b.store.Announce(ctx, plan, now, takeover)
@@ -166,7 +250,7 @@ func (b *Beat) announce(ctx context.Context, s *Schedule, takeover bool) (a tick
 				if !ok {
 					return fmt.Errorf("schedule %s: open claim of an entry that is not announced", claim.Entry)
 				}
-				if err := b.runner(e, s, nil).complete(ctx, claim, asked); err != nil {
+				if err := b.runner(e, s.Schedule, nil).complete(ctx, claim, asked); err != nil {
 					return err
 				}
 			}
@@ -179,15 +263,24 @@ func (b *Beat) announce(ctx context.Context, s *Schedule, takeover bool) (a tick
 }
 
 // serve runs every entry until ctx ends, which gives nil, or until another schedule is in force.
-func (b *Beat) serve(ctx context.Context, s *Schedule, a ticks.Announcement) error {
+func (b *Beat) serve(ctx context.Context, s *planned, a ticks.Announcement) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, e := range s.Entries() {
-		if !e.Paused {
-			group.Go(func() error { return b.runner(e, s, a.Secret).run(ctx, a.Settled[e.Name]) })
+		if e.Paused {
+			continue
+		}
+		r := b.runner(e, s.Schedule, a.Secret)
+		group.Go(func() error { return r.run(ctx, a.Settled[e.Name]) })
+		if e.Overlap == schedule.OverlapQueue {
+			group.Go(func() error { return r.release(ctx) })
 		}
 	}
-	if b.opt.Ledger != nil {
+	group.Go(func() error { b.serveRequests(ctx, s.Schedule, a.Secret); return nil })
+	if b.ledger() != nil {
 		group.Go(func() error { b.forgetNoted(ctx, s); return nil })
+	}
+	if s.table == ticks.TableRead {
+		group.Go(func() error { b.tidy(ctx, s); return nil })
 	}
 	group.Go(func() error {
 		for b.clock.Sleep(ctx, heartbeat) == nil {
@@ -203,7 +296,7 @@ func (b *Beat) serve(ctx context.Context, s *Schedule, a ticks.Announcement) err
 
 // standBy returns nil once the schedule may be announced again: nobody keeps another one in force, or a fellow
 // scheduler has put this one in force. Its only error is ctx's.
-func (b *Beat) standBy(ctx context.Context, s *Schedule) error {
+func (b *Beat) standBy(ctx context.Context, s *planned) error {
 	for logged := false; ; logged = true {
 		presence, err := b.presence(ctx, s)
 		switch {
@@ -222,9 +315,9 @@ func (b *Beat) standBy(ctx context.Context, s *Schedule) error {
 }
 
 // presence gives a sign of life, asks for the schedule's standing, and compares the clocks. Its only error is ctx's.
-func (b *Beat) presence(ctx context.Context, s *Schedule) (p ticks.Presence, err error) {
+func (b *Beat) presence(ctx context.Context, s *planned) (p ticks.Presence, err error) {
 	err = b.retryUntilDone(ctx, func(ctx context.Context) error {
-		if p, err = b.store.Heartbeat(ctx, s.Hash()); err != nil {
+		if p, err = b.store.Present(ctx, s.mark(ticks.Plan{})); err != nil {
 			return err
 		}
 		return b.clock.measure(ctx)
@@ -258,7 +351,30 @@ func (b *Beat) retryUntilDone(ctx context.Context, ask func(context.Context) err
 func (b *Beat) runner(e schedule.Entry, s *Schedule, secret []byte) *runner {
 	return &runner{
 		entry: e, schedule: s.Hash(), secret: secret,
-		store: b.store, ledger: b.opt.Ledger, client: b.opt.Client, clock: b.clock, knownTicks: b.settled,
+		store: b.store, ledger: b.ledger(), client: b.opt.Client, clock: b.clock, knownTicks: b.settled,
 		metrics: b.metrics, outage: b.outage, logger: b.opt.Logger, testHook: b.testHook,
 	}
+}
+
+// tidy drops what the file in force has overtaken of the table.
+func (b *Beat) tidy(ctx context.Context, s *planned) {
+	asking, cancel := context.WithTimeout(ctx, forgetTimeout)
+	defer cancel()
+	dropped, err := b.opt.Table.Tidy(asking, s.file, func() error { return b.stillInForce(asking, s) })
+	switch {
+	case err == nil && len(dropped) > 0:
+		b.opt.Logger.Info("the file of schedules has changed or lost entries: what operators had changed of them is gone, but for the pauses of those that are left",
+			"schedules", dropped)
+	case err != nil && ctx.Err() == nil && !errors.Is(err, errSuperseded):
+		b.opt.Logger.Warn("what the file has overtaken stays in the table of schedules: the next start or change tries it again", "error", err)
+	}
+}
+
+// stillInForce is an error when another schedule is in force.
+func (b *Beat) stillInForce(ctx context.Context, s *planned) error {
+	presence, err := b.store.Present(ctx, s.mark(ticks.Plan{}))
+	if err == nil && presence != ticks.InForce {
+		err = errSuperseded
+	}
+	return err
 }

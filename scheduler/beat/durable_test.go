@@ -267,7 +267,7 @@ func TestANewerSchedulesNoteIsNotForgotten(t *testing.T) {
 	ledger := ticks.NewLedger(d.db)
 	_, err := ledger.Note(t.Context(), "x", "r", noon, newer.store.Clock, func(*gorm.DB) error { return nil })
 	require.NoError(t, err)
-	older.forgetNoted(t.Context(), older.first)
+	older.forgetNoted(t.Context(), older.plan(older.first))
 	noted, err := ledger.Noted(t.Context())
 	require.NoError(t, err)
 	require.Len(t, noted, 1)

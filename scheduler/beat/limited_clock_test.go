@@ -108,7 +108,7 @@ func TestATickThatIsEarlyWaits(t *testing.T) {
 	require.ErrorIs(t, r.tick(t.Context(), tick), errEarly)
 	require.ErrorContains(t, r.clock.current(), "ahead of Redis's")
 	require.WithinDuration(t, time.Now(), r.clock.Now(), time.Second)
-	require.ErrorIs(t, r.skip(t.Context(), tick), errEarly)
+	require.ErrorIs(t, r.skip(t.Context(), tick, 1), errEarly)
 	last, err := beat.store.LastSettled(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, noon, last)

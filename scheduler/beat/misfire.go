@@ -18,25 +18,33 @@ type missedTicks struct {
 	missed int         // of them, whether or not they are in run
 	more   bool        // count and missed are lower bounds
 	newest time.Time   // the last tick that is due; zero when none is
+
+	dropped time.Time // the last of those before run that are not in it; zero when none is
 }
 
 // ticksBetween applies the misfire rule to the ticks after settled and not after now.
 func ticksBetween(r schedule.Rule, misfire Misfire, settled, now time.Time) missedTicks {
-	ticks, more := newestTicks(r, settled, now, maxCatchUp)
+	ticks, more := newestTicks(r, settled, now, maxCatchUp+1)
 	if len(ticks) == 0 {
 		return missedTicks{}
 	}
 	last := len(ticks) - 1
-	d := missedTicks{run: ticks, count: len(ticks), missed: len(ticks), more: more, newest: ticks[last]}
+	d := missedTicks{count: len(ticks), missed: len(ticks), more: more, newest: ticks[last]}
 	if now.Sub(d.newest) <= lateness {
 		d.missed = last
 	}
+	begin := 0
 	switch misfire {
-	case MisfireSkip:
-		d.run = ticks[d.missed:]
-	case MisfireOnce:
-		d.run = ticks[last:]
-	case MisfireAll:
+	case schedule.MisfireSkip:
+		begin = d.missed
+	case schedule.MisfireOnce:
+		begin = last
+	case schedule.MisfireAll:
+		begin = max(0, len(ticks)-maxCatchUp)
+	}
+	d.run = ticks[begin:]
+	if begin > 0 {
+		d.dropped = ticks[begin-1]
 	}
 	return d
 }

@@ -17,7 +17,7 @@ type runner struct {
 	schedule   string // hash
 	secret     []byte
 	store      *ticks.Store
-	ledger     *ticks.Ledger // nil without a durable entry
+	ledger     *ticks.Ledger // nil without a database
 	client     *tasks.Client
 	clock      *limitedClock
 	metrics    *metrics
@@ -41,6 +41,8 @@ var (
 	errSuperseded = errors.New("another schedule is in force")
 	// errEarly says that the broker's clock is behind a tick. The limited clock knows by then, and waits for it.
 	errEarly = errors.New("the tick is ahead of the broker's clock")
+	// errExhausted says that the entry has had as many ticks as it may have.
+	errExhausted = errors.New("the schedule has had all of its ticks")
 )
 
 // Between attempts while the broker is away.
@@ -73,6 +75,11 @@ func (r *runner) run(ctx context.Context, settled time.Time) error {
 			backoff = minBackoff
 		case errors.Is(err, errSuperseded):
 			return err
+		case errors.Is(err, errExhausted):
+			r.outage.answered(r.entry.Name)
+			r.logger.Info("a schedule has had all of its ticks", "schedule", r.entry.Name, "max_ticks", r.entry.MaxTicks)
+			<-ctx.Done()
+			return nil
 		default:
 			r.outage.failed(r.entry.Name, err)
 			if r.clock.Sleep(ctx, backoff) != nil {
@@ -109,6 +116,12 @@ func (r *runner) catchUp(ctx context.Context, settled time.Time) (time.Time, err
 		r.logger.Warn("ticks were missed", "schedule", r.entry.Name, "missed", d.missed, "or_more", d.more,
 			"misfire", r.entry.Misfire, "enqueued_now", len(d.run), "since", settled)
 	}
+	if !d.dropped.IsZero() {
+		if err := r.skip(ctx, d.dropped, d.count-len(d.run)); err != nil {
+			return settled, err
+		}
+		settled = d.dropped
+	}
 	for _, tick := range d.run {
 		if ctx.Err() != nil {
 			return settled, nil
@@ -117,11 +130,6 @@ func (r *runner) catchUp(ctx context.Context, settled time.Time) (time.Time, err
 			return settled, err
 		}
 		settled = tick
-	}
-	if len(d.run) == 0 {
-		if err := r.skip(ctx, d.newest); err != nil {
-			return settled, err
-		}
 	}
 	r.metrics.count(r.entry.Name, tickMissed, d.count-len(d.run))
 	return d.newest, nil

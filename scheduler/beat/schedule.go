@@ -67,14 +67,31 @@ func NeedsDatabase(opt Options) (bool, error) {
 func planOf(s *Schedule, now time.Time) ticks.Plan {
 	p := ticks.Plan{Hash: s.Hash()}
 	for _, e := range s.Entries() {
-		announced := ticks.Entry{
-			Name: e.Name, Task: e.Task.Name(), Queue: e.Queue, Spec: e.Rule.String(),
-			Timezone: e.Location.String(), Paused: e.Paused, Rule: e.RuleID(),
-		}
+		a := announced(e)
 		if !e.Paused {
-			announced.Next = e.Rule.Next(now)
+			a.Next = e.Rule.Next(now)
 		}
-		p.Entries = append(p.Entries, announced)
+		p.Entries = append(p.Entries, a)
 	}
 	return p
+}
+
+// announced is an entry as other programs see it. Arguments are not in it.
+func announced(e schedule.Entry) ticks.Entry {
+	a := ticks.Entry{
+		Name: e.Name, Task: e.Task.Name(), Queue: e.Queue, Spec: e.Rule.String(),
+		Timezone: e.Location.String(), Paused: e.Paused, Rule: e.RuleID(), Since: e.Since,
+		Source: e.Source, Base: e.Base, OwnPaused: e.OwnPaused, Shadows: e.Shadows, By: e.By, Misfire: string(e.Misfire),
+		Overlap: string(e.Overlap), OverlapLimit: e.OverlapLimit, MaxTicks: e.MaxTicks, Durable: e.Options.Durable,
+	}
+	if e.MaxTicks > 0 {
+		a.CountOf = e.CountID()
+	}
+	if o := e.Override; o != nil {
+		a.Override = &ticks.Override{Paused: o.Paused, Changed: o.Changed, By: o.By, At: o.At}
+	}
+	if e.Source == schedule.SourceTable && !e.Since.IsZero() {
+		a.At = &e.Since
+	}
+	return a
 }

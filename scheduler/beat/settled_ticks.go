@@ -50,15 +50,22 @@ func (b *Beat) loadNoted(ctx context.Context, s *Schedule, plan *ticks.Plan) err
 	}
 	asking, cancel := context.WithTimeout(ctx, tickTimeout/2)
 	defer cancel()
-	noted, err := b.opt.Ledger.Noted(asking)
+	noted, err := b.ledger().Noted(asking)
 	if err != nil {
 		if vacant, away := b.store.Vacant(ctx); away != nil || vacant {
 			return errors.Join(err, away)
 		}
 		return nil
 	}
+	counts, err := b.ledger().Counts(asking)
+	if err != nil {
+		return err
+	}
 	for i := range plan.Entries {
 		e := &plan.Entries[i]
+		if e.CountOf != "" {
+			e.Count = counts[ticks.Noted{Entry: e.Name, Rule: ticks.Digest(e.CountOf)}]
+		}
 		if tick, ok := noted[ticks.Noted{Entry: e.Name, Rule: ticks.Digest(e.Rule)}]; ok && tick.After(e.Known) {
 			e.Known = tick
 		}
@@ -71,7 +78,7 @@ const forgetTimeout = 5 * time.Second
 
 // forgetNoted deletes the noted ticks of entries that are gone, are not durable any more, or are paused, unless another
 // schedule is in force by then.
-func (b *Beat) forgetNoted(ctx context.Context, s *Schedule) {
+func (b *Beat) forgetNoted(ctx context.Context, s *planned) {
 	var durable []string
 	for _, e := range s.Entries() {
 		if e.Options.Durable && !e.Paused {
@@ -80,13 +87,7 @@ func (b *Beat) forgetNoted(ctx context.Context, s *Schedule) {
 	}
 	asking, cancel := context.WithTimeout(ctx, forgetTimeout)
 	defer cancel()
-	err := b.opt.Ledger.Forget(asking, durable, func() error {
-		presence, err := b.store.Heartbeat(asking, s.Hash())
-		if err == nil && presence != ticks.InForce {
-			err = errSuperseded
-		}
-		return err
-	})
+	err := b.ledger().Forget(asking, durable, func() error { return b.stillInForce(asking, s) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errSuperseded) {
 		b.opt.Logger.Warn("the next start or change of the schedules tries it again", "error", err)
 	}

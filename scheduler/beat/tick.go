@@ -14,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
@@ -35,6 +36,14 @@ func retention(spacing time.Duration) time.Duration {
 	return max(least, ticksKept*spacing)
 }
 
+// spacing is the time between a tick and the next one, which is long where there is none.
+func spacing(tick, next time.Time) time.Duration {
+	if next.IsZero() {
+		return schedule.MaxEvery
+	}
+	return next.Sub(tick)
+}
+
 // errStalled says that this process was stopped after Begin, for longer than claimWindow.
 var errStalled = errors.New("the process was stopped while it enqueued a tick")
 
@@ -42,17 +51,28 @@ var errStalled = errors.New("the process was stopped while it enqueued a tick")
 // tick is settled, by whomever.
 func (r *runner) tick(ctx context.Context, tick time.Time) error {
 	return r.repeatUntilFinal(ctx, func(ctx context.Context) (ticks.ClaimAnswer, ticks.Claim, error) {
-		return r.store.Begin(ctx, r.schedule, r.entry.RuleID(), ticks.Claim{
-			Entry: r.entry.Name, Tick: tick, Queue: r.entry.Queue, TaskID: taskID(r.secret, r.entry.Name, tick),
-		})
+		if r.entry.Overlap != schedule.OverlapAllow {
+			return r.beginAfterLast(ctx, tick)
+		}
+		return r.begin(ctx, tick, nil)
 	})
 }
 
+func (r *runner) begin(ctx context.Context, tick time.Time, after *ticks.Last) (ticks.ClaimAnswer, ticks.Claim, error) {
+	return r.store.BeginOn(ctx, r.schedule, r.entry.RuleID(), ticks.Claim{
+		Entry: r.entry.Name, Tick: tick, Queue: r.entry.Queue, TaskID: taskID(r.secret, r.entry.Name, tick),
+	}, ticks.Terms{MaxTicks: r.entry.MaxTicks, After: after})
+}
+
 // skip settles ticks that the misfire rule drops, without enqueueing them.
-func (r *runner) skip(ctx context.Context, upTo time.Time) error {
+func (r *runner) skip(ctx context.Context, upTo time.Time, n int) error {
 	return r.repeatUntilFinal(ctx, func(ctx context.Context) (ticks.ClaimAnswer, ticks.Claim, error) {
-		return r.store.Pass(ctx, r.schedule, r.entry.RuleID(), r.entry.Name, upTo, r.entry.Rule.Next(upTo))
+		return r.pass(ctx, upTo, ticks.Passed{Why: ticks.LogMisfire, Ticks: n})
 	})
+}
+
+func (r *runner) pass(ctx context.Context, upTo time.Time, p ticks.Passed) (ticks.ClaimAnswer, ticks.Claim, error) {
+	return r.store.PassOver(ctx, r.schedule, r.entry.RuleID(), r.entry.Name, upTo, r.entry.Rule.Next(upTo), p)
 }
 
 // repeatUntilFinal asks until the answer is final, and completes the claims that it is told of on the way. The end of ctx does
@@ -81,6 +101,10 @@ func (r *runner) attempt(ctx context.Context, ask func(context.Context) (ticks.C
 		return true, errSuperseded
 	case answer == ticks.Settled:
 		return true, nil
+	case answer == ticks.Exhausted:
+		return true, errExhausted
+	case answer == ticks.Changed:
+		return false, nil
 	case answer == ticks.Early:
 		if err := r.clock.measure(ctx); err != nil {
 			return false, err
@@ -96,7 +120,7 @@ func (r *runner) attempt(ctx context.Context, ask func(context.Context) (ticks.C
 // complete enqueues a claimed tick and settles it. asked is from before the claim was read.
 func (r *runner) complete(ctx context.Context, claim ticks.Claim, asked time.Time) error {
 	next := r.entry.Rule.Next(claim.Tick)
-	kept := retention(next.Sub(claim.Tick))
+	kept := retention(spacing(claim.Tick, next))
 	id := ""
 	if r.entry.Options.Durable || claim.Age+2*claimWindow < kept {
 		var err error
@@ -163,6 +187,11 @@ func (r *runner) enqueueTask(ctx context.Context, claim ticks.Claim, options []t
 		return "", err
 	}
 	first, err := r.ledger.Note(ctx, r.entry.Name, r.entry.RuleID(), claim.Tick, r.store.Clock, func(tx *gorm.DB) error {
+		if r.entry.MaxTicks > 0 {
+			if err := r.ledger.Count(tx, r.entry.Name, r.entry.CountID()); err != nil {
+				return err
+			}
+		}
 		_, err := call.EnqueueTx(ctx, outbox.Tx(tx))
 		return err
 	})

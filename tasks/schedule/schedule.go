@@ -143,5 +143,8 @@ func (e Entry) RuleID() string {
 	if e.Paused {
 		return "paused"
 	}
+	if e.Overlap == OverlapQueue { // ticks wait only while the entry is so
+		return e.Rule.Identity() + " queue"
+	}
 	return e.Rule.Identity()
 }
