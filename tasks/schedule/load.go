@@ -119,6 +119,24 @@ func (r Reader) ReadEntry(content []byte) (Entry, error) {
 	return e, nil
 }
 
+// ReadRule reads only when an entry ticks, from the fields that decide about it, as JSON or YAML. Its error is a *LoadError.
+func (r Reader) ReadRule(content []byte) (Rule, *time.Location, error) {
+	l := r.loader()
+	var e Entry
+	if root := l.root(content); root != nil {
+		if f := l.fields(root, "a rule", "every", "cron", "at", "anchor", "timezone", "from", "until"); f != nil {
+			e.Location = l.location(f, r.location())
+			if e.Rule = l.rule(f, 1, e.Location); e.Rule != nil {
+				e.Rule = l.bounds(f, &e)
+			}
+		}
+	}
+	if len(l.problems) > 0 {
+		return nil, nil, l.failure("")
+	}
+	return e.Rule, e.Location, nil
+}
+
 func (r Reader) location() *time.Location {
 	if r.Location == nil {
 		return time.UTC
