@@ -109,7 +109,9 @@ func TestSchedulersFollowTheTable(t *testing.T) {
 				startReady(t, d.beat(t, path, systemClock{}))
 			}
 			d.put(t, schedule.KindEntry, "a", `{"name":"a","task":"test.noop","every":"1s","timezone":"UTC"}`, nil)
-			d.awaitEntry(t, "a", func(e ticks.Entry, there bool) bool { return there && e.Source == schedule.SourceTable && e.By == "test" })
+			d.awaitEntry(t, "a", func(e ticks.Entry, there bool) bool {
+				return there && e.Source == schedule.SourceTable && e.By == "test"
+			})
 			testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 2 })
 
 			d.put(t, schedule.KindEntry, "a", `{"name":"a","task":"test.noop","every":"1s","timezone":"UTC"}`, func(r *schedule.Row) { r.Paused = paused(true) })

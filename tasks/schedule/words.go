@@ -136,8 +136,11 @@ var (
 func (r *cronRule) dayWords() (zh, en string) {
 	days, week, months := valuesOf(r.dom), valuesOf(r.dow), valuesOf(r.month)
 	allDays, allWeek := len(days) == 31, len(week) == 7
-	daysZH := "每月 " + spans(days, func(v int) string { return fmt.Sprint(v) }) + " 日"
+	daysZH := spans(days, func(v int) string { return fmt.Sprint(v) }) + " 日"
 	daysEN := "on day " + spans(days, func(v int) string { return fmt.Sprint(v) }) + " of the month"
+	if len(months) == 12 {
+		daysZH = "每月 " + daysZH
+	}
 	weekZH := spans(week, func(v int) string { return weekdaysZH[v] })
 	weekEN := "on " + spans(week, func(v int) string { return weekdaysEN[v] })
 	switch {
