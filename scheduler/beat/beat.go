@@ -48,7 +48,6 @@ type Beat struct {
 
 	mu        sync.Mutex
 	announced bool
-	problems  error     // of entries of the table that can't be run
 	told      *Schedule // the file that was announced last
 }
 
@@ -82,20 +81,18 @@ func (b *Beat) ledger() *ticks.Ledger {
 func (b *Beat) plan(file *Schedule) *planned {
 	table := b.table.current()
 	p := &planned{Schedule: file, file: file, table: table.is, revision: table.snapshot.Revision}
-	var problems error
 	if table.is == ticks.TableRead {
 		reader := schedule.ReaderOf(b.opt.Catalog, b.opt.Client, b.opt.Location)
 		reader.NoDatabase = b.ledger() == nil
 		merged, errs := reader.Merge(file, table.snapshot)
 		p.Schedule = merged
 		for _, err := range errs {
-			problems = errors.Join(problems, err)
 			b.opt.Logger.Error("an entry of the table of schedules can't be run here: it is left out, and the others go on", "error", err)
 		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.problems, p.sameFile = problems, b.told == file
+	p.sameFile = b.told == file
 	return p
 }
 
@@ -171,12 +168,12 @@ func (b *Beat) awaitTable(ctx context.Context) {
 
 // Ready returns an error while the scheduler has not announced its schedule, while the broker is
 // away, while the host's clock is ahead of the broker's, while the file of schedules is wrong (the last good one is
-// then still in force), while the table of schedules is in use and can't be read, or while it has an entry that can't be run.
+// then still in force), or while the table of schedules is in use and can't be read.
 func (b *Beat) Ready(context.Context) error {
 	b.mu.Lock()
-	announced, problems := b.announced, b.problems
+	announced := b.announced
 	b.mu.Unlock()
-	errs := []error{b.outage.current(), b.clock.current(), b.watcher.current(), b.table.ready(), problems}
+	errs := []error{b.outage.current(), b.clock.current(), b.watcher.current(), b.table.ready()}
 	if !announced {
 		errs = append(errs, errors.New("the schedule is not announced yet"))
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -24,36 +25,38 @@ var ErrTooMany = fmt.Errorf("the table of schedules has %d rows, which is as man
 // Table is the database's table of schedules. Every change of a row raises the table's revision in the same transaction, so
 // that of two snapshots the one with the higher revision is the later one. It is safe for concurrent use.
 type Table struct {
-	open func(context.Context) (*gorm.DB, error)
-
-	mu sync.Mutex
-	db *gorm.DB
+	open    func(context.Context) (*gorm.DB, error)
+	opening sync.Mutex
+	db      atomic.Pointer[gorm.DB] // nil until it is open
 }
 
 // NewTable makes the table of a migrated database.
-func NewTable(db *gorm.DB) *Table { return &Table{db: db} }
+func NewTable(db *gorm.DB) *Table {
+	t := &Table{}
+	t.db.Store(db)
+	return t
+}
 
 // NewLateTable makes the table of a database that is opened when it is first asked for. Of calls of open one succeeds.
 func NewLateTable(open func(context.Context) (*gorm.DB, error)) *Table { return &Table{open: open} }
 
-// DB is the database, nil while it is not open.
-func (t *Table) DB() *gorm.DB {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.db
-}
+// DB is the database, nil while it is not open. It does not wait for that.
+func (t *Table) DB() *gorm.DB { return t.db.Load() }
 
 func (t *Table) within(ctx context.Context) (*gorm.DB, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.db == nil {
+	if db := t.db.Load(); db != nil {
+		return db.WithContext(ctx), nil
+	}
+	t.opening.Lock()
+	defer t.opening.Unlock()
+	if t.db.Load() == nil {
 		db, err := t.open(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("open the table of schedules: %w", err)
 		}
-		t.db = db
+		t.db.Store(db)
 	}
-	return t.db.WithContext(ctx), nil
+	return t.db.Load().WithContext(ctx), nil
 }
 
 const revisionID = 1

@@ -12,7 +12,9 @@
 -- ARGV[9] what the plan knows of the table: none, when it has no database; unknown; or read
 -- ARGV[10] the revision of the table, when it is read
 -- ARGV[11] 1 when the file was announced before, so that the plan yields to another file that was heard lately
--- ARGV[12], ARGV[13], ARGV[14] what names follow in the keys of logs, of ticks that wait, and of entries that are gone
+-- ARGV[12] what the names of entries follow in the keys of their logs
+-- ARGV[13] ... of their ticks that wait
+-- ARGV[14] ... and of what is known of those that are gone
 -- ARGV[15] seconds for which a change of an entry counts as recent
 -- and for each entry: its name, its rule, its JSON, its next tick or "", up to when it's known to be settled or "", when an
 -- operator changed it or "", what its count belongs to or "", and its count where Redis has none

@@ -10,7 +10,8 @@
 -- ARGV[6] the queue of its task
 -- ARGV[7] how many ticks the entry has, 0 for no maximum
 -- ARGV[8] 1 when the last tasks of the entry must be those that the scheduler has seen
--- ARGV[9], ARGV[10] the last task of a tick and by hand that it has seen, "" for none
+-- ARGV[9] the last task of a tick that it has seen, "" for none
+-- ARGV[10] the last task of a run by hand that it has seen, "" for none
 -- Answers {'superseded'}, {'early'}, {'settled'}, {'exhausted'}, or {'changed'} when the last tasks are others, or another tick
 -- waits before this one; or {'go' or 'in_doubt', tick, id, queue, age} of the claim that is open, 'in_doubt' when it is of an
 -- earlier tick. A claim of a later tick means that a scheduler has skipped this one.
