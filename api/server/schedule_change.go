@@ -20,6 +20,7 @@ var (
 	msgScheduleChanged  = Text{"定时任务已修改", "the schedule is changed"}
 	msgScheduleDeleted  = Text{"定时任务已删除", "the schedule is deleted"}
 	msgSchedulePaused   = Text{"定时任务已暂停", "the schedule is paused"}
+	msgFilePaused       = Text{"定时任务已暂停；文件改动它后仍然暂停，文件删除它后失效", "the schedule is paused; it stays so when the file changes it, and this ends when the file drops it"}
 	msgScheduleResumed  = Text{"定时任务已恢复", "the schedule runs again"}
 	msgScheduleAsIs     = Text{"没有变化", "nothing has changed"}
 	msgOverrideChanged  = Text{"已覆盖文件中的任务；文件改动它后只保留暂停，文件删除它后覆盖失效", "the file's schedule is overridden; a file that changes it keeps only the pause, and one that drops it ends this"}
@@ -305,6 +306,9 @@ func (s *Server) setPaused(c echo.Context, paused bool, msg Text) error {
 	kind := schedule.KindEntry
 	if v.Source == schedule.SourceFile {
 		kind = schedule.KindOverride
+		if paused {
+			msg = msgFilePaused
+		}
 	}
 	changed := false
 	err = s.edit(ctx, kind, v.Name, func(now *schedule.Row) (*schedule.Row, error) {

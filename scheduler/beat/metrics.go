@@ -14,6 +14,7 @@ const (
 	tickCoalesced = "coalesced" // a unique task that is unfinished stands for it
 	tickFailed    = "failed"    // it could not be enqueued, and will not be
 	tickMissed    = "missed"    // dropped by the misfire rule
+	tickOverlap   = "overlap"   // left out: the task of the tick before had not ended
 )
 
 type metrics struct {

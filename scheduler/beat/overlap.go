@@ -27,7 +27,11 @@ func (r *runner) beginAfterLast(ctx context.Context, tick time.Time) (ticks.Clai
 	case r.entry.Overlap == schedule.OverlapQueue && (busy || len(last.Waits) > 0):
 		return r.pass(ctx, tick, ticks.Passed{Why: ticks.LogOverlap, Room: r.entry.OverlapLimit})
 	case busy:
-		return r.pass(ctx, tick, ticks.Passed{Why: ticks.LogOverlap})
+		answer, claim, err := r.pass(ctx, tick, ticks.Passed{Why: ticks.LogOverlap})
+		if answer == ticks.Settled {
+			r.metrics.count(r.entry.Name, tickOverlap, 1)
+		}
+		return answer, claim, err
 	}
 	return r.begin(ctx, tick, &last)
 }

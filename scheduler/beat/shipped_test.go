@@ -1,7 +1,9 @@
 package beat
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,4 +36,19 @@ func TestShippedSchedules(t *testing.T) {
 		require.Equal(t, rule, shipped[task].Rule.String())
 		require.Equal(t, "Asia/Shanghai", shipped[task].Location.String())
 	}
+}
+
+// TestTheDocumentedEntriesAreRight reads the entries that deploy/docs/schedules.md shows.
+func TestTheDocumentedEntriesAreRight(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "docs", "schedules.md"))
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "```yaml\n")
+	require.True(t, found)
+	shown, _, _ := strings.Cut(rest, "```")
+	known, err := programs.New()
+	require.NoError(t, err)
+	s, err := schedule.Reader{Catalog: known}.Read("", []byte(shown))
+	require.NoError(t, err)
+	require.Equal(t, 3, s.Len())
 }

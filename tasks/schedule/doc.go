@@ -4,7 +4,7 @@
 //
 // # Rules
 //
-// An entry has either a period or a cron rule. Ticks are whole seconds, and a function of the rule alone, so that all
+// An entry has a period, a cron rule or a single time. Ticks are whole seconds, and a function of the rule alone, so that all
 // schedulers agree on them without talking.
 //
 //   - every: the Unix times that are multiples of the period (whole seconds, 1 s to 366 days). "every: 1h" ticks on the
@@ -13,6 +13,15 @@
 //     @daily, @midnight, @weekly, @monthly, @yearly, @annually, in the entry's time zone. Both 0 and 7 are Sunday, and a
 //     range may wrap ("fri-mon", "22-2"). As in every crontab, a day matches when day-of-month *or* day-of-week does if
 //     both are given, and when both do if one of them begins with "*".
+//   - at: one time.
+//
+// A period that divides a day may be anchored to local time: it then ticks at the local times that are its multiples since
+// midnight. From and until bound the ticks. Jitter moves each tick by less than the time to the next one, by a function of the
+// entry's name and the tick.
+//
+// # File and table
+//
+// Operators make entries in a table of the database, and override those of the file there. Merge makes one schedule of both.
 //
 // # Changes of local time
 //
