@@ -228,10 +228,11 @@ func (s *Server) replaceSchedule(c echo.Context) error {
 			if now == nil {
 				return nil, NotFound("name", msgUnknownSchedule)
 			}
+			next := schedule.Row{Entry: stored, Paused: paused, By: by, At: at}
 			if paused == nil {
-				paused = now.Paused
+				next.Paused = now.Paused
 			}
-			return &schedule.Row{Entry: stored, Paused: paused, By: by, At: at}, nil
+			return &next, nil
 		})
 		if err != nil {
 			return err
@@ -239,15 +240,15 @@ func (s *Server) replaceSchedule(c echo.Context) error {
 		return s.answerSchedule(c, v.Name, msgScheduleChanged)
 	}
 	err = s.edit(ctx, schedule.KindOverride, v.Name, func(now *schedule.Row) (*schedule.Row, error) {
-		if paused == nil {
-			switch {
-			case now != nil && now.Paused != nil:
-				paused = now.Paused
-			case v.ownPaused:
-				paused = &v.ownPaused
-			}
+		next := schedule.Row{Entry: stored, Paused: paused, Base: v.base, By: by, At: at}
+		switch {
+		case paused != nil:
+		case now != nil && now.Paused != nil:
+			next.Paused = now.Paused
+		case v.ownPaused:
+			next.Paused = &v.ownPaused
 		}
-		return &schedule.Row{Entry: stored, Paused: paused, Base: v.base, By: by, At: at}, nil
+		return &next, nil
 	})
 	if err != nil {
 		return err

@@ -19,10 +19,11 @@ import (
 )
 
 // requestsEvery is how often a scheduler looks for requests to run an entry now.
-const requestsEvery = 300 * time.Millisecond
+const requestsEvery = 500 * time.Millisecond
 
 // serveRequests runs entries when operators ask for it, until ctx ends.
 func (b *Beat) serveRequests(ctx context.Context, s *Schedule, secret []byte) {
+	defer b.outage.forget(requests)
 	for b.clock.Sleep(ctx, requestsEvery) == nil {
 		asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), tickTimeout)
 		list, err := b.store.Requests(asking)
@@ -31,10 +32,15 @@ func (b *Beat) serveRequests(ctx context.Context, s *Schedule, secret []byte) {
 		}
 		cancel()
 		if err != nil {
-			b.opt.Logger.Warn("a request to run a schedule now waits", "error", err)
+			b.outage.failed(requests, err)
+		} else {
+			b.outage.answered(requests)
 		}
 	}
 }
+
+// requests is the part of the outage that runs by hand are. No entry has this name.
+const requests = "(run now)"
 
 // serveRequest enqueues the task of a request under an id that is made of it. A scheduler that dies on the way leaves the request
 // to the next one, which finds the task.

@@ -71,6 +71,7 @@ func planOf(s *Schedule, now time.Time) ticks.Plan {
 		if !e.Paused {
 			a.Next = e.Rule.Next(now)
 		}
+		a.Since = sinceOf(e, now)
 		p.Entries = append(p.Entries, a)
 	}
 	return p
@@ -80,7 +81,7 @@ func planOf(s *Schedule, now time.Time) ticks.Plan {
 func announced(e schedule.Entry) ticks.Entry {
 	a := ticks.Entry{
 		Name: e.Name, Task: e.Task.Name(), Queue: e.Queue, Spec: e.Rule.String(),
-		Timezone: e.Location.String(), Paused: e.Paused, Rule: e.RuleID(), Since: e.Since,
+		Timezone: e.Location.String(), Paused: e.Paused, Rule: e.RuleID(),
 		Source: e.Source, Base: e.Base, OwnPaused: e.OwnPaused, Shadows: e.Shadows, By: e.By, Misfire: string(e.Misfire),
 		Overlap: string(e.Overlap), OverlapLimit: e.OverlapLimit, MaxTicks: e.MaxTicks, Durable: e.Options.Durable,
 	}
@@ -94,4 +95,25 @@ func announced(e schedule.Entry) ticks.Entry {
 		a.At = &e.Since
 	}
 	return a
+}
+
+// Ticks since an entry's change that were enqueued already are refused by their ids, for as long as their tasks are retained.
+const (
+	recent       = 10 * time.Minute   // as the tasks of any tick are: see retention
+	recentSingle = 6 * 24 * time.Hour // as that of an entry's last tick is
+)
+
+// sinceOf is from when on the ticks of a changed entry count, although no scheduler knew it; zero when that is too long ago to be safe.
+func sinceOf(e schedule.Entry, now time.Time) time.Time {
+	if e.Since.IsZero() {
+		return time.Time{}
+	}
+	within := recent
+	if first := e.Rule.Next(e.Since); !first.IsZero() && e.Rule.Next(first).IsZero() {
+		within = recentSingle
+	}
+	if now.Sub(e.Since) > within {
+		return time.Time{}
+	}
+	return e.Since
 }

@@ -98,6 +98,9 @@ func TestSchedulersFollowTheTable(t *testing.T) {
 	for name, open := range map[string]func() (*broker.Broker, string){
 		"servers":  func() (*broker.Broker, string) { return taskstest.Broker(t, testenv.RedisURL(t)), testenv.MySQL(t) },
 		"embedded": func() (*broker.Broker, string) { return taskstest.Embedded(t), "sqlite://" + t.TempDir() + "/x.db" },
+		"cluster": func() (*broker.Broker, string) {
+			return taskstest.Broker(t, testenv.RedisCluster(t)), "sqlite://" + t.TempDir() + "/x.db"
+		},
 	} {
 		b, url := open()
 		t.Run(name, func(t *testing.T) {
@@ -113,6 +116,17 @@ func TestSchedulersFollowTheTable(t *testing.T) {
 				return there && e.Source == schedule.SourceTable && e.By == "test"
 			})
 			testenv.Eventually(t, func() bool { return len(runs.ticks(t, "a")) >= 2 })
+
+			d.put(t, schedule.KindEntry, "r", `{"name":"r","task":"test.sum","args":{"n":1,"m":2},"every":"1s","overlap":"queue","overlap_limit":2,"max_ticks":9}`, nil)
+			d.awaitEntry(t, "r", func(_ ticks.Entry, there bool) bool { return there })
+			store := ticks.NewStore(b.Redis())
+			ran, err := store.Run(t.Context(), "request", "r", testenv.Patience)
+			require.NoError(t, err)
+			require.NotEmpty(t, ran.TaskID)
+			testenv.Eventually(t, func() bool { // nobody runs its tasks
+				last, err := store.LastOf(t.Context(), "r")
+				return err == nil && len(last.Waits) == 2 && slices.Contains(whats(t, b, "r"), ticks.LogOverlap)
+			})
 
 			d.put(t, schedule.KindEntry, "a", `{"name":"a","task":"test.noop","every":"1s","timezone":"UTC"}`, func(r *schedule.Row) { r.Paused = paused(true) })
 			d.awaitEntry(t, "a", func(e ticks.Entry, _ bool) bool { return e.Paused })

@@ -43,8 +43,9 @@ type Entry struct {
 	// Known is up to when the scheduler knows the ticks of this rule to be settled; zero when it knows nothing. It counts
 	// when Redis has lost what was settled, so that the ticks since then are not lost with it.
 	Known time.Time `json:"-"`
-	// Since is when an operator made the entry as it is, zero when the file alone says so. An entry that starts anew less than
-	// Recent after that starts from there, so that the ticks before a scheduler learned of it are not lost.
+	// Since is when an operator made the entry as it is, or zero. An entry that starts anew then starts from there, so that the
+	// ticks before a scheduler learned of it are not lost. It must not be longer ago than the tasks of ticks since then are
+	// retained: what was known of the entry may be lost, and their ids alone keep the ticks from being enqueued again.
 	Since time.Time `json:"-"`
 	// CountOf identifies what Count counts for MaxTicks; "" without a maximum. Another one begins at 0.
 	CountOf string `json:"-"`
@@ -60,8 +61,8 @@ type Override struct {
 	At      time.Time `json:"at"`
 }
 
-// Recent is for how long the ticks of an entry wait for a scheduler to learn of it.
-const Recent = time.Hour
+// MaxSince bounds how long ago Entry.Since is.
+const MaxSince = 7 * 24 * time.Hour
 
 // TableIs is what a plan knows of the table of schedules.
 type TableIs string
@@ -111,7 +112,7 @@ func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover
 		secret = []byte(rand.Text())
 	}
 	args := []any{toleranceSeconds, keyState, plan.Hash, takeover, unix(now), int(Silence / time.Second), secret,
-		plan.file(), string(plan.table()), plan.Revision, plan.SameFile, keyLog, keyWaiting, keyGone, int(Recent / time.Second)}
+		plan.file(), string(plan.table()), plan.Revision, plan.SameFile, keyLog, keyWaiting, keyGone, int(MaxSince / time.Second)}
 	for _, e := range plan.Entries {
 		encoded, err := json.Marshal(e)
 		if err != nil {

@@ -15,7 +15,7 @@
 -- ARGV[12] what the names of entries follow in the keys of their logs
 -- ARGV[13] ... of their ticks that wait
 -- ARGV[14] ... and of what is known of those that are gone
--- ARGV[15] seconds for which a change of an entry counts as recent
+-- ARGV[15] seconds that a change of an entry may be ago
 -- and for each entry: its name, its rule, its JSON, its next tick or "", up to when it's known to be settled or "", when an
 -- operator changed it or "", what its count belongs to or "", and its count where Redis has none
 -- Answers {'standby'}; {'outdated', revision}, when the plan's table is older than the one in force; {'open', claims}, when
@@ -27,6 +27,7 @@ local now, silence, secret = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local file, tableIs, revision, sameFile = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11] == '1'
 local logs, waits, gone, recent = ARGV[12], ARGV[13], ARGV[14], tonumber(ARGV[15])
 local fixed, fields = 15, 8
+local goneKept = 7200000 -- milliseconds for which an entry that is gone is remembered
 --- @include lua/lib/clock.lua
 --- @include lua/lib/claim.lua
 --- @include lua/lib/current.lua
@@ -73,7 +74,7 @@ for _, entry in ipairs(plan) do
   local state = redis.call('HMGET', entry.state, 'rule', 'settled', 'count_of')
   local rule, settled, countOf = state[1], tonumber(state[2] or ''), state[3]
   if rule ~= entry.rule then
-    -- It begins now, or when an operator made it so, if that is recent: its ticks since then are not lost.
+    -- It begins now, or when an operator made it so: its ticks since then are not lost.
     local from = now
     if entry.since and entry.since < now and now - entry.since <= recent then from = entry.since end
     if not settled then settled = tonumber(redis.call('GET', gone .. entry.name) or '') end
@@ -101,7 +102,7 @@ for _, name in ipairs(redis.call('HKEYS', entries)) do
     -- An entry of this name that comes back soon begins after what was settled or claimed.
     local state = redis.call('HMGET', prefix .. name, 'settled', 'claim')
     local last = math.max(tonumber(state[1] or '') or 0, tonumber(state[2] or '') or 0)
-    if last > 0 then redis.call('SET', gone .. name, last, 'PX', 2 * recent * 1000) end
+    if last > 0 then redis.call('SET', gone .. name, last, 'PX', goneKept) end
     redis.call('HDEL', entries, name)
     redis.call('DEL', prefix .. name, logs .. name, waits .. name)
   end
