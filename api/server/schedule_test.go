@@ -1,13 +1,16 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -168,6 +171,28 @@ func TestChangesNeedADatabase(t *testing.T) {
 		require.Equal(t, 501, a.Status)
 		require.Contains(t, a.Msg, "PAIDUI_DATABASE_URL")
 	}
+}
+
+// TestSchedulesWithoutTheirTable: while the database is away they are listed as schedulers know them, and changes are a 503.
+func TestSchedulesWithoutTheirTable(t *testing.T) {
+	t.Parallel()
+	s := startAway(t)
+	s.scheduler(t, ticks.Entry{Name: "a", Base: "b1"})
+	require.Equal(t, "every 1h", s.schedule(t, "a").Spec)
+	a := s.Get("/v1/schedules", asOperator)
+	require.Equal(t, 200, a.Status)
+	for _, a := range []answer{s.Post("/v1/schedules/a/pause", nil, asOperator), s.Delete("/v1/schedules/a", asOperator)} {
+		require.Equal(t, 503, a.Status, "%s", a.Raw)
+	}
+}
+
+func startAway(t *testing.T) *system {
+	t.Helper()
+	return assembleEmbedded(t, func(o *options) {
+		o.Schedules = schedule.NewLateTable(func(ctx context.Context) (*gorm.DB, error) {
+			return models.Open(ctx, "mysql://root@127.0.0.1:1/none", models.Options{})
+		})
+	})
 }
 
 func TestBadSchedules(t *testing.T) {

@@ -241,6 +241,23 @@ func TestWithoutTheDatabase(t *testing.T) {
 	require.NoError(t, second.Ready(t.Context()))
 }
 
+// TestWhatWasReadLastStaysInForce: the database goes while schedulers run.
+func TestWhatWasReadLastStaysInForce(t *testing.T) {
+	t.Parallel()
+	url := "sqlite://" + t.TempDir() + "/x.db"
+	d := openTable(t, taskstest.Embedded(t), url)
+	d.put(t, schedule.KindEntry, "a", `{"name":"a","task":"test.noop","every":"1s","queue":"q"}`, nil)
+	own, err := models.Open(t.Context(), url, models.Options{})
+	require.NoError(t, err)
+	b := tabled{d.b, schedule.NewTable(own), own}.beat(t, scheduleFile(t, noEntries), systemClock{})
+	startReady(t, b)
+	testenv.Eventually(t, func() bool { return len(queued(t, d.b.Redis(), "q", "a")) >= 1 })
+	require.NoError(t, models.Close(own))
+	testenv.Eventually(t, func() bool { return b.Ready(t.Context()) != nil })
+	seen := len(queued(t, d.b.Redis(), "q", "a"))
+	testenv.Eventually(t, func() bool { return len(queued(t, d.b.Redis(), "q", "a")) >= seen+2 })
+}
+
 // TestEachTickOnceWhileEntriesChange: three schedulers stall and die at random, while entries are added, changed, paused and deleted. No
 // tick of a life of an entry is enqueued twice, and between the first and the last of those that ran none is missing.
 func TestEachTickOnceWhileEntriesChange(t *testing.T) {
