@@ -17,15 +17,16 @@ import (
 const (
 	defaultSchedules = 100
 	maxSchedules     = 1000
+
+	scheduleTicksDefault = 50
+	scheduleTicksMost    = 200
 )
 
 var (
-	msgNoSchedules       = Text{"这个服务没有定时任务", "this service has no schedules"}
-	msgNoScheduleTable   = Text{"这个服务没有数据库（PAIDUI_DATABASE_URL），定时任务只能在文件中修改", "this service has no database (PAIDUI_DATABASE_URL): schedules are changed in their file alone"}
-	msgUnknownSchedule   = Text{"没有这个定时任务", "there is no such schedule"}
-	msgOlderSchedulers   = Text{"生效的调度进程版本较旧，不支持修改；请先升级全部调度进程", "the schedulers in force are of an earlier build, which takes no changes: upgrade all of them first"}
-	scheduleTicksDefault = 50
-	scheduleTicksMost    = 200
+	msgNoSchedules     = Text{"这个服务没有定时任务", "this service has no schedules"}
+	msgNoScheduleTable = Text{"这个服务没有数据库（PAIDUI_DATABASE_URL），定时任务只能在文件中修改", "this service has no database (PAIDUI_DATABASE_URL): schedules are changed in their file alone"}
+	msgUnknownSchedule = Text{"没有这个定时任务", "there is no such schedule"}
+	msgOlderSchedulers = Text{"生效的调度进程版本较旧，不支持修改；请先升级全部调度进程", "the schedulers in force are of an earlier build, which takes no changes: upgrade all of them first"}
 )
 
 // scheduleView is an entry as the API shows it. The times of ticks are nil while it is paused, has ended, or has not ticked.

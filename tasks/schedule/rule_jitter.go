@@ -38,6 +38,7 @@ func (r jitterRule) offset(tick time.Time) time.Duration {
 	return time.Duration(binary.BigEndian.Uint64(sum[:])%uint64(most/time.Second+1)) * time.Second
 }
 
+func (r jitterRule) String() string { return r.Rule.String() + ", jitter " + shortDuration(r.jitter) }
 func (r jitterRule) Identity() string {
 	return r.Rule.Identity() + " jitter " + shortDuration(r.jitter)
 }

@@ -67,6 +67,7 @@ func TestBoundedAndSingleTimes(t *testing.T) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	require.Equal(t, []time.Time{begin, begin.Add(10 * time.Second), begin.Add(20 * time.Second)}, Upcoming(r, time.Unix(0, 0), 9))
 	require.Empty(t, Upcoming(r, begin.Add(20*time.Second), 9))
+	require.Equal(t, "every 10s, from 2026-01-01T00:00:00Z, until 2026-01-01T00:00:20Z", r.String())
 	once := readRule(t, "{at: '2026-07-01 08:00', timezone: Asia/Shanghai}")
 	require.Equal(t, []time.Time{time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}, Upcoming(once, begin, 9))
 	require.Empty(t, Upcoming(once, once.Next(begin), 9))

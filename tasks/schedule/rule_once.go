@@ -37,6 +37,17 @@ func (r boundedRule) Next(after time.Time) time.Time {
 	return tick
 }
 
+func (r boundedRule) String() string {
+	text := r.Rule.String()
+	if !r.from.IsZero() {
+		text += ", from " + r.from.In(locationOf(r.Rule)).Format(time.RFC3339)
+	}
+	if !r.until.IsZero() {
+		text += ", until " + r.until.In(locationOf(r.Rule)).Format(time.RFC3339)
+	}
+	return text
+}
+
 func (r boundedRule) Identity() string {
 	text := r.Rule.Identity()
 	if !r.from.IsZero() {

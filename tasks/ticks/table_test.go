@@ -181,7 +181,6 @@ func TestEachTickOnceWithATable(t *testing.T) {
 		type scheduler struct {
 			revision int64
 			claim    *ticks.Claim
-			rule     string
 			inForce  bool
 		}
 		schedulers := make([]scheduler, 3)
