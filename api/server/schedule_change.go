@@ -186,6 +186,9 @@ func (s *Server) createSchedule(c echo.Context) error {
 	if err := s.mayChange(); err != nil {
 		return err
 	}
+	if act := requestOf(c).act; act != nil { // the path does not have it
+		act.Subject = e.Name
+	}
 	ctx := c.Request().Context()
 	views, err := s.schedules(ctx)
 	if err != nil {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
@@ -72,6 +74,9 @@ func TestSchedulesOfTheTable(t *testing.T) {
 		require.Equal(t, "operator", *v.By)
 		require.EqualValues(t, 3, v.MaxTicks)
 		require.Equal(t, map[string]any{"n": 1.0, "m": 2.0}, v.Entry["args"])
+		require.Eventually(t, func() bool {
+			return strings.Contains(string(s.Get("/v1/audit?subject=report", asOperator).Data), `"what":"POST /v1/schedules"`)
+		}, testenv.Patience, 20*time.Millisecond, "the audit log has which one was made")
 
 		a = s.Post("/v1/schedules", entry, asOperator)
 		require.Equal(t, []any{409, "name"}, []any{a.Status, a.Field}, "%s", a.Raw)
