@@ -22,7 +22,7 @@ import (
 // public are the packages that other programs build on: see docs/compatibility.md.
 var public = []string{
 	"api/server", "api/server/servertest", "deploy/boot", "deploy/config", "deploy/ctl", "models", "models/away", "models/redisx", "models/redisx/embedded", "scheduler/beat",
-	"tasks", "tasks/audit", "tasks/broker", "tasks/history", "tasks/metrics", "tasks/outbox", "tasks/taskstest", "tasks/ticks", "worker/pool",
+	"tasks", "tasks/audit", "tasks/broker", "tasks/history", "tasks/metrics", "tasks/outbox", "tasks/schedule", "tasks/taskstest", "tasks/ticks", "worker/pool",
 }
 
 // publicFile has a line for everything that those packages export.

@@ -41,12 +41,13 @@ var layers = map[string][]string{
 	"outbox":    {"models", "broker", "tasks"},
 	"refresh":   {"models", "broker", "tasks", "outbox"},
 	"kept":      {"models", "broker", "tasks", "outbox", "refresh"},
+	"schedule":  {"models", "broker", "tasks", "outbox", "yaml"},
 	"job":       {"models", "broker", "tasks", "outbox", "refresh", "kept"},
 	"catalog":   {"models", "broker", "tasks", "outbox", "refresh", "kept", "job"},
-	"api":       {"models", "broker", "tasks", "outbox", "job", "api"},
+	"api":       {"models", "broker", "tasks", "outbox", "schedule", "job", "api"},
 	"shop":      {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "api", "shop"},
 	"worker":    {"models", "broker", "fetch", "tasks", "outbox", "refresh", "kept", "job", "catalog", "worker"},
-	"scheduler": {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "scheduler", "yaml"},
+	"scheduler": {"models", "broker", "tasks", "outbox", "schedule", "refresh", "kept", "job", "catalog", "scheduler"},
 	"config":    {"yaml"},
 	"ctl":       {"ctl", "local key"}, // HTTP alone
 	"local key": {},
@@ -90,7 +91,7 @@ func layerOf(dir string) string {
 		return "format"
 	case dir == "tasks/banners", dir == "tasks/profiles", dir == "tasks/articles":
 		return "kept" // values that jobs read
-	case dir == "tasks/outbox", dir == "tasks/refresh", dir == "tasks/catalog":
+	case dir == "tasks/outbox", dir == "tasks/refresh", dir == "tasks/catalog", dir == "tasks/schedule":
 		return rest
 	case top == "tasks" && rest != "":
 		return "job"
@@ -389,7 +390,12 @@ func TestImportRules(t *testing.T) {
 		{"deploy", test, false, "deploy/boot", true},
 		{"deploy/config", library, false, "models", false},
 		{"deploy/config", library, false, "models/plainyaml", true},
-		{"scheduler/beat", library, false, "models/plainyaml", true},
+		{"scheduler/beat", library, false, "models/plainyaml", false},
+		{"scheduler/beat", library, false, "tasks/schedule", true},
+		{"api/server", library, false, "tasks/schedule", true},
+		{"tasks/schedule", library, false, "models/plainyaml", true},
+		{"tasks/schedule", library, false, "tasks/ticks", false},
+		{"tasks/sms", library, false, "tasks/schedule", false},
 		{"models/plainyaml", library, false, "models", false},
 		{"deploy/config", test, false, "deploy/config", true},
 		{"deploy", test, false, "worker/pool", true},

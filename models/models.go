@@ -78,6 +78,30 @@ type ScheduleTick struct {
 	Tick  int64  `gorm:"not null"`         // Unix time
 }
 
+// ScheduleCount is how many ticks of a durable schedule with a maximum have gone into the outbox.
+type ScheduleCount struct {
+	Entry string `gorm:"primaryKey;size:64"`
+	Rule  string `gorm:"size:64;not null"` // a digest of what decides about its ticks
+	Ticks int64  `gorm:"not null"`
+}
+
+// ScheduleEntry is an entry of a schedule that an operator has made, or what one has changed of an entry of the file.
+type ScheduleEntry struct {
+	Name      string    `gorm:"primaryKey;size:64"`
+	Kind      string    `gorm:"primaryKey;size:16"`       // entry or override
+	Entry     string    `gorm:"type:mediumtext;not null"` // JSON; "" of an override that changes nothing but the pause
+	Paused    *bool     // nil: as Entry, or the file, says
+	Base      string    `gorm:"size:64;not null"` // of an override: identifies the file's entry that it was made for
+	ChangedBy string    `gorm:"size:128;not null"`
+	ChangedAt time.Time `gorm:"not null"`
+}
+
+// ScheduleRevision is the one row that counts the changes of ScheduleEntries.
+type ScheduleRevision struct {
+	ID       int64 `gorm:"primaryKey;autoIncrement:false"` // 1
+	Revision int64 `gorm:"not null"`
+}
+
 // AuditRecord is one act of an operator, or what somebody else tried: see package audit.
 type AuditRecord struct {
 	ID        int64     `gorm:"primaryKey;index:idx_audit_log_at,priority:2;index:idx_audit_log_who,priority:3;index:idx_audit_log_what,priority:3;index:idx_audit_log_subject,priority:3"`
@@ -117,11 +141,21 @@ func (OutboxRow) TableName() string { return prefix + "outbox" }
 func (ScheduleTick) TableName() string { return prefix + "schedule_ticks" }
 
 // TableName implements GORM's Tabler.
+func (ScheduleCount) TableName() string { return prefix + "schedule_counts" }
+
+// TableName implements GORM's Tabler.
+func (ScheduleEntry) TableName() string { return prefix + "schedules" }
+
+// TableName implements GORM's Tabler.
+func (ScheduleRevision) TableName() string { return prefix + "schedule_revision" }
+
+// TableName implements GORM's Tabler.
 func (AuditRecord) TableName() string { return prefix + "audit_log" }
 
 // All lists one value of every model, in an order in which the tables can be made.
 func All() []any {
 	return []any{
 		&TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{}, &ScheduleTick{}, &AuditRecord{},
+		&ScheduleCount{}, &ScheduleEntry{}, &ScheduleRevision{},
 	}
 }

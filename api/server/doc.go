@@ -29,7 +29,9 @@
 //     longpoll.go takes the connection of a request that waits long from net/http, whose goroutines and buffers take 35 KiB
 //     for each. So 10,000 waiting clients cost the process 182 MiB in all (row waiters of deploy/docs/benchmarks.md).
 //   - queue_: queues: how they stand, pause, resume, purge.
-//   - task_: tasks and schedules: call, batch, revoke, retry, search.
+//   - schedule_: schedules: list, change, run now, ticks, preview. schedule_list.go joins what schedulers have announced with what the
+//     table has.
+//   - task_: tasks: call, batch, revoke, retry, search.
 //   - operator_: keys of operators and observers. audit.go lists what they did.
 //   - worker_: workers: list, and commands to them.
 //
@@ -54,7 +56,7 @@
 //
 // Options.History and Options.Ticks may be nil, as in a program without a database or without schedulers. GET /v1/tasks and
 // GET /v1/schedules then answer 501 and say what there is not; what Redis has forgotten is a 404. A durable task, which needs
-// the outbox of Options.Tasks, is a 400 with the field durable. Without Options.Audit, or without its database, acts are in the
+// the outbox of Options.Tasks, is a 400 with the field durable. Without Options.Schedules, changes of schedules are a 501. Without Options.Audit, or without its database, acts are in the
 // log alone, and GET /v1/audit is a 501.
 //
 // # Goroutines

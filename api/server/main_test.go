@@ -21,6 +21,7 @@ import (
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/taskstest"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -107,6 +108,7 @@ func assemble(t testing.TB, dbURL, brokerURL string, changes []change) *system {
 		Tasks:       s.tasks,
 		Catalog:     demoCatalog(t),
 		Ticks:       ticks.NewStore(s.broker.Redis()),
+		Schedules:   schedule.NewTable(s.db),
 		History:     records,
 		Audit:       acts,
 		OperatorKey: operatorKey,

@@ -17,6 +17,7 @@ import (
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/audit"
 	"github.com/paidui/paidui/tasks/history"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
@@ -31,6 +32,10 @@ type Options struct {
 	// them there is not; a task that Redis has forgotten is a 404.
 	Ticks   *ticks.Store
 	History *history.Store
+
+	// Schedules is the table of what operators make and change of schedules; nil without a database: changes then answer 501.
+	Schedules *schedule.Table
+	Location  *time.Location // of schedules that name no time zone; UTC when nil
 
 	OperatorKey  string        // what the operator "operator" sends as bearer token; "" where others are known
 	OperatorKeys *OperatorKeys // of operators and observers, by name; nil: there are none

@@ -207,7 +207,7 @@ func TestSchedules(t *testing.T) {
 	require.NoError(t, err)
 	a := s.Get("/v1/schedules", asOperator)
 	require.Equal(t, 100, a.Code, "%s", a.Raw)
-	require.Contains(t, string(a.Data), `"name":"update-banners","task":"refresh.banners","queue":"cache","spec":"every 10s"`)
+	require.Contains(t, string(a.Data), `"name":"update-banners","source":"file","task":"refresh.banners","queue":"cache","spec":"every 10s"`)
 }
 
 func TestWaitersDoNotOutliveTheirClients(t *testing.T) {

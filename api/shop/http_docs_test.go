@@ -18,7 +18,7 @@ func TestDocsInABrowser(t *testing.T) {
 	tab := webtest.NewTab(t, webtest.Browser(t), webtest.View{})
 	tab.Open(s.Base + "/docs")
 	tab.Await("the operations", `document.querySelectorAll('.opblock').length > 40`)
-	tab.Click("#operations-Tasks-listSchedules .opblock-summary")
-	tab.Await("one of them", `document.querySelector('#operations-Tasks-listSchedules .responses-wrapper') !== null`)
+	tab.Click("#operations-Schedules-listSchedules .opblock-summary")
+	tab.Await("one of them", `document.querySelector('#operations-Schedules-listSchedules .responses-wrapper') !== null`)
 	tab.Clean(s.Base)
 }

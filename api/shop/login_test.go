@@ -328,7 +328,7 @@ func TestOperatorRoutes(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, s.Do(method, path, nil, bearer(operatorKey+"x")).Status, path)
 		require.Equal(t, http.StatusForbidden, s.Do(method, path, nil, bearer(user)).Status, path)
 	}
-	require.Equal(t, "[]", string(s.Get("/v1/schedules", asOperator).Data))
+	require.JSONEq(t, `{"schedules":[],"next_cursor":null}`, string(s.Get("/v1/schedules", asOperator).Data))
 	types := s.Get("/v1/task-types", asOperator)
 	require.Contains(t, string(types.Data), `"name":"demo.add"`)
 	require.Contains(t, string(types.Data), `"required":["n","m"]`)

@@ -11,6 +11,7 @@ import (
 	"github.com/paidui/paidui/api/server"
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/tasks/audit"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
@@ -69,6 +70,8 @@ func (e *Env) addAPI() error {
 		Tasks:        e.Client,
 		Catalog:      e.Catalog,
 		Ticks:        ticks.NewStore(e.Stores.Broker.Redis()),
+		Schedules:    e.scheduleTable(),
+		Location:     cfg.Location(),
 		History:      e.records,
 		OperatorKeys: e.operators,
 		Leaving:      Leaving,
@@ -105,6 +108,14 @@ func (e *Env) addAPI() error {
 	})
 	e.group.Add("audit", acts.Run) // stops after what fills it
 	return nil
+}
+
+// scheduleTable is the table of schedules, nil without a database.
+func (e *Env) scheduleTable() *schedule.Table {
+	if e.Stores.DB == nil {
+		return nil
+	}
+	return schedule.NewTable(e.Stores.DB)
 }
 
 // openCertificate reads the certificate of the API's address, if it is to have one.

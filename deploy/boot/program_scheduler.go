@@ -7,14 +7,19 @@ import (
 	"io/fs"
 	"os"
 
+	"gorm.io/gorm"
+
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/scheduler/beat"
+	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
 // Scheduler runs a scheduler until ctx ends. It needs the broker only, and with a durable schedule the database, too: then
-// it waits until an API has migrated that.
+// it waits until an API has migrated that. Otherwise it opens the database, where there is one, when that answers, for the
+// schedules that operators make and change.
 func Scheduler(ctx context.Context, app App, cfg config.Config) error {
 	return boot{
 		app:      app,
@@ -62,8 +67,11 @@ func (e *Env) addScheduler(ctx context.Context) (durable bool, err error) {
 			return false, err
 		}
 	}
-	if e.Stores.DB != nil {
-		opt.Ledger = ticks.NewLedger(e.Stores.DB)
+	switch {
+	case e.Stores.DB != nil:
+		opt.Ledger, opt.Table = ticks.NewLedger(e.Stores.DB), schedule.NewTable(e.Stores.DB)
+	case e.Config.DatabaseURL != "":
+		opt.Table = schedule.NewLateTable(e.tryDatabase)
 	}
 	b, err := beat.New(opt)
 	if err != nil {
@@ -83,6 +91,29 @@ func (e *Env) openLateDatabase(ctx context.Context) error {
 	}
 	e.checks["database"] = func(ctx context.Context) error { return models.Ping(ctx, e.Stores.DB) }
 	return e.awaitSchema(ctx)
+}
+
+// tryDatabase opens the database once, for a scheduler that runs without it until then. Only one call may be under way.
+func (e *Env) tryDatabase(ctx context.Context) (*gorm.DB, error) {
+	db, err := models.Open(ctx, e.Config.DatabaseURL.Reveal(), models.Options{Logger: e.Logger})
+	if err != nil {
+		return nil, err
+	}
+	ready := func() error {
+		if err := e.app.migrated(ctx, db); err != nil {
+			return err
+		}
+		ob, err := outbox.New(db, e.Client, outbox.Options{Logger: e.Logger}) // others send what it takes
+		if err != nil {
+			return err
+		}
+		return db.Use(ob)
+	}
+	if err := ready(); err != nil {
+		return nil, errors.Join(err, models.Close(db))
+	}
+	e.closers = append(e.closers, func() error { return models.Close(db) })
+	return db, nil
 }
 
 // awaitSchema waits until an API has migrated the database, where there is one, and opens its outbox.

@@ -46,7 +46,7 @@ type Config struct {
 	PayloadKeys           Secret        `env:"PAIDUI_PAYLOAD_KEYS" yaml:"payload_keys" form:"keys" in:"api worker scheduler" help:"keys of encrypted tasks, id:base64 of 32 bytes, with commas between; the first encrypts, all decrypt; none leave them in the clear"`
 
 	BrokerURL   URL `env:"PAIDUI_BROKER_URL" yaml:"broker_url" default:"redis://127.0.0.1:6379/1" defaults:"local=" form:"redis" in:"api worker scheduler" help:"Redis of the tasks: redis:// rediss:// redis+sentinel:// redis+cluster://"`
-	DatabaseURL URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"local=sqlite://.{name}/{name}.db" form:"database" none:"true" in:"api worker scheduler migrate" help:"mysql://user:password@host:port/name or sqlite://FILE; a scheduler opens it for durable schedules only; set to nothing, there is no database"`
+	DatabaseURL URL `env:"PAIDUI_DATABASE_URL" yaml:"database_url" default:"mysql://root@127.0.0.1:3306/paidui" defaults:"local=sqlite://.{name}/{name}.db" form:"database" none:"true" in:"api worker scheduler migrate" help:"mysql://user:password@host:port/name or sqlite://FILE; a scheduler waits for it with durable schedules only; set to nothing, there is no database"`
 
 	BrokerPipelining bool `env:"PAIDUI_BROKER_PIPELINING" yaml:"broker_pipelining" default:"true" in:"api worker scheduler" help:"calls of the same moment share a round trip to the broker; false sends each call alone, slower"`
 	BrokerWakeUp     bool `env:"PAIDUI_BROKER_WAKE_UP" yaml:"broker_wake_up" default:"true" in:"api worker scheduler" help:"idle workers are woken for a task; false has them ask regularly"`

@@ -249,13 +249,16 @@ func (c *cluster) observeTicks(t *testing.T) {
 	took := time.Since(begun).Seconds()
 	require.LessOrEqual(t, ticks, took+3, "each once, though there are two schedulers")
 	require.GreaterOrEqual(t, ticks, took/2)
-	var list []struct {
-		Name       string
-		NextTick   time.Time `json:"next_tick"`
-		LastTick   time.Time `json:"last_tick"`
-		LastTaskID string    `json:"last_task_id"`
+	var page struct {
+		Schedules []struct {
+			Name       string
+			NextTick   time.Time `json:"next_tick"`
+			LastTick   time.Time `json:"last_tick"`
+			LastTaskID string    `json:"last_task_id"`
+		}
 	}
-	must(t, http.MethodGet, c.api(0)+"/v1/schedules", operatorKey, nil).into(t, &list)
+	must(t, http.MethodGet, c.api(0)+"/v1/schedules", operatorKey, nil).into(t, &page)
+	list := page.Schedules
 	require.Len(t, list, 2)
 	require.Equal(t, "every-second", list[0].Name)
 	require.WithinDuration(t, time.Now(), list[0].LastTick, 20*time.Second)

@@ -172,7 +172,7 @@ func TestRedisEmptiedLosesNoTick(t *testing.T) {
 	settled := func(upTo time.Time) {
 		t.Helper()
 		for _, one := range []*Beat{beat, other} {
-			key := entryRule{"a", beat.first.entries[0].ruleID()}
+			key := entryRule{"a", beat.first.Entries()[0].RuleID()}
 			testenv.Eventually(t, func() bool {
 				one.settled.mu.Lock()
 				defer one.settled.mu.Unlock()

@@ -161,7 +161,7 @@ func TestALossOfRedisRepeatsNoDurableTick(t *testing.T) {
 	require.NoError(t, b.Redis().FlushAll(t.Context()).Err())
 	second := d.beat(t, path, newStepClock(noon.Add(3*time.Second)))
 	// It believes that nothing is settled, as one that was cut off before the first tick.
-	r := second.runner(second.first.entries[0], second.first, []byte("another secret"))
+	r := second.runner(second.first.Entries()[0], second.first, []byte("another secret"))
 	id, err := r.enqueueTask(t.Context(), ticks.Claim{Entry: "a", Tick: noon.Add(time.Second), TaskID: "a@1-x"}, []tasks.Option{tasks.ID("a@1-x")})
 	require.ErrorIs(t, err, tasks.ErrDuplicate)
 	require.Equal(t, "a@1-x", id)
@@ -199,7 +199,7 @@ func TestASlowClockRepeatsNoDurableTick(t *testing.T) {
 	requireContiguous(t, runs.ticks(t, "a"))
 
 	// The ledger says no as well, where Redis does not.
-	r := slow.runner(slow.first.entries[0], slow.first, []byte("another secret"))
+	r := slow.runner(slow.first.Entries()[0], slow.first, []byte("another secret"))
 	r.clock = newLimitedClock(newStepClock(noon), slow.store, testenv.Quiet())
 	_, err := r.enqueueTask(t.Context(), ticks.Claim{Entry: "a", Tick: noon.Add(time.Second), TaskID: "a@1-x"}, []tasks.Option{tasks.ID("a@1-x")})
 	require.ErrorIs(t, err, tasks.ErrDuplicate)
@@ -267,7 +267,7 @@ func TestANewerSchedulesNoteIsNotForgotten(t *testing.T) {
 	ledger := ticks.NewLedger(d.db)
 	_, err := ledger.Note(t.Context(), "x", "r", noon, newer.store.Clock, func(*gorm.DB) error { return nil })
 	require.NoError(t, err)
-	older.forgetNoted(t.Context(), older.first)
+	older.forgetNoted(t.Context(), older.plan(older.first))
 	noted, err := ledger.Noted(t.Context())
 	require.NoError(t, err)
 	require.Len(t, noted, 1)

@@ -28,6 +28,25 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
+type sumArgs struct {
+	N int `json:"n"`
+	M int `json:"m"`
+}
+
+type noArgs struct{}
+
+var (
+	sum  = tasks.Define[sumArgs, int]("test.sum", tasks.Queue("sums"))
+	noop = tasks.Define[noArgs, int]("test.noop")
+)
+
+func catalog(t testing.TB) *tasks.Catalog {
+	t.Helper()
+	c, err := tasks.NewCatalog(sum, noop)
+	require.NoError(t, err)
+	return c
+}
+
 // stepClock stands still until a test moves it.
 type stepClock struct {
 	mu    sync.Mutex

@@ -14,6 +14,7 @@ const (
 	tickCoalesced = "coalesced" // a unique task that is unfinished stands for it
 	tickFailed    = "failed"    // it could not be enqueued, and will not be
 	tickMissed    = "missed"    // dropped by the misfire rule
+	tickOverlap   = "overlap"   // left out: the task of the tick before had not ended
 )
 
 type metrics struct {
@@ -67,10 +68,10 @@ func (m *metrics) late(schedule string, d time.Duration) {
 
 // forget drops the series of schedules that are gone.
 func (m *metrics) forget(old, kept *Schedule) {
-	for _, e := range old.entries {
-		if _, ok := kept.find(e.name); !ok {
-			m.ticks.DeletePartialMatch(prometheus.Labels{"schedule": e.name})
-			m.lateness.DeleteLabelValues(e.name)
+	for _, e := range old.Entries() {
+		if _, ok := kept.Find(e.Name); !ok {
+			m.ticks.DeletePartialMatch(prometheus.Labels{"schedule": e.Name})
+			m.lateness.DeleteLabelValues(e.Name)
 		}
 	}
 }

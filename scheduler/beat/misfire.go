@@ -1,19 +1,9 @@
 package beat
 
-import "time"
+import (
+	"time"
 
-// Misfire says what becomes of ticks that were missed: those that are older than lateness by the time a scheduler comes
-// to them, because none ran or Redis was away, and those after which another is due already. The last one that is due is
-// merely late while it is younger, and is enqueued under each rule.
-type Misfire string
-
-const (
-	// MisfireSkip drops missed ticks.
-	MisfireSkip Misfire = "skip"
-	// MisfireOnce, the default, makes up for all missed ticks with one: the newest that is due.
-	MisfireOnce Misfire = "once"
-	// MisfireAll enqueues every missed tick, the oldest first, but at most the newest 1000.
-	MisfireAll Misfire = "all"
+	"github.com/paidui/paidui/tasks/schedule"
 )
 
 const (
@@ -28,25 +18,33 @@ type missedTicks struct {
 	missed int         // of them, whether or not they are in run
 	more   bool        // count and missed are lower bounds
 	newest time.Time   // the last tick that is due; zero when none is
+
+	dropped time.Time // the last of those before run that are not in it; zero when none is
 }
 
 // ticksBetween applies the misfire rule to the ticks after settled and not after now.
-func ticksBetween(r rule, misfire Misfire, settled, now time.Time) missedTicks {
-	ticks, more := newestTicks(r, settled, now, maxCatchUp)
+func ticksBetween(r schedule.Rule, misfire Misfire, settled, now time.Time) missedTicks {
+	ticks, more := newestTicks(r, settled, now, maxCatchUp+1)
 	if len(ticks) == 0 {
 		return missedTicks{}
 	}
 	last := len(ticks) - 1
-	d := missedTicks{run: ticks, count: len(ticks), missed: len(ticks), more: more, newest: ticks[last]}
+	d := missedTicks{count: len(ticks), missed: len(ticks), more: more, newest: ticks[last]}
 	if now.Sub(d.newest) <= lateness {
 		d.missed = last
 	}
+	begin := 0
 	switch misfire {
-	case MisfireSkip:
-		d.run = ticks[d.missed:]
-	case MisfireOnce:
-		d.run = ticks[last:]
-	case MisfireAll:
+	case schedule.MisfireSkip:
+		begin = d.missed
+	case schedule.MisfireOnce:
+		begin = last
+	case schedule.MisfireAll:
+		begin = max(0, len(ticks)-maxCatchUp)
+	}
+	d.run = ticks[begin:]
+	if begin > 0 {
+		d.dropped = ticks[begin-1]
 	}
 	return d
 }
@@ -54,17 +52,17 @@ func ticksBetween(r rule, misfire Misfire, settled, now time.Time) missedTicks {
 // newestTicks lists at least the newest n ticks in (from, to], ascending, fewer when there are no more; more tells that
 // older ones were left out. It widens its window backwards from the end, so that a schedule that was silent for a year
 // costs no walk through that year.
-func newestTicks(r rule, from, to time.Time, n int) (ticks []time.Time, more bool) {
-	if first := r.next(from); first.IsZero() || first.After(to) {
+func newestTicks(r schedule.Rule, from, to time.Time, n int) (ticks []time.Time, more bool) {
+	if first := r.Next(from); first.IsZero() || first.After(to) {
 		return nil, false
 	}
 	for window := time.Minute; ; window *= 2 {
 		start, whole := to.Add(-window), false
-		if !start.After(from) || window > maxEvery*100 {
+		if !start.After(from) || window > schedule.MaxEvery*100 {
 			start, whole = from, true
 		}
 		ticks = ticks[:0]
-		for t := r.next(start); !t.IsZero() && !t.After(to); t = r.next(t) {
+		for t := r.Next(start); !t.IsZero() && !t.After(to); t = r.Next(t) {
 			ticks = append(ticks, t)
 		}
 		if whole || len(ticks) >= n {

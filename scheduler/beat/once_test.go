@@ -21,6 +21,7 @@ import (
 	"github.com/paidui/paidui/deploy/testenv"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/taskstest"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -313,7 +314,7 @@ func TestAStalledSchedulerAsksAgain(t *testing.T) {
 	b := taskstest.Broker(t, testenv.RedisURL(t))
 	beat := newBeat(t, b, scheduleFile(t, everyMinute), newStepClock(noon))
 	startReady(t, beat)
-	r := beat.runner(beat.first.entries[0], beat.first, []byte("secret"))
+	r := beat.runner(beat.first.Entries()[0], beat.first, []byte("secret"))
 	claim := ticks.Claim{Entry: "a", Tick: noon.Add(time.Minute), TaskID: "id", Queue: "q"}
 	require.ErrorIs(t, r.complete(t.Context(), claim, wallClock().Add(-claimWindow-time.Second)), errStalled)
 	require.Empty(t, queued(t, b.Redis(), "q", "a"))
@@ -339,7 +340,7 @@ func TestAStalledSchedulerAsksAgain(t *testing.T) {
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	for spacing, want := range map[time.Duration]time.Duration{
-		time.Second: 10 * time.Minute, 10 * time.Second: 100 * time.Minute, time.Hour: 7 * 24 * time.Hour, maxEvery: 7 * 24 * time.Hour,
+		time.Second: 10 * time.Minute, 10 * time.Second: 100 * time.Minute, time.Hour: 7 * 24 * time.Hour, schedule.MaxEvery: 7 * 24 * time.Hour,
 	} {
 		require.Equal(t, want, retention(spacing))
 	}

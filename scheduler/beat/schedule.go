@@ -1,94 +1,119 @@
 package beat
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
-// Schedule is a file of entries, checked against the catalog. It does not change once loaded.
-type Schedule struct {
-	entries []entry // by name
-	hash    string
+// What a schedule is, is in package schedule.
+type (
+	// Schedule is a file of entries, checked against the catalog.
+	Schedule = schedule.Schedule
+	// Entry is a periodic task that a program has in its code.
+	Entry = schedule.CodeEntry
+	// LoadError is all that is wrong with a file of schedules, by line.
+	LoadError = schedule.LoadError
+	// Problem is one mistake in a file of schedules.
+	Problem = schedule.Problem
+	// Misfire says what becomes of ticks that were missed.
+	Misfire = schedule.Misfire
+)
+
+// The values of Misfire.
+const (
+	MisfireSkip = schedule.MisfireSkip
+	MisfireOnce = schedule.MisfireOnce
+	MisfireAll  = schedule.MisfireAll
+)
+
+// Content is what a file with the entries would hold, for Options.Content.
+func Content(entries ...Entry) ([]byte, error) { return schedule.Content(entries...) }
+
+// Load reads a file of schedules: see schedule.Load.
+func Load(path string, cat *tasks.Catalog, defaultTZ *time.Location) (*Schedule, error) {
+	return schedule.Load(path, cat, defaultTZ)
 }
 
-type entry struct {
-	name    string
-	task    tasks.Spec
-	args    json.RawMessage // canonical
-	queue   string
-	rule    rule
-	loc     *time.Location
-	misfire Misfire
-	paused  bool
-	options entryOptions
-}
-
-// durable reports whether one of the entries is.
-func (s *Schedule) durable() bool {
-	return slices.ContainsFunc(s.entries, func(e entry) bool { return e.options.durable })
-}
-
-// Len is the number of entries, paused ones included.
-func (s *Schedule) Len() int { return len(s.entries) }
-
-// newSchedule sorts the entries and gives the schedule its hash, which covers what an entry does and leaves out how the
-// file writes it. The hash is stored and logged: of what is encrypted elsewhere it is a digest with a key, if there is one.
-func newSchedule(entries []entry, digest func([]byte) []byte) *Schedule {
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
-	h, private := sha256.New(), false
-	for _, e := range entries {
-		fmt.Fprintf(h, "%q %q %q %q %q %q\n", e.name, e.task.Name(), e.args, e.queue, e.ruleID(), e.misfire)
-		if e.options.canonical != nil {
-			fmt.Fprintf(h, "%q\n", e.options.canonical)
-		}
-		private = private || e.task.Encrypted() || e.options.callsBack
-	}
-	sum := h.Sum(nil)
-	if private && digest != nil {
-		if keyed := digest(sum); keyed != nil {
-			sum = keyed
+// loadFor is Load as a scheduler does it: an entry without a queue goes where the client sends its task.
+func loadFor(opt Options) (*Schedule, error) {
+	content := opt.Content
+	if opt.Path != "" {
+		var err error
+		if content, err = schedule.ReadFile(opt.Path); err != nil {
+			return nil, err
 		}
 	}
-	return &Schedule{entries: entries, hash: hex.EncodeToString(sum[:16])}
+	return parseFor(opt, content)
 }
 
-// plan is the schedule as other programs see it.
-func (s *Schedule) plan(now time.Time) ticks.Plan {
-	p := ticks.Plan{Hash: s.hash}
-	for _, e := range s.entries {
-		announced := ticks.Entry{
-			Name: e.name, Task: e.task.Name(), Queue: e.queue, Spec: e.rule.String(),
-			Timezone: e.loc.String(), Paused: e.paused, Rule: e.ruleID(),
+func parseFor(opt Options, content []byte) (*Schedule, error) {
+	r := schedule.ReaderOf(opt.Catalog, opt.Client, opt.Location)
+	r.NoDatabase = opt.Ledger == nil
+	return r.Read(opt.Path, content)
+}
+
+// NeedsDatabase reports whether an entry of the schedule, which must be right but for that, is durable. Options.Ledger need
+// not be set yet.
+func NeedsDatabase(opt Options) (bool, error) {
+	opt.Ledger = new(ticks.Ledger)
+	s, err := loadFor(opt)
+	return err == nil && s.Durable(), err
+}
+
+// planOf is the schedule as other programs see it.
+func planOf(s *Schedule, now time.Time) ticks.Plan {
+	p := ticks.Plan{Hash: s.Hash()}
+	for _, e := range s.Entries() {
+		a := announced(e)
+		if !e.Paused {
+			a.Next = e.Rule.Next(now)
 		}
-		if !e.paused {
-			announced.Next = e.rule.next(now)
-		}
-		p.Entries = append(p.Entries, announced)
+		a.Since = sinceOf(e, now)
+		p.Entries = append(p.Entries, a)
 	}
 	return p
 }
 
-func (s *Schedule) find(name string) (entry, bool) {
-	i := slices.IndexFunc(s.entries, func(e entry) bool { return e.name == name })
-	if i < 0 {
-		return entry{}, false
+// announced is an entry as other programs see it. Arguments are not in it.
+func announced(e schedule.Entry) ticks.Entry {
+	a := ticks.Entry{
+		Name: e.Name, Task: e.Task.Name(), Queue: e.Queue, Spec: e.Rule.String(),
+		Timezone: e.Location.String(), Paused: e.Paused, Rule: e.RuleID(),
+		Source: e.Source, Base: e.Base, OwnPaused: e.OwnPaused, Shadows: e.Shadows, By: e.By, Misfire: string(e.Misfire),
+		Overlap: string(e.Overlap), OverlapLimit: e.OverlapLimit, MaxTicks: e.MaxTicks, Durable: e.Options.Durable,
 	}
-	return s.entries[i], true
+	if e.MaxTicks > 0 {
+		a.CountOf = e.CountID()
+	}
+	if o := e.Override; o != nil {
+		a.Override = &ticks.Override{Paused: o.Paused, Changed: o.Changed, By: o.By, At: o.At}
+	}
+	if e.Source == schedule.SourceTable && !e.Since.IsZero() {
+		a.At = &e.Since
+	}
+	return a
 }
 
-// ruleID changes with the ticks of the entry. Pausing counts as a change, so that an entry that is resumed starts with
-// its next tick and the pause leaves no missed ones.
-func (e entry) ruleID() string {
-	if e.paused {
-		return "paused"
+// Ticks since an entry's change that were enqueued already are refused by their ids, for as long as their tasks are retained.
+const (
+	recent       = 10 * time.Minute   // as the tasks of any tick are: see retention
+	recentSingle = 6 * 24 * time.Hour // as that of an entry's last tick is
+)
+
+// sinceOf is from when on the ticks of a changed entry count, although no scheduler knew it; zero when that is too long ago to be safe.
+func sinceOf(e schedule.Entry, now time.Time) time.Time {
+	if e.Since.IsZero() {
+		return time.Time{}
 	}
-	return e.rule.identity()
+	within := recent
+	if first := e.Rule.Next(e.Since); !first.IsZero() && e.Rule.Next(first).IsZero() {
+		within = recentSingle
+	}
+	if now.Sub(e.Since) > within {
+		return time.Time{}
+	}
+	return e.Since
 }

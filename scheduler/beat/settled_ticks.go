@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
@@ -25,10 +26,10 @@ type entryRule struct{ entry, rule string }
 func newSettledTicks() *settledTicks { return &settledTicks{settled: make(map[entryRule]time.Time)} }
 
 // advance notes that the ticks of an entry are settled up to a time.
-func (k *settledTicks) advance(e entry, settled time.Time) {
+func (k *settledTicks) advance(e schedule.Entry, settled time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	key := entryRule{e.name, e.ruleID()}
+	key := entryRule{e.Name, e.RuleID()}
 	if settled.After(k.settled[key]) {
 		k.settled[key] = settled
 	}
@@ -43,21 +44,28 @@ func (k *settledTicks) setSecret(secret []byte) {
 
 // loadNoted adds to a plan the ticks of durable entries that the database has noted. While the database is away, a Redis that
 // has a schedule is enough; with one that has none, all entries wait.
-func (b *Beat) loadNoted(ctx context.Context, schedule *Schedule, plan *ticks.Plan) error {
-	if !schedule.durable() {
+func (b *Beat) loadNoted(ctx context.Context, s *Schedule, plan *ticks.Plan) error {
+	if !s.Durable() {
 		return nil
 	}
 	asking, cancel := context.WithTimeout(ctx, tickTimeout/2)
 	defer cancel()
-	noted, err := b.opt.Ledger.Noted(asking)
+	noted, err := b.ledger().Noted(asking)
 	if err != nil {
 		if vacant, away := b.store.Vacant(ctx); away != nil || vacant {
 			return errors.Join(err, away)
 		}
 		return nil
 	}
+	counts, err := b.ledger().Counts(asking)
+	if err != nil {
+		return err
+	}
 	for i := range plan.Entries {
 		e := &plan.Entries[i]
+		if e.CountOf != "" {
+			e.Count = counts[ticks.Noted{Entry: e.Name, Rule: ticks.Digest(e.CountOf)}]
+		}
 		if tick, ok := noted[ticks.Noted{Entry: e.Name, Rule: ticks.Digest(e.Rule)}]; ok && tick.After(e.Known) {
 			e.Known = tick
 		}
@@ -70,22 +78,16 @@ const forgetTimeout = 5 * time.Second
 
 // forgetNoted deletes the noted ticks of entries that are gone, are not durable any more, or are paused, unless another
 // schedule is in force by then.
-func (b *Beat) forgetNoted(ctx context.Context, schedule *Schedule) {
+func (b *Beat) forgetNoted(ctx context.Context, s *planned) {
 	var durable []string
-	for _, e := range schedule.entries {
-		if e.options.durable && !e.paused {
-			durable = append(durable, e.name)
+	for _, e := range s.Entries() {
+		if e.Options.Durable && !e.Paused {
+			durable = append(durable, e.Name)
 		}
 	}
 	asking, cancel := context.WithTimeout(ctx, forgetTimeout)
 	defer cancel()
-	err := b.opt.Ledger.Forget(asking, durable, func() error {
-		presence, err := b.store.Heartbeat(asking, schedule.hash)
-		if err == nil && presence != ticks.InForce {
-			err = errSuperseded
-		}
-		return err
-	})
+	err := b.ledger().Forget(asking, durable, func() error { return b.stillInForce(asking, s) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errSuperseded) {
 		b.opt.Logger.Warn("the next start or change of the schedules tries it again", "error", err)
 	}
@@ -93,8 +95,8 @@ func (b *Beat) forgetNoted(ctx context.Context, schedule *Schedule) {
 
 // plan is the schedule's plan with the settled ticks of its entries. Those of other entries are dropped: an entry that comes
 // back starts anew.
-func (k *settledTicks) plan(schedule *Schedule, now time.Time) ticks.Plan {
-	plan := schedule.plan(now)
+func (k *settledTicks) plan(s *Schedule, now time.Time) ticks.Plan {
+	plan := planOf(s, now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	kept := make(map[entryRule]time.Time, len(plan.Entries))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/outbox"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
 )
 
@@ -35,6 +36,14 @@ func retention(spacing time.Duration) time.Duration {
 	return max(least, ticksKept*spacing)
 }
 
+// spacing is the time between a tick and the next one, which is long where there is none.
+func spacing(tick, next time.Time) time.Duration {
+	if next.IsZero() {
+		return schedule.MaxEvery
+	}
+	return next.Sub(tick)
+}
+
 // errStalled says that this process was stopped after Begin, for longer than claimWindow.
 var errStalled = errors.New("the process was stopped while it enqueued a tick")
 
@@ -42,17 +51,28 @@ var errStalled = errors.New("the process was stopped while it enqueued a tick")
 // tick is settled, by whomever.
 func (r *runner) tick(ctx context.Context, tick time.Time) error {
 	return r.repeatUntilFinal(ctx, func(ctx context.Context) (ticks.ClaimAnswer, ticks.Claim, error) {
-		return r.store.Begin(ctx, r.schedule, r.entry.ruleID(), ticks.Claim{
-			Entry: r.entry.name, Tick: tick, Queue: r.entry.queue, TaskID: taskID(r.secret, r.entry.name, tick),
-		})
+		if r.entry.Overlap != schedule.OverlapAllow {
+			return r.beginAfterLast(ctx, tick)
+		}
+		return r.begin(ctx, tick, nil)
 	})
 }
 
+func (r *runner) begin(ctx context.Context, tick time.Time, after *ticks.Last) (ticks.ClaimAnswer, ticks.Claim, error) {
+	return r.store.BeginOn(ctx, r.schedule, r.entry.RuleID(), ticks.Claim{
+		Entry: r.entry.Name, Tick: tick, Queue: r.entry.Queue, TaskID: taskID(r.secret, r.entry.Name, tick),
+	}, ticks.Terms{MaxTicks: r.entry.MaxTicks, After: after})
+}
+
 // skip settles ticks that the misfire rule drops, without enqueueing them.
-func (r *runner) skip(ctx context.Context, upTo time.Time) error {
+func (r *runner) skip(ctx context.Context, upTo time.Time, n int) error {
 	return r.repeatUntilFinal(ctx, func(ctx context.Context) (ticks.ClaimAnswer, ticks.Claim, error) {
-		return r.store.Pass(ctx, r.schedule, r.entry.ruleID(), r.entry.name, upTo, r.entry.rule.next(upTo))
+		return r.pass(ctx, upTo, ticks.Passed{Why: ticks.LogMisfire, Ticks: n})
 	})
+}
+
+func (r *runner) pass(ctx context.Context, upTo time.Time, p ticks.Passed) (ticks.ClaimAnswer, ticks.Claim, error) {
+	return r.store.PassOver(ctx, r.schedule, r.entry.RuleID(), r.entry.Name, upTo, r.entry.Rule.Next(upTo), p)
 }
 
 // repeatUntilFinal asks until the answer is final, and completes the claims that it is told of on the way. The end of ctx does
@@ -81,6 +101,10 @@ func (r *runner) attempt(ctx context.Context, ask func(context.Context) (ticks.C
 		return true, errSuperseded
 	case answer == ticks.Settled:
 		return true, nil
+	case answer == ticks.Exhausted:
+		return true, errExhausted
+	case answer == ticks.Changed:
+		return false, nil
 	case answer == ticks.Early:
 		if err := r.clock.measure(ctx); err != nil {
 			return false, err
@@ -95,23 +119,23 @@ func (r *runner) attempt(ctx context.Context, ask func(context.Context) (ticks.C
 
 // complete enqueues a claimed tick and settles it. asked is from before the claim was read.
 func (r *runner) complete(ctx context.Context, claim ticks.Claim, asked time.Time) error {
-	next := r.entry.rule.next(claim.Tick)
-	kept := retention(next.Sub(claim.Tick))
+	next := r.entry.Rule.Next(claim.Tick)
+	kept := retention(spacing(claim.Tick, next))
 	id := ""
-	if r.entry.options.durable || claim.Age+2*claimWindow < kept {
+	if r.entry.Options.Durable || claim.Age+2*claimWindow < kept {
 		var err error
 		if id, err = r.enqueue(ctx, claim, kept, asked); err != nil {
 			return err
 		}
 	} else {
-		r.metrics.count(r.entry.name, tickFailed, 1)
+		r.metrics.count(r.entry.Name, tickFailed, 1)
 		r.logger.Error("gave up a tick: every scheduler stopped while it was being enqueued, too long ago to repeat it",
-			"schedule", r.entry.name, "tick", claim.Tick, "task_id", claim.TaskID)
+			"schedule", r.entry.Name, "tick", claim.Tick, "task_id", claim.TaskID)
 	}
 	if err := r.step("enqueued"); err != nil {
 		return err
 	}
-	_, err := r.store.Settle(ctx, r.entry.name, claim.Tick, id, next)
+	_, err := r.store.Settle(ctx, r.entry.Name, claim.Tick, id, next)
 	return err
 }
 
@@ -124,45 +148,50 @@ func (r *runner) enqueue(ctx context.Context, claim ticks.Claim, kept time.Durat
 	if wallClock().Sub(asked) > claimWindow {
 		return "", errStalled
 	}
-	options := slices.Concat(r.entry.options.list, []tasks.Option{
-		tasks.ID(claim.TaskID), tasks.Queue(claim.Queue), tasks.Retention(max(kept, r.entry.options.retention)),
+	options := slices.Concat(r.entry.Options.List, []tasks.Option{
+		tasks.ID(claim.TaskID), tasks.Queue(claim.Queue), tasks.Retention(max(kept, r.entry.Options.Retention)),
 	})
 	id, err := r.enqueueTask(ctx, claim, options)
 	var wrongOption *tasks.OptionError
 	var wrongArgs *tasks.ArgsError
-	log := r.logger.With("schedule", r.entry.name, "task", r.entry.task.Name(), "tick", claim.Tick, "task_id", claim.TaskID)
+	log := r.logger.With("schedule", r.entry.Name, "task", r.entry.Task.Name(), "tick", claim.Tick, "task_id", claim.TaskID)
 	switch {
 	case err == nil:
-		r.metrics.count(r.entry.name, tickEnqueued, 1)
-		r.metrics.late(r.entry.name, r.clock.Now().Sub(claim.Tick))
+		r.metrics.count(r.entry.Name, tickEnqueued, 1)
+		r.metrics.late(r.entry.Name, r.clock.Now().Sub(claim.Tick))
 		log.Debug("enqueued a tick")
 		return id, nil
 	case errors.Is(err, tasks.ErrDuplicate) && id == claim.TaskID:
-		r.metrics.count(r.entry.name, tickDuplicate, 1)
+		r.metrics.count(r.entry.Name, tickDuplicate, 1)
 		return id, nil
 	case errors.Is(err, tasks.ErrDuplicate):
-		r.metrics.count(r.entry.name, tickCoalesced, 1)
+		r.metrics.count(r.entry.Name, tickCoalesced, 1)
 		log.Info("a unique or throttled task is there already and stands for the tick", "unique_task_id", id)
 		return id, nil
 	case errors.As(err, &wrongOption), errors.As(err, &wrongArgs):
-		r.metrics.count(r.entry.name, tickFailed, 1)
+		r.metrics.count(r.entry.Name, tickFailed, 1)
 		log.Error("a tick cannot be enqueued", "error", err)
 		return "", nil
 	}
-	return "", fmt.Errorf("schedule %s: %w", r.entry.name, err)
+	return "", fmt.Errorf("schedule %s: %w", r.entry.Name, err)
 }
 
 // enqueueTask puts the task into its queue, or that of a durable entry into the outbox, where the database notes which ticks
 // were put in, for when Redis loses its data.
 func (r *runner) enqueueTask(ctx context.Context, claim ticks.Claim, options []tasks.Option) (id string, err error) {
-	if !r.entry.options.durable {
-		return r.entry.task.EnqueueJSON(ctx, r.client, r.entry.args, options...)
+	if !r.entry.Options.Durable {
+		return r.entry.Task.EnqueueJSON(ctx, r.client, r.entry.Args, options...)
 	}
-	call, err := r.entry.task.SignatureJSON(r.entry.args, options...)
+	call, err := r.entry.Task.SignatureJSON(r.entry.Args, options...)
 	if err != nil {
 		return "", err
 	}
-	first, err := r.ledger.Note(ctx, r.entry.name, r.entry.ruleID(), claim.Tick, r.store.Clock, func(tx *gorm.DB) error {
+	first, err := r.ledger.Note(ctx, r.entry.Name, r.entry.RuleID(), claim.Tick, r.store.Clock, func(tx *gorm.DB) error {
+		if r.entry.MaxTicks > 0 {
+			if err := r.ledger.Count(tx, r.entry.Name, r.entry.CountID()); err != nil {
+				return err
+			}
+		}
 		_, err := call.EnqueueTx(ctx, outbox.Tx(tx))
 		return err
 	})

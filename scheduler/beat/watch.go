@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/paidui/paidui/tasks/schedule"
 )
 
 // watcher reads the file of schedules again when it has changed. It is told by the operating system of changes in the
@@ -135,7 +137,7 @@ func (w *watcher) subscribe() (<-chan fsnotify.Event, func()) {
 
 // reload reads the file and returns its schedule when that is right and new. A wrong file changes nothing.
 func (w *watcher) reload() *Schedule {
-	content, err := readFile(w.opt.Path)
+	content, err := schedule.ReadFile(w.opt.Path)
 	seen := fmt.Sprintf("%x", sha256.Sum256(content))
 	if err != nil {
 		seen = err.Error()
@@ -144,24 +146,24 @@ func (w *watcher) reload() *Schedule {
 		return nil
 	}
 	w.content = seen
-	var schedule *Schedule
+	var changed *Schedule
 	if err == nil {
-		schedule, err = parseFor(w.opt, content)
+		changed, err = parseFor(w.opt, content)
 	}
 	w.metrics.reload.Set(flag(err == nil))
 	w.mu.Lock()
 	w.err = err
 	w.mu.Unlock()
 	if err != nil {
-		for _, problem := range problemsOf(err) {
+		for _, problem := range schedule.Problems(err) {
 			w.logger.Error("the file of schedules is wrong: the last good one stays in force", "path", w.opt.Path, "error", problem)
 		}
 		return nil
 	}
-	if schedule.hash == w.inForce.hash {
+	if changed.Hash() == w.inForce.Hash() {
 		return nil
 	}
-	w.logger.Info("the file of schedules has changed", "path", w.opt.Path, "schedules", schedule.Len())
-	w.inForce = schedule
-	return schedule
+	w.logger.Info("the file of schedules has changed", "path", w.opt.Path, "schedules", changed.Len())
+	w.inForce = changed
+	return changed
 }

@@ -157,7 +157,7 @@ func (l *Log) End(ctx context.Context, a *Act) {
 	}
 	r := a.record()
 	err := l.within(ctx, func(db *gorm.DB) error {
-		return db.Select("status", "code", "message", "task_id", "micros").Updates(r).Error
+		return db.Select("subject", "status", "code", "message", "task_id", "micros").Updates(r).Error
 	})
 	if err != nil {
 		l.warn(ctx, a, err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
@@ -102,7 +103,10 @@ func (l *Ledger) Forget(ctx context.Context, except []string, inForce func() err
 		if len(except) > 0 {
 			gone = tx.Where("entry NOT IN ?", except)
 		}
-		if err := gone.Delete(&models.ScheduleTick{}).Error; err != nil {
+		if err := gone.Session(&gorm.Session{}).Delete(&models.ScheduleTick{}).Error; err != nil {
+			return err
+		}
+		if err := gone.Session(&gorm.Session{}).Delete(&models.ScheduleCount{}).Error; err != nil {
 			return err
 		}
 		return inForce()
@@ -111,6 +115,44 @@ func (l *Ledger) Forget(ctx context.Context, except []string, inForce func() err
 		return fmt.Errorf("forget the ticks of schedules that are gone: %w", err)
 	}
 	return nil
+}
+
+// Count counts a tick of an entry with a maximum, in the transaction that notes it. A rule other than the one before begins at 1.
+func (l *Ledger) Count(tx *gorm.DB, entry, rule string) error {
+	row := models.ScheduleCount{Entry: entry, Rule: Digest(rule), Ticks: 1}
+	done := tx.Model(&models.ScheduleCount{}).Where("entry = ? AND rule = ?", row.Entry, row.Rule).Update("ticks", gorm.Expr("ticks + 1"))
+	if done.Error != nil || done.RowsAffected > 0 {
+		return done.Error
+	}
+	return tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error
+}
+
+// Counts gives how many ticks are counted.
+func (l *Ledger) Counts(ctx context.Context) (map[Noted]int64, error) {
+	var rows []models.ScheduleCount
+	if err := l.db.WithContext(ctx).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read how many ticks schedules had: %w", err)
+	}
+	counts := make(map[Noted]int64, len(rows))
+	for _, r := range rows {
+		counts[Noted{r.Entry, r.Rule}] = r.Ticks
+	}
+	return counts, nil
+}
+
+// Put calls put in a transaction.
+func (l *Ledger) Put(ctx context.Context, put func(tx *gorm.DB) error) error {
+	return l.db.WithContext(ctx).Transaction(put)
+}
+
+// Unsent tells whether a task is in the outbox, which keeps it until it has ended.
+func (l *Ledger) Unsent(ctx context.Context, id string) (bool, error) {
+	var rows int64
+	err := l.db.WithContext(ctx).Model(&models.OutboxRow{}).Where("task_id = ? AND failed_at IS NULL", id).Count(&rows).Error
+	if err != nil {
+		return false, fmt.Errorf("look for task %s in the outbox: %w", id, err)
+	}
+	return rows > 0, nil
 }
 
 // Digest is a rule as the ledger has it.

@@ -17,6 +17,10 @@ var (
 	skipScript        = redisx.LoadScript(files, "lua/skip.lua")
 	settleScript      = redisx.LoadScript(files, "lua/settle.lua")
 	lastSettledScript = redisx.LoadScript(files, "lua/last_settled.lua")
+	requestScript     = redisx.LoadScript(files, "lua/run_request.lua")
+	takeScript        = redisx.LoadScript(files, "lua/run_begin.lua")
+	answerScript      = redisx.LoadScript(files, "lua/run_settle.lua")
+	withdrawScript    = redisx.LoadScript(files, "lua/run_withdraw.lua")
 	clockScript       = redisx.LoadScript(files, "lua/clock.lua")
 )
 

@@ -54,9 +54,15 @@ import (
 // All keys share one cluster slot.
 const (
 	keyPrefix  = "paidui:{schedules}:"
-	keyCurrent = keyPrefix + "current" // hash: the schedule in force (hash), when it was last heard of (seen), the secret
+	keyCurrent = keyPrefix + "current" // hash: the schedule in force (hash), when it was last heard of (seen), the secret; and see current.lua
 	keyEntries = keyPrefix + "entries" // hash: an entry's name -> its Entry as JSON
-	keyState   = keyPrefix + "entry:"  // + name, hash: rule settled ran task_id next claim claim_id claim_queue claim_at
+	keyState   = keyPrefix + "entry:"  // + name, hash: rule settled ran task_id next claim claim_id claim_queue claim_at manual_id count_of count
+	keyLog     = keyPrefix + "ticks:"  // + name, list: see log.lua
+	keyWaiting = keyPrefix + "waits:"  // + name, list: ticks that wait for the last task to end, the oldest first
+	keyGone    = keyPrefix + "gone:"   // + name: up to where an entry that is gone was settled
+	keyRuns    = keyPrefix + "runs"    // hash: a request to run now -> until when it counts, and the entry
+	keyTaken   = keyPrefix + "taken"   // hash: requests that a scheduler is at
+	keyAnswer  = keyPrefix + "run:"    // + request: its answer
 )
 
 // Status is one entry of the schedule in force, as the API shows it. Times are UTC, in whole seconds.
@@ -70,6 +76,7 @@ type Status struct {
 	NextTick   *time.Time `json:"next_tick"`    // nil when paused; in the past when no scheduler runs
 	LastTick   *time.Time `json:"last_tick"`    // the last that was enqueued; nil before the first
 	LastTaskID string     `json:"last_task_id"` // of LastTick; "" before the first
+	Count      int64      `json:"-"`            // of ticks, for an entry with a maximum
 }
 
 // Store reads and writes that knowledge. It is safe for concurrent use, and its errors are Redis's unless a method says
@@ -83,23 +90,43 @@ func NewStore(rdb redis.UniversalClient) *Store { return &Store{rdb: rdb} }
 
 // List returns the entries of the schedule in force by name; none when no scheduler has run yet.
 func (s *Store) List(ctx context.Context) ([]Status, error) {
-	entries, err := s.rdb.HGetAll(ctx, keyEntries).Result()
+	entries, err := s.Announced(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Statuses(ctx, entries)
+}
+
+// Announced returns the entries of the schedule in force by name, without what became of them.
+func (s *Store) Announced(ctx context.Context) ([]Entry, error) {
+	found, err := s.rdb.HGetAll(ctx, keyEntries).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list schedules: %w", err)
 	}
-	list := make([]Status, 0, len(entries))
-	replies := make([]*redis.SliceCmd, 0, len(entries))
-	pipe := s.rdb.Pipeline()
-	for name, encoded := range entries {
+	list := make([]Entry, 0, len(found))
+	for name, encoded := range found {
 		var e Entry
 		if err := json.Unmarshal([]byte(encoded), &e); err != nil {
 			return nil, fmt.Errorf("list schedules: entry %s: %w", name, err)
 		}
-		list = append(list, Status{Name: name, Task: e.Task, Queue: e.Queue, Spec: e.Spec, Timezone: e.Timezone, Paused: e.Paused})
-		replies = append(replies, pipe.HMGet(ctx, keyState+name, "next", "ran", "task_id"))
+		e.Name = name
+		list = append(list, e)
 	}
-	if len(list) == 0 {
+	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// Statuses returns what became of entries, in their order.
+func (s *Store) Statuses(ctx context.Context, entries []Entry) ([]Status, error) {
+	list := make([]Status, 0, len(entries))
+	if len(entries) == 0 {
 		return list, nil
+	}
+	replies := make([]*redis.SliceCmd, 0, len(entries))
+	pipe := s.rdb.Pipeline()
+	for _, e := range entries {
+		list = append(list, Status{Name: e.Name, Task: e.Task, Queue: e.Queue, Spec: e.Spec, Timezone: e.Timezone, Paused: e.Paused})
+		replies = append(replies, pipe.HMGet(ctx, keyState+e.Name, "next", "ran", "task_id", "count"))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("list schedules: %w", err)
@@ -108,8 +135,8 @@ func (s *Store) List(ctx context.Context) ([]Status, error) {
 		values := reply.Val()
 		list[i].NextTick, list[i].LastTick = optionalTime(values[0]), optionalTime(values[1])
 		list[i].LastTaskID, _ = values[2].(string)
+		list[i].Count, _ = strconv.ParseInt(text(values, 3), 10, 64)
 	}
-	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 

@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"errors"
@@ -22,6 +22,15 @@ type cronRule struct {
 	loc                            *time.Location
 }
 
+// ParseCron makes the rule of a cron expression in a time zone.
+func ParseCron(text string, loc *time.Location) (Rule, error) {
+	r, err := parseCron(text, loc)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 func parseCron(text string, loc *time.Location) (*cronRule, error) {
 	text = strings.Join(strings.Fields(text), " ")
 	fields, err := splitCron(text)
@@ -35,7 +44,7 @@ func parseCron(text string, loc *time.Location) (*cronRule, error) {
 		}
 	}
 	r.everyHourRun = r.hour == everyHour
-	if r.next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+	if r.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, errors.New("never runs: no such date exists")
 	}
 	return r, nil
@@ -44,7 +53,7 @@ func parseCron(text string, loc *time.Location) (*cronRule, error) {
 // isWild reports whether a field of days leaves the choice to the other one.
 func isWild(field string) bool { return field[0] == '*' || field[0] == '?' }
 
-func (r *cronRule) next(after time.Time) time.Time {
+func (r *cronRule) Next(after time.Time) time.Time {
 	local := after.In(r.loc)
 	day := civilDate{local.Year(), local.Month(), local.Day()}
 	from := local.Hour()*60 + local.Minute() + 1
@@ -54,7 +63,7 @@ func (r *cronRule) next(after time.Time) time.Time {
 				return tick
 			}
 		}
-		day, from = day.next(), 0
+		day, from = day.Next(), 0
 	}
 	return time.Time{}
 }
@@ -113,4 +122,4 @@ func (r *cronRule) matchesDay(day civilDate) bool {
 }
 
 func (r *cronRule) String() string   { return r.text }
-func (r *cronRule) identity() string { return "cron " + r.text + " " + r.loc.String() }
+func (r *cronRule) Identity() string { return "cron " + r.text + " " + r.loc.String() }

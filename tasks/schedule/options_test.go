@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"testing"
@@ -16,7 +16,7 @@ func loadWith(t testing.TB, text string) (*Schedule, error) {
 	t.Helper()
 	c, err := tasks.NewCatalog(sum, noop, late)
 	require.NoError(t, err)
-	return parse("s.yaml", []byte(text), loader{cat: c, queueOf: tasks.Spec.Queue}, time.UTC)
+	return Reader{Catalog: c}.Read("s.yaml", []byte(text))
 }
 
 func TestAnEntryHasOptions(t *testing.T) {
@@ -48,14 +48,14 @@ func TestAnEntryHasOptions(t *testing.T) {
 `)
 	require.NoError(t, err)
 	e := s.entries[0]
-	require.Equal(t, 720*time.Hour, e.options.retention)
+	require.Equal(t, 720*time.Hour, e.Options.Retention)
 	require.Equal(t, `{"priority":"high","expires":"30m0s","max_retries":1,"backoff":{"base":"1s","cap":"1m0s","jitter":false},`+
 		`"timeout":"1m0s","hard_timeout":"1m30s","max_crashes":2,"result_limit":1000,"unique_until_done":true,"unique_key":"all",`+
 		`"retention":"720h0m0s","history":"meta","tags":["a","每天"],"headers":{"tenant":"t1"},`+
 		`"on_success":[{"task":"test.noop","countdown":"5s"}],"on_failure":[{"task":"test.sum","args":{"m":4,"n":3},"queue":"low"}]}`,
-		string(e.options.canonical), "the hash of the schedule is made of it: schedulers of other builds have to agree")
+		string(e.Options.canonical), "the hash of the schedule is made of it: schedulers of other builds have to agree")
 	client := tasks.NewClient(taskstest.Embedded(t))
-	id, err := e.task.EnqueueJSON(t.Context(), client, e.args, append(e.options.list, tasks.ID("x"))...)
+	id, err := e.Task.EnqueueJSON(t.Context(), client, e.Args, append(e.Options.List, tasks.ID("x"))...)
 	require.NoError(t, err)
 	info, err := client.Info(t.Context(), id)
 	require.NoError(t, err)
@@ -79,9 +79,9 @@ func TestEntriesFollowRoutes(t *testing.T) {
 	t.Parallel()
 	client := tasks.NewClient(taskstest.Embedded(t), tasks.ClientOptions{Routes: tasks.Routes{{Pattern: "test.*", Queue: "fast"}}})
 	text := []byte("schedules:\n  - {name: a, task: test.sum, args: {n: 1, m: 2}, every: 5s}\n  - {name: b, task: test.noop, every: 5s, queue: low}")
-	s, err := parse("s.yaml", text, loader{cat: catalog(t), queueOf: client.QueueOf}, time.UTC)
+	s, err := ReaderOf(catalog(t), client, nil).Read("s.yaml", text)
 	require.NoError(t, err)
-	require.Equal(t, []string{"fast", "low"}, []string{s.entries[0].queue, s.entries[1].queue})
+	require.Equal(t, []string{"fast", "low"}, []string{s.entries[0].Queue, s.entries[1].Queue})
 }
 
 func TestOptionsOfEntriesAreHeldToTheirRules(t *testing.T) {

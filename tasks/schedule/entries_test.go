@@ -1,12 +1,10 @@
-package beat
+package schedule
 
 import (
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/paidui/paidui/tasks"
 )
 
 // TestEntriesOfCodeAreThoseOfAFile compares what a program says in Go with what its file would say.
@@ -14,11 +12,11 @@ func TestEntriesOfCodeAreThoseOfAFile(t *testing.T) {
 	t.Parallel()
 	cat := catalog(t)
 	load := func(content []byte) (*Schedule, error) {
-		return parse("", content, loader{cat: cat, queueOf: tasks.Spec.Queue}, nil)
+		return Reader{Catalog: cat}.Read("", content)
 	}
 	ofCode, err := Content(
-		Entry{Name: "a", Task: "test.sum", Args: map[string]int{"n": 1, "m": 2}, Every: 90 * time.Minute, Misfire: MisfireSkip, Durable: true},
-		Entry{Name: "b", Task: "test.sum", Args: map[string]int{"n": 1, "m": 2}, Cron: "0 8 * * 1", Timezone: "UTC", Queue: "low", Paused: true},
+		CodeEntry{Name: "a", Task: "test.sum", Args: map[string]int{"n": 1, "m": 2}, Every: 90 * time.Minute, Misfire: MisfireSkip, Durable: true},
+		CodeEntry{Name: "b", Task: "test.sum", Args: map[string]int{"n": 1, "m": 2}, Cron: "0 8 * * 1", Timezone: "UTC", Queue: "low", Paused: true},
 	)
 	require.NoError(t, err)
 	have, err := load(ofCode)
@@ -31,10 +29,10 @@ func TestEntriesOfCodeAreThoseOfAFile(t *testing.T) {
 	require.Equal(t, want.hash, have.hash)
 	require.Equal(t, 2, have.Len())
 
-	wrong, err := Content(Entry{Name: "a", Task: "test.sum", Every: time.Millisecond})
+	wrong, err := Content(CodeEntry{Name: "a", Task: "test.sum", Every: time.Millisecond})
 	require.NoError(t, err)
 	_, err = load(wrong)
 	require.ErrorContains(t, err, "every")
-	_, err = Content(Entry{Args: func() {}})
+	_, err = Content(CodeEntry{Args: func() {}})
 	require.ErrorContains(t, err, "the schedules of the program")
 }

@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"os"
@@ -34,7 +34,7 @@ func catalog(t testing.TB) *tasks.Catalog {
 
 func load(t testing.TB, text string) (*Schedule, error) {
 	t.Helper()
-	return parse("s.yaml", []byte(text), loader{cat: catalog(t), queueOf: tasks.Spec.Queue}, time.UTC)
+	return Reader{Catalog: catalog(t)}.Read("s.yaml", []byte(text))
 }
 
 func TestLoad(t *testing.T) {
@@ -66,26 +66,26 @@ schedules:
 	require.NoError(t, err)
 	require.Equal(t, 4, s.Len())
 
-	weekly, ok := s.find("weekly")
+	weekly, ok := s.Find("weekly")
 	require.True(t, ok)
-	require.Equal(t, "test.sum", weekly.task.Name())
-	require.JSONEq(t, `{"n":33,"m":66,"deep":{"list":[1,2.5,"x",true,null],"text":"中"}}`, string(weekly.args))
-	require.Equal(t, "cron 0 8 * * 1 UTC", weekly.rule.identity())
-	require.Equal(t, "low", weekly.queue)
-	require.Equal(t, MisfireAll, weekly.misfire)
-	require.True(t, weekly.paused)
+	require.Equal(t, "test.sum", weekly.Task.Name())
+	require.JSONEq(t, `{"n":33,"m":66,"deep":{"list":[1,2.5,"x",true,null],"text":"中"}}`, string(weekly.Args))
+	require.Equal(t, "cron 0 8 * * 1 UTC", weekly.Rule.Identity())
+	require.Equal(t, "low", weekly.Queue)
+	require.Equal(t, MisfireAll, weekly.Misfire)
+	require.True(t, weekly.Paused)
 
-	daily, ok := s.find("daily")
+	daily, ok := s.Find("daily")
 	require.True(t, ok)
-	require.Equal(t, "Europe/Berlin", daily.loc.String())
-	require.Equal(t, MisfireSkip, daily.misfire)
-	require.JSONEq(t, `{}`, string(daily.args))
+	require.Equal(t, "Europe/Berlin", daily.Location.String())
+	require.Equal(t, MisfireSkip, daily.Misfire)
+	require.JSONEq(t, `{}`, string(daily.Args))
 
-	minutes, ok := s.find("minutes")
+	minutes, ok := s.Find("minutes")
 	require.True(t, ok)
-	require.Equal(t, everyRule(2*time.Minute), minutes.rule)
-	require.Equal(t, "default", minutes.queue)
-	require.Equal(t, MisfireOnce, minutes.misfire)
+	require.Equal(t, everyRule(2*time.Minute), minutes.Rule)
+	require.Equal(t, "default", minutes.Queue)
+	require.Equal(t, MisfireOnce, minutes.Misfire)
 
 	_, err = Load(path+".none", catalog(t), nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -97,9 +97,9 @@ func TestLoadUsesTheDefaultTimeZone(t *testing.T) {
 		loc  *time.Location
 		want string
 	}{{nil, "UTC"}, {zone(t, "Asia/Shanghai"), "Asia/Shanghai"}} {
-		s, err := parse("s.yaml", []byte("schedules:\n  - {name: a, task: test.noop, cron: '@daily'}"), loader{cat: catalog(t), queueOf: tasks.Spec.Queue}, c.loc)
+		s, err := Reader{Catalog: catalog(t), Location: c.loc}.Read("s.yaml", []byte("schedules:\n  - {name: a, task: test.noop, cron: '@daily'}"))
 		require.NoError(t, err)
-		require.Equal(t, c.want, s.entries[0].loc.String())
+		require.Equal(t, c.want, s.entries[0].Location.String())
 	}
 }
 
@@ -155,23 +155,23 @@ schedules:
 		`line 12: schedule "zero": every: 500ms is not between 1s and 366 days`,
 		`line 13: schedule "zero": misfire: "twice" is not skip, once or all`,
 		`line 19: schedule "both": args of test.sum: k: unknown field`,
-		`line 21: schedule "both": has both every and cron: give one of them`,
+		`line 21: schedule "both": has every and cron: give one of every, cron and at`,
 		`line 22: schedule "both": queue: "no spaces" is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit`,
 		`line 23: name: "bad name" is not 1 to 64 letters, digits, '.', '_' or '-'`,
 		`line 23: args of test.sum: n: is required`,
 		`line 25: every: want a duration such as 10s, or a whole number of seconds, found 1.5`,
 		`line 26: unknown key "evry": known are name, task, args, every, cron, timezone, queue, misfire, paused, priority, expires, max_retries, ` +
 			`backoff, timeout, hard_timeout, max_crashes, result_limit, retention, unique_for, unique_until_done, unique_key, throttle, durable, ` +
-			`history, tags, headers, on_success, on_failure`,
+			`history, tags, headers, on_success, on_failure, at, anchor, from, until, jitter, max_ticks, overlap, overlap_limit`,
 		`line 27: paused: want true or false, found text`,
 		`line 28: a schedule has no name`,
 		`line 30: key "every" is there twice, first in line 29`,
 		`line 31: a schedule: want keys with values, found text`,
-		`line 32: schedule "empty": has neither every nor cron`,
+		`line 32: schedule "empty": has neither every nor cron nor at`,
 		`line 33: schedule "empty": task: has no value`,
 	}, got)
 	require.Equal(t, "s.yaml: "+strings.Join(got, "\ns.yaml: "), err.Error())
-	require.Equal(t, got, problemsOf(err))
+	require.Equal(t, got, Problems(err))
 }
 
 func TestLoadRefuses(t *testing.T) {
@@ -279,15 +279,15 @@ func FuzzLoad(f *testing.F) {
 	cat, err := tasks.NewCatalog(sum, noop)
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := parse("s.yaml", []byte(text), loader{cat: cat, queueOf: tasks.Spec.Queue}, nil)
+		s, err := Reader{Catalog: cat}.Read("s.yaml", []byte(text))
 		if err != nil {
-			require.NotEmpty(t, problemsOf(err))
+			require.NotEmpty(t, Problems(err))
 			return
 		}
 		for _, e := range s.entries {
-			require.Regexp(t, entryName, e.name)
-			require.NoError(t, e.task.CheckArgs(e.args))
-			require.NotNil(t, e.rule)
+			require.Regexp(t, entryName, e.Name)
+			require.NoError(t, e.Task.CheckArgs(e.Args))
+			require.NotNil(t, e.Rule)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import "time"
 
@@ -9,7 +9,7 @@ type civilDate struct {
 	day   int
 }
 
-func (c civilDate) next() civilDate {
+func (c civilDate) Next() civilDate {
 	year, month, day := time.Date(c.year, c.month, c.day+1, 0, 0, 0, 0, time.UTC).Date()
 	return civilDate{year, month, day}
 }
@@ -27,9 +27,14 @@ func (c civilDate) contains(t time.Time) bool {
 // clock shows the time twice, and the first instant after the gap when the clock skips it. The result does not
 // decrease with the local time.
 func (c civilDate) instant(minute int, loc *time.Location) time.Time {
-	t := time.Date(c.year, c.month, c.day, 0, minute, 0, 0, loc)
+	return c.instantOf(60*minute, loc)
+}
+
+// instantOf is instant with seconds after midnight.
+func (c civilDate) instantOf(second int, loc *time.Location) time.Time {
+	t := time.Date(c.year, c.month, c.day, 0, 0, second, 0, loc)
 	// wall is the local time as if it were UTC; time.Date resolves gaps and repetitions in ways that it leaves open.
-	wall := time.Date(c.year, c.month, c.day, 0, minute, 0, 0, time.UTC)
+	wall := time.Date(c.year, c.month, c.day, 0, 0, second, 0, time.UTC)
 	begins, ends := t.ZoneBounds()
 	switch shown := wallOf(t); {
 	case shown.After(wall):

@@ -1,8 +1,7 @@
-package beat
+package schedule
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,8 +18,8 @@ func TestTheHashDoesNotTellWhatIsEncrypted(t *testing.T) {
 	cat, err := tasks.NewCatalog(tasks.Define[args, string]("test.secret", tasks.Encrypted()), tasks.Define[args, string]("test.plain"))
 	require.NoError(t, err)
 	hash := func(file string, keys ...string) string {
-		opt := Options{Catalog: cat, Location: time.UTC, Client: tasks.NewClient(nil, tasks.ClientOptions{Keys: taskstest.Keys(t, keys...)})}
-		s, err := parseFor(opt, []byte("schedules:\n  - "+file))
+		client := tasks.NewClient(nil, tasks.ClientOptions{Keys: taskstest.Keys(t, keys...)})
+		s, err := ReaderOf(cat, client, nil).Read("", []byte("schedules:\n  - "+file))
 		require.NoError(t, err)
 		return s.hash
 	}

@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"fmt"
@@ -6,34 +6,35 @@ import (
 )
 
 // rule says when an entry ticks.
-type rule interface {
-	// next returns the first tick after the given instant, in whole seconds; zero when there is none.
-	next(after time.Time) time.Time
+type Rule interface {
+	// Next returns the first tick after the given instant, in whole seconds; zero when there is none.
+	Next(after time.Time) time.Time
 	// String is the rule as the operator reads it.
 	String() string
-	// identity differs between any two rules with different ticks.
-	identity() string
+	// Identity differs between any two rules with different ticks.
+	Identity() string
 }
 
 const (
-	minEvery = time.Second
-	maxEvery = 366 * 24 * time.Hour
+	MinEvery = time.Second
+	MaxEvery = 366 * 24 * time.Hour
 )
 
 // everyRule ticks at the Unix times that are multiples of the period.
 type everyRule time.Duration
 
-func parseEvery(period time.Duration) (everyRule, error) {
+// ParseEvery makes the rule of a period of whole seconds.
+func ParseEvery(period time.Duration) (Rule, error) {
 	switch {
-	case period < minEvery || period > maxEvery:
-		return 0, fmt.Errorf("%v is not between 1s and 366 days", period)
+	case period < MinEvery || period > MaxEvery:
+		return nil, fmt.Errorf("%v is not between 1s and 366 days", period)
 	case period%time.Second != 0:
-		return 0, fmt.Errorf("%v is not a whole number of seconds", period)
+		return nil, fmt.Errorf("%v is not a whole number of seconds", period)
 	}
 	return everyRule(period), nil
 }
 
-func (e everyRule) next(after time.Time) time.Time {
+func (e everyRule) Next(after time.Time) time.Time {
 	period := int64(time.Duration(e) / time.Second)
 	periods := after.Unix() / period
 	if after.Unix() < 0 && after.Unix()%period != 0 {
@@ -43,7 +44,7 @@ func (e everyRule) next(after time.Time) time.Time {
 }
 
 func (e everyRule) String() string   { return "every " + shortDuration(time.Duration(e)) }
-func (e everyRule) identity() string { return e.String() }
+func (e everyRule) Identity() string { return e.String() }
 
 // shortDuration writes 1h instead of 1h0m0s.
 func shortDuration(d time.Duration) string {

@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"slices"
@@ -34,13 +34,13 @@ func (l *loader) fields(node ast.Node, what string, known ...string) fields {
 	ok := l.each(node, what, func(key string, line int, value ast.Node) {
 		switch {
 		case !slices.Contains(known, key):
-			l.problem(line, "unknown key %q: known are %s", key, strings.Join(known, ", "))
+			l.problemOf(key, line, "unknown key %q: known are %s", key, strings.Join(known, ", "))
 		case value.Type() == ast.NullType && key != "args":
-			l.problem(line, "%s: has no value", key)
+			l.problemOf(key, line, "%s: has no value", key)
 			fallthrough
 		default:
 			if err := plainyaml.CheckNumber(value); err != nil {
-				l.problem(line, "%s: %v", key, err)
+				l.problemOf(key, line, "%s: %v", key, err)
 				return
 			}
 			found[key] = field{line: line, value: value}
@@ -62,7 +62,7 @@ func (l *loader) each(node ast.Node, what string, visit func(key string, line in
 	seen := map[string]int{}
 	for _, pair := range pairs {
 		if first, twice := seen[pair.Key]; twice {
-			l.problem(pair.Line, "key %q is there twice, first in line %d", pair.Key, first)
+			l.problemOf(pair.Key, pair.Line, "key %q is there twice, first in line %d", pair.Key, first)
 			continue
 		}
 		seen[pair.Key] = pair.Line
@@ -85,14 +85,14 @@ func (l *loader) text(f fields, key string) (value string, ok bool) {
 	case *ast.NullNode: // reported by fields
 		return "", false
 	}
-	l.problem(given.line, "%s: want text, found %s: put it in quotes", key, plainyaml.Kind(given.value))
+	l.problemOf(key, given.line, "%s: want text, found %s: put it in quotes", key, plainyaml.Kind(given.value))
 	return "", false
 }
 
 // value turns a node into what encoding/json can write. What it is a value of is said in problems.
 func (l *loader) value(node ast.Node, what string) (value any, ok bool) {
 	if err := plainyaml.CheckNumber(node); err != nil {
-		l.problem(plainyaml.Line(node), "%s: %v", what, err)
+		l.problemOf(what, plainyaml.Line(node), "%s: %v", what, err)
 		return nil, false
 	}
 	switch node := node.(type) {
@@ -121,6 +121,6 @@ func (l *loader) value(node ast.Node, what string) (value any, ok bool) {
 		l.each(node, what, func(key string, _ int, value ast.Node) { pairs[key], _ = l.value(value, what) })
 		return pairs, len(l.problems) == before
 	}
-	l.problem(plainyaml.Line(node), "%s: %s cannot be a value", what, plainyaml.Kind(node))
+	l.problemOf(what, plainyaml.Line(node), "%s: %s cannot be a value", what, plainyaml.Kind(node))
 	return nil, false
 }

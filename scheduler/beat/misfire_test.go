@@ -5,39 +5,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
+
+	"github.com/paidui/paidui/tasks/schedule"
 )
 
-func TestEveryTicksAtMultiplesOfItsPeriod(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		period := rapid.Int64Range(1, 366*86400).Draw(rt, "period")
-		r, err := parseEvery(time.Duration(period) * time.Second)
-		require.NoError(rt, err)
-		at := time.Unix(rapid.Int64Range(-1e10, 1e10).Draw(rt, "from"), rapid.Int64Range(0, 999_999_999).Draw(rt, "ns"))
-		tick := r.next(at)
-		require.True(rt, tick.After(at))
-		require.Zero(rt, tick.Unix()%period)
-		require.LessOrEqual(rt, tick.Sub(at), time.Duration(period)*time.Second)
-		require.Equal(rt, tick.Add(time.Duration(period)*time.Second), r.next(tick))
-	})
-}
-
-func TestEveryRefuses(t *testing.T) {
-	t.Parallel()
-	for _, period := range []time.Duration{0, -time.Second, time.Millisecond, 1500 * time.Millisecond, 367 * 24 * time.Hour} {
-		_, err := parseEvery(period)
-		require.Error(t, err, period)
-	}
-}
-
-func TestEveryReadsShort(t *testing.T) {
-	t.Parallel()
-	for period, want := range map[time.Duration]string{
-		time.Second: "every 1s", 90 * time.Second: "every 1m30s", time.Hour: "every 1h", 25 * time.Hour: "every 25h", 3601 * time.Second: "every 1h1s",
-	} {
-		require.Equal(t, want, everyRule(period).String())
-	}
+func every(t testing.TB, period time.Duration) schedule.Rule {
+	t.Helper()
+	r, err := schedule.ParseEvery(period)
+	require.NoError(t, err)
+	return r
 }
 
 func TestDue(t *testing.T) {
@@ -67,7 +43,7 @@ func TestDue(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := ticksBetween(everyRule(c.every), c.misfire, c.settled, c.now)
+			d := ticksBetween(every(t, c.every), c.misfire, c.settled, c.now)
 			require.Len(t, d.run, len(c.run))
 			for i := range c.run {
 				require.True(t, c.run[i].Equal(d.run[i]), "%v", d.run)
@@ -81,17 +57,17 @@ func TestDue(t *testing.T) {
 func TestDueIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
-	yearly, err := parseCron("@yearly", time.UTC)
+	yearly, err := schedule.ParseCron("@yearly", time.UTC)
 	require.NoError(t, err)
 	for _, c := range []struct {
-		rule rule
+		rule schedule.Rule
 		run  int
 		more bool
-	}{{everyRule(time.Second), maxCatchUp, true}, {yearly, 56, false}} {
+	}{{every(t, time.Second), maxCatchUp, true}, {yearly, 56, false}} {
 		d := ticksBetween(c.rule, MisfireAll, time.Unix(0, 0), now)
 		require.Len(t, d.run, c.run)
 		require.Equal(t, c.more, d.more)
 		require.True(t, d.newest.Equal(d.run[len(d.run)-1]))
-		require.True(t, c.rule.next(d.newest).After(now), "the newest ticks are kept")
+		require.True(t, c.rule.Next(d.newest).After(now), "the newest ticks are kept")
 	}
 }

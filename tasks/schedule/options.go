@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"encoding/json"
@@ -13,21 +13,21 @@ import (
 	"github.com/paidui/paidui/tasks"
 )
 
-// entryOptions are what an entry says about how its task is enqueued and run.
-type entryOptions struct {
-	list      []tasks.Option
-	retention time.Duration   // at least; 0 when the entry does not say
-	durable   bool            // its task goes into the database's outbox
-	callsBack bool            // it has callbacks
+// EntryOptions are what an entry says about how its task is enqueued and run.
+type EntryOptions struct {
+	List      []tasks.Option
+	Retention time.Duration   // at least; 0 when the entry does not say
+	Durable   bool            // its task goes into the database's outbox
+	CallsBack bool            // it has callbacks
 	canonical json.RawMessage // nil without options
 }
 
 // options reads the options of an entry whose other fields, those of e, are read already.
-func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
-	o.durable = isDurable(e.task)
+func (l *loader) options(f fields, line int, e Entry) (o EntryOptions) {
+	o.Durable = isDurable(e.Task)
 	given, sound := l.optionValues(f)
 	if !sound {
-		return entryOptions{}
+		return EntryOptions{}
 	}
 	if len(given) == 0 {
 		l.tryOptions(f, line, e, nil)
@@ -36,30 +36,30 @@ func (l *loader) options(f fields, line int, e entry) (o entryOptions) {
 	raw, err := json.Marshal(given)
 	if err != nil {
 		l.problem(line, "options: %v", err)
-		return entryOptions{}
+		return EntryOptions{}
 	}
 	decoded, err := tasks.DecodeOptions(raw)
 	if err == nil {
 		err = checkForTicks("", &decoded)
 	}
 	if err == nil {
-		o.list, err = decoded.List(l.cat)
+		o.List, err = decoded.List(l.cat)
 	}
 	if err != nil {
 		l.optionProblem(f, line, err)
-		return entryOptions{}
+		return EntryOptions{}
 	}
-	o.callsBack = len(decoded.OnSuccess)+len(decoded.OnFailure) > 0
+	o.CallsBack = len(decoded.OnSuccess)+len(decoded.OnFailure) > 0
 	if decoded.Durable != nil {
-		o.durable = *decoded.Durable
+		o.Durable = *decoded.Durable
 	}
 	if decoded.Retention != nil {
-		o.retention = time.Duration(*decoded.Retention)
+		o.Retention = time.Duration(*decoded.Retention)
 	}
 	if o.canonical, err = json.Marshal(decoded); err != nil {
 		l.problem(line, "options: %v", err)
 	}
-	l.tryOptions(f, line, e, o.list)
+	l.tryOptions(f, line, e, o.List)
 	return o
 }
 
@@ -111,12 +111,12 @@ func checkForTicks(prefix string, o *tasks.Options) error {
 
 // tryOptions makes a tick's call, to see whether the options are in range and suit the task's own. Wrong arguments are
 // reported elsewhere.
-func (l *loader) tryOptions(f fields, line int, e entry, list []tasks.Option) {
-	if e.task == nil || e.args == nil {
+func (l *loader) tryOptions(f fields, line int, e Entry, list []tasks.Option) {
+	if e.Task == nil || e.Args == nil {
 		return
 	}
 	tick := append(list[:len(list):len(list)], tasks.ID("tick"))
-	call, err := e.task.SignatureJSON(e.args, tick...)
+	call, err := e.Task.SignatureJSON(e.Args, tick...)
 	if err != nil {
 		return
 	}
@@ -137,5 +137,5 @@ func (l *loader) optionProblem(f fields, otherwise int, err error) {
 	if given, ok := f[key]; ok {
 		line = plainyaml.LineAt(given.value, strings.TrimPrefix(wrong.Field, key), given.line)
 	}
-	l.problem(line, "%s: %s", wrong.Field, wrong.Msg)
+	l.problemOf(wrong.Field, line, "%s: %s", wrong.Field, wrong.Msg)
 }

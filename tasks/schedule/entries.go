@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"encoding/json"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Entry is a periodic task that a program has in its code. What it has to be is what a file's entry has to be: New and Load
+// CodeEntry is a periodic task that a program has in its code. What it has to be is what a file's entry has to be: beat.New and Load
 // refuse it with the words of a file.
-type Entry struct {
+type CodeEntry struct {
 	Name     string        // 1 to 64 letters, digits, '.', '_' or '-'
 	Task     string        // its name in the catalog
 	Args     any           // written as JSON; nil: none
@@ -21,8 +21,8 @@ type Entry struct {
 	Paused   bool
 }
 
-// Content is what a file with the entries would hold, for Options.Content.
-func Content(entries ...Entry) ([]byte, error) {
+// Content is what a file with the entries would hold, for beat.Options.Content.
+func Content(entries ...CodeEntry) ([]byte, error) {
 	type line struct {
 		Name     string `json:"name"`
 		Task     string `json:"task"`

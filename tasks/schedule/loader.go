@@ -1,11 +1,10 @@
-package beat
+package schedule
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,22 +18,26 @@ import (
 type loader struct {
 	cat        *tasks.Catalog
 	queueOf    func(tasks.Spec) string // where a task goes whose entry names no queue
-	digest     func([]byte) []byte     // with a key, nil without; see newSchedule
 	noDatabase bool                    // so that no entry may be durable
 	names      map[string]int          // an entry's name -> the line where it is
 	entry      string                  // the one being read, for problems
 	problems   []Problem
 }
 
-var entryKeys = append([]string{"name", "task", "args", "every", "cron", "timezone", "queue", "misfire", "paused"}, tasks.ScheduleOptions()...)
+var entryKeys = append([]string{"name", "task", "args", "every", "cron", "timezone", "queue", "misfire", "paused"}, append(tasks.ScheduleOptions(), "at", "anchor", "from", "until", "jitter", "max_ticks", "overlap", "overlap_limit")...)
 
 var entryName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 func (l *loader) problem(line int, format string, args ...any) {
-	l.problems = append(l.problems, Problem{Line: line, Entry: l.entry, Msg: fmt.Sprintf(format, args...)})
+	l.problemOf("", line, format, args...)
 }
 
-func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
+// problemOf is a problem with a field of an entry.
+func (l *loader) problemOf(field string, line int, format string, args ...any) {
+	l.problems = append(l.problems, Problem{Line: line, Entry: l.entry, Field: field, Msg: fmt.Sprintf(format, args...)})
+}
+
+func (l *loader) file(content []byte, defaultTZ *time.Location) []Entry {
 	root := l.root(content)
 	if root == nil {
 		return nil
@@ -54,7 +57,7 @@ func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
 		l.problem(list.line, "schedules: want a list, found %s", plainyaml.Kind(list.value))
 		return nil
 	}
-	var entries []entry
+	var entries []Entry
 	for _, item := range items.Values {
 		if e, ok := l.schedule(item, loc); ok {
 			entries = append(entries, e)
@@ -64,31 +67,36 @@ func (l *loader) file(content []byte, defaultTZ *time.Location) []entry {
 }
 
 // schedule reads one entry; ok is false when anything about it is wrong.
-func (l *loader) schedule(node ast.Node, fileTZ *time.Location) (e entry, ok bool) {
+func (l *loader) schedule(node ast.Node, fileTZ *time.Location) (e Entry, ok bool) {
 	before := len(l.problems)
 	line := plainyaml.Line(node)
 	f := l.fields(node, "a schedule", entryKeys...)
 	if f == nil {
-		return entry{}, false
+		return Entry{}, false
 	}
 	defer func() { l.entry = "" }()
-	e.name = l.name(f, line)
+	e.Name = l.name(f, line)
 	for i := before; i < len(l.problems); i++ { // those of its keys
 		l.problems[i].Entry = l.entry
 	}
-	e.loc = l.location(f, fileTZ)
-	e.rule = l.rule(f, line, e.loc)
-	e.task = l.task(f, line)
-	e.args = l.args(f, line, e.task)
-	e.queue = l.queue(f, e.task)
-	e.misfire = l.misfire(f)
-	e.paused = l.paused(f)
-	e.options = l.options(f, line, e)
-	if e.options.durable && l.noDatabase {
+	e.Location = l.location(f, fileTZ)
+	e.Rule = l.rule(f, line, e.Location)
+	e.Task = l.task(f, line)
+	e.Args = l.args(f, line, e.Task)
+	e.Queue = l.queue(f, e.Task)
+	e.Misfire = l.misfire(f)
+	e.Paused = l.paused(f)
+	e.Overlap, e.OverlapLimit = l.overlap(f)
+	e.MaxTicks = l.maxTicks(f)
+	if e.Rule != nil {
+		e.Rule = l.bounds(f, &e)
+	}
+	e.Options = l.options(f, line, e)
+	if e.Options.Durable && l.noDatabase {
 		if given, ok := f["durable"]; ok {
 			line = given.line
 		}
-		l.problem(line, "durable: needs the database, which a scheduler opens at its start and only for durable schedules: start it again")
+		l.problemOf("durable", line, "durable: needs the database, which a scheduler opens at its start and only for durable schedules: start it again")
 	}
 	return e, len(l.problems) == before
 }
@@ -98,19 +106,19 @@ func (l *loader) name(f fields, line int) string {
 	switch {
 	case !ok:
 		if _, there := f["name"]; !there {
-			l.problem(line, "a schedule has no name")
+			l.problemOf("name", line, "a schedule has no name")
 		}
 		return ""
 	case !entryName.MatchString(name):
-		l.problem(f["name"].line, "name: %q is not 1 to 64 letters, digits, '.', '_' or '-'", name)
+		l.problemOf("name", f["name"].line, "name: %q is not 1 to 64 letters, digits, '.', '_' or '-'", name)
 		return ""
 	case name == "." || name == "..":
-		l.problem(f["name"].line, "name: %q can be no part of a URL's path", name)
+		l.problemOf("name", f["name"].line, "name: %q can be no part of a URL's path", name)
 		return ""
 	}
 	l.entry = name
 	if first, taken := l.names[name]; taken {
-		l.problem(f["name"].line, "the name is taken by the schedule in line %d", first)
+		l.problemOf("name", f["name"].line, "the name is taken by the schedule in line %d", first)
 		return name
 	}
 	l.names[name] = f["name"].line
@@ -121,7 +129,7 @@ func (l *loader) task(f fields, line int) tasks.Spec {
 	name, ok := l.text(f, "task")
 	if !ok {
 		if _, there := f["task"]; !there {
-			l.problem(line, "has no task")
+			l.problemOf("task", line, "has no task")
 		}
 		return nil
 	}
@@ -131,64 +139,10 @@ func (l *loader) task(f fields, line int) tasks.Spec {
 		for _, s := range l.cat.All() {
 			known = append(known, s.Name())
 		}
-		l.problem(f["task"].line, "task: there is no %q, only %s", name, strings.Join(known, ", "))
+		l.problemOf("task", f["task"].line, "task: there is no %q, only %s", name, strings.Join(known, ", "))
 		return nil
 	}
 	return spec
-}
-
-func (l *loader) rule(f fields, line int, loc *time.Location) rule {
-	every, hasEvery := f["every"]
-	cron, hasCron := f["cron"]
-	switch {
-	case hasEvery && hasCron:
-		l.problem(max(every.line, cron.line), "has both every and cron: give one of them")
-	case hasEvery:
-		return l.every(every)
-	case hasCron:
-		text, ok := l.text(f, "cron")
-		if !ok {
-			return nil
-		}
-		r, err := parseCron(text, loc)
-		if err != nil {
-			l.problem(cron.line, "cron %q: %v", text, err)
-			return nil
-		}
-		return r
-	default:
-		l.problem(line, "has neither every nor cron")
-	}
-	return nil
-}
-
-func (l *loader) every(f field) rule {
-	var period time.Duration
-	switch node := f.value.(type) {
-	case *ast.IntegerNode:
-		seconds, err := strconv.ParseInt(fmt.Sprint(node.Value), 10, 64)
-		if err != nil || seconds < 0 || seconds > int64(maxEvery/time.Second) {
-			l.problem(f.line, "every: %v seconds are not between 1s and 366 days", node.Value)
-			return nil
-		}
-		period = time.Duration(seconds) * time.Second
-	case *ast.StringNode:
-		d, err := time.ParseDuration(node.Value)
-		if err != nil {
-			l.problem(f.line, "every: %q is not a duration such as 10s, 5m or 1h30m", node.Value)
-			return nil
-		}
-		period = d
-	default:
-		l.problem(f.line, "every: want a duration such as 10s, or a whole number of seconds, found %s", plainyaml.Kind(f.value))
-		return nil
-	}
-	r, err := parseEvery(period)
-	if err != nil {
-		l.problem(f.line, "every: %v", err)
-		return nil
-	}
-	return r
 }
 
 func (l *loader) args(f fields, line int, spec tasks.Spec) json.RawMessage {
@@ -201,7 +155,7 @@ func (l *loader) args(f fields, line int, spec tasks.Spec) json.RawMessage {
 		}
 		encoded, err := json.Marshal(value)
 		if err != nil {
-			l.problem(given.line, "args: %v", err)
+			l.problemOf("args", given.line, "args: %v", err)
 			return nil
 		}
 		raw, line = encoded, given.line
@@ -214,11 +168,11 @@ func (l *loader) args(f fields, line int, spec tasks.Spec) json.RawMessage {
 	switch {
 	case err == nil:
 	case errors.As(err, &wrong) && wrong.Field != "":
-		l.problem(plainyaml.LineAt(given.value, wrong.Field, line), "args of %s: %s: %s", spec.Name(), wrong.Field, wrong.Msg)
+		l.problemOf("args."+wrong.Field, plainyaml.LineAt(given.value, wrong.Field, line), "args of %s: %s: %s", spec.Name(), wrong.Field, wrong.Msg)
 	case errors.As(err, &wrong):
-		l.problem(line, "args of %s: %s", spec.Name(), wrong.Msg)
+		l.problemOf("args", line, "args of %s: %s", spec.Name(), wrong.Msg)
 	default:
-		l.problem(line, "args of %s: %v", spec.Name(), err)
+		l.problemOf("args", line, "args of %s: %v", spec.Name(), err)
 	}
 	return raw
 }
@@ -227,7 +181,7 @@ func (l *loader) queue(f fields, spec tasks.Spec) string {
 	name, ok := l.text(f, "queue")
 	switch {
 	case ok && !tasks.ValidQueue(name):
-		l.problem(f["queue"].line, "queue: %q is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit", name)
+		l.problemOf("queue", f["queue"].line, "queue: %q is not 1 to 64 letters, digits, '_' or '-', the first a letter or digit", name)
 	case !ok && spec != nil:
 		return l.queueOf(spec)
 	}
@@ -243,7 +197,7 @@ func (l *loader) misfire(f fields) Misfire {
 	case MisfireSkip, MisfireOnce, MisfireAll:
 		return m
 	}
-	l.problem(f["misfire"].line, "misfire: %q is not skip, once or all", text)
+	l.problemOf("misfire", f["misfire"].line, "misfire: %q is not skip, once or all", text)
 	return ""
 }
 
@@ -254,7 +208,7 @@ func (l *loader) paused(f fields) bool {
 	}
 	node, ok := given.value.(*ast.BoolNode)
 	if !ok {
-		l.problem(given.line, "paused: want true or false, found %s", plainyaml.Kind(given.value))
+		l.problemOf("paused", given.line, "paused: want true or false, found %s", plainyaml.Kind(given.value))
 		return false
 	}
 	return node.Value
@@ -267,7 +221,7 @@ func (l *loader) location(f fields, otherwise *time.Location) *time.Location {
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil || name == "" || name == "Local" {
-		l.problem(f["timezone"].line, "timezone: %q is not a time zone such as Asia/Shanghai or UTC", name)
+		l.problemOf("timezone", f["timezone"].line, "timezone: %q is not a time zone such as Asia/Shanghai or UTC", name)
 		return otherwise
 	}
 	return loc

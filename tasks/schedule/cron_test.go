@@ -1,4 +1,4 @@
-package beat
+package schedule
 
 import (
 	"strings"
@@ -20,14 +20,14 @@ func zone(t rapid.TB, name string) *time.Location {
 func ticksOf(t *testing.T, text, location, from, to string) []string {
 	t.Helper()
 	loc := zone(t, location)
-	r, err := parseCron(text, loc)
+	r, err := ParseCron(text, loc)
 	require.NoError(t, err)
 	start, err := time.ParseInLocation("2006-01-02 15:04", from, loc)
 	require.NoError(t, err)
 	end, err := time.ParseInLocation("2006-01-02 15:04", to, loc)
 	require.NoError(t, err)
 	var ticks []string
-	for at := r.next(start); !at.IsZero() && !at.After(end); at = r.next(at) {
+	for at := r.Next(start); !at.IsZero() && !at.After(end); at = r.Next(at) {
 		ticks = append(ticks, at.In(loc).Format("02 15:04 MST"))
 	}
 	return ticks
@@ -113,15 +113,15 @@ func TestCronFromWithinTheRepeatedHour(t *testing.T) {
 	require.Equal(t, "01:10 EDT", firstPass.In(loc).Format("15:04 MST"))
 	require.Equal(t, "01:10 EST", secondPass.In(loc).Format("15:04 MST"))
 
-	daily, err := parseCron("30 1 * * *", loc)
+	daily, err := ParseCron("30 1 * * *", loc)
 	require.NoError(t, err)
-	require.Equal(t, "01 01:30 EDT", daily.next(firstPass).In(loc).Format("02 15:04 MST"))
-	require.Equal(t, "02 01:30 EST", daily.next(secondPass).In(loc).Format("02 15:04 MST"))
+	require.Equal(t, "01 01:30 EDT", daily.Next(firstPass).In(loc).Format("02 15:04 MST"))
+	require.Equal(t, "02 01:30 EST", daily.Next(secondPass).In(loc).Format("02 15:04 MST"))
 
-	fives, err := parseCron("*/5 * * * *", loc)
+	fives, err := ParseCron("*/5 * * * *", loc)
 	require.NoError(t, err)
-	require.Equal(t, "01 01:15 EST", fives.next(secondPass).In(loc).Format("02 15:04 MST"))
-	require.Equal(t, "01 01:00 EST", fives.next(firstPass.Add(45*time.Minute)).In(loc).Format("02 15:04 MST"))
+	require.Equal(t, "01 01:15 EST", fives.Next(secondPass).In(loc).Format("02 15:04 MST"))
+	require.Equal(t, "01 01:00 EST", fives.Next(firstPass.Add(45*time.Minute)).In(loc).Format("02 15:04 MST"))
 }
 
 func TestCronFields(t *testing.T) {
@@ -187,7 +187,7 @@ func TestCronRefuses(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			_, err := parseCron(text, time.UTC)
+			_, err := ParseCron(text, time.UTC)
 			require.ErrorContains(t, err, reason)
 		})
 	}
@@ -226,7 +226,7 @@ func TestCronAgainstItsDefinition(t *testing.T) {
 			last = wall
 		}
 		var previous time.Time
-		for at := r.next(start.Add(-time.Nanosecond)); at.Before(end); at = r.next(at) {
+		for at := r.Next(start.Add(-time.Nanosecond)); at.Before(end); at = r.Next(at) {
 			require.True(rt, at.After(previous), "ticks increase strictly")
 			require.True(rt, want[at.Unix()], "unexpected tick %s", at.In(loc))
 			delete(want, at.Unix())
@@ -269,7 +269,7 @@ func TestCronNextIsLater(t *testing.T) {
 		at := time.Unix(rapid.Int64Range(0, 4e9).Draw(rt, "from"), rapid.Int64Range(0, 999_999_999).Draw(rt, "ns"))
 		shown := map[time.Time]bool{}
 		for range 30 {
-			tick := r.next(at)
+			tick := r.Next(at)
 			require.True(rt, tick.After(at))
 			require.Zero(rt, tick.Nanosecond())
 			if wall := wallOf(tick.In(loc)); !r.everyHourRun {
@@ -278,7 +278,7 @@ func TestCronNextIsLater(t *testing.T) {
 			}
 			// Whoever asks between two ticks is told the same.
 			between := at.Add(time.Duration(rapid.Int64Range(0, int64(tick.Sub(at))-1).Draw(rt, "between")))
-			require.True(rt, tick.Equal(r.next(between)))
+			require.True(rt, tick.Equal(r.Next(between)))
 			at = tick
 		}
 	})
@@ -294,10 +294,10 @@ func FuzzParseCron(f *testing.F) {
 		if err != nil {
 			return
 		}
-		tick := r.next(from)
+		tick := r.Next(from)
 		require.True(t, tick.After(from))
 		again, err := parseCron(r.String(), time.UTC)
 		require.NoError(t, err, "the canonical text parses")
-		require.Equal(t, r.identity(), again.identity())
+		require.Equal(t, r.Identity(), again.Identity())
 	})
 }
