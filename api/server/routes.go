@@ -8,6 +8,7 @@ func (s *Server) routes() []Route {
 	return []Route{
 		{Method: get, Path: "/v1/task-types", Handler: s.listTaskTypes, Who: Observers},
 		{Method: get, Path: "/v1/tasks", Handler: s.searchTasks, Who: Observers, Query: searchParams},
+		{Method: get, Path: "/v1/failures", Handler: s.listFailures, Who: Observers, Query: []string{"window", "task", "queue", "limit", "cursor"}},
 		{Method: post, Path: "/v1/tasks", Handler: s.createTask, Who: Operators, Body: true, enqueues: true},
 		{Method: post, Path: "/v1/tasks/batch", Handler: s.createTasks, Who: Operators, Body: true, MaxBody: maxBatchBody, enqueues: true},
 		{Method: get, Path: "/v1/tasks/:id", Handler: s.oneTask, Who: AnyoneOrOperator, Timeout: maxWait + DefaultTimeout, Query: []string{"wait"}},
