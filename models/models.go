@@ -75,6 +75,29 @@ type FailureCount struct {
 	Error      string    `gorm:"size:255;not null"`        // in its normal form
 }
 
+// BulkRun is what an operator does to many tasks at once, and how far it is: see package bulk.
+type BulkRun struct {
+	ID         string     `gorm:"size:128;primaryKey"` // its task's
+	Action     string     `gorm:"size:16;not null"`
+	Filter     string     `gorm:"type:text;not null"` // JSON
+	Terminate  bool       `gorm:"not null"`
+	MadeBy     string     `gorm:"size:128;not null"`
+	State      string     `gorm:"size:16;not null"`
+	Stop       bool       `gorm:"not null"`          // it is to end as soon as it can
+	Step       int64      `gorm:"not null"`          // how often it has written how far it is
+	Position   string     `gorm:"size:255;not null"` // where it goes on
+	LookedAt   int64      `gorm:"not null"`          // records
+	Done       int64      `gorm:"not null"`          // tasks
+	Skipped    int64      `gorm:"not null"`
+	Gone       int64      `gorm:"not null"` // of those that were skipped
+	Failed     int64      `gorm:"not null"`
+	Failures   string     `gorm:"type:text;not null"` // JSON, of the first that failed
+	Error      string     `gorm:"size:255;not null"`
+	CreatedAt  time.Time  `gorm:"not null;index:idx_bulk_created_at"`
+	StartedAt  *time.Time // nil until a worker has begun
+	FinishedAt *time.Time // nil until it has ended
+}
+
 // TaskEffect says that the effects of a task on this database are done: it commits with them.
 type TaskEffect struct {
 	TaskID    string    `gorm:"size:128;primaryKey"`
@@ -137,6 +160,9 @@ func (TaskFailure) TableName() string { return prefix + "task_failures" }
 func (FailureCount) TableName() string { return prefix + "failure_counts" }
 
 // TableName implements GORM's Tabler.
+func (BulkRun) TableName() string { return prefix + "bulk" }
+
+// TableName implements GORM's Tabler.
 func (TaskEffect) TableName() string { return prefix + "task_effects" }
 
 // TableName implements GORM's Tabler.
@@ -152,6 +178,6 @@ func (AuditRecord) TableName() string { return prefix + "audit_log" }
 func All() []any {
 	return []any{
 		&TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{}, &ScheduleTick{}, &AuditRecord{},
-		&TaskFailure{}, &FailureCount{},
+		&TaskFailure{}, &FailureCount{}, &BulkRun{},
 	}
 }

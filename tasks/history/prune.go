@@ -61,6 +61,9 @@ func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Prun
 	if err := p.failureCounts(ctx); err != nil {
 		return done, fmt.Errorf("history: delete counts of failures: %w", err)
 	}
+	if err := p.bulkRuns(ctx, now.Add(-age)); err != nil {
+		return done, fmt.Errorf("history: delete bulk runs: %w", err)
+	}
 	if err := p.effects(ctx, now.Add(-max(age, EffectAge))); err != nil {
 		return done, fmt.Errorf("history: delete effects: %w", err)
 	}
@@ -187,6 +190,25 @@ func (p *pruner) delete(ctx context.Context, list []*models.TaskRecord) (n int, 
 	return n, err
 }
 
+// Delete deletes the records of those of the tasks that have ended or are lost, with their tags. It tells how many there were.
+func (s *Store) Delete(ctx context.Context, ids []string) (n int, err error) {
+	p := pruner{Store: s}
+	for part := range slices.Chunk(ids, deleteBatch) {
+		var list []*models.TaskRecord
+		err := s.db.WithContext(ctx).Select("task_id, version, created_at, tags, state").Where("task_id IN ?", part).Find(&list).Error
+		if err != nil {
+			return n, fmt.Errorf("history: read records: %w", err)
+		}
+		list = slices.DeleteFunc(list, func(r *models.TaskRecord) bool { return !tasks.State(r.State).Final() })
+		deleted, err := p.delete(ctx, list)
+		if err != nil {
+			return n, fmt.Errorf("history: delete records: %w", err)
+		}
+		n += deleted
+	}
+	return n, nil
+}
+
 // forgetFailures deletes what finds failed tasks by their errors, of those of the records that are deleted.
 func forgetFailures(ctx context.Context, tx *session, list []*models.TaskRecord) error {
 	ids := make([]any, len(list))
@@ -222,6 +244,11 @@ func (p *pruner) failureCounts(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// bulkRuns deletes what was done to many tasks at once. There are few of them.
+func (p *pruner) bulkRuns(ctx context.Context, before time.Time) error {
+	return p.db.WithContext(ctx).Where("created_at < ? AND finished_at IS NOT NULL", before).Delete(&models.BulkRun{}).Error
 }
 
 // any3 is a condition on each three of the parameters.
