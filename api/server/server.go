@@ -16,6 +16,7 @@ import (
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/audit"
+	"github.com/paidui/paidui/tasks/bulk"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/ticks"
 )
@@ -31,6 +32,7 @@ type Options struct {
 	// them there is not; a task that Redis has forgotten is a 404.
 	Ticks   *ticks.Store
 	History *history.Store
+	Bulk    *bulk.Store // POST /v1/bulk is a 501 without
 
 	OperatorKey  string        // what the operator "operator" sends as bearer token; "" where others are known
 	OperatorKeys *OperatorKeys // of operators and observers, by name; nil: there are none

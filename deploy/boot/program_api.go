@@ -70,6 +70,7 @@ func (e *Env) addAPI() error {
 		Catalog:      e.Catalog,
 		Ticks:        ticks.NewStore(e.Stores.Broker.Redis()),
 		History:      e.records,
+		Bulk:         e.bulk,
 		OperatorKeys: e.operators,
 		Leaving:      Leaving,
 
