@@ -42,8 +42,9 @@ var layers = map[string][]string{
 	"refresh":   {"models", "broker", "tasks", "outbox"},
 	"kept":      {"models", "broker", "tasks", "outbox", "refresh"},
 	"job":       {"models", "broker", "tasks", "outbox", "refresh", "kept"},
+	"bulk":      {"models", "broker", "tasks", "outbox", "job"},
 	"catalog":   {"models", "broker", "tasks", "outbox", "refresh", "kept", "job"},
-	"api":       {"models", "broker", "tasks", "outbox", "job", "api"},
+	"api":       {"models", "broker", "tasks", "outbox", "job", "bulk", "api"},
 	"shop":      {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "api", "shop"},
 	"worker":    {"models", "broker", "fetch", "tasks", "outbox", "refresh", "kept", "job", "catalog", "worker"},
 	"scheduler": {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "scheduler", "yaml"},
@@ -84,6 +85,8 @@ func layerOf(dir string) string {
 		return "format"
 	case dir == "tasks/banners", dir == "tasks/profiles", dir == "tasks/articles":
 		return "kept" // values that jobs read
+	case dir == "tasks/bulk": // what the history finds
+		return "bulk"
 	case dir == "tasks/outbox", dir == "tasks/refresh", dir == "tasks/catalog":
 		return rest
 	case top == "tasks" && rest != "":
@@ -305,6 +308,10 @@ func TestImportRules(t *testing.T) {
 		{"tasks", library, false, "tasks/broker/fetch", true},
 		{"tasks/history", library, false, "tasks/broker/fetch", false},
 		{"tasks/history", test, false, "tasks/broker/fetch", true},
+		{"tasks/bulk", library, false, "tasks/history", true},
+		{"tasks/history", library, false, "tasks/bulk", false},
+		{"tasks/sms", library, false, "tasks/bulk", false},
+		{"api/server", library, false, "tasks/bulk", true},
 		{"worker/pool", library, false, "tasks/broker/fetch", true},
 		{"api/server", library, false, "tasks/broker/fetch", false},
 		{"tasks", library, false, "tasks/sms", false},

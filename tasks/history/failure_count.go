@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paidui/paidui/models/errorgroup"
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/history/errorgroup"
 )
 
 const (
@@ -16,7 +16,7 @@ const (
 	OtherErrors = "0000000000000000"
 	otherErrors = "errors of more kinds than are counted apart"
 	// maxCounts bounds the rows of one span of time, but for those of OtherErrors: and so what a look at failures costs.
-	maxCounts = 1000
+	maxCounts = 300
 	// countedFor is for how long counts are kept: what the longest window shows, and a day for clocks and late records.
 	countedFor = 8 * 24 * time.Hour
 )

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paidui/paidui/models/errorgroup"
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/history/errorgroup"
 )
 
 // maxShares bounds the tasks and the versions that a group of failures lists, the most frequent first.
@@ -115,7 +115,7 @@ func (q *FailureQuery) sum(body []byte) uint64 {
 // *QueryError for a query that makes no sense.
 //
 // Its cost is bounded, however many tasks have failed: failures are counted as their records are written, by spans of ten
-// minutes and of an hour, and of a span there are a thousand counts at most, so a page reads 168,000 of them in the worst case.
+// minutes and of an hour, and of a span there are 300 counts at most, so a page reads 50,000 of them in the worst case.
 // When a group gets more failures between two pages, it may be on both, or on none.
 func (s *Store) Failures(ctx context.Context, q FailureQuery) (*FailurePage, error) {
 	if err := q.validate(); err != nil {

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paidui/paidui/models/errorgroup"
 	"github.com/paidui/paidui/tasks"
-	"github.com/paidui/paidui/tasks/history/errorgroup"
 )
 
 // The bounds of Query.Limit.
