@@ -61,7 +61,7 @@ func newWorld(t *testing.T, databaseURL, brokerURL string) *world {
 }
 
 // assemble has the store go through a broker of its own.
-func assemble(t *testing.T, databaseURL string, b, stores *broker.Broker) *world {
+func assemble(t testing.TB, databaseURL string, b, stores *broker.Broker) *world {
 	t.Helper()
 	db, err := models.Open(t.Context(), databaseURL, models.Options{})
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func (w *world) ran(n int) int64 {
 	return times
 }
 
-func (w *world) start(t *testing.T, r Request) string {
+func (w *world) start(t testing.TB, r Request) string {
 	t.Helper()
 	if r.By == "" {
 		r.By = "alice"
