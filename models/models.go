@@ -81,6 +81,7 @@ type BulkRun struct {
 	Action     string     `gorm:"size:16;not null"`
 	Filter     string     `gorm:"type:text;not null"` // JSON
 	Terminate  bool       `gorm:"not null"`
+	Priority   string     `gorm:"size:16;not null"` // "" unless the action gives one
 	MadeBy     string     `gorm:"size:128;not null"`
 	State      string     `gorm:"size:16;not null"`
 	Stop       bool       `gorm:"not null"`          // it is to end as soon as it can

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -140,6 +141,44 @@ func (c *Client) ForgetMany(ctx context.Context, refs []TaskRef) ([]ManyResult, 
 			case "completed", "archived":
 				c.endOutbox(ids[i])
 				results[i].Outcome = ManyDone
+			default:
+				results[i].Outcome = ManyUnfit
+			}
+		}
+		return results, nil
+	})
+}
+
+// ErrLongQueue says that a task keeps its priority, because so many tasks wait beside it that Redis would take too long to take it
+// out: broker.PriorityList.
+var ErrLongQueue = fmt.Errorf("more than %d tasks of its queue and priority wait: it keeps its priority", broker.PriorityList)
+
+// PrioritizeMany gives tasks that wait, for a worker, their time or their next attempt, another priority, in few round trips. Others
+// are ManyUnfit; so is one that waits for a worker beside more than 100,000 others, with ErrLongQueue. A task that waits for a
+// worker goes before those of its new priority that wait already; of those in refs the last one comes first. The answers come in the
+// order of refs; together with an error there are none, and some tasks have the priority.
+func (c *Client) PrioritizeMany(ctx context.Context, refs []TaskRef, level PriorityLevel) ([]ManyResult, error) {
+	if _, known := priorityNames[level]; !known {
+		return nil, optionErrorf("priority", "want high, normal or low")
+	}
+	priority := broker.Priority(level).String()
+	if level == Normal {
+		priority = ""
+	}
+	return c.many(ctx, refs, func(queue string, ids []string) ([]ManyResult, error) {
+		list, err := c.broker.SetPriority(ctx, queue, ids, priority)
+		if err != nil {
+			return nil, err
+		}
+		results := make([]ManyResult, len(list))
+		for i, outcome := range list {
+			switch outcome {
+			case broker.PriorityAbsent:
+				results[i].Outcome = ManyGone
+			case broker.PrioritySet:
+				results[i].Outcome = ManyDone
+			case broker.PriorityTooMany:
+				results[i] = ManyResult{ManyUnfit, ErrLongQueue}
 			default:
 				results[i].Outcome = ManyUnfit
 			}

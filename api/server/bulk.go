@@ -15,6 +15,7 @@ type bulkBody struct {
 	Filter    *bulk.Filter `json:"filter"`
 	Action    bulk.Action  `json:"action"`
 	Terminate bool         `json:"terminate"`
+	Priority  string       `json:"priority"`
 	DryRun    bool         `json:"dry_run"`
 }
 
@@ -35,6 +36,7 @@ type bulkRun struct {
 	Action     bulk.Action    `json:"action"`
 	Filter     bulk.Filter    `json:"filter"`
 	Terminate  bool           `json:"terminate"`
+	Priority   *string        `json:"priority"` // null unless the action gives one
 	By         string         `json:"by"`
 	State      tasks.State    `json:"state"`
 	LookedAt   int64          `json:"looked_at"`
@@ -73,7 +75,7 @@ func (s *Server) startBulk(c echo.Context) error {
 		return Missing("action")
 	}
 	ctx := c.Request().Context()
-	r := bulk.Request{Filter: *b.Filter, Action: b.Action, Terminate: b.Terminate, By: actor(c)}
+	r := bulk.Request{Filter: *b.Filter, Action: b.Action, Terminate: b.Terminate, Priority: b.Priority, By: actor(c)}
 	if b.DryRun {
 		p, err := s.Bulk.Preview(ctx, r)
 		if err != nil {
@@ -129,6 +131,9 @@ func newBulkRun(r *bulk.Run) bulkRun {
 	shown := bulkRun{
 		ID: r.ID, Action: r.Action, Filter: r.Filter, Terminate: r.Terminate, By: r.By, State: r.State, LookedAt: r.LookedAt, Done: r.Done,
 		Skipped: r.Skipped, Gone: r.Gone, Failed: r.Failed, CreatedAt: r.CreatedAt, Error: r.Error, Failures: r.Failures,
+	}
+	if r.Priority != "" {
+		shown.Priority = &r.Priority
 	}
 	if !r.StartedAt.IsZero() {
 		shown.StartedAt = &r.StartedAt

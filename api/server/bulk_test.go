@@ -15,13 +15,13 @@ import (
 
 // bulkRun is GET /v1/bulk/{id}.
 type bulkRun struct {
-	ID, State, Action, By, Error string
-	Filter                       map[string]any
-	Done, Skipped, Gone, Failed  int
-	LookedAt                     int        `json:"looked_at"`
-	StartedAt                    *time.Time `json:"started_at"`
-	FinishedAt                   *time.Time `json:"finished_at"`
-	Failures                     []bulk.Failure
+	ID, State, Action, By, Error, Priority string
+	Filter                                 map[string]any
+	Done, Skipped, Gone, Failed            int
+	LookedAt                               int        `json:"looked_at"`
+	StartedAt                              *time.Time `json:"started_at"`
+	FinishedAt                             *time.Time `json:"finished_at"`
+	Failures                               []bulk.Failure
 }
 
 func (s *system) awaitBulk(t *testing.T, id string) (run bulkRun) {
@@ -68,9 +68,15 @@ func TestBulkOverHTTP(t *testing.T) {
 			require.Equal(t, []any{true, 2, false, 2}, []any{dry.DryRun, dry.Matched, dry.More, len(dry.Examples)})
 			require.Equal(t, "PENDING", s.task(t, "/v1/tasks/"+made).State)
 
+			run := s.awaitBulk(t, s.Post("/v1/bulk", body("priority", "priority", "high"), asOperator).TaskID)
+			require.Equal(t, []any{1, 1, "high"}, []any{run.Done, run.Gone, run.Priority})
+			seen, err := s.tasks.Info(t.Context(), made)
+			require.NoError(t, err)
+			require.Equal(t, "high", seen.Priority)
+
 			a := s.Post("/v1/bulk", body("revoke"), asAlice)
 			require.Equal(t, 100, a.Code, "%s", a.Raw)
-			run := s.awaitBulk(t, a.TaskID)
+			run = s.awaitBulk(t, a.TaskID)
 			require.Equal(t, []any{a.TaskID, "SUCCESS", "revoke", "alice", map[string]any{"task": "demo.add"}, 1, 1, 1, 0, 2},
 				[]any{run.ID, run.State, run.Action, run.By, run.Filter, run.Done, run.Skipped, run.Gone, run.Failed, run.LookedAt})
 			require.Equal(t, "REVOKED", s.task(t, "/v1/tasks/"+made).State)
@@ -108,6 +114,10 @@ func TestBulkRequestsThatMakeNoSenseAreRefused(t *testing.T) {
 		{object{"filter": object{"limit": 1}, "action": "retry"}, "filter.limit"},
 		{object{"filter": object{"all": true}, "action": "retry", "terminate": true}, "terminate"},
 		{object{"filter": object{"all": true}, "action": "retry", "queue": "x"}, "queue"},
+		{object{"filter": object{"all": true}, "action": "retry", "priority": "high"}, "priority"},
+		{object{"filter": object{"all": true}, "action": "priority"}, "priority"},
+		{object{"filter": object{"all": true}, "action": "priority", "priority": "highest"}, "priority"},
+		{object{"filter": object{"state": "STARTED"}, "action": "priority", "priority": "high"}, "filter.state"},
 	} {
 		for _, dry := range []bool{true, false} {
 			c.body["dry_run"] = dry

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS paidui_bulk (
     action      varchar(16)  NOT NULL,
     filter      text         NOT NULL,
     terminate   boolean      NOT NULL,
+    priority    varchar(16)  NOT NULL,
     made_by     varchar(128) NOT NULL,
     state       varchar(16)  NOT NULL,
     stop        boolean      NOT NULL,

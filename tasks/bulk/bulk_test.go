@@ -3,6 +3,7 @@ package bulk
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -160,6 +161,43 @@ func TestWaitingTasksAreRevokedAndEndedOnesDeleted(t *testing.T) {
 	})
 }
 
+func TestWaitingTasksGetAnotherPriority(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.batch = 3
+		var ids []string
+		for i := range 10 {
+			res, err := flaky.Enqueue(t.Context(), w.client, args{i}, tasks.Tags("t"))
+			require.NoError(t, err)
+			ids = append(ids, res.ID())
+		}
+		later, err := flaky.Enqueue(t.Context(), w.client, args{10}, tasks.Tags("t"), tasks.Countdown(time.Hour))
+		require.NoError(t, err)
+		w.await(t, append(ids, later.ID()), tasks.StatePending)
+		id := w.start(t, Request{Action: Prioritize, Priority: "high", Filter: Filter{Tag: "t"}})
+		first := true
+		w.reached = func(p point) error { // a successor has done the first batch before
+			if p == beforeCheckpoint && first {
+				first = false
+				return errors.New("the worker died")
+			}
+			return nil
+		}
+		_, err = w.run(t.Context(), id)
+		require.Error(t, err)
+		result, err := w.run(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, Result{State: tasks.StateSuccess, Done: 11}, result)
+		high := w.broker.Redis().LRange(t.Context(), "paidui:{default}:high", 0, -1).Val()
+		slices.Reverse(high)
+		require.Equal(t, ids, high, "in the order in which they were enqueued")
+		require.Zero(t, w.broker.Redis().LLen(t.Context(), "asynq:{default}:pending").Val())
+		info, err := w.client.Info(t.Context(), later.ID())
+		require.NoError(t, err)
+		require.Equal(t, "high", info.Priority)
+	})
+}
+
 func TestARunIsStopped(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
@@ -283,6 +321,7 @@ func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
 		"filter.q":           {Action: Retry, Filter: Filter{Text: `"open`}},
 		"filter.error_group": {Action: Retry, Filter: Filter{ErrorGroup: "x"}},
 		"filter.until":       {Action: Retry, Filter: Filter{Since: now, Until: now.Add(-time.Hour)}},
+		"priority":           {Action: Prioritize, Priority: "most", Filter: Filter{All: true}},
 		"terminate":          {Action: Delete, Terminate: true, Filter: Filter{All: true}},
 	} {
 		r.By = "alice"

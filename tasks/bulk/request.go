@@ -20,16 +20,20 @@ const (
 	Retry  Action = "retry"  // tasks in FAILURE that Redis still has run again, as tasks.Client.Retry has it
 	Revoke Action = "revoke" // tasks that have not ended do not run any more, as tasks.Client.Revoke has it
 	Delete Action = "delete" // tasks that have ended are deleted from Redis and from the history
+	// Prioritize gives tasks that wait another priority. Those that wait for a worker go before those of the priority that do.
+	Prioritize Action = "priority"
 )
 
 // Actions are all of them.
-func Actions() []Action { return []Action{Retry, Revoke, Delete} }
+func Actions() []Action { return []Action{Retry, Revoke, Delete, Prioritize} }
 
 // states are those of the tasks that the action concerns.
 func (a Action) states() []tasks.State {
 	switch a {
 	case Retry:
 		return []tasks.State{tasks.StateFailure}
+	case Prioritize:
+		return []tasks.State{tasks.StatePending, tasks.StateRetry}
 	case Revoke:
 		return []tasks.State{tasks.StatePending, tasks.StateStarted, tasks.StateProgress, tasks.StateRetry}
 	case Delete:
@@ -56,6 +60,7 @@ type Request struct {
 	Filter    Filter
 	Action    Action
 	Terminate bool   // with Revoke: workers are told to end what runs
+	Priority  string // with Prioritize: high, normal or low
 	By        string // who asks, 1 to tasks.MaxActor bytes of visible text in one line
 }
 
@@ -73,6 +78,11 @@ func requestErrorf(field, format string, args ...any) *RequestError {
 
 const filterField = "filter"
 
+var (
+	priorities = []string{"high", "normal", "low"}
+	levels     = map[string]tasks.PriorityLevel{"high": tasks.High, "normal": tasks.Normal, "low": tasks.Low}
+)
+
 func (r *Request) validate() error {
 	without := r.Filter
 	without.All = false
@@ -83,6 +93,10 @@ func (r *Request) validate() error {
 		return requestErrorf("action", "want one of %s", list(Actions()))
 	case r.Terminate && r.Action != Revoke:
 		return requestErrorf("terminate", "goes with the action %s", Revoke)
+	case r.Priority != "" && r.Action != Prioritize:
+		return requestErrorf("priority", "goes with the action %s", Prioritize)
+	case r.Action == Prioritize && !slices.Contains(priorities, r.Priority):
+		return requestErrorf("priority", "want one of %s", list(priorities))
 	case !narrow && !r.Filter.All:
 		return requestErrorf(filterField, `matches every task: say so with "all": true`)
 	case narrow && r.Filter.All:

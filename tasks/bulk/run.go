@@ -189,6 +189,8 @@ func (r *runner) act(ctx context.Context, found []history.Found) error {
 			how = append(how, tasks.Terminate())
 		}
 		results, err = r.tasks.RevokeMany(ctx, refs, how...)
+	case Prioritize:
+		results, err = r.tasks.PrioritizeMany(ctx, refs, levels[r.row.Priority])
 	case Delete:
 		results, err = r.delete(ctx, refs)
 	default:

@@ -57,6 +57,7 @@ type Run struct {
 	Action     Action
 	Filter     Filter
 	Terminate  bool
+	Priority   string // high, normal or low, with Prioritize
 	By         string
 	State      tasks.State // PENDING, STARTED, SUCCESS, FAILURE, or REVOKED when it was stopped
 	LookedAt   int64       // records of the history
@@ -97,7 +98,7 @@ func (s *Store) Start(ctx context.Context, r Request) (id string, err error) {
 		}
 		id = made.ID()
 		return tx.Create(&models.BulkRun{
-			ID: id, Action: string(r.Action), Filter: filter, Terminate: r.Terminate, MadeBy: r.By, State: string(tasks.StatePending),
+			ID: id, Action: string(r.Action), Filter: filter, Terminate: r.Terminate, Priority: r.Priority, MadeBy: r.By, State: string(tasks.StatePending),
 			Failures: "[]", CreatedAt: s.now().UTC().Truncate(time.Microsecond),
 		}).Error
 	})
@@ -218,7 +219,7 @@ func newRun(row *models.BulkRun) (*Run, error) {
 		return nil, err
 	}
 	r := &Run{
-		ID: row.ID, Action: Action(row.Action), Filter: filter, Terminate: row.Terminate, By: row.MadeBy, State: tasks.State(row.State),
+		ID: row.ID, Action: Action(row.Action), Filter: filter, Terminate: row.Terminate, Priority: row.Priority, By: row.MadeBy, State: tasks.State(row.State),
 		LookedAt: row.LookedAt, Done: row.Done, Skipped: row.Skipped, Gone: row.Gone, Failed: row.Failed, CreatedAt: row.CreatedAt.UTC(), Error: row.Error,
 		Failures: []Failure{},
 	}
