@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,9 @@ func checkCallName(name string) error {
 // after an error or by another process, does not run a task again that it has run again already, even if that has failed
 // once more. The answers come in the order of refs, which must differ; together with an error there are none, and some tasks run
 // again.
-func (c *Client) RetryMany(ctx context.Context, name string, refs []TaskRef) ([]ManyResult, error) {
+//
+// to gets the records that the client's history would get, which may be lost with this process; nil is that history.
+func (c *Client) RetryMany(ctx context.Context, name string, refs []TaskRef, to Recorder) ([]ManyResult, error) {
 	if err := checkCallName(name); err != nil {
 		return nil, err
 	}
@@ -64,15 +67,17 @@ func (c *Client) RetryMany(ctx context.Context, name string, refs []TaskRef) ([]
 		for i, one := range list {
 			switch {
 			case one.Outcome == broker.Fresh:
-				c.writeRerun(one.Task)
+				if r, ok := c.rerunRecord(one.Task); ok {
+					cmp.Or(to, c.history).Record(r)
+				}
 				results[i].Outcome = ManyDone
 			case one.Task == nil:
 				results[i].Outcome = ManyGone
 			case errors.Is(one.Err, done), one.Task.Headers[headerCall] == name:
 				results[i].Outcome = ManyDone
-				if r, ok := c.historyRecord(one.Task); ok && one.Task.State == "pending" { // who did it may have died before it wrote this
-					r.State = StatePending
-					c.history.Record(r)
+				if r, ok := c.historyRecord(one.Task); ok { // who did it may have died before it wrote this
+					r.State, r.Attempt, r.Retries = StatePending, 0, 0
+					cmp.Or(to, c.history).Record(r)
 				}
 			default:
 				results[i] = ManyResult{ManyUnfit, one.Err}

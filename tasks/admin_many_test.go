@@ -65,7 +65,7 @@ func TestRetryOfManyHappensOnce(t *testing.T) {
 		require.NoError(t, err)
 		others := []tasks.TaskRef{{"default", waits.ID()}, {"default", "nobody"}, {"no queue", "x"}}
 		for range 2 { // the second call repeats the first, after the tasks have failed once more
-			list, err := client.RetryMany(t.Context(), "call-1", append(refs, others...))
+			list, err := client.RetryMany(t.Context(), "call-1", append(refs, others...), nil)
 			require.NoError(t, err)
 			require.Equal(t, map[tasks.ManyOutcome]int{tasks.ManyDone: 2 * n, tasks.ManyUnfit: 1, tasks.ManyGone: 2}, manyOutcomes(list))
 			require.Eventually(t, func() bool { return runs.Load() == 4*n }, testenv.Patience, 10*time.Millisecond)
@@ -73,13 +73,13 @@ func TestRetryOfManyHappensOnce(t *testing.T) {
 		}
 		require.EqualValues(t, 4*n, runs.Load())
 		requireState(t, client, waits.ID(), tasks.StatePending)
-		list, err := client.RetryMany(t.Context(), "call-2", refs)
+		list, err := client.RetryMany(t.Context(), "call-2", refs, nil)
 		require.NoError(t, err)
 		require.Equal(t, 2*n, manyOutcomes(list)[tasks.ManyDone])
 		require.Eventually(t, func() bool { return runs.Load() == 6*n }, testenv.Patience, 10*time.Millisecond)
 		records := history.of(refs[0].ID)
 		require.Equal(t, 3, records[len(records)-1].Run)
-		_, err = client.RetryMany(t.Context(), "", refs)
+		_, err = client.RetryMany(t.Context(), "", refs, nil)
 		var wrong *tasks.OptionError
 		require.ErrorAs(t, err, &wrong)
 	})
@@ -91,7 +91,7 @@ func TestRetryOfManyLeavesWhatHasExpired(t *testing.T) {
 	client := tasks.NewClient(b)
 	refs, _ := failingMany(t, b, client, 1, tasks.ExpiresIn(time.Hour))
 	late := tasks.NewClient(b, tasks.ClientOptions{Now: func() time.Time { return time.Now().Add(2 * time.Hour) }})
-	list, err := late.RetryMany(t.Context(), "call", refs)
+	list, err := late.RetryMany(t.Context(), "call", refs, nil)
 	require.NoError(t, err)
 	for _, r := range list {
 		require.Equal(t, tasks.ManyUnfit, r.Outcome)

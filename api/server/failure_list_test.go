@@ -51,7 +51,7 @@ func TestFailuresOverHTTP(t *testing.T) {
 			s.Get("/v1/failures?window=1h&limit=1", asOperator).Into(t, &list)
 			require.Len(t, list.Failures, 1)
 			g := list.Failures[0]
-			require.Equal(t, []any{"article <n> is gone", 2, "demo.add", 2, "v1.2", 2},
+			require.Equal(t, []any{"article {n} is gone", 2, "demo.add", 2, "v1.2", 2},
 				[]any{g.Error, g.Count, g.Tasks[0].Task, g.Tasks[0].Count, g.Versions[0].Version, g.Versions[0].Count})
 			require.Equal(t, []any{"FAILURE", map[string]any{"n": 1.0, "m": 2.0}}, []any{g.Example.State, g.Example.Args})
 			require.Equal(t, "b a", strings.Join(s.search(t, "error_group="+g.ErrorGroup), " "))
@@ -59,7 +59,7 @@ func TestFailuresOverHTTP(t *testing.T) {
 			require.Equal(t, "c", strings.Join(s.search(t, "q=ADA&state=FAILURE"), " "))
 			require.NotNil(t, list.Next)
 			s.Get("/v1/failures?window=1h&limit=1&cursor="+*list.Next, asOperator).Into(t, &list)
-			require.Equal(t, []any{"no user <quoted>", 1}, []any{list.Failures[0].Error, list.Failures[0].Count})
+			require.Equal(t, []any{"no user {quoted}", 1}, []any{list.Failures[0].Error, list.Failures[0].Count})
 			require.Nil(t, list.Next)
 			s.Get("/v1/failures?task=demo.low", asOperator).Into(t, &list)
 			require.Empty(t, list.Failures)

@@ -41,14 +41,14 @@ func ValidID(id string) bool {
 
 // Normal is an error's text with placeholders for what differs from one occurrence to the next:
 //
-//	<url>      what has a scheme and "://"
-//	<email>    name@host
-//	<address>  an IP address, with or without a port, and a host's name with a port
-//	<id>       a UUID, with what is before and after it in the word, as the queue of a task's id; and 16 or more letters and
+//	{url}      what has a scheme and "://"
+//	{email}    name@host
+//	{address}  an IP address, with or without a port, and a host's name with a port
+//	{id}       a UUID, with what is before and after it in the word, as the queue of a task's id; and 16 or more letters and
 //	           digits, mixed, as of a ULID or a token
-//	<hex>      0x and hexadecimal digits; and 8 or more hexadecimal digits, at least one of each kind
-//	<n>        a number: a run of digits with its sign and fraction; also within a word, as in shard-7
-//	<quoted>   what stands between quotes of any script
+//	{hex}      0x and hexadecimal digits; and 8 or more hexadecimal digits, at least one of each kind
+//	{n}        a number: a run of digits with its sign and fraction; also within a word, as in shard-7
+//	{quoted}   what stands between quotes of any script
 //
 // Of a panic it takes the first line; of others, all lines as one. White space becomes one space, and what is longer than
 // MaxNormal is cut off.
@@ -92,18 +92,18 @@ func (n *normaliser) write(text string) {
 // step takes the next quoted part, word, or character.
 func (n *normaliser) step() {
 	if inside, ok := quoted(n.rest, n.last); ok {
-		n.write("<quoted>")
+		n.write("{quoted}")
 		n.rest = n.rest[inside:]
 		return
 	}
 	if size := ipv6InBrackets(n.rest); size > 0 {
-		n.write("<address>")
+		n.write("{address}")
 		n.rest = n.rest[size:]
 		return
 	}
 	if size := wordLength(n.rest); size > 0 {
 		if url := urlLength(n.rest, size); url > 0 {
-			n.write("<url>")
+			n.write("{url}")
 			n.rest = n.rest[url:]
 			return
 		}
@@ -124,8 +124,8 @@ func (n *normaliser) step() {
 			n.write(" ")
 		}
 	case unicode.IsDigit(r): // of another script
-		if !strings.HasSuffix(n.out.String(), "<n>") {
-			n.write("<n>")
+		if !strings.HasSuffix(n.out.String(), "{n}") {
+			n.write("{n}")
 		}
 	default:
 		n.write(string(r))
@@ -137,11 +137,11 @@ func (n *normaliser) word(word string) {
 	switch {
 	case word == "":
 	case isEmail(word):
-		n.write("<email>")
+		n.write("{email}")
 	case isAddress(word):
-		n.write("<address>")
+		n.write("{address}")
 	case hasUUID(word):
-		n.write("<id>")
+		n.write("{id}")
 	default:
 		n.parts(word)
 	}
@@ -162,9 +162,9 @@ func (n *normaliser) parts(word string) {
 		word = word[size:]
 		switch {
 		case isHex(run):
-			n.write("<hex>")
+			n.write("{hex}")
 		case isToken(run):
-			n.write("<id>")
+			n.write("{id}")
 		default:
 			word = word[n.numbers(run, word):]
 		}
@@ -184,7 +184,7 @@ func (n *normaliser) numbers(run, behind string) (fraction int) {
 			i++
 			continue
 		}
-		n.write("<n>")
+		n.write("{n}")
 		if end == len(run) {
 			if len(behind) > 1 && behind[0] == '.' && isDigit(behind[1]) {
 				fraction++
@@ -200,7 +200,7 @@ func (n *normaliser) numbers(run, behind string) (fraction int) {
 
 // signLength is 1 when a word begins with the sign of a number.
 func signLength(word string, before rune) int {
-	if len(word) > 1 && (word[0] == '-' || word[0] == '+') && isDigit(word[1]) && !unicode.IsLetter(before) && before != '>' {
+	if len(word) > 1 && (word[0] == '-' || word[0] == '+') && isDigit(word[1]) && !unicode.IsLetter(before) && before != '}' {
 		return 1
 	}
 	return 0

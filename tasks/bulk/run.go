@@ -71,6 +71,7 @@ type runner struct {
 	*Store
 	row    *models.BulkRun // as it is stored
 	filter Filter
+	again  records // of tasks that run again, since the last checkpoint
 }
 
 func (r *runner) work(ctx context.Context) error {
@@ -141,23 +142,31 @@ func (r *runner) finish(ctx context.Context, state tasks.State, text string) err
 	return nil
 }
 
-// checkpoint writes the row, unless another worker has the run by now, and reads whether it is to stop.
+// checkpoint writes the row, unless another worker has the run by now, and reads whether it is to stop. With it go the records of
+// what runs again: what a worker has in memory dies with it, and nobody compares a record with Redis that says that a task has failed.
 func (r *runner) checkpoint(ctx context.Context) error {
 	row := r.row
-	before := row.Step
-	written := r.db.WithContext(ctx).Model(&models.BulkRun{}).Where("id = ? AND step = ? AND finished_at IS NULL", row.ID, before).
-		Updates(map[string]any{
-			"state": row.State, "step": before + 1, "position": row.Position, "looked_at": row.LookedAt, "done": row.Done, "skipped": row.Skipped,
-			"gone": row.Gone, "failed": row.Failed, "failures": row.Failures, "error": row.Error, "started_at": row.StartedAt, "finished_at": row.FinishedAt,
-		})
-	if written.Error != nil {
-		return fmt.Errorf("bulk: write how far run %s is: %w", row.ID, written.Error)
+	fenced := errors.New("another worker has it")
+	err := r.history.WriteWith(ctx, r.again, func(exec history.Exec) error {
+		n, err := exec("UPDATE paidui_bulk SET state = ?, step = ?, position = ?, looked_at = ?, done = ?, skipped = ?, gone = ?, failed = ?,"+
+			" failures = ?, error = ?, started_at = ?, finished_at = ? WHERE id = ? AND step = ? AND finished_at IS NULL",
+			row.State, row.Step+1, row.Position, row.LookedAt, row.Done, row.Skipped, row.Gone, row.Failed, row.Failures, row.Error,
+			orNull(row.StartedAt), orNull(row.FinishedAt), row.ID, row.Step)
+		if err == nil && n == 0 {
+			return fenced
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fenced) {
+		return fmt.Errorf("bulk: write how far run %s is: %w", row.ID, err)
 	}
+	written := err == nil
 	stored, err := r.Store.row(ctx, row.ID)
 	switch {
 	case err != nil:
 		return err
-	case written.RowsAffected == 1:
+	case written:
+		r.again = nil
 		row.Step, row.Stop = stored.Step, stored.Stop
 		return nil
 	case stored.FinishedAt != nil:
@@ -166,6 +175,13 @@ func (r *runner) checkpoint(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("bulk: run %s: %w", row.ID, tasks.ErrFenced)
+}
+
+func orNull(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return t.UTC()
 }
 
 // act does what is to be done to a batch of tasks, and counts it. Doing it again changes nothing.
@@ -182,7 +198,7 @@ func (r *runner) act(ctx context.Context, found []history.Found) error {
 	var err error
 	switch Action(r.row.Action) {
 	case Retry:
-		results, err = r.tasks.RetryMany(ctx, r.row.ID, refs)
+		results, err = r.tasks.RetryMany(ctx, r.row.ID, refs, &r.again)
 	case Revoke:
 		how := []tasks.RevokeOption{tasks.Reason("revoked by an operator, in bulk " + r.row.ID)}
 		if r.row.Terminate {
@@ -201,6 +217,12 @@ func (r *runner) act(ctx context.Context, found []history.Found) error {
 	}
 	return r.count(refs, results)
 }
+
+// records are those that wait for the checkpoint.
+type records []tasks.Record
+
+// Record implements tasks.Recorder.
+func (r *records) Record(record tasks.Record) { *r = append(*r, record) }
 
 // delete deletes tasks in Redis, and then their records: so a task whose record is there is met again.
 func (r *runner) delete(ctx context.Context, refs []tasks.TaskRef) ([]tasks.ManyResult, error) {

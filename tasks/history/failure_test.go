@@ -58,7 +58,7 @@ func TestFailuresAreGrouped(t *testing.T) {
 		day := failures(t, s, FailureQuery{})
 		require.Len(t, day, 3)
 		g := day[0]
-		require.Equal(t, []any{"article <n> is gone", int64(3)}, []any{g.Error, g.Count})
+		require.Equal(t, []any{"article {n} is gone", int64(3)}, []any{g.Error, g.Count})
 		require.Equal(t, []FailureShare{{"demo.add", 2}, {"demo.low", 1}}, g.Tasks)
 		require.Equal(t, []FailureShare{{"v1", 2}, {"v2", 1}}, g.Versions)
 		require.WithinDuration(t, all[1].EndedAt, g.First, time.Microsecond)
