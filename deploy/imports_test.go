@@ -43,8 +43,9 @@ var layers = map[string][]string{
 	"kept":      {"models", "broker", "tasks", "outbox", "refresh"},
 	"schedule":  {"models", "broker", "tasks", "outbox", "yaml"},
 	"job":       {"models", "broker", "tasks", "outbox", "refresh", "kept"},
+	"bulk":      {"models", "broker", "tasks", "outbox", "job"},
 	"catalog":   {"models", "broker", "tasks", "outbox", "refresh", "kept", "job"},
-	"api":       {"models", "broker", "tasks", "outbox", "schedule", "job", "api"},
+	"api":       {"models", "broker", "tasks", "outbox", "schedule", "job", "bulk", "api"},
 	"shop":      {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "api", "shop"},
 	"worker":    {"models", "broker", "fetch", "tasks", "outbox", "refresh", "kept", "job", "catalog", "worker"},
 	"scheduler": {"models", "broker", "tasks", "outbox", "schedule", "refresh", "kept", "job", "catalog", "scheduler"},
@@ -91,6 +92,8 @@ func layerOf(dir string) string {
 		return "format"
 	case dir == "tasks/banners", dir == "tasks/profiles", dir == "tasks/articles":
 		return "kept" // values that jobs read
+	case dir == "tasks/bulk": // what the history finds
+		return "bulk"
 	case dir == "tasks/outbox", dir == "tasks/refresh", dir == "tasks/catalog", dir == "tasks/schedule":
 		return rest
 	case top == "tasks" && rest != "":
@@ -314,6 +317,10 @@ func TestImportRules(t *testing.T) {
 		{"tasks", library, false, "tasks/broker/fetch", true},
 		{"tasks/history", library, false, "tasks/broker/fetch", false},
 		{"tasks/history", test, false, "tasks/broker/fetch", true},
+		{"tasks/bulk", library, false, "tasks/history", true},
+		{"tasks/history", library, false, "tasks/bulk", false},
+		{"tasks/sms", library, false, "tasks/bulk", false},
+		{"api/server", library, false, "tasks/bulk", true},
 		{"worker/pool", library, false, "tasks/broker/fetch", true},
 		{"api/server", library, false, "tasks/broker/fetch", false},
 		{"tasks", library, false, "tasks/sms", false},

@@ -52,6 +52,53 @@ type TaskTag struct {
 	TaskID    string    `gorm:"size:128;primaryKey"`
 }
 
+// TaskFailure is the last failure of a task: it finds the tasks of an error group, by the time at which they were enqueued.
+type TaskFailure struct {
+	TaskID     string    `gorm:"size:128;primaryKey;index:idx_task_failures_group,priority:3"`
+	ErrorGroup string    `gorm:"size:16;not null;index:idx_task_failures_group,priority:1"`
+	Run        int       `gorm:"not null"` // as in its TaskRecord
+	CreatedAt  time.Time `gorm:"not null;index:idx_task_failures_group,priority:2"`
+}
+
+// FailureCount counts the failures of a span of time that have everything in its key in common.
+type FailureCount struct {
+	Span       int       `gorm:"primaryKey;autoIncrement:false"` // in minutes
+	At         time.Time `gorm:"primaryKey"`                     // when the span begins
+	ErrorGroup string    `gorm:"size:16;primaryKey"`
+	Task       string    `gorm:"size:64;primaryKey"`
+	Queue      string    `gorm:"size:64;primaryKey"`
+	Version    string    `gorm:"size:64;primaryKey"` // of the worker's program; "" when not known
+	Failures   int64     `gorm:"not null"`
+	FirstUS    int64     `gorm:"column:first_us;not null"` // when the first of them ended, in Unix microseconds
+	LastUS     int64     `gorm:"column:last_us;not null"`  // ... and the last
+	Example    string    `gorm:"size:128;not null"`        // id of the last
+	Error      string    `gorm:"size:255;not null"`        // in its normal form
+}
+
+// BulkRun is what an operator does to many tasks at once, and how far it is: see package bulk.
+type BulkRun struct {
+	ID         string     `gorm:"size:128;primaryKey"` // its task's
+	Action     string     `gorm:"size:16;not null"`
+	Filter     string     `gorm:"type:text;not null"` // JSON
+	Terminate  bool       `gorm:"not null"`
+	Priority   string     `gorm:"size:16;not null"` // "" unless the action gives one
+	MadeBy     string     `gorm:"size:128;not null"`
+	State      string     `gorm:"size:16;not null"`
+	Stop       bool       `gorm:"not null"`          // it is to end as soon as it can
+	Step       int64      `gorm:"not null"`          // how often it has written how far it is
+	Position   string     `gorm:"size:255;not null"` // where it goes on
+	LookedAt   int64      `gorm:"not null"`          // records
+	Done       int64      `gorm:"not null"`          // tasks
+	Skipped    int64      `gorm:"not null"`
+	Gone       int64      `gorm:"not null"` // of those that were skipped
+	Failed     int64      `gorm:"not null"`
+	Failures   string     `gorm:"type:text;not null"` // JSON, of the first that failed
+	Error      string     `gorm:"size:255;not null"`
+	CreatedAt  time.Time  `gorm:"not null;index:idx_bulk_created_at"`
+	StartedAt  *time.Time // nil until a worker has begun
+	FinishedAt *time.Time // nil until it has ended
+}
+
 // TaskEffect says that the effects of a task on this database are done: it commits with them.
 type TaskEffect struct {
 	TaskID    string    `gorm:"size:128;primaryKey"`
@@ -132,6 +179,15 @@ func (TaskBundle) TableName() string { return prefix + "task_bundles" }
 func (TaskTag) TableName() string { return prefix + "task_tags" }
 
 // TableName implements GORM's Tabler.
+func (TaskFailure) TableName() string { return prefix + "task_failures" }
+
+// TableName implements GORM's Tabler.
+func (FailureCount) TableName() string { return prefix + "failure_counts" }
+
+// TableName implements GORM's Tabler.
+func (BulkRun) TableName() string { return prefix + "bulk" }
+
+// TableName implements GORM's Tabler.
 func (TaskEffect) TableName() string { return prefix + "task_effects" }
 
 // TableName implements GORM's Tabler.
@@ -157,5 +213,6 @@ func All() []any {
 	return []any{
 		&TaskRecord{}, &TaskBundle{}, &TaskTag{}, &TaskEffect{}, &OutboxRow{}, &ScheduleTick{}, &AuditRecord{},
 		&ScheduleCount{}, &ScheduleEntry{}, &ScheduleRevision{},
+		&TaskFailure{}, &FailureCount{}, &BulkRun{},
 	}
 }

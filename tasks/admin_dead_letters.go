@@ -63,10 +63,16 @@ func (c *Client) mayRunAgain(task *broker.StoredTask, fresh bool) ([]broker.Head
 
 // writeRerun notes that the task, which is given as it was before, begins anew.
 func (c *Client) writeRerun(before *broker.StoredTask) {
-	if r, ok := c.historyRecord(before); ok {
-		r.State, r.Run, r.Attempt, r.Retries = StatePending, r.Run+1, 0, 0
+	if r, ok := c.rerunRecord(before); ok {
 		c.history.Record(r)
 	}
+}
+
+// rerunRecord is the record of a task that begins anew; false when the history keeps none.
+func (c *Client) rerunRecord(before *broker.StoredTask) (Record, bool) {
+	r, ok := c.historyRecord(before)
+	r.State, r.Run, r.Attempt, r.Retries = StatePending, r.Run+1, 0, 0
+	return r, ok
 }
 
 // RetryDead is Retry for all tasks of the queue that are in FAILURE as the call begins, but for those that have expired.

@@ -43,6 +43,9 @@ func isSealed[T []byte | json.RawMessage | string](stored T) bool {
 	return len(stored) > len(sealedHead) && string(stored[:len(sealedHead)]) == sealedHead
 }
 
+// IsEncrypted reports whether a value of a Record is an encrypted one.
+func IsEncrypted(stored string) bool { return isSealed(stored) }
+
 // escaped keeps a value that is not encrypted from being taken for one that is.
 func escaped[T []byte | json.RawMessage | string](plain T) T {
 	if !isSealed(withoutSpaces(plain)) {

@@ -23,6 +23,7 @@ type Record struct {
 	Args, Result    []byte   // JSON; nil when not known or not to be kept
 	Error           string   // the last attempt's, or why the task was revoked
 	Worker          string   // name of the worker that ran it last
+	Version         string   // of the program of the worker that tells of this; "" when not known
 	Tags            []string // 1 to 64 characters each
 	RequestID       string   // of the HTTP request that enqueued it
 

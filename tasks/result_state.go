@@ -34,10 +34,11 @@ type Info struct {
 	Queue        string            `json:"queue"`
 	State        State             `json:"state"`
 	Args         json.RawMessage   `json:"args,omitempty"`
-	Result       json.RawMessage   `json:"result"`             // the handler's, null until SUCCESS
-	Error        string            `json:"error"`              // the last attempt's, or why the task was revoked; "" without one
-	Withheld     string            `json:"withheld,omitempty"` // why values are left out that can't be decrypted here, "" when none are
-	Progress     *Reported         `json:"progress"`           // what the current or last attempt has reported, nil without
+	Result       json.RawMessage   `json:"result"`                // the handler's, null until SUCCESS
+	Error        string            `json:"error"`                 // the last attempt's, or why the task was revoked; "" without one
+	ErrorGroup   string            `json:"error_group,omitempty"` // of a FAILURE as the history knows it: its errors of one kind
+	Withheld     string            `json:"withheld,omitempty"`    // why values are left out that can't be decrypted here, "" when none are
+	Progress     *Reported         `json:"progress"`              // what the current or last attempt has reported, nil without
 	Retries      int               `json:"retries"`
 	MaxRetries   int               `json:"max_retries"`
 	Crashes      int               `json:"crashes"`            // runs that ended with the death of their worker

@@ -130,6 +130,7 @@ func (a *attempt) historyRecord(state State, retries int) Record {
 		MaxRetries: a.MaxRetries,
 		Tags:       a.Tags,
 		RequestID:  a.RequestID,
+		Version:    a.mux.version,
 		EnqueuedAt: a.headers.enqueued,
 		StartedAt:  a.startedAt,
 	}

@@ -30,6 +30,7 @@ type MuxOptions struct {
 	Metrics    Metrics          // nil: none
 	Client     *Client          // enqueues callbacks, and tells its outbox of ends; without one a task with callbacks fails
 	History    Recorder         // nil: no history
+	Version    string           // of the program, for the history; "" when not known
 	Keys       *keyring.Ring    // of encrypted tasks; nil takes the client's
 	Now        func() time.Time // what etas and expiries go by; nil is time.Now
 	// StoreAway adds to what tasks.StoreAway matches what a database's driver says when it does not answer: models.IsAway, or
@@ -47,6 +48,7 @@ type Mux struct {
 	storeAway   func(error) bool
 	client      *Client
 	history     Recorder
+	version     string
 	keys        *keyring.Ring // nil: nothing is encrypted
 	now         func() time.Time
 	missingKeys missingKeys
@@ -89,6 +91,7 @@ func NewMux(opt MuxOptions) *Mux {
 		storeAway:  opt.StoreAway,
 		client:     opt.Client,
 		history:    opt.History,
+		version:    opt.Version,
 		bindings:   make(map[string]*binding),
 		current:    currentDelivery,
 		grace:      handlerEndGrace,

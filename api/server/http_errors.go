@@ -91,6 +91,9 @@ func (s *Server) explain(err error) *Failure {
 	if own = workerFailure(err); own != nil {
 		return own
 	}
+	if own = bulkFailure(err); own != nil {
+		return own
+	}
 	switch {
 	case errors.As(err, &option):
 		return BadRequest(option.Field, Textf("参数 %s 不正确：%s", "option %s: %s", option.Field, option.Msg))

@@ -18,6 +18,7 @@ import (
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/audit"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/bulk"
 	"github.com/paidui/paidui/tasks/demo"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
@@ -54,6 +55,7 @@ type system struct {
 	redis    *testenv.RedisServer // nil in an embedded system
 	log      *testenv.LogBuffer
 	registry *prometheus.Registry
+	bulk     *bulk.Store
 }
 
 // options are the API's, with the broker of its tasks.
@@ -103,6 +105,7 @@ func assemble(t testing.TB, dbURL, brokerURL string, changes []change) *system {
 	acts := audit.New(s.db, logger)
 	acts.WaitFor(testenv.Patience)
 	taskstest.Run(t, acts.Run)
+	s.bulk = bulk.New(s.db, s.tasks, records, logger)
 	opt := options{Broker: s.broker, Options: server.Options{
 		Application: goodsApp(),
 		Tasks:       s.tasks,
@@ -110,6 +113,7 @@ func assemble(t testing.TB, dbURL, brokerURL string, changes []change) *system {
 		Ticks:       ticks.NewStore(s.broker.Redis()),
 		Schedules:   schedule.NewTable(s.db),
 		History:     records,
+		Bulk:        s.bulk,
 		Audit:       acts,
 		OperatorKey: operatorKey,
 		Logger:      logger,

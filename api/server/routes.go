@@ -8,6 +8,7 @@ func (s *Server) routes() []Route {
 	return []Route{
 		{Method: get, Path: "/v1/task-types", Handler: s.listTaskTypes, Who: Observers},
 		{Method: get, Path: "/v1/tasks", Handler: s.searchTasks, Who: Observers, Query: searchParams},
+		{Method: get, Path: "/v1/failures", Handler: s.listFailures, Who: Observers, Query: []string{"window", "task", "queue", "limit", "cursor"}},
 		{Method: post, Path: "/v1/tasks", Handler: s.createTask, Who: Operators, Body: true, enqueues: true},
 		{Method: post, Path: "/v1/tasks/batch", Handler: s.createTasks, Who: Operators, Body: true, MaxBody: maxBatchBody, enqueues: true},
 		{Method: get, Path: "/v1/tasks/:id", Handler: s.oneTask, Who: AnyoneOrOperator, Timeout: maxWait + DefaultTimeout, Query: []string{"wait"}},
@@ -15,6 +16,9 @@ func (s *Server) routes() []Route {
 		{Method: del, Path: "/v1/tasks", Handler: s.revokeTasks, Who: Operators, Timeout: manyTimeout, Query: []string{"tag", "terminate", "reason"}, subjects: []string{"tag"}},
 		{Method: post, Path: "/v1/tasks/:id/retry", Handler: s.retryTask, Who: Operators},
 		{Method: get, Path: "/v1/tasks/:id/why", Handler: s.whyTask, Who: Observers},
+		{Method: post, Path: "/v1/bulk", Handler: s.startBulk, Who: Operators, Body: true, Timeout: manyTimeout},
+		{Method: get, Path: "/v1/bulk/:id", Handler: s.oneBulk, Who: Operators},
+		{Method: del, Path: "/v1/bulk/:id", Handler: s.stopBulk, Who: Operators},
 		{Method: get, Path: "/v1/queues", Handler: s.listQueues, Who: Observers, Query: []string{"limit", "cursor"}},
 		{Method: get, Path: "/v1/queues/:name", Handler: s.oneQueue, Who: Observers},
 		{Method: post, Path: "/v1/queues/:name/pause", Handler: s.pauseQueue, Who: Operators},

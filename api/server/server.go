@@ -16,6 +16,7 @@ import (
 
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/audit"
+	"github.com/paidui/paidui/tasks/bulk"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/ticks"
@@ -32,6 +33,7 @@ type Options struct {
 	// them there is not; a task that Redis has forgotten is a 404.
 	Ticks   *ticks.Store
 	History *history.Store
+	Bulk    *bulk.Store // POST /v1/bulk is a 501 without
 
 	// Schedules is the table of what operators make and change of schedules; nil without a database: changes then answer 501.
 	Schedules *schedule.Table

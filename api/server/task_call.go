@@ -84,7 +84,7 @@ func (s *Server) publicInfo(c echo.Context, info *tasks.Info) *tasks.Info {
 	if info.Withheld != "" {
 		info.Withheld = msgWithheld.In(LanguageOf(c))
 	}
-	info.Args, info.Headers, info.RequestID, info.Worker = nil, nil, "", ""
+	info.Args, info.Headers, info.RequestID, info.Worker, info.ErrorGroup = nil, nil, "", "", ""
 	info.Error = s.publicError(info).In(LanguageOf(c))
 	for i := range info.Attempts {
 		info.Attempts[i].Worker, info.Attempts[i].Error = "", ""

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // searchParams are the query parameters of searchTasks.
-var searchParams = []string{"state", "task", "queue", "tag", "since", "until", "limit", "cursor"}
+var searchParams = []string{"state", "task", "queue", "tag", "since", "until", "limit", "cursor", "q", "error_group"}
 
 var msgNoHistory = Text{"这个服务没有数据库（PAIDUI_DATABASE_URL），不保存任务历史", "this service has no database (PAIDUI_DATABASE_URL) and keeps no history of its tasks"}
 
@@ -28,6 +29,12 @@ func (s *Server) searchTasks(c echo.Context) error {
 		Queue:  c.QueryParam("queue"),
 		Tag:    c.QueryParam("tag"),
 		Cursor: c.QueryParam("cursor"),
+
+		ErrorGroup: c.QueryParam("error_group"),
+		Text:       c.QueryParam("q"),
+	}
+	if q.Text != "" && !s.seesArguments(c) {
+		return &Failure{Status: http.StatusForbidden, Field: "q", Msg: msgNoSearch}
 	}
 	var err error
 	if q.Since, err = timeParam(c, "since"); err != nil {
@@ -36,10 +43,8 @@ func (s *Server) searchTasks(c echo.Context) error {
 	if q.Until, err = timeParam(c, "until"); err != nil {
 		return err
 	}
-	if given := c.QueryParam("limit"); given != "" {
-		if q.Limit, err = strconv.Atoi(given); err != nil || q.Limit < 1 || q.Limit > history.MaxLimit {
-			return BadRequest("limit", Textf("limit 应为 1 到 %d", "limit must be 1 to %d", history.MaxLimit))
-		}
+	if q.Limit, err = historyLimit(c); err != nil {
+		return err
 	}
 	found, err := s.History.Search(c.Request().Context(), q)
 	if err != nil {
@@ -50,6 +55,27 @@ func (s *Server) searchTasks(c echo.Context) error {
 		page.Next = &found.Next
 	}
 	return OK(c, page)
+}
+
+// msgNoSearch is for an observer: what is found by a word has it.
+var msgNoSearch = Text{"观察者看不到任务的参数、结果和错误，也不能在其中搜索", "observers do not see the arguments, results and errors of tasks, and may not search in them"}
+
+// seesArguments tells whether the client sees the arguments, results and errors of all tasks.
+func (s *Server) seesArguments(c echo.Context) bool {
+	who := requestOf(c).identity
+	return who.Operator || who.Observer && s.ObserversSeeArguments
+}
+
+// historyLimit reads ?limit= of a list of the history; absent, it is 0.
+func historyLimit(c echo.Context) (limit int, err error) {
+	given := c.QueryParam("limit")
+	if given == "" {
+		return 0, nil
+	}
+	if limit, err = strconv.Atoi(given); err != nil || limit < 1 || limit > history.MaxLimit {
+		return 0, BadRequest("limit", Textf("limit 应为 1 到 %d", "limit must be 1 to %d", history.MaxLimit))
+	}
+	return limit, nil
 }
 
 // timeParam reads a query parameter as a time; absent, it is zero.

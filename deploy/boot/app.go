@@ -23,6 +23,7 @@ import (
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/bulk"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/queues"
 )
@@ -33,7 +34,7 @@ type App struct {
 	// Name is what the program is called: 1 to 32 of a-z 0-9 -, the first a letter.
 	Name string
 	// Catalog has the definitions that the API offers, that schedules name, and that workers have handlers for. Paidui's own,
-	// history.prune and queue.check, join it with their handlers, unless it has them.
+	// history.prune, bulk.run and queue.check, join it with their handlers, unless it has them.
 	Catalog *tasks.Catalog
 	// Bind gives every task of the catalog its handler. A worker that lacks one does not start.
 	Bind func(m *tasks.Mux, d Deps)
@@ -91,6 +92,7 @@ type Deps struct {
 	Client   *tasks.Client
 	Catalog  *tasks.Catalog
 	History  *history.Store // nil without a database
+	Bulk     *bulk.Store    // nil without a database
 	Logger   *slog.Logger
 	Registry *prometheus.Registry
 }
@@ -161,7 +163,7 @@ func (a App) queues() string {
 func ownTasks(database bool) []tasks.Spec {
 	list := []tasks.Spec{queues.Check}
 	if database {
-		list = append(list, history.PruneTask)
+		list = append(list, history.PruneTask, bulk.Task)
 	}
 	return list
 }
@@ -190,6 +192,8 @@ func (a App) bind(m *tasks.Mux, d Deps) {
 			queues.Bind(m, d.Client)
 		case history.PruneTask.Name():
 			history.Bind(m, d.History)
+		case bulk.Task.Name():
+			bulk.Bind(m, d.Bulk)
 		}
 	}
 }

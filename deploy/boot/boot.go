@@ -16,6 +16,7 @@ import (
 	"github.com/paidui/paidui/deploy/config"
 	"github.com/paidui/paidui/models/keyring"
 	"github.com/paidui/paidui/tasks"
+	"github.com/paidui/paidui/tasks/bulk"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
 )
@@ -51,6 +52,7 @@ type Env struct {
 	outbox         *outbox.Outbox  // nil in a program without a database
 	history        *history.Writer // nil without a database, or with PAIDUI_HISTORY=false
 	records        *history.Store  // nil without a database
+	bulk           *bulk.Store     // nil without a database
 	group          *Group
 	checks         map[string]func(context.Context) error
 	notes          map[string]func(context.Context) []string
@@ -147,6 +149,7 @@ func (b boot) run(ctx context.Context) (err error) {
 		if env.records, err = history.NewStore(env.Stores.DB, env.Client); err != nil {
 			return err
 		}
+		env.bulk = bulk.New(env.Stores.DB, env.Client, env.records, logger)
 	}
 	defer func() { err = errors.Join(err, env.closeOwn()) }()
 	if err := b.assemble(ctx, env); err != nil {
@@ -185,6 +188,7 @@ func (e *Env) deps() Deps {
 		Client:   e.Client,
 		Catalog:  e.Catalog,
 		History:  e.records,
+		Bulk:     e.bulk,
 		Logger:   e.Logger,
 		Registry: e.Registry,
 	}

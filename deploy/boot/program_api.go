@@ -73,6 +73,7 @@ func (e *Env) addAPI() error {
 		Schedules:    e.scheduleTable(),
 		Location:     cfg.Location(),
 		History:      e.records,
+		Bulk:         e.bulk,
 		OperatorKeys: e.operators,
 		Leaving:      Leaving,
 

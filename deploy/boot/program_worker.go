@@ -52,6 +52,7 @@ func (e *Env) addWorker() error {
 	}
 	mux := tasks.NewMux(tasks.MuxOptions{
 		Logger: e.Logger, Metrics: counts, Client: e.Client, History: e.recorder(), StoreAway: models.IsAway,
+		Version: Version(),
 	})
 	e.app.bind(mux, e.deps())
 	if err := mux.Verify(e.Catalog); err != nil {

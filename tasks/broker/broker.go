@@ -44,7 +44,8 @@ type Broker struct {
 
 	died, lapsed atomic.Uint64 // tasks taken over: see TakenOver
 
-	shortList int // longest list that a revoked task is looked for in
+	shortList    int // longest list that a revoked task is looked for in
+	priorityList int // PriorityList
 
 	checksMu sync.Mutex
 	checks   map[Fault]uint64 // see Faults
@@ -68,7 +69,7 @@ func Open(ctx context.Context, raw string, opt Options) (*Broker, error) {
 	}
 	_, cluster := rdb.(*redis.ClusterClient)
 	b := &Broker{
-		rdb: rdb, connects: connects, cluster: cluster, opt: opt, logger: opt.Logger, shortList: shortList,
+		rdb: rdb, connects: connects, cluster: cluster, opt: opt, logger: opt.Logger, shortList: shortList, priorityList: PriorityList,
 	}
 	b.rights = redisx.NewRights(Setting, rdb, needs, b.logger)
 	b.events = newHub(b)

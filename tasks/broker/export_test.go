@@ -38,6 +38,9 @@ func (b *Broker) SetUnsubscribed(d time.Duration) { b.events.unsubscribed = d }
 // SetShortList is the longest list that a revoked task is looked for in.
 func (b *Broker) SetShortList(n int) { b.shortList = n }
 
+// SetPriorityList replaces PriorityList.
+func (b *Broker) SetPriorityList(n int) { b.priorityList = n }
+
 // CheckLimits are those of a check that a test changes. Zero is as usual, but for Unsettled.
 type CheckLimits struct {
 	Step, Kept, Suspects, Visits int

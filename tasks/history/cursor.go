@@ -62,7 +62,11 @@ func (q *Query) after() (place, error) {
 
 func (q *Query) sum(body []byte) uint64 {
 	h := fnv.New64a()
-	for _, part := range []string{string(q.State), q.Task, q.Queue, q.Tag, q.Since.UTC().Format(time.RFC3339Nano), q.Until.UTC().Format(time.RFC3339Nano), string(body)} {
+	parts := []string{string(q.State), q.Task, q.Queue, q.Tag, q.Since.UTC().Format(time.RFC3339Nano), q.Until.UTC().Format(time.RFC3339Nano), string(body)}
+	if q.ErrorGroup != "" || q.Text != "" { // builds before have neither, and go on with the cursors of this one
+		parts = append(parts, q.ErrorGroup, q.Text)
+	}
+	for _, part := range parts {
 		_, _ = h.Write(append([]byte(part), 0)) // a hash takes everything
 	}
 	return h.Sum64()

@@ -44,7 +44,17 @@
 //	tag                                   PRIMARY KEY of paidui_task_tags (tag, created_at, task_id)
 //	tag with task, queue or state         the same, and the records that it names by their primary key; after 5,000 that
 //	                                      do not match, a page ends early and its cursor goes on from there
+//	error group                           idx_task_failures_group of paidui_task_failures (error_group, created_at, task_id), and the
+//	                                      records that it names
+//	words, with any of these              no index: the text of the records that the others find, 5,000 a page at most
 //	an id                                 PRIMARY KEY
+//
+// # Failures
+//
+// As a record of a failed task is written, the task is entered into paidui_task_failures, by the kind of its error, and counted in
+// paidui_failure_counts, in the same transaction: see failure_count.go. The records themselves have no column for it: only
+// failures cost more, a table of any size needs no change, and builds without it run side by side. What these write is entered
+// later, by failure_adopt.go.
 //
 // One index instead of one for each combination is what makes history cheap. Measured on MariaDB 10.11, with rows of
 // about 300 bytes, in microseconds of processor that the server and this process take a record on a busy machine

@@ -40,6 +40,9 @@ func (s *Store) record(ctx context.Context, id string) (*models.TaskRecord, erro
 // info is a record in the clear.
 func (s *Store) info(r *models.TaskRecord) *tasks.Info {
 	info := newInfo(r)
+	if info.State == tasks.StateFailure {
+		info.ErrorGroup, _ = groupOf(r.Error)
+	}
 	s.tasks.Decrypt(info)
 	return info
 }

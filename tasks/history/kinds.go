@@ -116,11 +116,19 @@ func newestStatement(d dialect, kinds []kind, in span, n int) (statement string,
 	return one + strings.Repeat(" UNION ALL "+one, len(kinds)-1), params
 }
 
-// taggedStatement asks for the n first places of a tag.
-func taggedStatement(tag string, in span, n int) (statement string, params []any) {
+// link is a table whose rows lead to records: by its key column, then created_at and task_id.
+type link struct{ table, column string }
+
+var (
+	byTag   = link{"paidui_task_tags", "tag"}
+	byGroup = link{"paidui_task_failures", "error_group"}
+)
+
+// statement asks for the n first places of a value of the key.
+func (l link) statement(value string, in span, n int) (statement string, params []any) {
 	bounds, boundParams := in.conditions()
-	return "SELECT created_at, task_id FROM paidui_task_tags WHERE tag = ?" + bounds + " ORDER BY created_at DESC, task_id DESC LIMIT ?",
-		append(append([]any{tag}, boundParams...), n)
+	return "SELECT created_at, task_id FROM " + l.table + " WHERE " + l.column + " = ?" + bounds + " ORDER BY created_at DESC, task_id DESC LIMIT ?",
+		append(append([]any{value}, boundParams...), n)
 }
 
 func scanPlace(scan func(...any) error) (p place, err error) {

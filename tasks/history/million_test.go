@@ -86,7 +86,7 @@ func TestPagesOfAMillionRecords(t *testing.T) {
 		page, err := s.Search(t.Context(), Query{Tag: "many", State: tasks.StateLost, Limit: limit})
 		require.NoError(t, err)
 		require.NotEmpty(t, page.Next)
-		require.LessOrEqual(t, reads(t, db), 3*tagWork)
+		require.LessOrEqual(t, reads(t, db), 3*lookMost)
 	})
 }
 
@@ -137,7 +137,7 @@ func explain(t *testing.T, s *Store, q Query, after place) {
 	t.Helper()
 	in := span{after, &q}
 	if q.Tag != "" {
-		statement, params := taggedStatement(q.Tag, in, q.Limit+1)
+		statement, params := byTag.statement(q.Tag, in, q.Limit+1)
 		requirePlan(t, s.db, statement, params, "paidui_task_tags", "PRIMARY")
 		return
 	}

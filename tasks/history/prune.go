@@ -37,7 +37,7 @@ type Pruned struct {
 }
 
 // Prune deletes what is older than age: the records of tasks that have ended or are lost, with their tags; and traces of
-// outbox.Once, which stay 30 days at least. First it settles the records that have not ended and are older than an hour,
+// outbox.Once, which stay 30 days at least. Counts of failures stay eight days. First it settles the records that have not ended and are older than an hour,
 // for which Redis must answer. It may be interrupted and repeated at any time, and run while others write. progress is
 // told after each batch; it may be nil.
 func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Pruned)) (done Pruned, err error) {
@@ -57,6 +57,12 @@ func (s *Store) Prune(ctx context.Context, age time.Duration, progress func(Prun
 	}
 	if err := p.eachKind(ctx, true, func(k kind) error { return p.records(ctx, k, now.Add(-age)) }); err != nil {
 		return done, fmt.Errorf("history: delete records: %w", err)
+	}
+	if err := p.failureCounts(ctx); err != nil {
+		return done, fmt.Errorf("history: delete counts of failures: %w", err)
+	}
+	if err := p.bulkRuns(ctx, now.Add(-age)); err != nil {
+		return done, fmt.Errorf("history: delete bulk runs: %w", err)
 	}
 	if err := p.effects(ctx, now.Add(-max(age, EffectAge))); err != nil {
 		return done, fmt.Errorf("history: delete effects: %w", err)
@@ -170,6 +176,9 @@ func (p *pruner) delete(ctx context.Context, list []*models.TaskRecord) (n int, 
 				return err
 			}
 			n += int(deleted)
+			if err := forgetFailures(ctx, tx, part); err != nil {
+				return err
+			}
 			for links := range slices.Chunk(tags, 3*deleteBatch) {
 				if _, err := tx.conn.ExecContext(ctx, "DELETE FROM paidui_task_tags WHERE "+any3(link, links), links...); err != nil {
 					return err
@@ -179,6 +188,67 @@ func (p *pruner) delete(ctx context.Context, list []*models.TaskRecord) (n int, 
 		return nil
 	})
 	return n, err
+}
+
+// Delete deletes the records of those of the tasks that have ended or are lost, with their tags. It tells how many there were.
+func (s *Store) Delete(ctx context.Context, ids []string) (n int, err error) {
+	p := pruner{Store: s}
+	for part := range slices.Chunk(ids, deleteBatch) {
+		var list []*models.TaskRecord
+		err := s.db.WithContext(ctx).Select("task_id, version, created_at, tags, state").Where("task_id IN ?", part).Find(&list).Error
+		if err != nil {
+			return n, fmt.Errorf("history: read records: %w", err)
+		}
+		list = slices.DeleteFunc(list, func(r *models.TaskRecord) bool { return !tasks.State(r.State).Final() })
+		deleted, err := p.delete(ctx, list)
+		if err != nil {
+			return n, fmt.Errorf("history: delete records: %w", err)
+		}
+		n += deleted
+	}
+	return n, nil
+}
+
+// forgetFailures deletes what finds failed tasks by their errors, of those of the records that are deleted.
+func forgetFailures(ctx context.Context, tx *session, list []*models.TaskRecord) error {
+	ids := make([]any, len(list))
+	for i, r := range list {
+		ids[i] = r.TaskID
+	}
+	_, err := tx.conn.ExecContext(ctx, "DELETE FROM paidui_task_failures WHERE task_id IN ("+marks(len(ids))+
+		") AND NOT EXISTS (SELECT 1 FROM paidui_task_records r WHERE r.task_id = paidui_task_failures.task_id)", ids...)
+	return err
+}
+
+// failureCounts deletes the counts of failures that no window shows any more.
+func (p *pruner) failureCounts(ctx context.Context) error {
+	before := p.now().UTC().Add(-countedFor)
+	for _, span := range []int{shortSpan, longSpan} {
+		for {
+			var starts []time.Time
+			db := p.db.WithContext(ctx)
+			err := db.Model(&models.FailureCount{}).Where("span = ? AND at < ?", span, before).Order("at").Limit(1).Pluck("at", &starts).Error
+			if err != nil {
+				return err
+			}
+			if len(starts) == 0 {
+				break
+			}
+			err = db.Where("span = ? AND at = ?", span, starts[0].UTC()).Delete(&models.FailureCount{}).Error
+			if err != nil && !models.IsConflict(err) {
+				return err
+			}
+			if err := p.pause(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bulkRuns deletes what was done to many tasks at once. There are few of them.
+func (p *pruner) bulkRuns(ctx context.Context, before time.Time) error {
+	return p.db.WithContext(ctx).Where("created_at < ? AND finished_at IS NOT NULL", before).Delete(&models.BulkRun{}).Error
 }
 
 // any3 is a condition on each three of the parameters.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paidui/paidui/models/errorgroup"
 	"github.com/paidui/paidui/tasks"
 )
 
@@ -16,14 +17,24 @@ const (
 
 // Query is what to search for. A field that is empty does not restrict.
 type Query struct {
-	State  tasks.State
-	Task   string
-	Queue  string
-	Tag    string
+	State tasks.State
+	Task  string
+	Queue string
+	Tag   string
+	// ErrorGroup finds tasks in FAILURE whose errors are of one kind: see FailureGroup.
+	ErrorGroup string
+	// Text is words, and phrases in double quotes, that must all be in the task's arguments, its result or its error; upper and
+	// lower case are the same, and no character is special. Of arguments and results the first 64 Ki characters are searched.
+	// What is encrypted, or not kept, is never found by it.
+	Text string
+
 	Since  time.Time // when the task was enqueued, at the earliest
 	Until  time.Time // ... and before
 	Limit  int       // records of a page, 1 to MaxLimit; 0 is DefaultLimit
 	Cursor string    // Page.Next of the same query, "" for the first page
+
+	text   textQuery
+	states []tasks.State // of a Walk; nil does not restrict
 }
 
 // QueryError says what of a query makes no sense. Field is its name in lower case.
@@ -67,18 +78,23 @@ func (q *Query) validate() error {
 		return queryErrorf("until", "is not after since")
 	case q.Limit < 0 || q.Limit > MaxLimit:
 		return queryErrorf("limit", "want 1 to %d", MaxLimit)
+	case q.ErrorGroup != "" && !errorgroup.ValidID(q.ErrorGroup):
+		return queryErrorf("error_group", "want %d lower-case hexadecimal digits, as the list of failures has them", errorgroup.IDLength)
 	}
 	if q.Limit == 0 {
 		q.Limit = DefaultLimit
 	}
-	return nil
+	var err error
+	q.text, err = parseText(q.Text)
+	return err
 }
 
 // allows tells whether the query may want tasks whose records are of the kind. A record need not know yet that its task has
 // reported progress.
 func (q *Query) allows(k kind) bool {
 	return (q.Task == "" || q.Task == k.task) && (q.Queue == "" || q.Queue == k.queue) &&
-		(q.State == "" || string(q.State) == k.state || runs(q.State) && runs(tasks.State(k.state)))
+		(q.State == "" || string(q.State) == k.state || runs(q.State) && runs(tasks.State(k.state))) &&
+		(q.states == nil || slices.Contains(q.states, tasks.State(k.state)))
 }
 
 // wants is allows of a record that is up to date.
@@ -91,5 +107,7 @@ func runs(s tasks.State) bool {
 	return s == tasks.StateStarted || s == tasks.StateProgress || s == StateRunning
 }
 
-// narrow tells whether it restricts the kind at all.
-func (q *Query) narrow() bool { return q.Task != "" || q.Queue != "" || q.State != "" }
+// narrow tells whether it restricts more than times, and one of tag and group.
+func (q *Query) narrow() bool {
+	return q.Task != "" || q.Queue != "" || q.State != "" || q.states != nil || len(q.text) > 0 || q.Tag != "" && q.ErrorGroup != ""
+}

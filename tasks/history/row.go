@@ -24,6 +24,7 @@ type row struct {
 	version                            int64
 	run, attempt, retries, maxRetries  int
 	args, result, err, worker, request string
+	build                              string    // version of the worker's program; the table of failures alone has it
 	tags                               string    // with a space between them
 	at                                 time.Time // when it was enqueued
 	started, ended                     time.Time // zero: not known
@@ -51,6 +52,7 @@ func newRow(r tasks.Record, now time.Time) (row, bool) {
 		err:        cutBytes(valid(r.Error), maxError),
 		worker:     cut(r.Worker, maxText),
 		request:    cut(r.RequestID, maxText),
+		build:      cut(r.Version, maxName),
 		tags:       strings.Join(usable(r.Tags), " "),
 		at:         enqueuedAt(r, now),
 		started:    storable(r.StartedAt),
@@ -112,6 +114,9 @@ func merge(stored, coming row) row {
 	fill(&newer.args, older.args)
 	fill(&newer.tags, older.tags)
 	fill(&newer.request, older.request)
+	if newer.version == older.version {
+		fill(&newer.build, older.build)
+	}
 	newer.worker, newer.started = stored.worker, stored.started
 	later := !coming.started.IsZero() && !stored.started.After(coming.started)
 	if coming.worker != "" && (stored.worker == "" || stored.started.IsZero() || later) {

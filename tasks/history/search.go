@@ -71,8 +71,8 @@ func (s *Store) Search(ctx context.Context, q Query) (*Page, error) {
 		s.logger.WarnContext(ctx, "records of earlier builds can't be converted now", "error", err)
 	}
 	find := s.byKind
-	if q.Tag != "" {
-		find = s.byTag
+	if q.Tag != "" || q.ErrorGroup != "" || len(q.text) > 0 {
+		find = s.byWalk
 	}
 	places, more, err := find(ctx, &q, after)
 	if err != nil {
@@ -111,21 +111,15 @@ func shorten(text *string) {
 }
 
 func (q *Query) matches(r *models.TaskRecord) bool {
-	return q.wants(kind{r.Task, r.Queue, r.State}) && (q.Tag == "" || slices.Contains(tagsOf(r), q.Tag))
+	return q.wants(kind{r.Task, r.Queue, r.State}) && (q.Tag == "" || slices.Contains(tagsOf(r), q.Tag)) &&
+		(q.ErrorGroup == "" || r.State == string(tasks.StateFailure))
 }
 
 // byKind finds the places of a page, and the last of them if there are more.
 func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []place, more place, err error) {
-	all, err := s.kinds(ctx, q.Task)
-	if err != nil {
-		return nil, more, fmt.Errorf("history: list kinds of tasks: %w", err)
-	}
-	kinds := slices.DeleteFunc(all, func(k kind) bool { return !q.allows(k) })
-	if len(kinds) > maxKinds {
-		return nil, more, queryErrorf("task", "the search spans %d combinations of task, queue and state, more than %d: name one or two of them", len(kinds), maxKinds)
-	}
-	if len(kinds) == 0 {
-		return nil, more, nil
+	kinds, err := s.wantedKinds(ctx, q)
+	if err != nil || len(kinds) == 0 {
+		return nil, more, err
 	}
 	if places, err = s.newest(ctx, kinds, span{after, q}, q.Limit+1); err != nil {
 		return nil, more, fmt.Errorf("history: search: %w", err)
@@ -135,79 +129,6 @@ func (s *Store) byKind(ctx context.Context, q *Query, after place) (places []pla
 		return places, places[q.Limit-1], nil
 	}
 	return places, more, nil
-}
-
-const (
-	tagBatch = 500
-	tagWork  = 5000 // records of a tag that one page looks at
-)
-
-// byTag is byKind among the records of the query's tag.
-func (s *Store) byTag(ctx context.Context, q *Query, after place) (places []place, more place, err error) {
-	batch := q.Limit + 1
-	if q.narrow() {
-		batch = tagBatch
-	}
-	for looked := 0; looked < tagWork; looked += batch {
-		var tagged []place
-		statement, params := taggedStatement(q.Tag, span{after, q}, batch)
-		err := query(ctx, s.table.pool, statement, params, func(scan func(...any) error) error {
-			p, err := scanPlace(scan)
-			tagged = append(tagged, p)
-			return err
-		})
-		if err != nil {
-			return nil, more, fmt.Errorf("history: search by tag: %w", err)
-		}
-		if len(tagged) > 0 {
-			after = tagged[len(tagged)-1]
-		}
-		matching, err := s.matching(ctx, q, tagged)
-		if err != nil {
-			return nil, more, err
-		}
-		places = append(places, matching...)
-		switch {
-		case len(places) > q.Limit:
-			places = places[:q.Limit]
-			return places, places[q.Limit-1], nil
-		case len(tagged) < batch:
-			return places, place{}, nil
-		}
-	}
-	return places, after, nil
-}
-
-// matching are those places at which there is a record that the query wants.
-func (s *Store) matching(ctx context.Context, q *Query, found []place) ([]place, error) {
-	if len(found) == 0 {
-		return nil, nil
-	}
-	ids := make([]any, len(found))
-	for i, p := range found {
-		ids[i] = p.id
-	}
-	times := make(map[string]time.Time, len(found))
-	err := query(ctx, s.table.pool, "SELECT task_id, created_at, task, queue, state FROM paidui_task_records WHERE task_id IN ("+marks(len(ids))+")", ids,
-		func(scan func(...any) error) error {
-			var id string
-			var at time.Time
-			var k kind
-			if err := scan(&id, &at, &k.task, &k.queue, &k.state); err != nil {
-				return err
-			}
-			if q.allows(k) {
-				times[id] = at
-			}
-			return nil
-		})
-	if err != nil {
-		return nil, fmt.Errorf("history: search by tag: %w", err)
-	}
-	return slices.DeleteFunc(slices.Clone(found), func(p place) bool {
-		at, ok := times[p.id]
-		return !ok || !at.Equal(p.at) // a tag of an earlier task with the id
-	}), nil
 }
 
 // records reads the records at the places, in their order. One that is gone is left out.

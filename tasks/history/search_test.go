@@ -236,17 +236,17 @@ func TestATagOfManyIsSearchedInParts(t *testing.T) {
 	require.NoError(t, s.db.Exec("INSERT INTO paidui_task_records (task_id, task, queue, state, version, run, attempt, retries, max_retries,"+
 		" args, result, error, worker, tags, request_id, room, created_at) SELECT CONCAT('task-', LPAD(seq, 5, '0')), 'demo.add', 'default',"+
 		" IF(seq IN (3, ?), 'FAILURE', 'SUCCESS'), 1, 1, 1, 0, 3, '1', '', '', '', 'import', '', '', ? + INTERVAL seq * 1000 MICROSECOND FROM "+
-		testenv.Numbers(0, 2*tagWork-1), 2*tagWork-3, epoch).Error)
+		testenv.Numbers(0, 2*lookMost-1), 2*lookMost-3, epoch).Error)
 	require.NoError(t, s.db.Exec("INSERT INTO paidui_task_tags (tag, created_at, task_id) SELECT 'import', created_at, task_id FROM paidui_task_records").Error)
-	require.EqualValues(t, 2*tagWork, count(t, s.db, &models.TaskRecord{}))
+	require.EqualValues(t, 2*lookMost, count(t, s.db, &models.TaskRecord{}))
 	q := Query{Tag: "import", State: tasks.StateFailure, Limit: 20}
 	first, err := s.Search(t.Context(), q)
 	require.NoError(t, err)
 	require.Len(t, first.Tasks, 1, "a page looks at so many records, no more")
 	require.NotEmpty(t, first.Next)
-	require.Equal(t, []string{idOf(2*tagWork - 3), idOf(3)}, pages(t, s, q))
-	require.Len(t, pages(t, s, Query{Tag: "import", Limit: 100}), 2*tagWork)
-	require.EqualValues(t, 2*tagWork, count(t, s.db, &models.TaskTag{}))
+	require.Equal(t, []string{idOf(2*lookMost - 3), idOf(3)}, pages(t, s, q))
+	require.Len(t, pages(t, s, Query{Tag: "import", Limit: 100}), 2*lookMost)
+	require.EqualValues(t, 2*lookMost, count(t, s.db, &models.TaskTag{}))
 }
 
 // TestWhatRunsIsFound: the record says STARTED for as long as nobody asks, while Redis knows of progress, or of the end.

@@ -16,8 +16,8 @@ type SettlerOptions struct {
 	Registry prometheus.Registerer // where the metrics go; nowhere when nil
 }
 
-// Settler compares the records of tasks that have not ended with Redis, and turns what earlier builds have stored in bundles
-// into rows. Any number of processes may run one; they share the work. A process may be killed at any moment: what it had
+// Settler compares the records of tasks that have not ended with Redis, turns what earlier builds have stored in bundles into
+// rows, and groups the failures that they have written. Any number of processes may run one; they share the work. A process may be killed at any moment: what it had
 // begun is done again.
 type Settler struct {
 	store     *Store
@@ -26,6 +26,7 @@ type Settler struct {
 	pace      pace
 	rounds    rounds
 	converted int64 // the last bundle of the step before; 0 before the first
+	adoption  adoption
 }
 
 // pace is how often a Settler does what.
@@ -35,6 +36,7 @@ type pace struct {
 	round  time.Duration // between two comparisons of records that have not ended, when all were compared
 	rows   int           // that are compared at once
 	pause  int           // after they were, as a multiple of the time that it took
+	adopt  time.Duration // between two looks for failures that are not grouped
 	limit  time.Duration // for one step
 	longer time.Duration // between two tries while it fails, at most
 }
@@ -45,6 +47,7 @@ var standardPace = pace{
 	round:  time.Minute,
 	rows:   10_000,
 	pause:  9,
+	adopt:  10 * time.Minute,
 	limit:  15 * time.Second,
 	longer: 30 * time.Second,
 }
@@ -66,6 +69,7 @@ func (s *Settler) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { s.repeat(ctx, s.pace.idle, s.pace.busy, s.convert) })
 	parts.Go(func() { s.repeat(ctx, s.pace.round, s.pace.pause, s.round) })
+	parts.Go(func() { s.repeat(ctx, s.pace.adopt, s.pace.pause, s.adopt) })
 	parts.Wait()
 	return nil
 }

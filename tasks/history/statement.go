@@ -100,7 +100,8 @@ type dialect struct {
 	local      bool                       // the database is in this process
 	writers    int                        // of a Writer that may work at the same time
 	begin      []string                   // begin a transaction
-	onConflict string                     // goes before the assignments
+	onConflict string                     // goes before the assignments, where the key is task_id
+	countTaken string                     // the same for the key of paidui_failure_counts
 	coming     func(column string) string // value of the row that comes
 	ignore     string                     // of INSERT, to let a row be that is there
 	kindIndex  string                     // the hint that names idx_task_records_kind
@@ -112,6 +113,7 @@ var (
 		// Repeatable reads would lock the gaps between rows, which other writers insert into.
 		begin:      []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"},
 		onConflict: " ON DUPLICATE KEY UPDATE ",
+		countTaken: " ON DUPLICATE KEY UPDATE ",
 		coming:     func(column string) string { return "VALUES(" + column + ")" }, // MariaDB has no other word for it
 		ignore:     "INSERT IGNORE",
 		kindIndex:  "FORCE INDEX (idx_task_records_kind)",
@@ -121,6 +123,7 @@ var (
 		writers:    1,
 		begin:      []string{"BEGIN IMMEDIATE"},
 		onConflict: " ON CONFLICT (task_id) DO UPDATE SET ",
+		countTaken: " ON CONFLICT (span, at, error_group, task, queue, version) DO UPDATE SET ",
 		coming:     func(column string) string { return "excluded." + column },
 		ignore:     "INSERT OR IGNORE",
 		kindIndex:  "INDEXED BY idx_task_records_kind",

@@ -80,7 +80,10 @@ func (t *table) put(ctx context.Context, tx *session, rows []*row) (sent int, er
 	if err := t.upsert(ctx, tx, pendingRow, waiting); err != nil {
 		return 0, err
 	}
-	return len(stale), t.tag(ctx, tx, others)
+	if err := t.tag(ctx, tx, others); err != nil {
+		return 0, err
+	}
+	return len(stale), t.countFailures(ctx, tx, others)
 }
 
 // stale returns those of the rows of which the table's form is stale, or missing: it leaves out the rows of tasks that have
