@@ -25,19 +25,18 @@ var bulkActions = []bulkAction{
 	{"retry", "Run all tasks of a search again", "retrying", ""},
 	{"revoke", "Revoke all tasks of a search", "revoking", ""},
 	{"delete", "Delete all tasks of a search that have ended", "deleting", ""},
-	{"move", "Move all tasks of a search that wait to another queue", "moving", "the `queue`"},
 	{"priority", "Change the priority of all tasks of a search that wait", "changing the priority of", "the `priority`: high, normal or low"},
 }
 
 func (e environment) bulk() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bulk",
-		Short: "Do something to all tasks of a search: retry, revoke, delete, move, priority",
+		Short: "Do something to all tasks of a search: retry, revoke, delete, priority",
 		Long: "Do something to all tasks of a search, with the filters of tasks. It counts them, shows ten, and asks first. It runs on a worker,\n" +
 			"so Ctrl-C ends only the looking on: bulk stop ends it.",
 		Args: usage(cobra.NoArgs),
 		Example: `  PROGRAM ctl bulk retry --state FAILURE --since today --error-group 6f1ed002ab559585
-  PROGRAM ctl bulk move --queue default --state PENDING --to low --dry-run`,
+  PROGRAM ctl bulk priority --queue default --to high --dry-run`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, action := range bulkActions {
@@ -103,10 +102,7 @@ func (e environment) bulkAct(action bulkAction) *cobra.Command {
 			return remote.UsageErrorf("name at least one filter, as --state FAILURE, or --all for all tasks there are")
 		}
 		r := remote.BulkRequest{Filter: filter, Action: action.name, Terminate: terminate}
-		switch action.name {
-		case "move":
-			r.Queue = to
-		case "priority":
+		if action.name == "priority" {
 			r.Priority = to
 		}
 		if action.to != "" && to == "" {

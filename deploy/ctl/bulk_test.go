@@ -56,11 +56,11 @@ func TestBulkAsksFirst(t *testing.T) {
 func TestBulkActions(t *testing.T) {
 	t.Parallel()
 	f := fakeBulk(t)
-	require.Equal(t, "b-1\n", f.shell().run(t, "ctl", "bulk", "move", "--queue", "default", "--to", "low", "--yes", "--no-wait").ok(t))
+	require.Equal(t, "b-1\n", f.shell().run(t, "ctl", "bulk", "priority", "--queue", "default", "--to", "low", "--yes", "--no-wait").ok(t))
 	f.shell().run(t, "ctl", "bulk", "priority", "--all", "--to", "high", "--yes", "--no-wait").ok(t)
 	f.shell().run(t, "ctl", "bulk", "revoke", "--tag", "a", "--terminate", "--yes", "--no-wait").ok(t)
 	require.Contains(t, f.got(), `POST /v1/bulk {"filter":{"tag":"a"},"action":"revoke","terminate":true}`)
-	require.Contains(t, f.got(), `POST /v1/bulk {"filter":{"queue":"default"},"action":"move","queue":"low"}`)
+	require.Contains(t, f.got(), `POST /v1/bulk {"filter":{"queue":"default"},"action":"priority","priority":"low"}`)
 	require.Contains(t, f.got(), `POST /v1/bulk {"filter":{"all":true},"action":"priority","priority":"high"}`)
 	for _, wrong := range [][]string{{"retry"}, {"move", "--queue", "a"}, {"priority", "--all"}, {"revoke", "--state", "x"}, {"delete", "id"}} {
 		require.Equal(t, 2, f.shell().run(t, append([]string{"ctl", "bulk"}, wrong...)...).status, wrong)

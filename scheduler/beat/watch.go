@@ -3,33 +3,21 @@ package beat
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
-	"time"
 
-	"github.com/fsnotify/fsnotify"
-
+	"github.com/paidui/paidui/models/filewatch"
 	"github.com/paidui/paidui/tasks/schedule"
 )
 
-// watcher reads the file of schedules again when it has changed. It is told by the operating system of changes in the
-// file's folder (editors replace the file, and a Kubernetes ConfigMap swaps a link beside it). By itself it looks twice a
-// second whether the file, behind all links, has another size, time or place, and reads it now and then, for file systems
-// that tell nothing at all. What counts as a change is the file's content.
+// watcher reads the file of schedules again when it has changed. What counts as a change is the file's content.
 type watcher struct {
-	opt       Options
-	metrics   *metrics
-	logger    *slog.Logger
-	quietFor  time.Duration // a change is read when the folder has been quiet for so long
-	statEvery time.Duration // between stats of the file
-	readEvery time.Duration // between readings
-	file      os.FileInfo   // at the last stat; nil when there was none
-	inForce   *Schedule     // the last
-	content   string        // the last content, or what was wrong with reading it
+	opt     Options
+	metrics *metrics
+	logger  *slog.Logger
+	inForce *Schedule // the last
+	content string    // the last content, or what was wrong with reading it
 
 	mu  sync.Mutex
 	err error // of the last reading
@@ -37,10 +25,7 @@ type watcher struct {
 
 func newWatcher(opt Options, m *metrics, first *Schedule) *watcher {
 	m.reload.Set(1)
-	return &watcher{
-		opt: opt, metrics: m, logger: opt.Logger, inForce: first,
-		quietFor: 100 * time.Millisecond, statEvery: 500 * time.Millisecond, readEvery: 30 * time.Second,
-	}
+	return &watcher{opt: opt, metrics: m, logger: opt.Logger, inForce: first}
 }
 
 // current is what was wrong with the file when it was last read.
@@ -55,84 +40,16 @@ func (w *watcher) run(ctx context.Context, changes chan<- *Schedule) {
 	if w.opt.Path == "" {
 		return // nothing changes
 	}
-	events, stop := w.subscribe()
-	defer stop()
-	read := time.NewTicker(w.readEvery)
-	defer read.Stop()
-	stat := time.NewTicker(w.statEvery)
-	defer stat.Stop()
-	w.fileChanged()
-	quiet := time.NewTimer(0) // the first reload is for a change between Load and now
-	defer quiet.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case _, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			quiet.Reset(w.quietFor)
-			continue
-		case <-stat.C:
-			if w.fileChanged() {
-				quiet.Reset(w.quietFor)
-			}
-			continue
-		case <-quiet.C:
-		case <-read.C:
-		}
+	filewatch.New(w.opt.Path, "schedules", w.logger).Run(ctx, func() {
 		changed := w.reload()
 		if changed == nil {
-			continue
+			return
 		}
 		select {
 		case changes <- changed:
 		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// fileChanged reports whether the file has another size, time or inode than at the call before.
-func (w *watcher) fileChanged() bool {
-	before := w.file
-	now, err := os.Stat(w.opt.Path)
-	if err != nil {
-		w.file = nil
-		return before != nil
-	}
-	w.file = now
-	return before == nil || !os.SameFile(before, now) || before.Size() != now.Size() || !before.ModTime().Equal(now.ModTime())
-}
-
-// subscribe asks for the folder's events. Without them polling remains.
-func (w *watcher) subscribe() (<-chan fsnotify.Event, func()) {
-	folder := filepath.Dir(w.opt.Path)
-	notify, err := fsnotify.NewWatcher()
-	if err == nil {
-		if err = notify.Add(folder); err != nil {
-			err = errors.Join(err, notify.Close())
-		}
-	}
-	if err != nil {
-		w.logger.Warn("cannot watch the folder of the schedules: changes are seen late",
-			"error", err, "path", folder, "every", w.readEvery)
-		return nil, func() {}
-	}
-	var draining sync.WaitGroup
-	draining.Go(func() {
-		for err := range notify.Errors {
-			w.logger.Warn("watching the folder of the schedules", "error", err, "path", folder)
 		}
 	})
-	return notify.Events, func() {
-		if err := notify.Close(); err != nil {
-			w.logger.Warn("stop watching the folder of the schedules", "error", err, "path", folder)
-		}
-		draining.Wait()
-	}
 }
 
 // reload reads the file and returns its schedule when that is right and new. A wrong file changes nothing.

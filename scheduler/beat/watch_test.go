@@ -5,9 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
@@ -74,74 +72,4 @@ func TestReload(t *testing.T) {
 
 	replace(t, path, "schedules: []\n")
 	testenv.Eventually(t, inForce())
-}
-
-// Kubernetes mounts a ConfigMap as a link through the folder ..data, and swaps that.
-func TestReloadOfAConfigMap(t *testing.T) {
-	t.Parallel()
-	b := taskstest.Broker(t, testenv.RedisURL(t))
-	dir := t.TempDir()
-	for version, text := range map[string]string{"..1": scheduleA, "..2": scheduleB} {
-		require.NoError(t, os.Mkdir(filepath.Join(dir, version), 0o700))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, version, "schedules.yaml"), []byte(text), 0o600))
-	}
-	path := filepath.Join(dir, "schedules.yaml")
-	require.NoError(t, os.Symlink("..1", filepath.Join(dir, "..data")))
-	require.NoError(t, os.Symlink(filepath.Join("..data", "schedules.yaml"), path))
-	beat := newBeat(t, b, path, newStepClock(noon))
-	startReady(t, beat)
-
-	require.NoError(t, os.Symlink("..2", filepath.Join(dir, "..data_tmp")))
-	require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
-	testenv.Eventually(t, func() bool {
-		list, err := beat.store.List(t.Context())
-		require.NoError(t, err)
-		return len(list) == 1 && list[0].Name == "b"
-	})
-}
-
-// A file behind links that is rewritten in place, of which its folder tells nothing: it is seen long before it is read by
-// itself.
-func TestReloadBehindALinkWithoutPolling(t *testing.T) {
-	t.Parallel()
-	b := taskstest.Broker(t, testenv.RedisURL(t))
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "..1"), 0o700))
-	target := filepath.Join(dir, "..1", "schedules.yaml")
-	require.NoError(t, os.WriteFile(target, []byte(scheduleA), 0o600))
-	require.NoError(t, os.Symlink("..1", filepath.Join(dir, "..data")))
-	path := filepath.Join(dir, "schedules.yaml")
-	require.NoError(t, os.Symlink(filepath.Join("..data", "schedules.yaml"), path))
-	beat := newBeat(t, b, path, newStepClock(noon))
-	require.LessOrEqual(t, beat.watcher.statEvery+beat.watcher.quietFor, time.Second)
-	beat.watcher.readEvery = 24 * time.Hour
-	startReady(t, beat)
-	for _, text := range []string{scheduleB + "# longer\n", scheduleA} {
-		require.NoError(t, os.WriteFile(target, []byte(text), 0o600))
-		want := text[len("schedules:\n  - {name: "):][:1]
-		testenv.Eventually(t, func() bool {
-			list, err := beat.store.List(t.Context())
-			require.NoError(t, err)
-			return len(list) == 1 && list[0].Name == want
-		})
-
-	}
-}
-
-// A file on a file system that tells nothing of changes: here, behind a link into another folder.
-func TestReloadByPolling(t *testing.T) {
-	t.Parallel()
-	b := taskstest.Broker(t, testenv.RedisURL(t))
-	target := scheduleFile(t, scheduleA)
-	link := filepath.Join(t.TempDir(), "schedules.yaml")
-	require.NoError(t, os.Symlink(target, link))
-	beat := newBeat(t, b, link, newStepClock(noon))
-	beat.watcher.readEvery, beat.watcher.statEvery = 20*time.Millisecond, 24*time.Hour
-	startReady(t, beat)
-	require.NoError(t, os.WriteFile(target, []byte(scheduleB), 0o600))
-	testenv.Eventually(t, func() bool {
-		list, err := beat.store.List(t.Context())
-		require.NoError(t, err)
-		return len(list) == 1 && list[0].Name == "b"
-	})
 }

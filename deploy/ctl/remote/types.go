@@ -184,7 +184,6 @@ type Filter struct {
 type BulkRequest struct {
 	Filter   Filter `json:"filter"`
 	Action   string `json:"action"`
-	Queue    string `json:"queue,omitempty"`    // of move
 	Priority string `json:"priority,omitempty"` // of priority
 
 	Terminate bool `json:"terminate,omitempty"` // with revoke: what runs is told to end
