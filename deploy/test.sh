@@ -37,13 +37,14 @@ beside() {
 
 said=$(mktemp) || exit
 trap 'rm -f "$said"' EXIT
-set -x
 beside >"$said" 2>&1 &
 beside=$!
-$go_test $race -p 4 ./deploy/chaos ./deploy/e2e ./worker/pool ./api/shop ./...
+all="$go_test $race -p 4 ./deploy/chaos ./deploy/e2e ./worker/pool ./api/shop ./..."
+echo "$all"
+$all
 main=$?
 wait $beside
 beside=$?
-set +x
+echo 'and beside them:'
 cat "$said"
 [ $main = 0 ] && [ $beside = 0 ]
