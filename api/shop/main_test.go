@@ -23,10 +23,12 @@ import (
 	"github.com/paidui/paidui/tasks"
 	"github.com/paidui/paidui/tasks/banners"
 	"github.com/paidui/paidui/tasks/broker"
+	"github.com/paidui/paidui/tasks/bulk"
 	"github.com/paidui/paidui/tasks/catalog"
 	"github.com/paidui/paidui/tasks/history"
 	"github.com/paidui/paidui/tasks/outbox"
 	"github.com/paidui/paidui/tasks/refresh"
+	"github.com/paidui/paidui/tasks/schedule"
 	"github.com/paidui/paidui/tasks/seckill"
 	"github.com/paidui/paidui/tasks/sms"
 	"github.com/paidui/paidui/tasks/taskstest"
@@ -152,6 +154,8 @@ func assemble(t testing.TB, dbURL, brokerURL, cacheURL string, changes []change)
 			Catalog:     known,
 			Ticks:       ticks.NewStore(s.broker.Redis()),
 			History:     records,
+			Bulk:        bulk.New(s.db, s.tasks, records, logger),
+			Schedules:   schedule.NewTable(s.db),
 			OperatorKey: operatorKey,
 			Logger:      logger,
 			Registry:    s.registry,

@@ -235,15 +235,22 @@ func TestARunIsStopped(t *testing.T) {
 func TestARunWhoseTaskIsRevokedHasEnded(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.relay(t)
-		id := w.start(t, Request{Action: Retry, Filter: Filter{All: true}})
-		require.Eventually(t, func() bool {
+		revoked := func(id string) {
+			t.Helper()
 			_, err := w.client.Revoke(t.Context(), id)
-			return err == nil
+			require.NoError(t, err)
+			run := w.ended(t, id)
+			require.Equal(t, tasks.StateRevoked, run.State)
+			require.False(t, run.FinishedAt.IsZero())
+		}
+		revoked(w.start(t, Request{Action: Retry, Filter: Filter{All: true}})) // which is in the outbox, and never in Redis
+		id := w.start(t, Request{Action: Retry, Filter: Filter{All: true}})
+		w.relay(t)
+		require.Eventually(t, func() bool {
+			found, err := w.broker.Find(t.Context(), "low", id)
+			return err == nil && found != nil
 		}, testenv.Patience, 10*time.Millisecond)
-		run := w.ended(t, id)
-		require.Equal(t, tasks.StateRevoked, run.State)
-		require.False(t, run.FinishedAt.IsZero())
+		revoked(id)
 	})
 }
 

@@ -178,6 +178,9 @@ func (s *Store) Get(ctx context.Context, id string) (*Run, error) {
 	}
 	if !tasks.State(row.State).Final() {
 		info, err := s.tasks.Info(ctx, id)
+		if errors.Is(err, tasks.ErrNotFound) { // it was revoked while it was in the outbox
+			info, err = s.history.Find(ctx, id)
+		}
 		if err == nil && (info.State == tasks.StateFailure || info.State == tasks.StateRevoked) {
 			if row, err = s.endWith(ctx, id, info); err != nil {
 				return nil, err
