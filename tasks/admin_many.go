@@ -52,16 +52,17 @@ func (c *Client) RetryMany(ctx context.Context, name string, refs []TaskRef, to 
 		return nil, err
 	}
 	done := errors.New("it was run again by this call")
+	call := headerCall + ":" + name
 	return c.many(ctx, refs, func(queue string, ids []string) ([]ManyResult, error) {
 		list, err := c.broker.RerunMany(ctx, queue, ids, func(task *broker.StoredTask, fresh bool) ([]broker.Header, error) {
-			if task.Headers[headerCall] == name {
+			if task.Headers[call] != "" {
 				return nil, done
 			}
 			if task.State != "archived" {
 				return nil, nil
 			}
 			headers, err := c.mayRunAgain(task, fresh)
-			return append(headers, broker.Header{Key: headerCall, Value: name}), err
+			return append(headers, broker.Header{Key: call, Value: "1"}), err
 		})
 		results := make([]ManyResult, len(list))
 		for i, one := range list {
@@ -73,7 +74,7 @@ func (c *Client) RetryMany(ctx context.Context, name string, refs []TaskRef, to 
 				results[i].Outcome = ManyDone
 			case one.Task == nil:
 				results[i].Outcome = ManyGone
-			case errors.Is(one.Err, done), one.Task.Headers[headerCall] == name:
+			case errors.Is(one.Err, done), one.Task.Headers[call] != "":
 				results[i].Outcome = ManyDone
 				if r, ok := c.historyRecord(one.Task); ok { // who did it may have died before it wrote this
 					r.State, r.Attempt, r.Retries = StatePending, 0, 0

@@ -28,7 +28,7 @@ const (
 	headerOnFailure = "fail" // JSON
 	headerParent    = "par"  // JSON
 	headerRun       = "run"  // from the second on; Client.Retry writes it
-	headerCall      = "call" // name of the last call that ran it again together with others; Client.RetryMany writes it
+	headerCall      = "call" // with a colon and its name: a call that ran it again together with others; Client.RetryMany writes it
 	headerEncrypted = "enc"  // the arguments are: see seal
 	headerOutbox    = "ob"   // an outbox keeps the task until it has ended
 	headerUser      = "h:"   // goes before the key of a header of the caller's

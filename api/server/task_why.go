@@ -41,9 +41,12 @@ func (s *Server) whyTask(c echo.Context) error {
 	}
 	found, err := s.Tasks.Why(c.Request().Context(), id)
 	if errors.Is(err, tasks.ErrNotFound) {
-		var info *tasks.Info
-		if info, err = s.past(c.Request().Context(), id); err == nil {
-			found = &tasks.Why{Task: info, Reasons: tasks.WhyEnded(info)}
+		info, past := s.past(c.Request().Context(), id)
+		switch {
+		case past != nil && !errors.Is(past, tasks.ErrNotFound):
+			err = past
+		case past == nil && info.State.Final(): // else nobody knows yet that Redis has forgotten it
+			found, err = &tasks.Why{Task: info, Reasons: tasks.WhyEnded(info)}, nil
 		}
 	}
 	if err != nil {

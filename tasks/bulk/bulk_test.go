@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +94,41 @@ func TestADeadWorkersSuccessorDoesNothingTwice(t *testing.T) {
 		require.Eventually(t, func() bool { return w.ran(n) == 2 }, testenv.Patience, 10*time.Millisecond)
 		w.await(t, ids, tasks.StateFailure)
 		require.EqualValues(t, 2, w.ran(n), "each task has run once more, and no more")
+	})
+}
+
+// TestAnotherRunComesBetween a worker's death and its successor, and runs the same tasks again.
+func TestAnotherRunComesBetween(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		const n = 6
+		w.work(t)
+		ids := w.fail(t, n)
+		first := w.start(t, Request{Action: Retry, Filter: Filter{Task: flaky.Name()}})
+		died := errors.New("the worker died")
+		w.reached = func(p point) error {
+			if p == beforeCheckpoint {
+				return died
+			}
+			return nil
+		}
+		again := func(runs int64) {
+			t.Helper()
+			require.Eventually(t, func() bool { return w.ran(n) == runs }, testenv.Patience, 10*time.Millisecond)
+			w.await(t, ids, tasks.StateFailure)
+		}
+		_, err := w.run(t.Context(), first)
+		require.ErrorIs(t, err, died)
+		again(2)
+		w.reached = nil
+		_, err = w.run(t.Context(), w.start(t, Request{Action: Retry, Filter: Filter{Task: flaky.Name()}}))
+		require.NoError(t, err)
+		again(3)
+		result, err := w.run(t.Context(), first)
+		require.NoError(t, err)
+		require.EqualValues(t, n, result.Done)
+		w.await(t, ids, tasks.StateFailure)
+		require.EqualValues(t, 3, w.ran(n))
 	})
 }
 
@@ -323,6 +359,8 @@ func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
 		"filter":             {Action: Retry},
 		"filter.all":         {Action: Retry, Filter: Filter{All: true, Task: "x"}},
 		"filter.state":       {Action: Retry, Filter: Filter{State: tasks.StatePending}},
+		"filter.state ":      {Action: Revoke, Filter: Filter{State: tasks.StateProgress}},
+		"filter.state  ":     {Action: Delete, Filter: Filter{State: history.StateRunning}},
 		"filter.queue":       {Action: Retry, Filter: Filter{Queue: "no queue"}},
 		"filter.tag":         {Action: Retry, Filter: Filter{Tag: "two words"}},
 		"filter.q":           {Action: Retry, Filter: Filter{Text: `"open`}},
@@ -335,7 +373,7 @@ func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
 		var wrong *RequestError
 		_, err := w.Start(t.Context(), r)
 		require.ErrorAs(t, err, &wrong, field)
-		require.Equal(t, field, wrong.Field)
+		require.Equal(t, strings.TrimSpace(field), wrong.Field)
 		_, err = w.Preview(t.Context(), r)
 		require.ErrorAs(t, err, &wrong, field)
 	}

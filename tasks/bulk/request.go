@@ -102,6 +102,12 @@ func (r *Request) validate() error {
 	case narrow && r.Filter.All:
 		return requestErrorf(filterField+".all", "goes without other fields of the filter")
 	}
+	switch state := r.Filter.State; {
+	case r.Action == Revoke && (state == tasks.StateStarted || state == tasks.StateProgress):
+		return requestErrorf(filterField+".state", "the history does not tell %s from %s for sure: want %s", tasks.StateStarted, tasks.StateProgress, history.StateRunning)
+	case r.Action != Revoke && state == history.StateRunning:
+		return requestErrorf(filterField+".state", "%s concerns tasks that are %s", r.Action, list(states))
+	}
 	if state := r.Filter.State; state != "" && slices.Contains(history.States(), state) && !slices.Contains(states, state) {
 		return requestErrorf(filterField+".state", "%s concerns tasks that are %s", r.Action, list(states))
 	}

@@ -75,6 +75,7 @@ type runner struct {
 }
 
 func (r *runner) work(ctx context.Context) error {
+	defer r.writeAgain(ctx)
 	if r.row.StartedAt == nil {
 		now := r.now().UTC().Truncate(time.Microsecond)
 		r.row.StartedAt, r.row.State = &now, string(tasks.StateStarted)
@@ -92,7 +93,7 @@ func (r *runner) work(ctx context.Context) error {
 		return err
 	}
 	for !r.row.Stop {
-		found, looked, err := w.Next(ctx, r.batch)
+		found, looked, err := r.next(ctx, w)
 		if err != nil {
 			return err
 		}
@@ -122,6 +123,25 @@ func (r *runner) work(ctx context.Context) error {
 		return nil
 	}
 	return r.finish(ctx, tasks.StateRevoked, "")
+}
+
+// writeAgain writes the records of what runs again when no checkpoint has: no successor comes when the run was ended meanwhile.
+func (r *runner) writeAgain(ctx context.Context) {
+	if len(r.again) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := r.history.WriteWith(ctx, r.again, func(history.Exec) error { return nil }); err != nil {
+		r.logger.WarnContext(ctx, "tasks that run again are shown as FAILURE until they run", "task_id", r.row.ID, "tasks", len(r.again), "error", err)
+	}
+}
+
+// next is the next batch. A database that does not answer ends it: the task is tried again.
+func (r *runner) next(ctx context.Context, w *history.Walk) (found []history.Found, looked int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return w.Next(ctx, r.batch)
 }
 
 func (r *runner) reach(p point) error {

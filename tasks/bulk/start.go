@@ -121,6 +121,7 @@ const (
 	// countMost and readMost are how many records a dry run looks at: without reading them, and reading them.
 	countMost = 100_000
 	readMost  = 20_000
+	readBytes = 256 << 20 // of arguments, results and errors
 	// MaxExamples bounds those of a Preview.
 	MaxExamples = 10
 )
@@ -148,7 +149,10 @@ func (s *Store) Preview(ctx context.Context, r Request) (*Preview, error) {
 	}
 	p := &Preview{}
 	var first []history.Found
-	const batch = 1000
+	batch := 1000
+	if r.Filter.Text != "" {
+		batch = 250 // records with their arguments and results
+	}
 	for looked := 0; ; {
 		found, n, err := w.Next(ctx, batch)
 		if err != nil {
@@ -160,7 +164,7 @@ func (s *Store) Preview(ctx context.Context, r Request) (*Preview, error) {
 		if n < batch {
 			break
 		}
-		if looked >= most {
+		if looked >= most || w.Read() >= readBytes {
 			p.More = true
 			break
 		}
@@ -178,8 +182,11 @@ func (s *Store) Get(ctx context.Context, id string) (*Run, error) {
 	}
 	if !tasks.State(row.State).Final() {
 		info, err := s.tasks.Info(ctx, id)
-		if errors.Is(err, tasks.ErrNotFound) { // it was revoked while it was in the outbox
+		if errors.Is(err, tasks.ErrNotFound) { // it was revoked while it was in the outbox, or long ago
 			info, err = s.history.Find(ctx, id)
+			if err == nil && (info.State == tasks.StateLost || info.State == tasks.StateSuccess) {
+				info.State, info.Error = tasks.StateFailure, "its task is gone"
+			}
 		}
 		if err == nil && (info.State == tasks.StateFailure || info.State == tasks.StateRevoked) {
 			if row, err = s.endWith(ctx, id, info); err != nil {

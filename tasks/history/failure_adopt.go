@@ -4,23 +4,31 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/paidui/paidui/models"
 	"github.com/paidui/paidui/tasks"
 )
 
-// adoption goes over the records of failed tasks that builds without groups have written, and writes them again, which groups
-// and counts them. It looks at those of the time for which failures are counted.
+// adoption goes over the records of failed tasks, and groups and counts those that builds without groups have written. It looks at those of the time for which failures are counted.
 type adoption struct {
 	kind  kind
 	after place // where it is in the kind
 }
 
-const adoptRows = 2000 // that one step looks at
+const (
+	adoptRows = 2000 // that one step looks at
+	// adoptColumns is what it takes to group and count a failure: arguments and results may be large.
+	adoptColumns = "task_id, task, queue, state, version, run, attempt, retries, error, worker, created_at, started_at, finished_at"
+)
 
 // adopt looks at the next records. After the last one it begins anew, since such a build may still run.
 func (s *Settler) adopt(ctx context.Context) (more bool, err error) {
-	return s.adoption.next(ctx, s.store, adoptRows)
+	err = s.store.exclusively(ctx, func() error {
+		more, err = s.adoption.next(ctx, s.store, adoptRows)
+		return err
+	})
+	return more, err
 }
 
 func (a *adoption) next(ctx context.Context, s *Store, left int) (more bool, err error) {
@@ -40,7 +48,7 @@ func (a *adoption) next(ctx context.Context, s *Store, left int) (more bool, err
 			if left <= 0 {
 				return true, nil
 			}
-			list, err := s.oldest(ctx, k, endOfTime, after, min(left, settleBatch))
+			list, err := s.oldestOf(ctx, adoptColumns, k, endOfTime, after, min(left, settleBatch))
 			if err != nil {
 				return false, fmt.Errorf("history: read records of failed tasks: %w", err)
 			}
@@ -60,7 +68,7 @@ func (a *adoption) next(ctx context.Context, s *Store, left int) (more bool, err
 	return false, nil
 }
 
-// adoptAll writes those of the records again whose failures are not known.
+// adoptAll groups and counts those of the failures that are not known, and whose records are there still.
 func (s *Store) adoptAll(ctx context.Context, list []*models.TaskRecord) error {
 	ids := make([]any, len(list))
 	for i, r := range list {
@@ -85,5 +93,32 @@ func (s *Store) adoptAll(ctx context.Context, list []*models.TaskRecord) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return s.writeBack(ctx, list)
+	ctx, cancel := context.WithTimeout(ctx, flushLimit)
+	defer cancel()
+	return s.table.transact(ctx, func(tx *session) error {
+		ids := make([]any, len(list))
+		for i, r := range list {
+			ids[i] = r.TaskID
+		}
+		there := make(map[string]int64) // versions; locked, so that nobody deletes or changes the records meanwhile
+		err := query(ctx, tx.conn, "SELECT task_id, version FROM paidui_task_records WHERE task_id IN ("+marks(len(ids))+")"+tx.dialect.forUpdate, ids,
+			func(scan func(...any) error) error {
+				var id string
+				var version int64
+				err := scan(&id, &version)
+				there[id] = version
+				return err
+			})
+		if err != nil {
+			return fmt.Errorf("history: lock records of failed tasks: %w", err)
+		}
+		var rows []*row
+		for _, r := range list {
+			if version, ok := there[r.TaskID]; ok && version == r.Version {
+				rows = append(rows, rowOf(r))
+			}
+		}
+		slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.id, b.id) })
+		return s.table.countFailures(ctx, tx, rows)
+	})
 }

@@ -170,6 +170,28 @@ func TestFailuresOfEarlierBuildsAreGroupedLater(t *testing.T) {
 	})
 }
 
+// TestAdoptionBringsNothingBack: records are deleted after it has read them, and before it groups their failures.
+func TestAdoptionBringsNothingBack(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, db *gorm.DB) {
+		s := store(t, db)
+		insert(t, s, failed("a", "article 1 is gone", time.Minute), failed("b", "article 2 is gone", time.Minute))
+		kinds, err := s.kinds(t.Context(), "")
+		require.NoError(t, err)
+		list, err := s.oldestOf(t.Context(), adoptColumns, kinds[0], endOfTime, place{at: time.Now().UTC().Add(-countedFor)}, 500)
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		n, err := s.Delete(t.Context(), []string{"a", "b"})
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+		require.NoError(t, s.adoptAll(t.Context(), list))
+		var left int64
+		require.NoError(t, db.Model(&models.TaskRecord{}).Count(&left).Error)
+		require.Zero(t, left)
+		require.EqualValues(t, 2, failures(t, s, FailureQuery{})[0].Count)
+	})
+}
+
 func TestPruneForgetsFailures(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db *gorm.DB) {

@@ -89,7 +89,12 @@ var (
 
 // oldest reads the next n records of a kind that were enqueued before a time, oldest first.
 func (s *Store) oldest(ctx context.Context, k kind, before time.Time, after place, n int) (list []*models.TaskRecord, err error) {
-	err = s.db.WithContext(ctx).Raw("SELECT * FROM paidui_task_records "+s.table.dialect.kindIndex+
+	return s.oldestOf(ctx, "*", k, before, after, n)
+}
+
+// oldestOf reads these columns of them.
+func (s *Store) oldestOf(ctx context.Context, columns string, k kind, before time.Time, after place, n int) (list []*models.TaskRecord, err error) {
+	err = s.db.WithContext(ctx).Raw("SELECT "+columns+" FROM paidui_task_records "+s.table.dialect.kindIndex+
 		" WHERE task = ? AND queue = ? AND state = ? AND created_at < ? AND (created_at > ? OR created_at = ? AND task_id > ?)"+
 		" ORDER BY created_at, task_id LIMIT ?", k.task, k.queue, k.state, before, after.at, after.at, after.id, n).
 		Scan(&list).Error

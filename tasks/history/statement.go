@@ -103,6 +103,7 @@ type dialect struct {
 	onConflict string                     // goes before the assignments, where the key is task_id
 	countTaken string                     // the same for the key of paidui_failure_counts
 	coming     func(column string) string // value of the row that comes
+	forUpdate  string                     // goes behind a SELECT whose rows are to be locked
 	ignore     string                     // of INSERT, to let a row be that is there
 	kindIndex  string                     // the hint that names idx_task_records_kind
 }
@@ -115,6 +116,7 @@ var (
 		onConflict: " ON DUPLICATE KEY UPDATE ",
 		countTaken: " ON DUPLICATE KEY UPDATE ",
 		coming:     func(column string) string { return "VALUES(" + column + ")" }, // MariaDB has no other word for it
+		forUpdate:  " FOR UPDATE",
 		ignore:     "INSERT IGNORE",
 		kindIndex:  "FORCE INDEX (idx_task_records_kind)",
 	}

@@ -303,7 +303,10 @@ type Found struct {
 }
 
 // Walk goes over all tasks of a query, newest first, in steps. It is for one goroutine.
-type Walk struct{ walk *walk }
+type Walk struct {
+	walk *walk
+	read int
+}
 
 // Walk begins behind the query's cursor, which is an earlier Walk's. Of the query's tasks it comes to those in the states alone,
 // where some are given; its Limit means nothing. It returns a *QueryError for a query that makes no sense. Tasks that change their
@@ -324,17 +327,21 @@ func (s *Store) Walk(ctx context.Context, q Query, states ...tasks.State) (*Walk
 	if err != nil {
 		return nil, err
 	}
-	return &Walk{w}, nil
+	return &Walk{walk: w}, nil
 }
 
 // Next looks at the next n records, and returns those that the query wants; fewer were looked at only when these are the last.
 func (w *Walk) Next(ctx context.Context, n int) (found []Found, looked int, err error) {
-	wanted, looked, _, err := w.walk.step(ctx, n)
+	wanted, looked, size, err := w.walk.step(ctx, n)
+	w.read += size
 	for _, c := range wanted {
 		found = append(found, Found{c.id, c.task, c.queue, tasks.State(c.state)})
 	}
 	return found, looked, err
 }
+
+// Read is how many bytes of arguments, results and errors were read.
+func (w *Walk) Read() int { return w.read }
 
 // Cursor is where the walk is: the query's cursor with which another one goes on there.
 func (w *Walk) Cursor() string {

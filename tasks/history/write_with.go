@@ -23,6 +23,8 @@ func (s *Store) WriteWith(ctx context.Context, records []tasks.Record, also func
 	}
 	var refused error // of also
 	write := func(rows []*row) error {
+		ctx, cancel := context.WithTimeout(ctx, flushLimit)
+		defer cancel()
 		return s.table.transact(ctx, func(tx *session) error {
 			if _, err := s.table.put(ctx, tx, rows); err != nil {
 				return err
