@@ -63,17 +63,35 @@ func (s *Server) runSchedule(c echo.Context) error {
 
 func (s *Server) runNow(ctx context.Context, v *scheduleView) (ticks.RunAnswer, error) {
 	until := time.Now().Add(runWait)
+	for !v.InForce && time.Now().Before(until) { // else a scheduler might enqueue what the entry was before
+		if err := sleep(ctx, runAgain); err != nil {
+			return ticks.RunAnswer{}, err
+		}
+		now, err := s.findSchedule(ctx, v.Name)
+		if err != nil {
+			return ticks.RunAnswer{}, err
+		}
+		v = now
+	}
 	for {
 		a, err := s.Ticks.Run(ctx, rand.Text(), v.Name, max(time.Until(until), runAgain))
 		if err != nil || !a.Unknown || v.InForce || !time.Now().Before(until) {
 			return a, err
 		}
-		timer := time.NewTimer(runAgain)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return a, ctx.Err()
+		if err := sleep(ctx, runAgain); err != nil {
+			return a, err
 		}
+	}
+}
+
+// sleep returns after a while, or with ctx's error when that ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

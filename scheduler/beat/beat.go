@@ -191,7 +191,13 @@ func (b *Beat) announce(ctx context.Context, s *planned, takeover bool) (a ticks
 				if !ok {
 					return fmt.Errorf("schedule %s: open claim of an entry that is not announced", claim.Entry)
 				}
-				if err := b.runner(e, s.Schedule, nil).complete(ctx, claim, asked); err != nil {
+				err := b.runner(e, s.Schedule, nil).complete(ctx, claim, asked)
+				if errors.Is(err, tasks.ErrQueueFull) { // the rule of the tick is over: it does not hold up all the others
+					b.opt.Logger.Error("gave up a tick of a schedule that has changed: its queue is full",
+						"schedule", claim.Entry, "tick", claim.Tick, "queue", claim.Queue)
+					_, err = b.store.Settle(ctx, claim.Entry, claim.Tick, "", e.Rule.Next(claim.Tick))
+				}
+				if err != nil {
 					return err
 				}
 			}

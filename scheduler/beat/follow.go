@@ -37,6 +37,7 @@ type follower struct {
 	least  int64 // the revision that others have in force
 	err    error // of the last look
 	logged time.Time
+	late   bool // nobody waits for the first look any more
 }
 
 func newFollower(table *schedule.Table, logger *slog.Logger) *follower {
@@ -61,18 +62,33 @@ func (f *follower) run(ctx context.Context, changed chan<- struct{}) {
 			return
 		case <-timer.C:
 		}
-		if f.look(ctx) && !first {
+		news := f.look(ctx)
+		if first {
+			close(f.looked)
+			news = news && f.isLate()
+		}
+		if news {
 			select {
 			case changed <- struct{}{}:
 			case <-ctx.Done():
 				return
 			}
 		}
-		if first {
-			close(f.looked)
-		}
 		timer.Reset(tableEvery)
 	}
+}
+
+// giveUpFirst says that nobody waits for the first look: what it finds is then told as a change.
+func (f *follower) giveUpFirst() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.late = true
+}
+
+func (f *follower) isLate() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.late
 }
 
 // current is what is known.

@@ -83,7 +83,7 @@ func TestTicksWaitForTheLastTask(t *testing.T) {
 	clock := newStepClock(noon)
 	store := ticks.NewStore(b.Redis())
 	first := newBeat(t, b, path, clock)
-	startReady(t, first)
+	stop := startReady(t, first)
 	waiting := func(want ...int) {
 		t.Helper()
 		testenv.Eventually(t, func() bool {
@@ -108,6 +108,7 @@ func TestTicksWaitForTheLastTask(t *testing.T) {
 	require.Equal(t, []string{"enqueued", "overlap"}, whats(t, b, "a"), "of three that wait the oldest is left out")
 
 	// A scheduler dies when it has enqueued the next one; another one, whose clock is right, sees it through.
+	stop()
 	finish(t, b, lastID(t, b, "a"))
 	dying := newBeat(t, b, path, systemClock{})
 	dying.testHook = func(step string) error {

@@ -21,6 +21,7 @@ type planned struct {
 // mark adds to a plan what it is made of.
 func (p *planned) mark(plan ticks.Plan) ticks.Plan {
 	plan.Hash, plan.File, plan.Table, plan.Revision, plan.SameFile = p.Hash(), p.file.Hash(), p.table, p.revision, p.sameFile
+	plan.LeftOut = p.LeftOut()
 	return plan
 }
 
@@ -84,6 +85,7 @@ func (b *Beat) awaitTable(ctx context.Context) {
 	select {
 	case <-b.table.looked:
 	case <-timer.C:
+		b.table.giveUpFirst()
 	case <-ctx.Done():
 	}
 }

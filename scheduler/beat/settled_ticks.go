@@ -79,15 +79,19 @@ const forgetTimeout = 5 * time.Second
 // forgetNoted deletes the noted ticks of entries that are gone, are not durable any more, or are paused, unless another
 // schedule is in force by then.
 func (b *Beat) forgetNoted(ctx context.Context, s *planned) {
-	var durable []string
+	var ticking, counted []string
 	for _, e := range s.Entries() {
-		if e.Options.Durable && !e.Paused {
-			durable = append(durable, e.Name)
+		if !e.Options.Durable {
+			continue
+		}
+		counted = append(counted, e.Name) // a pause goes on counting
+		if !e.Paused {
+			ticking = append(ticking, e.Name)
 		}
 	}
 	asking, cancel := context.WithTimeout(ctx, forgetTimeout)
 	defer cancel()
-	err := b.ledger().Forget(asking, durable, func() error { return b.stillInForce(asking, s) })
+	err := b.ledger().Forget(asking, ticking, counted, func() error { return b.stillInForce(asking, s) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errSuperseded) {
 		b.opt.Logger.Warn("the next start or change of the schedules tries it again", "error", err)
 	}

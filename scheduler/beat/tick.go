@@ -72,6 +72,7 @@ func (r *runner) skip(ctx context.Context, upTo time.Time, n int) error {
 }
 
 func (r *runner) pass(ctx context.Context, upTo time.Time, p ticks.Passed) (ticks.ClaimAnswer, ticks.Claim, error) {
+	p.MaxTicks = r.entry.MaxTicks
 	return r.store.PassOver(ctx, r.schedule, r.entry.RuleID(), r.entry.Name, upTo, r.entry.Rule.Next(upTo), p)
 }
 

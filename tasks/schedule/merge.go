@@ -1,6 +1,8 @@
 package schedule
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -47,13 +49,21 @@ func (r Reader) Text(row Row) ([]byte, error) {
 	return r.Client.DecryptStored(place, row.Name, []byte(row.Entry))
 }
 
-// EntryOf reads the entry of a row. Its error is a *LoadError, or says why it can't be decrypted.
+// EntryOf reads the entry of a row. Its error says why it can't be decrypted, or names what of it is wrong without its words:
+// these may quote arguments, and the error is for logs and for those who may not see them.
 func (r Reader) EntryOf(row Row) (Entry, error) {
 	text, err := r.Text(row)
 	if err != nil {
 		return Entry{}, fmt.Errorf("schedule %s: %w", row.Name, err)
 	}
 	e, err := r.ReadEntry(text)
+	var wrong *LoadError
+	if errors.As(err, &wrong) {
+		if wrong.Problems[0].Field == "task" {
+			return Entry{}, fmt.Errorf("schedule %s: %s", row.Name, wrong.Problems[0].Msg)
+		}
+		return Entry{}, fmt.Errorf("schedule %s: %s is not right for this program: change the entry", row.Name, cmp.Or(wrong.Problems[0].Field, "the entry"))
+	}
 	if err != nil {
 		return Entry{}, err
 	}
@@ -72,6 +82,7 @@ func (r Reader) Merge(file *Schedule, table Snapshot) (*Schedule, []error) {
 		return file, nil
 	}
 	var errs []error
+	var leftOut []string // names
 	entries := make([]Entry, 0, len(file.entries)+len(table.Rows))
 	places := make(map[string]int, cap(entries))
 	for _, e := range file.entries {
@@ -84,7 +95,7 @@ func (r Reader) Merge(file *Schedule, table Snapshot) (*Schedule, []error) {
 		case row.Kind == KindOverride && inFile:
 			changed, err := r.override(entries[i], row)
 			if err != nil {
-				errs = append(errs, err)
+				errs, leftOut = append(errs, err), append(leftOut, row.Name)
 			}
 			entries[i] = changed
 		case row.Kind == KindEntry && inFile:
@@ -92,13 +103,15 @@ func (r Reader) Merge(file *Schedule, table Snapshot) (*Schedule, []error) {
 		case row.Kind == KindEntry:
 			e, err := r.EntryOf(row)
 			if err != nil {
-				errs = append(errs, err)
+				errs, leftOut = append(errs, err), append(leftOut, row.Name)
 				continue
 			}
 			entries = append(entries, e)
 		}
 	}
-	return newSchedule(entries, r.Digest), errs
+	merged := newSchedule(entries, r.Digest)
+	merged.leftOut = leftOut
+	return merged, errs
 }
 
 // override applies a row to an entry of the file. With an error the entry is as the file says, but for the pause.

@@ -17,6 +17,7 @@ import (
 type Schedule struct {
 	entries []Entry // by name
 	hash    string
+	leftOut []string // rows of the table that this program can't read
 }
 
 // Entry is one entry, as it was read. It does not change.
@@ -74,6 +75,9 @@ func (s *Schedule) Hash() string { return s.hash }
 func (s *Schedule) Durable() bool {
 	return slices.ContainsFunc(s.entries, func(e Entry) bool { return e.Options.Durable })
 }
+
+// LeftOut are the names of rows of the table that this program can't read: entries, and overrides of which the pause alone is left.
+func (s *Schedule) LeftOut() []string { return s.leftOut }
 
 // Len is the number of entries, paused ones included.
 func (s *Schedule) Len() int { return len(s.entries) }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -79,11 +80,15 @@ type Plan struct {
 	Entries []Entry
 	Secret  []byte // in force where Redis has none; nil draws one
 
-	File     string  // the hash of the file alone; "" is Hash
-	Table    TableIs // "" is NoTable
-	Revision int64   // of the table, when it is read
-	SameFile bool    // the file was announced before: then the plan yields to another file that was heard within Silence
+	File     string   // the hash of the file alone; "" is Hash
+	Table    TableIs  // "" is NoTable
+	Revision int64    // of the table, when it is read
+	LeftOut  []string // rows of the table that the scheduler can't read: see below
+	SameFile bool     // the file was announced before: then the plan yields to another file that was heard within Silence
 }
+
+// What a plan leaves out keeps its state, and the plan yields to another one of its revision that was heard within Silence. So
+// schedulers of two builds, of which one lacks a task, do not take turns.
 
 func (p *Plan) file() string { return cmp.Or(p.File, p.Hash) }
 
@@ -112,7 +117,8 @@ func (s *Store) Announce(ctx context.Context, plan Plan, now time.Time, takeover
 		secret = []byte(rand.Text())
 	}
 	args := []any{toleranceSeconds, keyState, plan.Hash, takeover, unix(now), int(Silence / time.Second), secret,
-		plan.file(), string(plan.table()), plan.Revision, plan.SameFile, keyLog, keyWaiting, keyGone, int(MaxSince / time.Second)}
+		plan.file(), string(plan.table()), plan.Revision, plan.SameFile, keyLog, keyWaiting, keyGone, int(MaxSince / time.Second),
+		strings.Join(plan.LeftOut, " ")}
 	for _, e := range plan.Entries {
 		encoded, err := json.Marshal(e)
 		if err != nil {

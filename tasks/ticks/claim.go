@@ -66,9 +66,10 @@ func (s *Store) BeginOn(ctx context.Context, schedule, rule string, c Claim, ter
 
 // Passed says why ticks are not enqueued.
 type Passed struct {
-	Why   string // for the log; "" leaves them out of it
-	Ticks int    // how many; 0 counts as 1
-	Room  int    // how many ticks may wait: then this one does, and of more the oldest is passed over; 0 for none
+	Why      string // for the log; "" leaves them out of it
+	Ticks    int    // how many; 0 counts as 1
+	MaxTicks int64  // 0 for no maximum: of an entry that has had all of its ticks none is passed over
+	Room     int    // how many ticks may wait: then this one does, and of more the oldest is passed over; 0 for none
 }
 
 // Pass settles all ticks up to the given one without enqueueing them. next is the tick after it, zero for none.
@@ -79,7 +80,7 @@ func (s *Store) Pass(ctx context.Context, schedule, rule, entry string, tick, ne
 // PassOver is Pass with a reason.
 func (s *Store) PassOver(ctx context.Context, schedule, rule, entry string, tick, next time.Time, p Passed) (ClaimAnswer, Claim, error) {
 	keys := []string{keyCurrent, keyState + entry, keyLog + entry, keyWaiting + entry}
-	reply, err := skipScript.Run(ctx, s.rdb, keys, toleranceSeconds, schedule, rule, unix(tick), unix(next), p.Why, max(p.Ticks, 1), p.Room).Slice()
+	reply, err := skipScript.Run(ctx, s.rdb, keys, toleranceSeconds, schedule, rule, unix(tick), unix(next), p.Why, max(p.Ticks, 1), p.Room, p.MaxTicks).Slice()
 	if err != nil {
 		return "", Claim{}, fmt.Errorf("pass over ticks: %w", err)
 	}

@@ -94,19 +94,22 @@ func (l *Ledger) Noted(ctx context.Context) (map[Noted]time.Time, error) {
 	return last, nil
 }
 
-// Forget drops what is noted of entries that are none of these: one that comes back starts anew. It asks inForce whether
+// Forget drops the ticks that are noted of entries other than those that tick, and the counts of others than the counted: one
+// that comes back starts anew. It asks inForce whether
 // these are still the entries after it has deleted and before it commits; an error of inForce keeps all. So nothing is
 // dropped that was noted under a newer schedule, however long the database takes.
-func (l *Ledger) Forget(ctx context.Context, except []string, inForce func() error) error {
+func (l *Ledger) Forget(ctx context.Context, ticking, counted []string, inForce func() error) error {
 	err := l.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		gone := tx.Where("1 = 1")
-		if len(except) > 0 {
-			gone = tx.Where("entry NOT IN ?", except)
+		others := func(names []string) *gorm.DB {
+			if len(names) == 0 {
+				return tx.Where("1 = 1")
+			}
+			return tx.Where("entry NOT IN ?", names)
 		}
-		if err := gone.Session(&gorm.Session{}).Delete(&models.ScheduleTick{}).Error; err != nil {
+		if err := others(ticking).Delete(&models.ScheduleTick{}).Error; err != nil {
 			return err
 		}
-		if err := gone.Session(&gorm.Session{}).Delete(&models.ScheduleCount{}).Error; err != nil {
+		if err := others(counted).Delete(&models.ScheduleCount{}).Error; err != nil {
 			return err
 		}
 		return inForce()

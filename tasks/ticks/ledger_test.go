@@ -66,15 +66,15 @@ func TestATickIsNotedOnce(t *testing.T) {
 
 			inForce := func() error { return nil }
 			superseded := errors.New("superseded")
-			require.ErrorIs(t, l.Forget(t.Context(), []string{"b"}, func() error { return superseded }), superseded)
+			require.ErrorIs(t, l.Forget(t.Context(), []string{"b"}, nil, func() error { return superseded }), superseded)
 			noted, err = l.Noted(t.Context())
 			require.NoError(t, err)
 			require.Len(t, noted, 2, "nothing was dropped")
-			require.NoError(t, l.Forget(t.Context(), []string{"A", "b"}, inForce))
+			require.NoError(t, l.Forget(t.Context(), []string{"A", "b"}, nil, inForce))
 			noted, err = l.Noted(t.Context())
 			require.NoError(t, err)
 			require.Len(t, noted, 1)
-			require.NoError(t, l.Forget(t.Context(), nil, inForce))
+			require.NoError(t, l.Forget(t.Context(), nil, nil, inForce))
 			noted, err = l.Noted(t.Context())
 			require.NoError(t, err)
 			require.Empty(t, noted)

@@ -16,6 +16,7 @@
 -- ARGV[13] ... of their ticks that wait
 -- ARGV[14] ... and of what is known of those that are gone
 -- ARGV[15] seconds that a change of an entry may be ago
+-- ARGV[16] the names of the table's entries that the scheduler can't run, by spaces
 -- and for each entry: its name, its rule, its JSON, its next tick or "", up to when it's known to be settled or "", when an
 -- operator changed it or "", what its count belongs to or "", and its count where Redis has none
 -- Answers {'standby'}; {'outdated', revision}, when the plan's table is older than the one in force; {'open', claims}, when
@@ -26,7 +27,9 @@ local tolerance, prefix, hash, yields = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARG
 local now, silence, secret = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local file, tableIs, revision, sameFile = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11] == '1'
 local logs, waits, gone, recent = ARGV[12], ARGV[13], ARGV[14], tonumber(ARGV[15])
-local fixed, fields = 15, 8
+local leftOut = {}
+for name in string.gmatch(ARGV[16], '%S+') do leftOut[name] = true end
+local fixed, fields = 16, 8
 local goneKept = 7200000 -- milliseconds for which an entry that is gone is remembered
 --- @include lua/lib/clock.lua
 --- @include lua/lib/claim.lua
@@ -54,6 +57,7 @@ if before and before ~= hash then
   elseif heard and inForce.revision > 0 and not inForce.alone then
     return {'standby'}
   end
+  if heard and next(leftOut) and inForce.revision == revision and not inForce.alone then return {'standby'} end
   if heard and not better and (yields or sameFile and file ~= inForce.file) then return {'standby'} end
 end
 
@@ -76,7 +80,7 @@ for _, entry in ipairs(plan) do
   if rule ~= entry.rule then
     -- It begins now, or when an operator made it so: its ticks since then are not lost.
     local from = now
-    if entry.since and entry.since < now and now - entry.since <= recent then from = entry.since end
+    if entry.since and entry.since < now and now - entry.since <= (before and recent or 600) then from = entry.since end
     if not settled then settled = tonumber(redis.call('GET', gone .. entry.name) or '') end
     if settled and settled > from and settled <= horizon then from = settled end
     if not before and entry.known and entry.known <= horizon then from = entry.known end
@@ -98,7 +102,7 @@ for _, entry in ipairs(plan) do
   table.insert(settledTicks, tostring(settled))
 end
 for _, name in ipairs(redis.call('HKEYS', entries)) do
-  if not planned[name] then
+  if not planned[name] and not leftOut[name] then
     -- An entry of this name that comes back soon begins after what was settled or claimed.
     local state = redis.call('HMGET', prefix .. name, 'settled', 'claim')
     local last = math.max(tonumber(state[1] or '') or 0, tonumber(state[2] or '') or 0)

@@ -11,10 +11,11 @@
 -- ARGV[6] why, for the log; "" writes none
 -- ARGV[7] how many ticks these are
 -- ARGV[8] how many ticks may wait: then it waits, instead of being skipped, and of more the oldest is skipped; 0 for none
--- Answers {'superseded'}, {'early'} or {'settled'}; or {'in_doubt', tick, id, queue, age} of the claim that is open.
+-- ARGV[9] how many ticks the entry may have, 0 for no maximum
+-- Answers {'superseded'}, {'early'}, {'settled'} or {'exhausted'}; or {'in_doubt', tick, id, queue, age} of the claim that is open.
 local current, entry, log, waiting = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tolerance, schedule, rule, tick = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
-local nextTick, why, ticks, room = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
+local nextTick, why, ticks, room, most = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 --- @include lua/lib/clock.lua
 --- @include lua/lib/claim.lua
 --- @include lua/lib/begin.lua
@@ -23,6 +24,7 @@ local refused = refusal()
 if refused then return {refused} end
 local claim = openClaim(entry)
 if claim then return {'in_doubt', claim.tick, claim.id, claim.queue, claim.age} end
+if most > 0 and (tonumber(redis.call('HGET', entry, 'count') or '') or 0) >= most then return {'exhausted'} end
 if room > 0 then
   redis.call('RPUSH', waiting, tick)
   while redis.call('LLEN', waiting) > room do
