@@ -247,6 +247,10 @@ func (m *model) pressLook(name string) tea.Cmd {
 	case "home", "g":
 		m.look.top = 0
 	case "p", "r":
+		if m.look.tab != m.tab || m.selected[m.tab] != m.look.key { // what would be acted on is not what is shown
+			m.say("what is shown is not in the list any more: esc leads back to it", nil)
+			return nil
+		}
 		return m.pressList(name)
 	}
 	return nil
