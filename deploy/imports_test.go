@@ -46,7 +46,7 @@ var layers = map[string][]string{
 	"bulk":      {"models", "broker", "tasks", "outbox", "job"},
 	"catalog":   {"models", "broker", "tasks", "outbox", "refresh", "kept", "job"},
 	"api":       {"models", "broker", "tasks", "outbox", "schedule", "job", "bulk", "api"},
-	"shop":      {"models", "broker", "tasks", "outbox", "refresh", "kept", "job", "catalog", "api", "shop"},
+	"shop":      {"models", "broker", "tasks", "outbox", "schedule", "refresh", "kept", "job", "bulk", "catalog", "api", "shop"},
 	"worker":    {"models", "broker", "fetch", "tasks", "outbox", "refresh", "kept", "job", "catalog", "worker"},
 	"scheduler": {"models", "broker", "tasks", "outbox", "schedule", "refresh", "kept", "job", "catalog", "scheduler"},
 	"config":    {"yaml"},
